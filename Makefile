@@ -1,0 +1,59 @@
+# The commands of BHDS; `make` alone lists them. All set-up is done on the way.
+
+# The interpreter that makes .venv: 3.11 or later; default: the newest found.
+PYTHON ?=
+# Where the demo puts its data, and how many jobs it runs at once.
+DEMO_DIR ?= demo_data
+CORES ?= $(shell nproc)
+# More arguments for pytest: make unit PYTEST_ARGS="-k gaps"
+PYTEST_ARGS ?=
+
+export PYTHON DEMO_DIR CORES
+# Jobs find aria2c and snakemake as the user of an activated .venv would.
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+# Prerequisites are steps, in this order, whatever -j says.
+.NOTPARALLEL:
+.PHONY: help setup setup-dev demo test check unit workflow-tests format bench-plan clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv with BHDS installed, and see that there is an aria2c
+	envs/setup.sh
+
+setup-dev: ## The same, with the tools of check and test
+	envs/setup.sh dev
+
+demo: setup ## Build results from the sandbox exchange in DEMO_DIR (demo_data) on CORES (all)
+	$(BIN)/python -m bhds.demo
+
+test: check unit workflow-tests ## Run every check and every test
+
+check: setup-dev ## Check format, lint and types of code and rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakemake --lint --config offline=true data_dir=build/lint
+
+unit: setup-dev ## Run the unit tests
+	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+
+workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
+	$(BIN)/pytest tests/workflow $(PYTEST_ARGS)
+
+format: setup-dev ## Format code and rules, and mend what lint can mend
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+	$(BIN)/snakefmt Snakefile rules
+
+bench-plan: setup ## Measure how long planning takes
+	$(BIN)/python benchmarks/plan.py
+
+clean: ## Remove caches and build artefacts; never data, logs or .venv
+	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find bhds scripts tests benchmarks -type d -name __pycache__ -prune -exec rm -rf {} +

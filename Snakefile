@@ -1,0 +1,28 @@
+"""BHDS: from Binance's public archive to clean, complete, verified market data.
+
+Every zip, checksum, partition and result is a file target below the data directory;
+Snakemake alone decides what is out of date. `snakemake -n results_all` plans,
+`snakemake -j 16 results_all` builds.
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "rules/common.smk"
+
+
+workdir: DATA_DIR
+
+
+include: "rules/plan.smk"
+include: "rules/targets.smk"
+include: "rules/fetch.smk"
+include: "rules/parse.smk"
+include: "rules/results.smk"
+include: "rules/resample.smk"
+include: "rules/split.smk"

@@ -1,0 +1,510 @@
+"""Download a batch of archive files, so that nothing fetched is lost.
+
+1. Files are fetched into a staging folder, `aws_data/.staging`, that mirrors the
+   paths below `aws_data`; there they stay, to be resumed, whatever happens.
+2. Each is checked for its size and, where the ETag is one, its MD5.
+3. When all are there they are renamed into place, and the ledger is told.
+
+A staged file carries its revision's ETag in its name, so a file in part is never
+continued with bytes of another revision. Batches that run at the same time must not
+share files.
+"""
+
+import asyncio
+import datetime as dt
+import errno
+import hashlib
+import logging
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import polars as pl
+from yarl import URL
+
+from bhds.archive import aria2, ledger
+from bhds.archive.keys import url_of_key
+from bhds.archive.progress import BatchProgress
+from bhds.errors import FetchError
+from bhds.storage import replacing
+
+logger = logging.getLogger(__name__)
+
+REVISION = 1
+"""Raise by one when the same keys must be downloaded to a different result."""
+
+_ATTEMPTS = 3  # one may fail, and two tell whether a file is unlike its listing
+_HASH_THREADS = min(8, os.cpu_count() or 1)
+_CHUNK_BYTES = 1 << 20
+_GONE = frozenset({404, 410})  # a 403 may as well be a firewall
+_NAMED_FILES = 3
+_PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
+_UNSAFE_IN_NAME = re.compile(r"[^0-9A-Za-z-]")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One file to download: a zip or a CHECKSUM."""
+
+    key: str
+    path: Path
+    """Its final place, below `aws_data` in the data directory."""
+    size: int
+    """Bytes, as listed; 0 for an optional file."""
+    etag: str | None
+    """As listed, without quotes; None for an optional file, and where not listed."""
+    last_modified: dt.datetime | None = None
+    """As listed, UTC."""
+    optional: bool = False
+    """Not listed, but to be tried: a CHECKSUM that may come late."""
+
+
+@dataclass(frozen=True)
+class BatchReport:
+    """What became of a batch."""
+
+    files: int
+    """Files put into place, empty ones included."""
+    kept: int
+    """Of these, files that were whole in the staging folder already."""
+    size_bytes: int
+    """Bytes put into place."""
+    vanished: tuple[str, ...]
+    """Keys that were listed, but that the server has no more: empty files."""
+    absent: tuple[str, ...]
+    """Keys of optional files that the server does not have: empty files."""
+    unlike_listing: tuple[str, ...]
+    """Keys whose size or MD5 is not the listed one, twice over: kept as served."""
+
+
+@dataclass(frozen=True)
+class _Digests:
+    """What the bytes of a file are."""
+
+    size: int
+    md5: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a batch comes from, and how it is fetched."""
+
+    base_url: str
+    executable: Path
+    proxy: str | None
+    timeout_s: int
+    connections: int
+
+    def url(self, wanted: Wanted) -> str:
+        return url_of_key(self.base_url, key=wanted.key)
+
+
+@dataclass
+class _Batch:
+    """A batch on its way: the files, and what is known of each by its key."""
+
+    wanted: Sequence[Wanted]
+    staging: Path
+    staged: dict[str, Path]
+    digests: dict[str, _Digests] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
+    """Keys that came once in a form unlike the listing."""
+    unlike_listing: set[str] = field(default_factory=set)
+    failures: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def missing(self) -> list[Wanted]:
+        done = self.digests.keys() | self.gone
+        return [wanted for wanted in self.wanted if wanted.key not in done]
+
+
+def fetch_batch(
+    wanted: Sequence[Wanted],
+    *,
+    data_dir: Path | str,
+    base_url: str,
+    aria2c: Path | str | None = None,
+    proxy: str | None = None,
+    timeout_s: int = 15,
+    connections: int = 16,
+    progress: BatchProgress | None = None,
+) -> BatchReport:
+    """Download files and put all of them into place, or none.
+
+    Parameters
+    ----------
+    wanted
+        The files, of unique keys; n >= 0.
+    data_dir
+        The data directory.
+    base_url
+        URL below which the keys are.
+    aria2c
+        The executable, or None to look for it.
+    proxy
+        `[http://][user:password@]host[:port]`, or None for the proxies of the
+        environment.
+    timeout_s
+        Seconds to wait for a connection, and for the next bytes: 1 to 600.
+    connections
+        Most connections open at once, at least 1.
+    progress
+        Where progress is told; default: that of a batch of these files.
+
+    Returns
+    -------
+    BatchReport
+        All n files are in place, their modification times are now, and the
+        ledger has a row for each. A file that the server does not have is empty.
+
+    Raises
+    ------
+    FetchError
+        If a file could not be had, none is put into place; those that were
+        fetched stay in the staging folder, and the next call continues there.
+        Also if aria2c is missing, or a file cannot be put into place.
+    """
+    if not wanted:
+        return BatchReport(0, 0, 0, (), (), ())
+    executable = aria2.find_executable() if aria2c is None else Path(aria2c)
+    source = _Source(base_url, executable, proxy, timeout_s, connections)
+    began = time.monotonic()
+    try:
+        batch = _stage(wanted, data_dir=Path(data_dir))
+        _check(batch, batch.wanted)
+        kept = len(batch.digests)
+        _fetch(batch, source=source, progress=progress or _progress(batch, data_dir))
+        _publish(batch)
+        ledger.append(data_dir, rows=_ledger_rows(batch))
+    except OSError as error:
+        raise _no_storage(error, data_dir=data_dir) from error
+    report = _report(batch, kept=kept)
+    elapsed_s = time.monotonic() - began
+    logger.info(
+        "%d files, %d bytes in %.1f s; %d had been fetched before",
+        *(report.files, report.size_bytes, elapsed_s, report.kept),
+    )
+    return report
+
+
+def _stage(wanted: Sequence[Wanted], *, data_dir: Path) -> _Batch:
+    """Give each file its place in the staging folder, and clear what cannot serve.
+
+    That is: other revisions of the file, more bytes than there should be, and
+    anything of a file whose revision is not known.
+    """
+    root = data_dir.absolute() / "aws_data"
+    staging = root / ".staging"
+    staged = {}
+    for file in wanted:
+        place = staging / file.path.absolute().relative_to(root)
+        staged[file.key] = place.with_name(f"{place.name}.{_tag(file)}")
+    _discard_other_revisions(staged.values())
+    for file in wanted:
+        place = staged[file.key]
+        if file.etag is None or _size(place) > file.size:
+            _discard(place)
+    return _Batch(wanted, staging, staged)
+
+
+def _tag(wanted: Wanted) -> str:
+    """Return the part of a staged file's name that tells its revision."""
+    return _UNSAFE_IN_NAME.sub("_", wanted.etag or "unlisted")
+
+
+def _discard_other_revisions(places: Iterable[Path]) -> None:
+    """Delete what is staged of the same files, but under another tag."""
+    current = set(places)
+    untagged = {place.with_suffix("") for place in current}
+    for folder in {place.parent for place in current}:
+        for found in folder.iterdir() if folder.is_dir() else ():
+            place = found.with_name(found.name.removesuffix(aria2.CONTROL_SUFFIX))
+            if place not in current and place.with_suffix("") in untagged:
+                found.unlink()
+
+
+def _size(path: Path) -> int:
+    """Return the size of a file in bytes, 0 if it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _control(place: Path) -> Path:
+    return place.with_name(place.name + aria2.CONTROL_SUFFIX)
+
+
+def _discard(place: Path) -> None:
+    place.unlink(missing_ok=True)
+    _control(place).unlink(missing_ok=True)
+
+
+def _is_ended(place: Path) -> bool:
+    """Tell whether aria2 has fetched a file to what it took for the end."""
+    return place.exists() and not _control(place).exists()
+
+
+def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
+    """Hash the files that are staged to their end, and judge them by the listing.
+
+    Those that agree are done. The others are discarded, to be fetched anew; the
+    second time they are what the server has, and done.
+    """
+    ended = [file for file in wanted if _is_ended(batch.staged[file.key])]
+    places = [batch.staged[file.key] for file in ended]
+    with ThreadPoolExecutor(_HASH_THREADS) as pool:
+        for file, digests in zip(ended, pool.map(_digest, places), strict=True):
+            if _agrees(digests, wanted=file):
+                batch.digests[file.key] = digests
+            elif file.key in batch.doubted:
+                batch.digests[file.key] = digests
+                batch.unlike_listing.add(file.key)
+                _warn_unlike(file, digests)
+            else:
+                _discard(batch.staged[file.key])
+                batch.doubted.add(file.key)
+                batch.failures[file.key] = "came with another size or MD5 than listed"
+
+
+def _digest(path: Path) -> _Digests:
+    """Hash a file's bytes in one pass; other threads run meanwhile."""
+    size, md5, sha256 = 0, hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            size += len(chunk)
+            md5.update(chunk)
+            sha256.update(chunk)
+    return _Digests(size, md5.hexdigest(), sha256.hexdigest())
+
+
+def _agrees(digests: _Digests, *, wanted: Wanted) -> bool:
+    """Compare with the listing; an ETag of several parts (`md5-N`) proves nothing."""
+    if wanted.optional:
+        return True
+    if digests.size != wanted.size:
+        return False
+    etag = wanted.etag
+    return etag is None or _PLAIN_MD5.fullmatch(etag) is None or digests.md5 == etag
+
+
+def _warn_unlike(wanted: Wanted, digests: _Digests) -> None:
+    logger.warning(
+        "%s: served twice with %d bytes and MD5 %s, listed with %d bytes and ETag %s; "
+        "kept as served, the content decides",
+        *(wanted.key, digests.size, digests.md5, wanted.size, wanted.etag),
+    )
+
+
+def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
+    """Fetch what is missing, and once more what failed or is unlike the listing.
+
+    Raises
+    ------
+    FetchError
+        If files are missing at the end.
+    """
+    _tell(progress, batch)
+    batch.doubted.clear()  # what was staged before tells nothing of the server
+    for _ in range(_ATTEMPTS):
+        missing = batch.missing
+        if not missing:
+            break
+        outcome = _run_aria2(batch, missing, source=source, progress=progress)
+        batch.failures.clear()
+        _check(batch, missing)
+        unserved = [file for file in batch.missing if file.key not in batch.failures]
+        if unserved and not _settle(batch, unserved, outcome=outcome, source=source):
+            break
+    _tell(progress, batch)
+    if batch.missing:
+        raise _failure(batch)
+
+
+def _run_aria2(
+    batch: _Batch,
+    missing: Iterable[Wanted],
+    *,
+    source: _Source,
+    progress: BatchProgress,
+) -> aria2.Outcome:
+    """Fetch files into staging, large ones first, so that none is left for last."""
+    ordered = sorted(missing, key=lambda file: file.size, reverse=True)
+    downloads = [
+        aria2.Download(
+            url=source.url(file),
+            name=batch.staged[file.key].relative_to(batch.staging).as_posix(),
+        )
+        for file in ordered
+    ]
+    return aria2.run(
+        downloads,
+        directory=batch.staging,
+        executable=source.executable,
+        proxy=source.proxy,
+        timeout_s=source.timeout_s,
+        connections=source.connections,
+        on_tick=lambda: _tell(progress, batch),
+    )
+
+
+def _tell(progress: BatchProgress, batch: _Batch) -> None:
+    places = [(file, batch.staged[file.key]) for file in batch.wanted]
+    progress.update(
+        files=len(batch.gone) + sum(_is_ended(place) for _, place in places),
+        size_bytes=sum(min(_size(place), file.size) for file, place in places),
+    )
+
+
+def _settle(
+    batch: _Batch,
+    unserved: Sequence[Wanted],
+    *,
+    outcome: aria2.Outcome,
+    source: _Source,
+) -> bool:
+    """Find out why files did not come; return whether to try those left again.
+
+    Files that the server says it does not have are done. Asked for by a second
+    program, so that a vanished file is never the word of one error message.
+    """
+    reasons = [outcome.failures.get(source.url(f), outcome.failure) for f in unserved]
+    batch.failures |= {
+        file.key: reason.text for file, reason in zip(unserved, reasons, strict=True)
+    }
+    if any(reason.code == aria2.NO_SPACE for reason in reasons):
+        return False
+    statuses = asyncio.run(_ask([source.url(file) for file in unserved], source=source))
+    for file, status in zip(unserved, statuses, strict=False):
+        if status in _GONE:
+            _discard(batch.staged[file.key])
+            batch.gone.add(file.key)
+            if not file.optional:
+                logger.warning("%s: listed, but the server has it no more", file.key)
+    return bool(statuses)
+
+
+async def _ask(urls: Sequence[str], *, source: _Source) -> list[int]:
+    """Return the HTTP status of each URL; none if the server cannot be reached."""
+    timeout = aiohttp.ClientTimeout(
+        sock_connect=source.timeout_s, sock_read=source.timeout_s
+    )
+    connector = aiohttp.TCPConnector(limit=source.connections)
+    proxy = _proxy_url(source.proxy)
+
+    async def status(url: str) -> int:
+        target = URL(url, encoded=True)
+        async with session.head(target, proxy=proxy, allow_redirects=True) as answer:
+            return answer.status
+
+    async with aiohttp.ClientSession(
+        connector=connector, timeout=timeout, trust_env=True
+    ) as session:
+        try:
+            return await asyncio.gather(*map(status, urls))
+        except (aiohttp.ClientError, TimeoutError) as error:
+            logger.warning("%s: cannot be asked (%r)", source.base_url, error)
+            return []
+
+
+def _proxy_url(proxy: str | None) -> str | None:
+    """Give a proxy the scheme that aria2 lets one leave out."""
+    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+
+
+def _failure(batch: _Batch) -> FetchError:
+    missing = batch.missing
+    names = ", ".join(file.path.name for file in missing[:_NAMED_FILES])
+    more = ", ..." if len(missing) > _NAMED_FILES else ""
+    msg = (
+        f"download: {len(missing)} of {len(batch.wanted)} files failed ({names}{more}) "
+        f"- {batch.failures[missing[0].key]} - check endpoints.archive_download, "
+        "http.proxy and the disk, and run again: what was fetched is kept in "
+        f"{batch.staging} and continued there"
+    )
+    return FetchError(msg)
+
+
+def _no_storage(error: OSError, *, data_dir: Path | str) -> FetchError:
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    advice = "free some space" if full else "make the data directory writable"
+    msg = (
+        f"download: {error.filename or data_dir}: {error.strerror or error}; expected "
+        f"a writable place with free space, {advice} and run again: what was fetched "
+        "is kept and continued"
+    )
+    return FetchError(msg)
+
+
+def _publish(batch: _Batch) -> None:
+    """Put every file into its final place, empty where the server has none."""
+    for file in batch.wanted:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        if file.key in batch.gone:
+            with replacing(file.path) as partial:
+                partial.touch()
+        else:
+            _move(batch.staged[file.key], file.path)
+        logger.info("%s: %d bytes", file.path, _size(file.path))
+
+
+def _move(staged: Path, target: Path) -> None:
+    """Rename a file, or copy it where the target is on another file system."""
+    os.utime(staged)  # it may have been fetched by a run long ago
+    try:
+        staged.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with replacing(target) as partial:
+            shutil.copyfile(staged, partial)
+        staged.unlink()
+
+
+def _ledger_rows(batch: _Batch) -> pl.DataFrame:
+    """Describe the batch for the ledger: one row a file, with `ledger.SCHEMA`."""
+    now = dt.datetime.now(dt.UTC)
+    rows = [_ledger_row(file, batch.digests.get(file.key)) for file in batch.wanted]
+    frame = pl.DataFrame(rows, schema=ledger.SCHEMA, orient="row")
+    return frame.with_columns(first_seen=pl.lit(now))
+
+
+def _ledger_row(file: Wanted, digests: _Digests | None) -> tuple[Any, ...]:
+    """Return a row of the ledger, its time still null."""
+    listed = (file.key, file.etag, file.size, file.last_modified)
+    if digests is None:
+        return (*listed, None, None, None)
+    if file.optional:
+        # What a later listing will say of it is taken from its bytes: the exchange
+        # uploads these small files in one part, and then the ETag is the MD5.
+        listed = (file.key, digests.md5, digests.size, file.last_modified)
+    return (*listed, digests.md5, digests.sha256, None)
+
+
+def _report(batch: _Batch, *, kept: int) -> BatchReport:
+    gone = [file for file in batch.wanted if file.key in batch.gone]
+    return BatchReport(
+        files=len(batch.wanted),
+        kept=kept,
+        size_bytes=sum(digests.size for digests in batch.digests.values()),
+        vanished=tuple(file.key for file in gone if not file.optional),
+        absent=tuple(file.key for file in gone if file.optional),
+        unlike_listing=tuple(sorted(batch.unlike_listing)),
+    )
+
+
+def _progress(batch: _Batch, data_dir: Path | str) -> BatchProgress:
+    return BatchProgress(
+        data_dir,
+        keys=[file.key for file in batch.wanted],
+        size_bytes=sum(file.size for file in batch.wanted),
+    )

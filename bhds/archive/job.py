@@ -1,0 +1,87 @@
+"""The files of the download stage: look up what is listed, fetch it into place."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive import download
+from bhds.archive.download import Wanted
+from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
+from bhds.archive.listing import Directory
+from bhds.errors import FetchError
+
+
+def fetch_paths(
+    paths: Sequence[str], *, base_url: str, http: Mapping[str, Any]
+) -> None:
+    """Download listed files into place, all or none.
+
+    Parameters
+    ----------
+    paths
+        Paths of zips and CHECKSUMs, relative to the data directory, which is the
+        current one.
+    base_url
+        The address that keys are appended to.
+    http
+        `proxy`, `timeout_s` and `connections`, as in the settings.
+
+    Raises
+    ------
+    FetchError
+        If a file could not be had, or is not listed any more; what was fetched
+        stays in the staging folder.
+    """
+    listed = listed_rows(paths)
+    absent = [path for path in paths if key_of_path(path) not in listed]
+    if absent:
+        msg = (
+            f"{absent[0]} and {len(absent) - 1} more: not in the listing any more, "
+            "expected what was planned; run again to plan anew"
+        )
+        raise FetchError(msg)
+    download.fetch_batch(
+        [_wanted(path, listed[key_of_path(path)]) for path in paths],
+        data_dir=Path(),
+        base_url=base_url,
+        proxy=http["proxy"],
+        timeout_s=max(1, round(http["timeout_s"])),
+        connections=http["connections"],
+    )
+
+
+def listed_rows(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Look up what the listings on disk say of some files, by their keys.
+
+    Returns
+    -------
+    dict
+        `key`, `size`, `etag` and `last_modified` by key; files that are not listed
+        are left out.
+    """
+    by_listing: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        file = ArchiveFile.from_path(path.removesuffix(CHECKSUM_SUFFIX))
+        directory = Directory(
+            file.trade_type, file.frequency, file.data_type, file.interval
+        )
+        by_listing[directory.listing_path].append(key_of_path(path))
+    found: dict[str, dict[str, Any]] = {}
+    for listing_path, keys in by_listing.items():
+        if Path(listing_path).exists():
+            rows = pl.scan_parquet(listing_path).filter(pl.col("key").is_in(keys))
+            found |= {row["key"]: row for row in rows.collect().iter_rows(named=True)}
+    return found
+
+
+def _wanted(path: str, row: Mapping[str, Any]) -> Wanted:
+    return Wanted(
+        key=row["key"],
+        path=Path(path),
+        size=row["size"],
+        etag=row["etag"],
+        last_modified=row["last_modified"],
+    )

@@ -1,0 +1,380 @@
+"""The settings of a run: one closed, typed model, checked before anything else.
+
+`config/config.yaml` documents every key. A wrong setting is one `ConfigError` that
+names the key, its value and what was expected.
+"""
+
+import datetime as dt
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+from urllib.parse import urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+
+from bhds.errors import ConfigError
+from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+from bhds.results.resample import ResampleRule
+
+_Model = TypeVar("_Model", bound=BaseModel)
+
+FrequencyChoice = Literal["auto", "monthly", "daily"]
+ContractType = Literal["PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL"]
+
+
+def _url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.netloc:
+        msg = "expected an address such as https://host or http://host:port/path"
+        raise ValueError(msg)
+    return value.rstrip("/")
+
+
+def _archive_interval(value: str) -> str:
+    if value not in ARCHIVE_INTERVALS:
+        msg = f"expected one of {', '.join(ARCHIVE_INTERVALS)}"
+        raise ValueError(msg)
+    return value
+
+
+def _day(value: object) -> object:
+    """Read a UTC day; YAML hands over dates as dates, the command line as text."""
+    if value is None or (isinstance(value, dt.date) and type(value) is dt.date):
+        return value
+    try:
+        return dt.date.fromisoformat(str(value))
+    except ValueError:
+        msg = "expected a date such as 2025-01-31"
+        raise ValueError(msg) from None
+
+
+def _as_of(value: object) -> object:
+    try:
+        return value if value == "yesterday" else _day(value)
+    except ValueError:
+        msg = "expected yesterday, or a date such as 2025-01-31"
+        raise ValueError(msg) from None
+
+
+def _symbols_form(value: object) -> str:
+    return "names" if isinstance(value, list) else "filter"
+
+
+Url = Annotated[str, AfterValidator(_url)]
+ArchiveInterval = Annotated[str, AfterValidator(_archive_interval)]
+Day = Annotated[dt.date, BeforeValidator(_day)]
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+
+
+class Endpoints(_Closed):
+    """Where the archive and the REST APIs are."""
+
+    archive_listing: Url = Field(
+        default="https://s3-ap-northeast-1.amazonaws.com/data.binance.vision",
+        description="S3-compatible, path-style address of the bucket, for listings",
+    )
+    archive_download: Url = Field(
+        default="https://data.binance.vision",
+        description="address that keys are appended to",
+    )
+    api_spot: Url = Field(
+        default="https://data-api.binance.vision",
+        description="REST API of the spot market",
+    )
+    api_um: Url = Field(
+        default="https://fapi.binance.com",
+        description="REST API of USD-margined futures",
+    )
+    api_cm: Url = Field(
+        default="https://dapi.binance.com",
+        description="REST API of coin-margined futures",
+    )
+
+
+class Http(_Closed):
+    """How BHDS connects."""
+
+    proxy: Url | None = Field(
+        default=None, description="proxy; default $HTTPS_PROXY, else $HTTP_PROXY"
+    )
+    timeout_s: PositiveFloat = Field(
+        default=15,
+        description="seconds without progress after which a request is retried",
+    )
+    connections: PositiveInt = Field(
+        default=16,
+        le=64,
+        description="connections at once, for listings and in each batch",
+    )
+
+
+class Listing(_Closed):
+    """How long a bucket listing is believed."""
+
+    max_age_h: NonNegativeFloat = Field(
+        default=6,
+        description="hours after which a listing is fetched again while planning",
+    )
+
+
+class Api(_Closed):
+    """Whether the REST API may be asked."""
+
+    enabled: bool = Field(
+        default=True, description="ask the REST API for what the archive lacks"
+    )
+
+
+class SymbolFilter(_Closed):
+    """Which of the bucket's symbols are wanted. Delisted symbols are in the bucket."""
+
+    quote: list[str] | None = Field(
+        default=None, min_length=1, description="quote assets; null: any"
+    )
+    contract_type: list[ContractType] | None = Field(
+        default=None, min_length=1, description="futures only; null: any"
+    )
+    stable_pairs: bool = Field(
+        default=True, description="keep pairs of two stable assets, such as USDCUSDT"
+    )
+    leveraged: bool = Field(
+        default=True, description="keep leveraged tokens, such as BTCUPUSDT"
+    )
+    include: list[str] = Field(
+        default=[], description="names or globs to add, whatever the rest says"
+    )
+    exclude: list[str] = Field(
+        default=[], description="names or globs to leave out, whatever the rest says"
+    )
+
+
+class Split(_Closed):
+    """Where one symbol's history is cut into segments."""
+
+    enabled: bool = Field(default=True, description="cut at long halts")
+    files: bool = Field(
+        default=False, description="write one file a segment as well (split_all)"
+    )
+    min_days: PositiveFloat = Field(
+        default=1, description="days without trades above which a price change splits"
+    )
+    min_price_change: NonNegativeFloat = Field(
+        default=0.1,
+        description="change across the halt, as a fraction, above which it splits",
+    )
+
+
+class Resample(_Closed):
+    """One rule by which results become longer bars."""
+
+    interval: str = Field(description="length of a bar, such as 1h")
+    offset: str | None = Field(
+        default=None, description="how far past the grid a bar starts, such as 5m"
+    )
+
+    @property
+    def rule(self) -> ResampleRule:
+        """The rule that the two values make."""
+        name = (
+            self.interval if self.offset is None else f"{self.interval}_{self.offset}"
+        )
+        return ResampleRule.parse(name)
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> "Resample":
+        try:
+            _ = self.rule
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class Results(_Closed):
+    """How partitions become results."""
+
+    vwap: bool = Field(default=True, description="fill the column vwap")
+    funding: bool = Field(
+        default=True, description="join funding events, where there are any"
+    )
+    fill: bool = Field(
+        default=True, description="insert the bars that are missing, flagged as filled"
+    )
+    split: Split = Split()
+    resample: list[Resample] = Field(
+        default=[], description="longer bars to make from the results"
+    )
+
+
+class Dataset(_Closed):
+    """One series of the archive, for a selection of symbols."""
+
+    trade_type: TradeType = Field(description="the market")
+    data_type: Literal["klines"] = Field(
+        default="klines", description="what is published"
+    )
+    interval: ArchiveInterval = Field(default="1m", description="the base interval")
+    frequency: FrequencyChoice = Field(
+        default="auto",
+        description="auto: monthly zips of closed months, else daily ones",
+    )
+    start: Day | None = Field(
+        default=None, description="first UTC day; null: all history"
+    )
+    symbols: Annotated[
+        Annotated[list[str], Field(min_length=1), Tag("names")]
+        | Annotated[SymbolFilter, Tag("filter")],
+        Discriminator(_symbols_form),
+        Field(description="a list of names, or a filter"),
+    ] = SymbolFilter()
+    results: Results = Results()
+
+    @model_validator(mode="after")
+    def _seconds_are_spot_only(self) -> "Dataset":
+        if self.interval == "1s" and self.trade_type != TradeType.SPOT:
+            msg = f"interval '1s' exists for spot only, not for {self.trade_type}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_the_base(self) -> "Dataset":
+        for resample in self.results.resample:
+            try:
+                resample.rule.check_base(Interval.parse(self.interval))
+            except ConfigError as error:
+                raise ValueError(str(error)) from error
+        return self
+
+
+class Settings(_Closed):
+    """Everything that can be set."""
+
+    data_dir: Path | None = Field(
+        default=None,
+        description="default $CRYPTO_BASE_DIR/binance_data, else ./binance_data",
+    )
+    as_of: Annotated[
+        Literal["yesterday"] | dt.date,
+        BeforeValidator(_as_of),
+        Field(description="last UTC day wanted: yesterday, or a date"),
+    ] = "yesterday"
+    offline: bool = Field(
+        default=False, description="plan with the listings at hand; ask no server"
+    )
+    endpoints: Endpoints = Endpoints()
+    http: Http = Http()
+    listing: Listing = Listing()
+    api: Api = Api()
+    datasets: Annotated[list[Dataset], Field(min_length=1)]
+
+    def last_day(self, now: dt.datetime) -> dt.date:
+        """Return the last UTC day wanted, seen from the moment `now` (UTC)."""
+        if isinstance(self.as_of, dt.date):
+            return self.as_of
+        return (now - dt.timedelta(days=1)).date()
+
+
+def load(raw: Mapping[str, Any], *, environment: Mapping[str, str]) -> Settings:
+    """Check `raw` and return the settings, with the environment's defaults.
+
+    Parameters
+    ----------
+    raw
+        The configuration as read from YAML and the command line.
+    environment
+        `CRYPTO_BASE_DIR` overrides `data_dir` when that is null; `HTTPS_PROXY`,
+        `HTTP_PROXY` (or in lower case) stand in for `http.proxy`.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is not what was expected; all of them in one
+        message.
+    """
+    return validated(Settings, _with_environment(raw, environment))
+
+
+def validated(model: type[_Model], raw: Mapping[str, Any]) -> _Model:
+    """Return `raw` as a `model` of this module.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown or a value is not what was expected.
+    """
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        problems = [_explain(detail, model) for detail in error.errors()]
+        raise ConfigError("; ".join(dict.fromkeys(problems))) from error
+
+
+def _with_environment(
+    raw: Mapping[str, Any], environment: Mapping[str, str]
+) -> dict[str, Any]:
+    settings = dict(raw)
+    if settings.get("data_dir") is None:
+        base = Path(environment.get("CRYPTO_BASE_DIR") or ".")
+        settings["data_dir"] = base / "binance_data"
+    http = settings.get("http") or {}
+    if isinstance(http, Mapping) and http.get("proxy") is None:
+        names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")
+        proxy = next((environment[n] for n in names if environment.get(n)), None)
+        settings["http"] = {**http, "proxy": proxy}
+    return settings
+
+
+_UNION_PARTS = {"names", "filter", "date", "literal['yesterday']", "constrained-str"}
+
+
+def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
+    location = [part for part in detail["loc"] if part not in _UNION_PARTS]
+    path = "".join(
+        f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
+    ).removeprefix(".")
+    if detail["type"] == "extra_forbidden":
+        return _explain_unknown(
+            path, known=list(_model_at(location[:-1], model).model_fields)
+        )
+    if detail["type"] == "missing":
+        return f"{path}: missing; expected a value"
+    expected = detail["msg"].removeprefix("Value error, ")
+    expected = expected.replace("Input should be", "expected")
+    return f"{path}: {detail['input']!r}: {expected}"
+
+
+def _explain_unknown(path: str, *, known: list[str]) -> str:
+    nearest = difflib.get_close_matches(path.rpartition(".")[-1], known, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else "remove it"
+    return f"{path}: unknown key; {hint} (known here: {', '.join(known)})"
+
+
+def _model_at(location: Sequence[str | int], model: type[BaseModel]) -> type[BaseModel]:
+    for part in location:
+        if isinstance(part, str):
+            model = next(_models_in(model.model_fields[part].annotation))
+    return model
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for argument in get_args(annotation):
+        yield from _models_in(argument)

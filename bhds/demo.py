@@ -1,0 +1,120 @@
+"""The demo: the whole path on the sandbox exchange, and what came out of it.
+
+Run from a checkout as `python -m bhds.demo`; `make demo` does all set-up first.
+Environment: DEMO_DIR (where the data goes), CORES (jobs at once).
+"""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import yaml
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from bhds.runlog import one_line_errors
+from bhds.sandbox.endpoints import Endpoints
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.server import serving
+from bhds.storage import replacing
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+
+_RESAMPLE = [{"interval": "1h"}, {"interval": "1h", "offset": "5m"}, {"interval": "1d"}]
+DATASETS: list[dict[str, Any]] = [
+    {
+        "trade_type": "um_futures",
+        "start": "2024-06-01",
+        "symbols": {"quote": ["USDT"], "contract_type": ["PERPETUAL"]},
+        "results": {"resample": _RESAMPLE},
+    },
+    {
+        "trade_type": "spot",
+        "start": "2024-12-01",
+        "symbols": {"quote": ["USDT"], "stable_pairs": False, "leveraged": False},
+        "results": {"resample": _RESAMPLE},
+    },
+    {
+        "trade_type": "cm_futures",
+        "start": "2025-01-01",
+        "symbols": ["BTCUSD_PERP"],
+        "results": {"resample": _RESAMPLE},
+    },
+]
+"""What the demo asks for: every market, some with a short history."""
+
+
+def main() -> int:
+    """Build the demo, print what was built and where; return an exit code."""
+    data_dir = Path(os.environ.get("DEMO_DIR") or "demo_data").resolve()
+    cores = os.environ.get("CORES") or str(os.cpu_count() or 1)
+    with one_line_errors(), Exchange() as exchange, serving(exchange) as running:
+        config = write_config(data_dir, running.endpoints)
+        command = [
+            *(sys.executable, "-m", "snakemake", "results_all", "--cores", cores),
+            *("--snakefile", str(CHECKOUT / "Snakefile")),
+            *("--workflow-profile", str(CHECKOUT / "profiles" / "default")),
+            *("--configfile", str(config)),
+        ]
+        status = subprocess.run(command, check=False).returncode  # noqa: S603
+    if status == 0:
+        show_results(data_dir, Console())
+    return status
+
+
+def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
+    """Write the demo's settings beside its data, and return where."""
+    settings: dict[str, Any] = {
+        "data_dir": str(data_dir),
+        "listing": {"max_age_h": 0},
+        "datasets": DATASETS,
+    }
+    path = data_dir / "config.yaml"
+    text = yaml.safe_dump(settings, sort_keys=False) + endpoints.as_yaml()
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+    return path
+
+
+def show_results(data_dir: Path, console: Console) -> None:
+    """Print one line a result: bars, segments, fills, and the time covered."""
+    root = data_dir / "results_data"
+    table = Table(title="Results", title_justify="left", box=None, pad_edge=False)
+    for heading in ("market", "symbol", "first bar", "last bar"):
+        table.add_column(heading)
+    for heading in ("bars", "filled", "segments", "size"):
+        table.add_column(heading, justify="right")
+    for path in sorted(root.glob("*/klines/1m/*.pqt")):
+        table.add_row(path.parts[-4], path.stem, *_described(path))
+    console.print(table)
+    resampled = sorted(root.glob("*/resampled_klines/*/*.pqt"))
+    rules = sorted({path.parent.name for path in resampled})
+    console.print(f"Resampled: {len(resampled)} files, rules {', '.join(rules)}")
+    console.print(f"Results:   {root}", soft_wrap=True)
+    console.print("Read one:  polars.read_parquet(<path of a .pqt file>)")
+
+
+def _described(path: Path) -> tuple[str, ...]:
+    time = pl.col("open_time")
+    first, last, bars, filled, segments = (
+        pl.scan_parquet(path)
+        .select(
+            time.min().dt.strftime("%Y-%m-%d %H:%M"),
+            time.max().dt.strftime("%Y-%m-%d %H:%M").alias("last"),
+            pl.len(),
+            (pl.col("source") == "filled").sum().alias("filled"),
+            pl.col("segment").n_unique(),
+        )
+        .collect()
+        .row(0)
+    )
+    size = decimal(path.stat().st_size)
+    return first, last, f"{bars:,}", f"{filled:,}", str(segments), size
+
+
+if __name__ == "__main__":
+    sys.exit(main())

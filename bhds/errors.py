@@ -1,0 +1,37 @@
+"""The errors BHDS raises: one tree, one message form.
+
+A message names its subject (file, symbol, key), the offending value, what was
+expected, and what to do.
+"""
+
+
+class BhdsError(Exception):
+    """Any failure that BHDS explains in one line."""
+
+
+class ConfigError(BhdsError):
+    """A setting that is unknown, malformed or contradicts another."""
+
+
+class SelectionError(BhdsError):
+    """A selection of symbols or files that names something that is not there."""
+
+
+class KeyGrammarError(BhdsError):
+    """A bucket key or a local path that does not follow the archive's grammar."""
+
+
+class ListingError(BhdsError):
+    """A bucket listing that could not be had whole."""
+
+
+class FetchError(BhdsError):
+    """Files that could not be downloaded."""
+
+
+class ParseError(BhdsError):
+    """An archive file whose content cannot be trusted."""
+
+
+class ResultError(BhdsError):
+    """Partitions that cannot be made into a result."""

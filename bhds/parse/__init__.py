@@ -1,0 +1,1 @@
+"""From raw zips and their CHECKSUMs to typed, sorted, unique partitions."""

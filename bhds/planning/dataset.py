@@ -1,0 +1,124 @@
+"""One dataset of the settings, resolved to its symbols, files and partitions."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from bhds.archive.listing import Directory, Listing
+from bhds.config import Dataset
+from bhds.planning import files as archive
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of one symbol, as the archive covers it."""
+
+    archives: tuple[str, ...]
+    """Paths of the zips; each has its CHECKSUM beside it, if the bucket has one."""
+    first_day: dt.date | None
+    """The first UTC day wanted, where the archive has earlier ones; else None."""
+    last_day: dt.date
+    """The last UTC day that is both wanted and covered."""
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """A dataset and what the archive has for it."""
+
+    dataset: Dataset
+    symbols: tuple[str, ...]
+    """The symbols selected, whether the archive has files in the time wanted or not."""
+    files: pl.DataFrame
+    """One row a file: `symbol, partition, frequency, first_day, last_day, key, path,
+    size, etag, is_checksum, state`; in time order of each symbol, a zip before its
+    CHECKSUM."""
+
+    @property
+    def name(self) -> str:
+        """The dataset in words, such as `um_futures klines 1m`."""
+        dataset = self.dataset
+        return f"{dataset.trade_type} {dataset.data_type} {dataset.interval}"
+
+    @cached_property
+    def partitions(self) -> dict[str, dict[str, Partition]]:
+        """The partitions of each symbol that has any, by symbol and name."""
+        zips = self.files.filter(~pl.col("is_checksum"))
+        grouped = zips.group_by("symbol", "partition", maintain_order=True).agg(
+            "path", pl.col("first_day").min(), pl.col("last_day").max()
+        )
+        start = self.dataset.start
+        found: dict[str, dict[str, Partition]] = defaultdict(dict)
+        for symbol, name, paths, first_day, last_day in grouped.iter_rows():
+            first = start if start is not None and start > first_day else None
+            found[symbol][name] = Partition(tuple(paths), first, last_day)
+        return dict(found)
+
+
+def directories(dataset: Dataset) -> list[Directory]:
+    """Return the bucket's directories that a dataset is taken from."""
+    return [
+        Directory(dataset.trade_type, frequency, dataset.data_type, dataset.interval)
+        for frequency in archive.frequencies(dataset.frequency)
+    ]
+
+
+def plan_dataset(
+    dataset: Dataset,
+    *,
+    listings: Sequence[Listing],
+    data_dir: Path,
+    newest: pl.DataFrame,
+    last_day: dt.date,
+) -> PlannedDataset:
+    """Resolve a dataset to its files, from the listings, the ledger and the disk.
+
+    Parameters
+    ----------
+    dataset
+        The settings.
+    listings
+        What the bucket holds of the dataset's directories, for its symbols.
+    data_dir
+        The data directory.
+    newest
+        `key` and `etag` of the newest revision of each file that was fetched.
+    last_day
+        The last UTC day wanted.
+    """
+    files = pl.concat(
+        _files(listing, data_dir=data_dir, newest=newest) for listing in listings
+    )
+    zips = archive.choose_frequency(
+        files.filter(~pl.col("is_checksum")), dataset.frequency
+    )
+    zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
+    form = "%Y-%m" if dataset.interval == "1s" else "%Y"
+    wanted = (
+        files.join(zips, on=["symbol", "frequency", "period"], how="semi")
+        .with_columns(
+            partition=pl.col("first_day").dt.strftime(form),
+            last_day=pl.min_horizontal("last_day", pl.lit(last_day)),
+        )
+        .sort("symbol", "first_day", "frequency", "is_checksum")
+    )
+    symbols = {symbol for listing in listings for symbol in listing.symbols}
+    return PlannedDataset(dataset, tuple(sorted(symbols)), wanted)
+
+
+def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:
+    """Return the files of a directory: those listed, and those only on disk."""
+    directory = listing.directory
+    folders = [archive.local_folder(directory, symbol) for symbol in listing.symbols]
+    disk = archive.scan_disk(folders, data_dir=data_dir)
+    listed = archive.listed_files(listing.table, directory=directory)
+    # The server may withdraw what we hold: a whole local file is still an input.
+    # An empty one only said that the server had lost a file which it had listed.
+    held = disk.filter(pl.col("disk_size") > 0).join(listed, on="path", how="anti")
+    unlisted = archive.unlisted_files(held, directory=directory)
+    files = archive.with_state(pl.concat([listed, unlisted]), disk=disk, newest=newest)
+    return archive.with_days(files, directory.frequency)

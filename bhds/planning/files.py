@@ -1,0 +1,189 @@
+"""The archive files that a series needs, and the state of each on disk.
+
+All functions work on whole tables, because a plan covers 10^5 to 10^6 files.
+"""
+
+import datetime as dt
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import polars as pl
+
+from bhds.archive import keys
+from bhds.archive.listing import Directory, archive_files
+from bhds.config import FrequencyChoice
+from bhds.markets import Frequency
+
+MISSING = "missing"
+REPLACED = "replaced"
+PRESENT = "present"
+STATES = pl.Enum([MISSING, REPLACED, PRESENT])
+"""`missing`: not on disk. `replaced`: on disk, but the server has another revision.
+`present`: on disk as listed, or no longer listed."""
+
+
+FILES = pl.Schema(
+    {
+        "symbol": pl.String,
+        "period": pl.String,
+        "is_checksum": pl.Boolean,
+        "key": pl.String,
+        "path": pl.String,
+        "size": pl.Int64,
+        "etag": pl.String,
+    }
+)
+"""Columns of a directory's zips and CHECKSUMs; `path` is below the data directory,
+`size` in bytes, `etag` null for a file that the server does not list."""
+
+
+def listed_files(table: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
+    """Return the `FILES` of a listing; what is none by the grammar is left out."""
+    files, _ = archive_files(table, directory=directory)
+    path = pl.lit(local_root(directory)) + _below(directory.prefix, pl.col("key"))
+    return files.with_columns(path=path).select(FILES.names())
+
+
+def unlisted_files(disk: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
+    """Return the `FILES` among some paths on disk that the server does not list.
+
+    `disk` has `path` and `disk_size`.
+    """
+    below = _below(local_root(directory), pl.col("path"))
+    table = disk.select(
+        key=pl.lit(directory.prefix) + below,
+        size="disk_size",
+        etag=pl.lit(None, pl.String),
+        last_modified=pl.lit(None, pl.Datetime("us", "UTC")),
+    )
+    return listed_files(table, directory=directory)
+
+
+def local_root(directory: Directory) -> str:
+    """Return the folder of a directory's symbols, with a slash at the end."""
+    folder = keys.type_directory(
+        directory.trade_type,
+        frequency=directory.frequency,
+        data_type=directory.data_type,
+    )
+    return f"{folder}/"
+
+
+def local_folder(directory: Directory, symbol: str) -> str:
+    """Return the folder of one symbol's files."""
+    below = directory.symbol_prefix(symbol).removeprefix(directory.prefix)
+    return local_root(directory) + below.removesuffix("/")
+
+
+def _below(root: str, names: pl.Expr) -> pl.Expr:
+    return names.str.slice(len(root))
+
+
+def scan_disk(folders: Iterable[str], *, data_dir: Path) -> pl.DataFrame:
+    """Return `path` and `disk_size` (bytes) of every file in `folders`.
+
+    Folders and paths are relative to the data directory. Folders are not searched
+    deeper; one that does not exist has no files.
+    """
+    paths: list[str] = []
+    sizes: list[int] = []
+    for folder in folders:
+        try:
+            with os.scandir(data_dir / folder) as entries:
+                for entry in entries:
+                    paths.append(f"{folder}/{entry.name}")
+                    sizes.append(entry.stat().st_size)
+        except FileNotFoundError:
+            continue
+    return pl.DataFrame(
+        {"path": paths, "disk_size": sizes},
+        schema={"path": pl.String, "disk_size": pl.Int64},
+    )
+
+
+def with_days(files: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
+    """Add `frequency`, and the UTC days `first_day` and `last_day` (included)."""
+    if frequency is Frequency.DAILY:
+        first = last = pl.col("period").str.to_date("%Y-%m-%d")
+    else:
+        first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d")
+        last = first.dt.month_end()
+    return files.with_columns(
+        frequency=pl.lit(frequency.value), first_day=first, last_day=last
+    )
+
+
+def with_state(
+    files: pl.DataFrame, *, disk: pl.DataFrame, newest: pl.DataFrame
+) -> pl.DataFrame:
+    """Add the `state` of each listed file.
+
+    A file that the ledger knows is compared by the etag under which it was fetched;
+    one that it does not know (brought here by other means) by its size.
+
+    Parameters
+    ----------
+    files
+        `key`, `path`, `size`, `etag` (null for a file that is not listed).
+    disk
+        `path`, `disk_size` of what is on disk.
+    newest
+        `key`, `etag` of the newest revision that was fetched, one row a key.
+    """
+    recorded = newest.select("key", fetched_etag="etag")
+    same = (
+        pl.when(pl.col("fetched_etag").is_null())
+        .then(pl.col("disk_size") == pl.col("size"))
+        .otherwise(pl.col("fetched_etag") == pl.col("etag"))
+    )
+    state = (
+        pl.when(pl.col("disk_size").is_null())
+        .then(pl.lit(MISSING))
+        .when(pl.col("etag").is_null() | same)
+        .then(pl.lit(PRESENT))
+        .otherwise(pl.lit(REPLACED))
+    )
+    return (
+        files.join(disk, on="path", how="left", maintain_order="left")
+        .join(recorded, on="key", how="left", maintain_order="left")
+        .with_columns(state=state.cast(STATES))
+        .drop("fetched_etag")
+    )
+
+
+def choose_frequency(archives: pl.DataFrame, choice: FrequencyChoice) -> pl.DataFrame:
+    """Keep the zips that cover each day once.
+
+    `auto` takes the monthly zip of a month and, for months that have none (yet),
+    the daily ones; `monthly` and `daily` take one kind alone.
+
+    Parameters
+    ----------
+    archives
+        One row a zip: `symbol`, `frequency`, `first_day`.
+    """
+    monthly = pl.col("frequency") == Frequency.MONTHLY
+    if choice != "auto":
+        return archives.filter(monthly if choice == "monthly" else ~monthly)
+    month = pl.col("first_day").dt.truncate("1mo")
+    whole = archives.filter(monthly).select("symbol", month=month)
+    daily = archives.filter(~monthly).join(
+        whole, left_on=["symbol", month], right_on=["symbol", "month"], how="anti"
+    )
+    return pl.concat([archives.filter(monthly), daily])
+
+
+def within(
+    archives: pl.DataFrame, *, first_day: dt.date | None, last_day: dt.date
+) -> pl.DataFrame:
+    """Keep the zips that hold a day from `first_day` to `last_day` (included)."""
+    kept = archives.filter(pl.col("first_day") <= last_day)
+    return kept if first_day is None else kept.filter(pl.col("last_day") >= first_day)
+
+
+def frequencies(choice: FrequencyChoice) -> tuple[Frequency, ...]:
+    """Return the frequencies that must be listed for `choice`."""
+    if choice == "auto":
+        return (Frequency.MONTHLY, Frequency.DAILY)
+    return (Frequency(choice),)

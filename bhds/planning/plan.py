@@ -1,0 +1,281 @@
+"""The plan: which symbols, partitions and files, and what must be fetched.
+
+Made once, in the process that reads the Snakefile; rules then ask it for names. All
+paths are relative to the data directory.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from bhds.config import Dataset
+from bhds.errors import ConfigError, SelectionError
+from bhds.markets import TradeType
+from bhds.planning.batches import Batch, batches
+from bhds.planning.dataset import Partition, PlannedDataset
+
+
+class Series(NamedTuple):
+    """What one folder of parsed partitions holds."""
+
+    trade_type: TradeType
+    data_type: str
+    symbol: str
+    interval: str
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+
+class ResampleGroup(NamedTuple):
+    """Symbols whose results are resampled by the same rules, in one job a symbol."""
+
+    trade_type: TradeType
+    interval: str
+    rules: tuple[str, ...]
+    symbol_pattern: str
+    """A regular expression that matches the symbols."""
+
+
+class Plan:
+    """Names of everything that the settings and the targets ask for.
+
+    Parameters
+    ----------
+    configured
+        The datasets of the settings.
+    implied
+        Datasets that single file targets stand for. They add to what can be made,
+        but not to what `results_all` and its like ask for.
+    listings
+        Paths of the listings that the plan was made from.
+
+    Raises
+    ------
+    ConfigError
+        If two configured datasets select the same symbol of the same series, or
+        would write the same resampled file.
+    """
+
+    def __init__(
+        self,
+        configured: Sequence[PlannedDataset],
+        *,
+        implied: Sequence[PlannedDataset] = (),
+        listings: Sequence[str] = (),
+    ) -> None:
+        self.datasets = tuple(configured)
+        self.listings = list(listings)
+        self._implied = tuple(implied)
+        self._owners: dict[Series, PlannedDataset] = {}
+        for planned in configured:
+            for series in _series(planned):
+                self._own(series, planned)
+        for planned in implied:
+            for series in _series(planned):
+                self._owners.setdefault(series, planned)
+        self._check_resampled()
+
+    def _own(self, series: Series, planned: PlannedDataset) -> None:
+        if series in self._owners:
+            msg = (
+                f"datasets: {series} is selected by two datasets; exclude it from one "
+                "of them, so that its settings are certain"
+            )
+            raise ConfigError(msg)
+        self._owners[series] = planned
+
+    def _check_resampled(self) -> None:
+        twice = [path for path, n in Counter(self.resampled).items() if n > 1]
+        if twice:
+            msg = (
+                f"datasets: {twice[0]} would be made from two base intervals; take the "
+                "resample rule out of one of the datasets"
+            )
+            raise ConfigError(msg)
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """The download jobs of everything that is missing or was replaced."""
+        everything = (*self.datasets, *self._implied)
+        return [batch for planned in everything for batch in batches(planned.files)]
+
+    @cached_property
+    def raw(self) -> list[str]:
+        """Every zip and CHECKSUM."""
+        return [path for planned in self.datasets for path in planned.files["path"]]
+
+    @cached_property
+    def parsed(self) -> list[str]:
+        """Every partition and its sources."""
+        return [
+            f"parsed_data/{s.trade_type}/{s.data_type}/{s.symbol}/{s.interval}/{name}"
+            for s, planned in self._wanted()
+            for partition in planned.partitions[s.symbol]
+            for name in (f"{partition}.parquet", f"{partition}.sources.json")
+        ]
+
+    @cached_property
+    def results(self) -> list[str]:
+        """Every result and the gaps found in it."""
+        return [
+            path
+            for s, _ in self._wanted()
+            for folder in [f"results_data/{s.trade_type}/{s.data_type}/{s.interval}"]
+            for path in (
+                f"{folder}/{s.symbol}.pqt",
+                f"{folder}/gaps/{s.symbol}.parquet",
+            )
+        ]
+
+    @cached_property
+    def resampled(self) -> list[str]:
+        """Every resampled file."""
+        return [
+            f"results_data/{s.trade_type}/resampled_klines/{rule}/{s.symbol}.pqt"
+            for s, planned in self._wanted()
+            for rule in _rules(planned.dataset)
+        ]
+
+    @cached_property
+    def resample_groups(self) -> list[ResampleGroup]:
+        """The rules of each dataset, and for which symbols they make which files."""
+        planned = [p for p in (*self.datasets, *self._implied) if _rules(p.dataset)]
+        shared = Counter(
+            (p.dataset.trade_type, rule) for p in planned for rule in _rules(p.dataset)
+        )
+        return [
+            ResampleGroup(p.dataset.trade_type, p.dataset.interval, rules, pattern)
+            for p in planned
+            for rules in [_rules(p.dataset)]
+            for alone in [all(shared[p.dataset.trade_type, r] == 1 for r in rules)]
+            for pattern in ["[^/]+" if alone else "|".join(map(re.escape, p.symbols))]
+        ]
+
+    @cached_property
+    def split_series(self) -> list[tuple[TradeType, str]]:
+        """(trade_type, interval) of every dataset with `split.files`."""
+        split = [d.dataset for d in self.datasets if d.dataset.results.split.files]
+        return sorted({(dataset.trade_type, dataset.interval) for dataset in split})
+
+    def split_results(self, trade_type: str, interval: str) -> list[str]:
+        """Return the results that are split into files, of one market and interval.
+
+        Raises
+        ------
+        SelectionError
+            If no dataset of that market and interval has `split.files`.
+        """
+        found = [
+            f"results_data/{s.trade_type}/klines/{s.interval}/{s.symbol}.pqt"
+            for s, planned in self._wanted()
+            if planned.dataset.results.split.files
+            and (s.trade_type, s.interval) == (trade_type, interval)
+        ]
+        if not found:
+            msg = (
+                f"{trade_type} {interval}: no dataset of it has segment files; set "
+                "`results.split.files: true` for one"
+            )
+            raise SelectionError(msg)
+        return found
+
+    def segment_files(
+        self, trade_type: str, interval: str, names: Sequence[str]
+    ) -> list[str]:
+        """Return the paths of segment files, plain and resampled, by their names."""
+        rules = sorted(
+            {
+                rule
+                for planned in self.datasets
+                if planned.dataset.trade_type == trade_type
+                and planned.dataset.interval == interval
+                and planned.dataset.results.split.files
+                for rule in _rules(planned.dataset)
+            }
+        )
+        root = f"results_data/{trade_type}"
+        folders = [f"{root}/split_klines/{interval}"]
+        folders += [f"{root}/split_resampled_klines/{rule}" for rule in rules]
+        return [f"{folder}/{name}.pqt" for folder in folders for name in names]
+
+    def base_interval(self, trade_type: str, rule: str) -> str:
+        """Return the interval of the results that a resampled file is made from.
+
+        Raises
+        ------
+        SelectionError
+            If no dataset of the market has the rule.
+        """
+        for group in self.resample_groups:
+            if group.trade_type == trade_type and rule in group.rules:
+                return group.interval
+        msg = f"{trade_type}: no dataset resamples by {rule!r}; add it to `resample`"
+        raise SelectionError(msg)
+
+    def partitions(self, series: Series) -> dict[str, Partition]:
+        """Return the partitions of a series by name, in time order.
+
+        Raises
+        ------
+        SelectionError
+            If the archive has no file of the series in the time wanted.
+        """
+        found = self._owner(series).partitions.get(series.symbol)
+        if not found:
+            raise SelectionError(_absent(series))
+        return found
+
+    def partition(self, series: Series, name: str) -> Partition:
+        """Return one partition of a series.
+
+        Raises
+        ------
+        SelectionError
+            If the archive has no file of it in the time wanted.
+        """
+        found = self.partitions(series)
+        if name not in found:
+            raise SelectionError(_absent(series) + f"; partitions: {', '.join(found)}")
+        return found[name]
+
+    def dataset(self, series: Series) -> Dataset:
+        """Return the settings that apply to a series.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name it.
+        """
+        return self._owner(series).dataset
+
+    def _owner(self, series: Series) -> PlannedDataset:
+        if series not in self._owners:
+            raise SelectionError(_absent(series))
+        return self._owners[series]
+
+    def _wanted(self) -> Iterator[tuple[Series, PlannedDataset]]:
+        """Yield the configured series of which the archive has files."""
+        for planned in self.datasets:
+            for series in _series(planned):
+                if series.symbol in planned.partitions:
+                    yield series, planned
+
+
+def _series(planned: PlannedDataset) -> Iterator[Series]:
+    dataset = planned.dataset
+    for symbol in planned.symbols:
+        yield Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
+
+
+def _rules(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(rule.rule.name for rule in dataset.results.resample)
+
+
+def _absent(series: Series) -> str:
+    return (
+        f"{series}: the archive lists no file of it in the time wanted; check the "
+        "name, and the settings `start` and `as_of`"
+    )

@@ -1,0 +1,75 @@
+"""Read which series a file target belongs to.
+
+A single file can be asked for by its path whether the settings select it or not: the
+path says market, interval and symbol.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bhds.config import Dataset, validated
+from bhds.markets import ARCHIVE_INTERVALS
+
+_TRADE_TYPE = r"(?P<trade_type>spot|um_futures|cm_futures)"
+_INTERVAL = f"(?P<interval>{'|'.join(ARCHIVE_INTERVALS)})"
+_SYMBOL = r"(?P<symbol>[^/]+)"
+_PATTERNS = [
+    re.compile(pattern)
+    for pattern in (
+        rf"aws_data/{_TRADE_TYPE}/(?:daily|monthly)/klines/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"parsed_data/{_TRADE_TYPE}/klines/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/{_SYMBOL}\.pqt",
+        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/gaps/{_SYMBOL}\.parquet",
+        rf"results_data/{_TRADE_TYPE}/resampled_klines/(?P<rule>[^/]+)/{_SYMBOL}\.pqt",
+    )
+]
+_RESAMPLED_BASE = "1m"
+
+
+def implied_datasets(
+    targets: Iterable[str], *, configured: Sequence[Dataset]
+) -> list[Dataset]:
+    """Return one dataset for each series that a target path names.
+
+    It has the settings of the first configured dataset of the same market and
+    interval, and defaults where there is none. A resampled file of which the path
+    tells no base interval is made from the market's first configured one that
+    fits, else from 1m. Targets that are no such path imply nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the path of a resampled file names no rule.
+    """
+    described = (_describe(target) for target in targets)
+    unique = {tuple(parts.items()): parts for parts in described if parts}
+    return [_dataset(parts, configured) for parts in unique.values()]
+
+
+def _describe(target: str) -> dict[str, str] | None:
+    for pattern in _PATTERNS:
+        match = pattern.fullmatch(target)
+        if match is not None:
+            return match.groupdict()
+    return None
+
+
+def _dataset(parts: dict[str, str], configured: Sequence[Dataset]) -> Dataset:
+    same_market = [d for d in configured if d.trade_type == parts["trade_type"]]
+    interval = parts.get("interval")
+    if interval is None:
+        interval = next((d.interval for d in same_market), _RESAMPLED_BASE)
+    like = next((d for d in same_market if d.interval == interval), None)
+    raw: dict[str, Any] = like.model_dump() if like is not None else {}
+    raw |= {"trade_type": parts["trade_type"], "interval": interval}
+    raw["symbols"] = [parts["symbol"]]
+    raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}
+    return validated(Dataset, raw)
+
+
+def _resample(parts: dict[str, str]) -> list[dict[str, str | None]]:
+    if "rule" not in parts:
+        return []
+    interval, _, offset = parts["rule"].partition("_")
+    return [{"interval": interval, "offset": offset or None}]

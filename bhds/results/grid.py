@@ -1,0 +1,136 @@
+"""The regular grid of an interval, and published bars put on it.
+
+Grids are anchored so that the bars Binance publishes are on them: midnight UTC for
+intervals up to a day, Monday for weeks, the first for months.
+"""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import polars as pl
+
+from bhds.columns import TIME, turnover_columns
+from bhds.markets import Interval, TradeType
+
+_DAY_US = 86_400_000_000
+_MICROSECOND = dt.timedelta(microseconds=1)
+_NO_OFFSET = dt.timedelta(0)
+
+
+@dataclass(frozen=True)
+class GridBars:
+    """Published bars on the grid, and what had to be done to them."""
+
+    frame: pl.DataFrame
+    off_grid: int
+    """Published bars that opened between two grid points."""
+    combined: int
+    """Grid points on which several published bars fell."""
+
+
+def microseconds(duration: dt.timedelta) -> int:
+    """Return a duration as a whole number of microseconds."""
+    return duration // _MICROSECOND
+
+
+def anchor_us(interval: Interval) -> int:
+    """Return a grid point of a fixed-length interval, in µs since 1970.
+
+    Notes
+    -----
+    1970-01-01 was a Thursday, so weeks are anchored on 1970-01-05. The 3d bars of
+    the exchange are anchored on 1970-01-02: all 609 of spot BTCUSDT from 2020-01-01
+    to 2024-12-29 (recorded `GET /api/v3/klines`) open on day 1 modulo 3.
+    ASSUME: so do those of every symbol and market.
+    """
+    if interval.name.endswith("w"):
+        return 4 * _DAY_US
+    if interval.duration == dt.timedelta(days=3):
+        return _DAY_US
+    return 0
+
+
+def months_of(interval: Interval) -> int:
+    """Return how many calendar months an interval such as `1mo` spans."""
+    return int(interval.name.removesuffix("mo"))
+
+
+def floor_time(
+    time: pl.Expr, *, interval: Interval, offset: dt.timedelta = _NO_OFFSET
+) -> pl.Expr:
+    """Return the last grid point at or before `time`, as Datetime[us, UTC].
+
+    The grid is shifted by `offset`, which calendar months do not have.
+    """
+    if interval.duration is None:
+        return time.dt.truncate(interval.name)
+    every = microseconds(interval.duration)
+    shift = (anchor_us(interval) + microseconds(offset)) % every
+    physical = time.to_physical()
+    return (physical - (physical - shift) % every).cast(TIME)
+
+
+def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:
+    """Return the number of the grid point `time` is on or after, as Int64.
+
+    Neighbouring grid points differ by 1, which makes grid points countable for
+    calendar months as well.
+    """
+    if interval.duration is None:
+        months = time.dt.year().cast(pl.Int64) * 12 + time.dt.month() - 1
+        return months // months_of(interval)
+    every = microseconds(interval.duration)
+    return (time.to_physical() - anchor_us(interval)) // every
+
+
+def combine_bars(trade_type: TradeType) -> list[pl.Expr]:
+    """Return the aggregations that make one bar of several, in time order."""
+    turnover, taker_buy_turnover = turnover_columns(trade_type)
+    sums = ("volume", turnover, "trade_count", "taker_buy_volume", taker_buy_turnover)
+    return [
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
+        pl.col(*sums).sum(),
+    ]
+
+
+def put_on_grid(
+    bars: pl.DataFrame, *, trade_type: TradeType, interval: Interval
+) -> GridBars:
+    """Floor each bar's `open_time` to the grid, and combine what then coincides.
+
+    Parameters
+    ----------
+    bars
+        n >= 0 rows of `columns.parsed_klines`, sorted by unique `open_time`.
+    trade_type, interval
+        The market and the spacing of the bars.
+
+    Returns
+    -------
+    GridBars
+        m <= n rows sorted by unique `open_time`, every one on the grid, without
+        `close_time`. Bars on one grid point are combined: open and `source` of the
+        first, extremes, close of the last, sums. None is dropped, so volumes and
+        trades are those of the input.
+    """
+    floored = floor_time(pl.col("open_time"), interval=interval)
+    off_grid = bars.select((floored != pl.col("open_time")).sum()).item()
+    gridded = bars.drop("close_time")
+    if off_grid == 0:
+        return GridBars(gridded, off_grid=0, combined=0)
+    gridded = gridded.with_columns(floored)
+    time = pl.col("open_time")
+    shared = (time == time.shift(1)) | (time == time.shift(-1))
+    shared = shared.fill_null(value=False)
+    combined = (
+        gridded.filter(shared)
+        .group_by("open_time", maintain_order=True)
+        .agg(*combine_bars(trade_type), pl.col("source").first())
+        .select(gridded.columns)
+    )
+    if not combined.is_empty():
+        gridded = gridded.filter(~shared).merge_sorted(combined, key="open_time")
+    return GridBars(gridded, off_grid=off_grid, combined=combined.height)

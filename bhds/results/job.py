@@ -1,0 +1,168 @@
+"""The files of the results stage: read inputs, call the pure functions, write.
+
+Every file carries in its metadata what made it: stage, revision, the last UTC day
+that it may hold, and the SHA-256 of each input in the order of time.
+"""
+
+import datetime as dt
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds import storage
+from bhds.errors import ResultError
+from bhds.markets import Interval, TradeType
+from bhds.results import build, resample, split
+from bhds.results.gaps import SplitRule
+from bhds.results.merge import merge
+from bhds.results.resample import ResampleRule
+
+
+def write_results(
+    partitions: Sequence[str],
+    *,
+    result: str,
+    gaps: str,
+    settings: Mapping[str, Any],
+    last_day: dt.date,
+    trade_type: str,
+    symbol: str,
+    interval: str,
+) -> None:
+    """Build one symbol's result and its gaps from its parsed partitions.
+
+    Parameters
+    ----------
+    partitions
+        Paths of Parquet files of `columns.parsed_klines`, in time order.
+    result, gaps
+        Where the result and the gaps go.
+    settings
+        `vwap`, `fill` (bool) and `split` (`enabled`, `min_days`,
+        `min_price_change`), as in the dataset's `results`.
+    last_day
+        The last UTC day that the partitions cover; it goes into the metadata.
+    trade_type, symbol, interval
+        What the bars are of.
+
+    Raises
+    ------
+    ResultError
+        If a partition cannot be read or has other columns.
+    """
+    built = build.build_results(
+        merge([_read(path) for path in partitions]),
+        trade_type=TradeType(trade_type),
+        symbol=symbol,
+        interval=Interval.parse(interval),
+        vwap=settings["vwap"],
+        fill=settings["fill"],
+        split=SplitRule(**settings["split"]),
+    )
+    metadata = _metadata("results", build.REVISION, partitions)
+    metadata["as_of"] = last_day.isoformat()
+    storage.write_parquet(built.gaps, gaps, metadata=metadata)
+    counts = {name: str(count) for name, count in vars(built.counts).items()}
+    storage.write_parquet(built.frame, result, metadata=metadata | counts)
+
+
+def write_resampled(
+    result: str,
+    *,
+    outputs: Mapping[str, str],
+    trade_type: str,
+    interval: str,
+    symbol: str,
+) -> None:
+    """Resample one symbol's result by several rules, reading it once.
+
+    Parameters
+    ----------
+    result
+        Path of the result.
+    outputs
+        Where the bars of each rule go, by the rule's name.
+    trade_type, interval, symbol
+        What the result's bars are of.
+
+    Raises
+    ------
+    ResultError
+        If the result cannot be read.
+    ConfigError
+        If a rule does not fit the interval.
+    """
+    bars = _read(result)
+    metadata = _metadata("resample", resample.REVISION, [result])
+    metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
+    for name, path in outputs.items():
+        longer = resample.resample(
+            bars,
+            trade_type=TradeType(trade_type),
+            symbol=symbol,
+            base=Interval.parse(interval),
+            rule=ResampleRule.parse(name),
+        )
+        storage.write_parquet(longer, path, metadata=metadata)
+
+
+def write_segments(results: Sequence[str], *, segments: str) -> None:
+    """List the segment files of some results, and remove those of none any more.
+
+    Parameters
+    ----------
+    results
+        Paths of results, each named after its symbol.
+    segments
+        Where the table goes (`columns.SEGMENT_FILES`). Its folder holds the segment
+        files; one of a symbol listed here that has no such segment any more is
+        removed.
+    """
+    table = split.segments_table(
+        {Path(path).stem: pl.scan_parquet(path) for path in results}
+    )
+    names = set(table["name"])
+    symbols = {Path(path).stem for path in results}
+    for file in Path(segments).parent.glob("*.pqt"):
+        if file.stem not in names and split.symbol_of(file.stem) in symbols:
+            file.unlink()
+    metadata = _metadata("split", split.REVISION, results)
+    storage.write_parquet(table, segments, metadata=metadata)
+
+
+def write_segment(result: str, *, segments: str, name: str, output: str) -> None:
+    """Write the rows of one segment of a result, or of resampled bars.
+
+    Raises
+    ------
+    ResultError
+        If the table of segments has no file of that name.
+    """
+    row = pl.read_parquet(segments).filter(pl.col("name") == name)
+    if row.is_empty():
+        msg = f"{output}: {segments} lists no segment file {name!r}; ask for split_all"
+        raise ResultError(msg)
+    rows = split.segment_rows(_read(result), row["segment"][0])
+    metadata = _metadata("split", split.REVISION, [result])
+    metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
+    storage.write_parquet(rows, output, metadata=metadata)
+
+
+def _read(path: str) -> pl.DataFrame:
+    try:
+        return pl.read_parquet(path)
+    except pl.exceptions.PolarsError as error:
+        msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
+        raise ResultError(msg) from error
+
+
+def _metadata(stage: str, revision: int, inputs: Sequence[str]) -> dict[str, str]:
+    hashes = (hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in inputs)
+    return {
+        "stage": stage,
+        "revision": str(revision),
+        "inputs": " ".join(hashes),
+    }

@@ -1,0 +1,210 @@
+"""Resample results to longer bars, with any offset, within each segment."""
+
+import datetime as dt
+from dataclasses import dataclass
+
+import polars as pl
+
+from bhds.columns import resampled_klines
+from bhds.errors import ConfigError, ResultError
+from bhds.markets import Interval, TradeType
+from bhds.results.grid import anchor_us, combine_bars, floor_time, microseconds
+from bhds.results.merge import is_strictly_increasing
+from bhds.results.vwap import vwap
+
+REVISION = 1
+"""Raise by one when the same results must yield different resampled bars."""
+
+_DAY = dt.timedelta(days=1)
+_ZERO = dt.timedelta(0)
+_OFFSET_UNITS = {
+    "d": _DAY,
+    "h": dt.timedelta(hours=1),
+    "m": dt.timedelta(minutes=1),
+    "s": dt.timedelta(seconds=1),
+}
+
+
+@dataclass(frozen=True)
+class ResampleRule:
+    """Bars of one interval that begin `offset` after its grid points.
+
+    Raises
+    ------
+    ConfigError
+        If the offset is negative, not in whole seconds, not shorter than the
+        interval, or given for calendar months.
+    """
+
+    interval: Interval
+    offset: dt.timedelta = _ZERO
+
+    def __post_init__(self) -> None:
+        longest = _ZERO if self.interval.duration is None else self.interval.duration
+        is_whole = self.offset % _OFFSET_UNITS["s"] == _ZERO
+        if self.offset != _ZERO and not (_ZERO < self.offset < longest and is_whole):
+            msg = (
+                f"resample {self.interval}: offset {self.offset} must be whole seconds "
+                "and shorter than the interval (none for months); shorten it"
+            )
+            raise ConfigError(msg)
+
+    @property
+    def name(self) -> str:
+        """The rule as paths hold it: `1h`, or `1h_5m` with an offset.
+
+        The offset is in the largest unit of d, h, m, s that makes it whole.
+        """
+        if self.offset == _ZERO:
+            return self.interval.name
+        return f"{self.interval}_{_offset_name(self.offset)}"
+
+    @classmethod
+    def parse(cls, name: str) -> "ResampleRule":
+        """Read a rule's name; a rule has exactly one name.
+
+        Raises
+        ------
+        ConfigError
+            If the name is malformed or not the one that `name` gives.
+        """
+        interval, separator, offset = name.partition("_")
+        duration = Interval.parse(offset).duration if separator else _ZERO
+        if duration is None:
+            msg = f"resample rule {name!r}: an offset cannot be in months; use days"
+            raise ConfigError(msg)
+        rule = cls(Interval.parse(interval), duration)
+        if rule.name != name:
+            msg = f"resample rule {name!r}: expected its only name; write {rule.name!r}"
+            raise ConfigError(msg)
+        return rule
+
+    def check_base(self, base: Interval) -> None:
+        """Raise ConfigError unless the bars of `base` fill this rule's windows.
+
+        The interval and the offset must be multiples of `base`, and the windows
+        begin where its bars do; months need a `base` that divides a day.
+        """
+        if base.duration is None or not self._is_multiple_of(base, base.duration):
+            msg = (
+                f"resample rule {self.name!r}: interval and offset must be multiples "
+                f"of {base}, the interval of the results; choose others"
+            )
+            raise ConfigError(msg)
+
+    def _is_multiple_of(self, base: Interval, duration: dt.timedelta) -> bool:
+        if self.interval.duration is None:
+            return _DAY % duration == _ZERO
+        shift = microseconds(self.offset) + anchor_us(self.interval) - anchor_us(base)
+        is_aligned = shift % microseconds(duration) == 0
+        return is_aligned and self.interval.duration % duration == _ZERO
+
+
+def _offset_name(offset: dt.timedelta) -> str:
+    unit = next(unit for unit, size in _OFFSET_UNITS.items() if offset % size == _ZERO)
+    return f"{offset // _OFFSET_UNITS[unit]}{unit}"
+
+
+def resample(
+    results: pl.DataFrame,
+    *,
+    trade_type: TradeType,
+    symbol: str,
+    base: Interval,
+    rule: ResampleRule,
+) -> pl.DataFrame:
+    """Make bars of `rule.interval` from the bars of `base`.
+
+    Windows are `[k * every + offset, + every)` in UTC, and a bar is labelled with
+    the start of its window. Only windows that lie within one segment, from its
+    first bar to the end of its last, are written.
+
+    Parameters
+    ----------
+    results
+        n >= 0 rows of `columns.result_klines`, sorted by unique `open_time`.
+    trade_type, symbol, base
+        What the bars are of; the symbol decides the contract size of COIN-M.
+    rule
+        Interval and offset.
+
+    Returns
+    -------
+    polars.DataFrame
+        `columns.resampled_klines`, sorted by unique `open_time`, the same bytes
+        whatever the number of threads. `vwap` and `first_vwap` are null where
+        the results have none. `funding_count` counts base bars with an event and
+        `funding_time` is the open time of the first of them; it may be later than
+        the label, so the funding is not known yet when the bar opens.
+
+    Raises
+    ------
+    ConfigError
+        If the rule does not fit the base interval.
+    ResultError
+        If `results` is unsorted or has an `open_time` twice.
+    """
+    rule.check_base(base)
+    if not is_strictly_increasing(results["open_time"]):
+        msg = f"{symbol}: open_time is unsorted or not unique; build its result again"
+        raise ResultError(msg)
+    label = floor_time(pl.col("open_time"), interval=rule.interval, offset=rule.offset)
+    # Eager, because a lazy group_by adds up partial sums, one a thread: the last bits
+    # would depend on the machine.
+    bars = results.with_columns(label.alias("label").set_sorted())
+    price = pl.when(pl.col("first_vwap").is_not_null()).then(
+        vwap(trade_type=trade_type, symbol=symbol)
+    )
+    return (
+        _aggregate(bars, trade_type=trade_type)
+        .join(_spans(bars, base=base), on="segment", maintain_order="left")
+        .filter(
+            pl.col("label") >= pl.col("begin"),
+            pl.col("label").dt.offset_by(rule.interval.name) <= pl.col("end"),
+        )
+        .join(_funding(bars), on="label", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("funding_count").fill_null(0), vwap=price, open_time="label"
+        )
+        .select(
+            pl.col(name).cast(dtype)
+            for name, dtype in resampled_klines(trade_type).items()
+        )
+    )
+
+
+def _aggregate(bars: pl.DataFrame, *, trade_type: TradeType) -> pl.DataFrame:
+    """Return one row a window that has bars, sorted by `label`, partial ones too.
+
+    A window that two segments share has the `segment` of the earlier one.
+    """
+    return bars.group_by("label", maintain_order=True).agg(
+        *combine_bars(trade_type),
+        pl.col("vwap").first().alias("first_vwap"),
+        (pl.col("source") == "filled").sum().alias("filled_count"),
+        pl.col("segment").first(),
+    )
+
+
+def _spans(bars: pl.DataFrame, *, base: Interval) -> pl.DataFrame:
+    """Return where each `segment` begins and ends; `end` is exclusive."""
+    return (
+        bars.lazy()
+        .select(pl.col("segment").set_sorted(), "open_time")
+        .group_by("segment", maintain_order=True)
+        .agg(
+            begin=pl.col("open_time").first(),
+            end=pl.col("open_time").last().dt.offset_by(base.name),
+        )
+        .collect()
+    )
+
+
+def _funding(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return sum, number and first time of the events of each `label` that has any."""
+    events = bars.select("label", "open_time", "funding_rate").drop_nulls()
+    return events.group_by("label", maintain_order=True).agg(
+        pl.col("funding_rate").sum(),
+        pl.len().alias("funding_count"),
+        pl.col("open_time").first().alias("funding_time"),
+    )

@@ -1,0 +1,49 @@
+"""The log of one job: what it wrote, and why it failed, in one line each."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bhds.errors import BhdsError
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """End the process with exit code 1 and one line when a `BhdsError` is raised."""
+    try:
+        yield
+    except BhdsError as error:
+        sys.exit(f"bhds: error: {error}")
+
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+@contextmanager
+def job_log(path: Path | str) -> Iterator[None]:
+    """Send the log records of the enclosed block to the file `path`.
+
+    A `BhdsError` ends the process with exit code 1 and its message as the only
+    line on standard error; any other exception goes on with its traceback, which
+    is also kept in the file.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(target, mode="w", encoding="utf-8")
+    handler.setFormatter(logging.Formatter(_FORMAT))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    try:
+        yield
+    except BhdsError as error:
+        root.error("%s", error)
+        sys.exit(f"bhds: error: {error}")
+    except Exception:
+        root.exception("the job failed")
+        raise
+    finally:
+        root.removeHandler(handler)
+        handler.close()

@@ -1,0 +1,14 @@
+"""The sandbox exchange: a deterministic stand-in for Binance on loopback.
+
+It serves the bucket (listing, zips, checksums) and the REST endpoints that BHDS
+uses. All data are a pure function of the universe, its seed and the time.
+
+Modules, from the bottom up: `timegrid` (periods and bar grids), `universe` (the
+symbols), `draws` (counter-based random numbers), `prices` (bars), `funding`,
+`formats` (bytes of the files), `datasets` (what the archive publishes, one entry a
+data type), `publication` (the clock and what is withheld or replaced), `filecache`
+(built files on disk), `objects` (the interface of an object store), `bucket` (the
+synthetic one), `realfiles` (one of real files), `listing` (the S3 protocol), `limits`,
+`catalogue` and `rest` (the API), `exchange` (all of it as one object), `endpoints`,
+`server` and `command`.
+"""

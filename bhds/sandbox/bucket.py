@@ -1,0 +1,199 @@
+"""The synthetic bucket: zips and checksums, built when they are first asked for."""
+
+import bisect
+import datetime as dt
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import groupby
+
+from bhds.errors import SelectionError
+from bhds.sandbox import formats
+from bhds.sandbox.datasets import CONTENT_REVISION, DATA_TYPES, Feed, member_time
+from bhds.sandbox.filecache import FileCache
+from bhds.sandbox.objects import StoredObject
+from bhds.sandbox.prices import KlineSource
+from bhds.sandbox.publication import CHECKSUM, Publication
+from bhds.sandbox.timegrid import Period, from_ms, period_of_label, to_ms
+
+_ZIP = ".zip"
+_MONTH = re.compile(r"-(\d{4}-\d{2})(-\d{2})?\.zip")
+
+
+@dataclass(frozen=True)
+class _File:
+    """A zip that may be published: a period of a feed."""
+
+    feed: Feed
+    period: Period
+    revision: int
+
+    @property
+    def key(self) -> str:
+        return self.feed.key(self.period)
+
+
+class SyntheticBucket:
+    """The object store of a universe; safe for use by several threads."""
+
+    def __init__(
+        self, source: KlineSource, publication: Publication, cache: FileCache
+    ) -> None:
+        self._source = source
+        self._universe = source.universe
+        self._publication = publication
+        self._cache = cache
+        self._pool = ThreadPoolExecutor(os.cpu_count(), "sandbox-build")
+        feeds = {
+            feed.path: feed
+            for symbol in self._universe.symbols
+            for data_type in DATA_TYPES
+            for feed in data_type.feeds(symbol)
+        }
+        # No folder is inside another one, so keys are in order where folders are.
+        self._feeds = dict(sorted(feeds.items()))
+        self._paths = list(self._feeds)
+        self._fingerprints: dict[str, bytes] = {}
+
+    def close(self) -> None:
+        """Stop the threads that build files."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
+        """Yield the published keys below `prefix` that come after `after`."""
+        start = max(prefix, after)
+        # The folder before that place may hold it.
+        first = max(0, bisect.bisect_right(self._paths, start) - 1)
+        for path in self._paths[first:]:
+            if path.startswith(prefix) or prefix.startswith(path):
+                if path < start and not start.startswith(path):
+                    continue
+                for key in self._feed_keys(self._feeds[path]):
+                    if key.startswith(prefix) and key > after:
+                        yield key
+            elif path > prefix:
+                return
+
+    def describe(self, keys: Sequence[str]) -> list[StoredObject]:
+        """Return size, digest and time of `keys`, building those files in threads."""
+        # Files of one month are made from the same bars: one thread for each month.
+        groups = [list(group) for _, group in groupby(keys, _month_of)]
+        described = self._pool.map(self._describe_each, groups)
+        return [found for group in described for found in group]
+
+    def read(self, key: str) -> tuple[StoredObject, bytes] | None:
+        """Return a published object and its bytes, or None."""
+        file = self._find(key)
+        if file is None:
+            return None
+        content = self._cache.content(self._cache_name(file), lambda: self._build(file))
+        if key.endswith(CHECKSUM):
+            content = self._checksum(file)
+        return self._describe(key, file), content
+
+    def zip_described(self, key: str) -> StoredObject:
+        """Return what a listing tells about the zip `key`.
+
+        Raises
+        ------
+        SelectionError
+            If no such zip is published.
+        """
+        file = self._find(key)
+        if file is None or not key.endswith(_ZIP):
+            msg = f"key {key!r}: expected a published zip; see the listing"
+            raise SelectionError(msg)
+        return self._describe(key, file)
+
+    def _feed_keys(self, feed: Feed) -> Iterator[str]:
+        now_ms = to_ms(self._publication.now)
+        for period in feed.periods(self._universe, now_ms=now_ms):
+            key = feed.key(period)
+            for each in (key, key + CHECKSUM):
+                if not self._publication.is_withheld(each):
+                    yield each
+
+    def _find(self, key: str) -> _File | None:
+        """Return the zip that a published `key` is, or is the checksum of."""
+        zip_key = key.removesuffix(CHECKSUM)
+        path, slash, name = zip_key.rpartition("/")
+        feed = self._feeds.get(path + slash)
+        if feed is None or self._publication.is_withheld(key):
+            return None
+        label = name.removeprefix(feed.stem).removesuffix(_ZIP)
+        try:
+            period = period_of_label(feed.frequency, label)
+        except ValueError:
+            return None
+        now_ms = to_ms(self._publication.now)
+        if (
+            feed.key(period) != zip_key
+            or feed.data_type.published_ms(feed, period) > now_ms
+            or feed.data_type.is_empty(self._universe, feed, period)
+        ):
+            return None
+        return _File(feed, period, self._publication.revision(zip_key))
+
+    def _describe_each(self, keys: Sequence[str]) -> list[StoredObject]:
+        files = ((key, self._find(key)) for key in keys)
+        return [self._describe(key, file) for key, file in files if file is not None]
+
+    def _describe(self, key: str, file: _File) -> StoredObject:
+        last_modified = self._last_modified(file)
+        if key.endswith(CHECKSUM):
+            text = self._checksum(file)
+            etag = hashlib.md5(text, usedforsecurity=False).hexdigest()
+            later = last_modified + dt.timedelta(seconds=1)
+            return StoredObject(key, len(text), etag, later)
+        digests = self._cache.digests(self._cache_name(file), lambda: self._build(file))
+        return StoredObject(key, digests.size, digests.md5.hex(), last_modified)
+
+    def _last_modified(self, file: _File) -> dt.datetime:
+        republished = self._publication.revisions.get(file.key)
+        if republished:
+            return republished.last_modified
+        return from_ms(file.feed.data_type.published_ms(file.feed, file.period))
+
+    def _checksum(self, file: _File) -> bytes:
+        digests = self._cache.digests(self._cache_name(file), lambda: self._build(file))
+        return formats.checksum_file(
+            digests.sha256,
+            name=file.key.rpartition("/")[2],
+            market=file.feed.symbol.market,
+        )
+
+    def _build(self, file: _File) -> bytes:
+        """Make a zip: the one place that the rows of every file pass through."""
+        feed, period = file.feed, file.period
+        rows = feed.data_type.rows(self._source, feed, period)
+        if file.revision:
+            rows = feed.data_type.revised(rows, file.revision)
+        return formats.zip_archive(
+            feed.data_type.csv(rows, feed, period),
+            member=file.key.rpartition("/")[2].removesuffix(_ZIP) + ".csv",
+            market=feed.symbol.market,
+            modified=member_time(feed, period),
+        )
+
+    def _cache_name(self, file: _File) -> str:
+        """Return a hexadecimal name for all that a file's bytes follow from."""
+        symbol = file.feed.symbol
+        identity = f"{symbol.market}/{symbol.name}"
+        origin = self._fingerprints.get(identity)
+        if origin is None:
+            halts = self._universe.halts(symbol)
+            parts = (CONTENT_REVISION, self._universe.seed, symbol, halts)
+            origin = hashlib.blake2b(repr(parts).encode()).digest()
+            self._fingerprints[identity] = origin
+        text = f"{file.key} {file.revision}".encode()
+        return hashlib.blake2b(text, key=origin, digest_size=16).hexdigest()
+
+
+def _month_of(key: str) -> tuple[str, str]:
+    """Return the folder of `key` and the month that its name states."""
+    path, _, name = key.rpartition("/")
+    stated = _MONTH.search(name)
+    return path, stated[1] if stated else name

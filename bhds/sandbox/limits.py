@@ -1,0 +1,107 @@
+"""Request budgets of the REST API, and what comes of overrunning them.
+
+Notes
+-----
+Binance API documentation, "LIMITS": a budget of weight per minute and address, 429
+with `Retry-After` beyond it, and for those who go on 418, a ban of 2 minutes to 3
+days. Coin-M and USD-M futures draw on one budget since 2026-06-30.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+
+_FIRST_BAN_S = 120
+_LONGEST_BAN_S = 3 * 86_400
+
+
+class Pool(Enum):
+    """A budget that several endpoints share."""
+
+    SPOT = "spot"
+    FUTURES = "futures"
+    FUNDING = "funding"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be used within a window of time."""
+
+    weight: int
+    window_s: int
+
+
+BUDGETS = {
+    Pool.SPOT: Budget(weight=6_000, window_s=60),
+    Pool.FUTURES: Budget(weight=2_400, window_s=60),
+    Pool.FUNDING: Budget(weight=500, window_s=300),
+}
+"""The budgets of the real exchange."""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a request is not answered."""
+
+    status: int
+    """429, or 418 for an address that is banned."""
+    retry_after_s: int
+
+
+@dataclass
+class _Account:
+    """What one address has used of one pool."""
+
+    window: int = -1
+    used: int = 0
+    refused: int = 0
+    """Refusals in the present window."""
+    bans: int = 0
+    banned_until_s: float = 0.0
+
+
+@dataclass
+class RateLimiter:
+    """Weights used per address and pool; asked from one thread only."""
+
+    budgets: dict[Pool, Budget] = field(default_factory=lambda: dict(BUDGETS))
+    patience: int = 5
+    """Refused requests within a window that are still answered by 429."""
+    clock: Callable[[], float] = time.time
+    """Seconds; windows begin at its multiples."""
+    _accounts: dict[tuple[str, Pool], _Account] = field(default_factory=dict)
+
+    def spend(self, address: str, pool: Pool, weight: int) -> Refusal | None:
+        """Charge a request, or tell why it is refused; a refused one is free."""
+        now = self.clock()
+        budget = self.budgets[pool]
+        account = self._account(address, pool, now)
+        if now < account.banned_until_s:
+            return Refusal(418, _seconds_until(account.banned_until_s, now))
+        if account.used + weight <= budget.weight:
+            account.used += weight
+            return None
+        account.refused += 1
+        if account.refused <= self.patience:
+            window_end = (account.window + 1) * budget.window_s
+            return Refusal(429, _seconds_until(window_end, now))
+        ban_s = min(_FIRST_BAN_S * 2**account.bans, _LONGEST_BAN_S)
+        account.bans += 1
+        account.banned_until_s = now + ban_s
+        return Refusal(418, ban_s)
+
+    def used(self, address: str, pool: Pool) -> int:
+        """Return the weight that `address` has used in the present window."""
+        return self._account(address, pool, self.clock()).used
+
+    def _account(self, address: str, pool: Pool, now: float) -> _Account:
+        account = self._accounts.setdefault((address, pool), _Account())
+        window = int(now // self.budgets[pool].window_s)
+        if account.window != window:
+            account.window, account.used, account.refused = window, 0, 0
+        return account
+
+
+def _seconds_until(moment: float, now: float) -> int:
+    return int(moment - now) + 1

@@ -1,0 +1,107 @@
+"""The S3 ListObjects protocol, version 1, and S3's errors.
+
+Notes
+-----
+Amazon S3 API Reference, ListObjects; the form of the XML is that of recorded pages of
+the real bucket.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from html import escape
+from itertools import islice
+
+from bhds.sandbox.objects import ObjectStore, StoredObject
+
+BUCKET = "data.binance.vision"
+MAX_KEYS = 1_000
+"""Most keys and common prefixes in a page, whatever is asked for."""
+
+_LAST_CHARACTER = "\U0010ffff"
+_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+
+
+@dataclass(frozen=True)
+class Query:
+    """What a page is asked for with."""
+
+    prefix: str = ""
+    delimiter: str = ""
+    marker: str = ""
+    """The page holds only what comes after it."""
+    max_keys: int = MAX_KEYS
+
+
+def list_page(store: ObjectStore, query: Query) -> str:
+    """Return one page of a listing as XML.
+
+    Keys that have the delimiter after the prefix are rolled up into common prefixes,
+    which count as keys do. A page that is not the last tells how to go on
+    (`NextMarker`) only where a delimiter is given, as S3 does.
+    """
+    limit = min(query.max_keys, MAX_KEYS)
+    entries = list(islice(_entries(store, query), limit + 1)) if limit else []
+    page, rest = entries[:limit], entries[limit:]
+    names = [name for name, is_prefix in page if not is_prefix]
+    contents = "".join(map(_contents, store.describe(names)))
+    prefixes = "".join(
+        f"<CommonPrefixes>{_tag('Prefix', name)}</CommonPrefixes>"
+        for name, is_prefix in page
+        if is_prefix
+    )
+    going_on = _tag("NextMarker", page[-1][0]) if rest and query.delimiter else ""
+    delimiter = _tag("Delimiter", query.delimiter) if query.delimiter else ""
+    return (
+        f'{_DECLARATION}<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+        f"{_tag('Name', BUCKET)}{_tag('Prefix', query.prefix)}"
+        f"{_tag('Marker', query.marker)}{_tag('MaxKeys', str(query.max_keys))}"
+        f"{delimiter}{_tag('IsTruncated', 'true' if rest else 'false')}{going_on}"
+        f"{contents}{prefixes}</ListBucketResult>"
+    )
+
+
+def error_document(code: str, message: str, *, key: str) -> str:
+    """Return the XML with which S3 answers a request that it refuses."""
+    return (
+        f"{_DECLARATION}<Error>{_tag('Code', code)}{_tag('Message', message)}"
+        f"{_tag('Key', key)}</Error>"
+    )
+
+
+def _entries(store: ObjectStore, query: Query) -> Iterator[tuple[str, bool]]:
+    """Yield keys and common prefixes in order; the flag tells a common prefix."""
+    after = query.marker
+    if query.delimiter and _common_prefix(query.marker, query) is not None:
+        # What is rolled up into the marker's own common prefix was on a page before.
+        after = f"{_common_prefix(query.marker, query)}{_LAST_CHARACTER}"
+    while True:
+        for key in store.keys(query.prefix, after=after):
+            common = _common_prefix(key, query)
+            if common is not None:
+                yield common, True
+                after = common + _LAST_CHARACTER
+                break
+            yield key, False
+        else:
+            return
+
+
+def _common_prefix(key: str, query: Query) -> str | None:
+    """Return the common prefix that `key` is rolled up into, or None."""
+    if not query.delimiter or not key.startswith(query.prefix):
+        return None
+    end = key.find(query.delimiter, len(query.prefix))
+    return None if end < 0 else key[: end + len(query.delimiter)]
+
+
+def _contents(found: StoredObject) -> str:
+    modified = f"{found.last_modified:%Y-%m-%dT%H:%M:%S}.000Z"
+    return (
+        f"<Contents>{_tag('Key', found.key)}{_tag('LastModified', modified)}"
+        f"<ETag>&quot;{found.etag}&quot;</ETag>{_tag('Size', str(found.size))}"
+        "<StorageClass>STANDARD</StorageClass></Contents>"
+    )
+
+
+def _tag(name: str, text: str) -> str:
+    return f"<{name}>{escape(text, quote=False)}</{name}>"

@@ -1,0 +1,292 @@
+"""The sandbox exchange over HTTP, on loopback."""
+
+import asyncio
+import datetime as dt
+import json
+import signal
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from bhds.errors import BhdsError
+from bhds.sandbox.endpoints import (
+    ADMIN_ROOT,
+    DOWNLOAD_ROOT,
+    LISTING_ROOT,
+    Endpoints,
+)
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.limits import Pool, Refusal
+from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
+from bhds.sandbox.objects import StoredObject
+from bhds.sandbox.publication import CHECKSUM
+from bhds.sandbox.rest import ApiError, Endpoint
+from bhds.storage import replacing
+
+LOOPBACK = "127.0.0.1"
+_START_TIMEOUT_S = 30
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_EXCHANGE = web.AppKey("exchange", Exchange)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A sandbox that answers requests."""
+
+    exchange: Exchange
+    endpoints: Endpoints
+    runner: web.AppRunner
+
+
+async def start(exchange: Exchange, *, host: str = LOOPBACK, port: int = 0) -> Running:
+    """Serve `exchange` in the running event loop; port 0 takes any that is free.
+
+    End it by `await running.runner.cleanup()`, which also closes the exchange.
+    """
+    runner = web.AppRunner(application(exchange), access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    bound = runner.addresses[0]
+    return Running(exchange, Endpoints.at(f"http://{host}:{bound[1]}"), runner)
+
+
+def application(exchange: Exchange) -> web.Application:
+    """Return the aiohttp application that serves `exchange`."""
+    app = web.Application(middlewares=[_through_here])
+    app[_EXCHANGE] = exchange
+    app.router.add_get(LISTING_ROOT, _listing, name="listing")
+    app.router.add_get(LISTING_ROOT + "/", _listing)
+    app.router.add_get(DOWNLOAD_ROOT + "/{key:.+}", _download)
+    for path, endpoint in exchange.api.endpoints.items():
+        app.router.add_get(path, _api_handler(endpoint))
+    app.router.add_get(ADMIN_ROOT + "/state", _state)
+    app.router.add_post(ADMIN_ROOT + "/{action}", _act)
+    app.on_cleanup.append(_close)
+    return app
+
+
+def run(
+    exchange: Exchange,
+    *,
+    host: str = LOOPBACK,
+    port: int = 0,
+    endpoints_file: Path | None = None,
+) -> None:
+    """Serve `exchange` until SIGINT or SIGTERM.
+
+    Once requests are answered, one line on standard output tells the endpoints as
+    YAML, and `endpoints_file`, if given, appears with the same over several lines.
+    """
+    asyncio.run(_serve_until_signal(exchange, host, port, endpoints_file))
+
+
+@contextmanager
+def serving(exchange: Exchange, *, port: int = 0) -> Iterator[Running]:
+    """Serve `exchange` from a thread of its own while the block runs, then close it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
+    thread.start()
+    try:
+        starting = asyncio.run_coroutine_threadsafe(start(exchange, port=port), loop)
+        running = starting.result(_START_TIMEOUT_S)
+        try:
+            yield running
+        finally:
+            stopping = asyncio.run_coroutine_threadsafe(running.runner.cleanup(), loop)
+            stopping.result(_START_TIMEOUT_S)
+    finally:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(
+            _START_TIMEOUT_S
+        )
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_START_TIMEOUT_S)
+        loop.close()
+
+
+async def _serve_until_signal(
+    exchange: Exchange, host: str, port: int, endpoints_file: Path | None
+) -> None:
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    running = await start(exchange, host=host, port=port)
+    try:
+        if endpoints_file is not None:
+            with replacing(endpoints_file) as partial:
+                partial.write_text(running.endpoints.as_yaml(), encoding="utf-8")
+        sys.stdout.write(running.endpoints.as_yaml(flow=True))
+        sys.stdout.flush()
+        await stopped.wait()
+    finally:
+        await running.runner.cleanup()
+
+
+async def _close(app: web.Application) -> None:
+    await asyncio.to_thread(app[_EXCHANGE].close)
+
+
+@web.middleware
+async def _through_here(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count a request and answer it: the one place that all requests pass through."""
+    request.app[_EXCHANGE].requests[_kind(request)] += 1
+    return await handler(request)
+
+
+def _kind(request: web.Request) -> str:
+    """Return under which name a request is counted."""
+    path = request.path
+    if path.startswith(DOWNLOAD_ROOT + "/"):
+        return "checksum" if path.endswith(CHECKSUM) else "zip"
+    if path.rstrip("/") == LISTING_ROOT:
+        return "listing"
+    if path.startswith(ADMIN_ROOT):
+        return "admin"
+    endpoint = request.app[_EXCHANGE].api.endpoints.get(path)
+    return endpoint.label if endpoint else "other"
+
+
+async def _listing(request: web.Request) -> web.Response:
+    asked = request.query
+    max_keys = asked.get("max-keys", str(MAX_KEYS))
+    if not max_keys.isdecimal():
+        body = error_document(
+            "InvalidArgument", "Provided max-keys not an integer", key=max_keys
+        )
+        return web.Response(status=400, text=body, content_type="application/xml")
+    query = Query(
+        prefix=asked.get("prefix", ""),
+        delimiter=asked.get("delimiter", ""),
+        marker=asked.get("marker", ""),
+        max_keys=int(max_keys),
+    )
+    page = await asyncio.to_thread(list_page, request.app[_EXCHANGE].store, query)
+    return web.Response(text=page, content_type="application/xml")
+
+
+async def _download(request: web.Request) -> web.Response:
+    key = request.match_info["key"]
+    found = await asyncio.to_thread(request.app[_EXCHANGE].store.read, key)
+    if found is None:
+        body = error_document("NoSuchKey", "The specified key does not exist.", key=key)
+        return web.Response(status=404, text=body, content_type="application/xml")
+    return _file_response(request, *found)
+
+
+def _file_response(
+    request: web.Request, described: StoredObject, content: bytes
+) -> web.Response:
+    """Return a file or the range asked for: all downloaded bytes pass through here."""
+    headers = {
+        "ETag": f'"{described.etag}"',
+        "Last-Modified": format_datetime(described.last_modified, usegmt=True),
+        "Accept-Ranges": "bytes",
+        "Content-Type": "binary/octet-stream",
+    }
+    if _is_known(request, described):
+        return web.Response(status=304, headers=headers)
+    if "Range" not in request.headers:
+        return web.Response(body=content, headers=headers)
+    size = len(content)
+    try:
+        start, stop, _ = request.http_range.indices(size)
+    except ValueError:
+        start = stop = size
+    if start >= stop:
+        headers["Content-Range"] = f"bytes */{size}"
+        return web.Response(status=416, headers=headers)
+    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
+    return web.Response(status=206, body=content[start:stop], headers=headers)
+
+
+def _is_known(request: web.Request, described: StoredObject) -> bool:
+    """Tell whether the client has this very revision, by its own conditions."""
+    etags = request.if_none_match
+    if etags is not None:
+        return any(tag.value in (described.etag, "*") for tag in etags)
+    since = request.if_modified_since
+    return since is not None and described.last_modified <= since
+
+
+def _api_handler(endpoint: Endpoint) -> Handler:
+    async def handle(request: web.Request) -> web.Response:
+        exchange = request.app[_EXCHANGE]
+        address = request.remote or LOOPBACK
+        refusals = (
+            exchange.limiter.spend(address, pool, weight)
+            for pool, weight in endpoint.cost(request.query).items()
+        )
+        refusal = next(filter(None, refusals), None)
+        pool = endpoint.market.pool
+        headers = {"X-MBX-USED-WEIGHT-1M": str(exchange.limiter.used(address, pool))}
+        if refusal is not None:
+            return _refused(refusal, headers, pool)
+        try:
+            body = await asyncio.to_thread(endpoint.answer, request.query)
+        except ApiError as error:
+            return _json_response(error.body, status=400, headers=headers)
+        return _json_response(body, headers=headers)
+
+    return handle
+
+
+def _refused(refusal: Refusal, headers: dict[str, str], pool: Pool) -> web.Response:
+    told = {
+        "code": -1003,
+        "msg": f"Too many requests; the budget {pool.value!r} of this IP is used up.",
+    }
+    headers |= {"Retry-After": str(refusal.retry_after_s)}
+    return _json_response(json.dumps(told), status=refusal.status, headers=headers)
+
+
+def _json_response(
+    body: str, *, status: int = 200, headers: dict[str, str] | None = None
+) -> web.Response:
+    return web.Response(
+        text=body, status=status, headers=headers, content_type="application/json"
+    )
+
+
+async def _state(request: web.Request) -> web.Response:
+    """Tell the sandbox's clock, what is withheld or replaced, and the requests."""
+    exchange = request.app[_EXCHANGE]
+    publication = exchange.publication
+    revisions = {key: each.number for key, each in publication.revisions.items()}
+    return web.json_response(
+        {
+            "now": publication.now.isoformat(),
+            "withheld": sorted(publication.withheld),
+            "revisions": revisions,
+            "requests": dict(exchange.requests),
+        }
+    )
+
+
+async def _act(request: web.Request) -> web.Response:
+    """Change the sandbox: `now`, `withhold`, `release` or `republish`, with JSON."""
+    exchange = request.app[_EXCHANGE]
+    action = request.match_info["action"]
+    actions: dict[str, tuple[str, Callable[[str], None]]] = {
+        "now": ("now", lambda text: exchange.set_now(dt.datetime.fromisoformat(text))),
+        "withhold": ("key", exchange.withhold),
+        "release": ("key", exchange.release),
+        "republish": ("key", exchange.republish),
+    }
+    if action not in actions:
+        raise web.HTTPNotFound(text=f"action {action!r}: expected one of {[*actions]}")
+    name, act = actions[action]
+    sent: Any = await request.json()
+    try:
+        await asyncio.to_thread(act, sent[name])
+    except (BhdsError, ValueError, KeyError, TypeError) as error:
+        raise web.HTTPBadRequest(text=str(error)) from error
+    return await _state(request)

@@ -1,0 +1,236 @@
+"""The symbols that the sandbox exchange lists, and how each of them trades."""
+
+import datetime as dt
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
+
+from bhds.errors import ConfigError, SelectionError
+from bhds.markets import TradeType
+from bhds.sandbox.timegrid import MINUTE_MS, to_ms
+
+SPOT_DECIMALS = 8
+"""Spot files and answers show every price and volume with this many decimals."""
+
+
+def _in_utc(value: Any) -> Any:
+    """Read a bare date or a time without a zone as UTC."""
+    if isinstance(value, str):
+        value = dt.datetime.fromisoformat(value)
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        value = dt.datetime.combine(value, dt.time())
+    if isinstance(value, dt.datetime) and value.tzinfo is None:
+        value = value.replace(tzinfo=dt.UTC)
+    return value
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_in_utc)]
+"""A moment; a bare date is its midnight, and a missing zone is UTC."""
+
+
+class _Closed(BaseModel):
+    """A frozen model that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Halt(_Closed):
+    """A stretch of time in which no bar exists at all."""
+
+    start: Moment
+    end: Moment
+    price_change: Annotated[float, Field(gt=-1)] = 0.0
+    """How far the price has moved when trading goes on: -0.3 is 30 % down."""
+
+
+class Symbol(_Closed):
+    """One symbol of one market: its life, its decimals, and how it trades."""
+
+    market: TradeType
+    name: str
+    base_asset: str
+    quote_asset: str = "USDT"
+    contract_type: Literal["", "PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER"] = ""
+    listed: Moment
+    delisted: Moment | None = None
+    halts: tuple[Halt, ...] = ()
+    price: Annotated[Decimal, Field(gt=0)]
+    """The level about which the price moves."""
+    price_decimals: Annotated[int, Field(ge=0, le=8)]
+    tick: Annotated[Decimal, Field(gt=0)]
+    """The smallest step of the price, a multiple of the last decimal."""
+    quantity_decimals: Annotated[int, Field(ge=0, le=8)]
+    quantity_per_trade: Annotated[Decimal, Field(gt=0)]
+    """Mean size of a trade, in base units (cm: contracts)."""
+    trades_per_minute: Annotated[int, Field(gt=0)] = 120
+    volatility: Annotated[float, Field(ge=0, le=0.9)] = 0.4
+    """The furthest that the price goes from its level, as a share of it."""
+    quiet_share: Annotated[float, Field(ge=0, le=0.95)] = 0.0
+    """Share of bars (of the finest interval) in which nothing trades."""
+    seconds: bool = False
+    """Whether 1s klines are published too (spot only)."""
+    contract_size: Annotated[int, Field(ge=0)] = 0
+    """Quote currency a contract is worth (cm only)."""
+    funding_interval_hours: Literal[1, 4, 8] = 8
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.tick_units < 1:
+            msg = f"tick {self.tick} is finer than price_decimals {self.price_decimals}"
+            raise ValueError(msg)
+        if self.market is TradeType.SPOT:
+            if self.price_decimals + self.quantity_decimals > SPOT_DECIMALS:
+                msg = f"a spot symbol has at most {SPOT_DECIMALS} decimals in all"
+                raise ValueError(msg)
+        elif self.seconds:
+            msg = "seconds: only spot has 1s klines"
+            raise ValueError(msg)
+        if (self.market is TradeType.CM_FUTURES) != (self.contract_size > 0):
+            msg = "contract_size: needed for cm_futures, and only there"
+            raise ValueError(msg)
+        moments = [self.listed, self.delisted or self.listed]
+        moments += [edge for halt in self.halts for edge in (halt.start, halt.end)]
+        if any(to_ms(moment) % MINUTE_MS for moment in moments):
+            msg = "listed, delisted and halts must be on whole minutes"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def tick_units(self) -> int:
+        """The tick in units of the price's last decimal."""
+        return int(self.tick.scaleb(self.price_decimals))
+
+    @property
+    def is_perpetual(self) -> bool:
+        """Whether the contract pays funding."""
+        return self.contract_type == "PERPETUAL"
+
+    @property
+    def step_ms(self) -> int:
+        """Length of the finest bar, from which all others are aggregated."""
+        return 1_000 if self.seconds else MINUTE_MS
+
+    def is_listed(self, now: dt.datetime) -> bool:
+        """Tell whether the symbol trades, or is merely halted, at `now`."""
+        return self.listed <= now and (self.delisted is None or now < self.delisted)
+
+
+class Universe(_Closed):
+    """Everything that the data of the sandbox exchange follow from."""
+
+    seed: int = 0
+    symbols: tuple[Symbol, ...] = ()
+    outages: Mapping[TradeType, tuple[Halt, ...]] = Field(default_factory=dict)
+    """Stretches in which a whole market stood still."""
+
+    @cached_property
+    def _by_name(self) -> dict[tuple[TradeType, str], Symbol]:
+        return {(symbol.market, symbol.name): symbol for symbol in self.symbols}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(self._by_name) != len(self.symbols):
+            msg = "a symbol is given twice"
+            raise ValueError(msg)
+        return self
+
+    def of_market(self, market: TradeType) -> list[Symbol]:
+        """Return the symbols of `market`, in the given order."""
+        return [symbol for symbol in self.symbols if symbol.market is market]
+
+    def symbol(self, market: TradeType, name: str) -> Symbol:
+        """Return one symbol.
+
+        Raises
+        ------
+        SelectionError
+            If the market has no such symbol.
+        """
+        try:
+            return self._by_name[market, name]
+        except KeyError:
+            msg = (
+                f"symbol {name!r}: expected one that the sandbox lists for {market}; "
+                "add it to the universe"
+            )
+            raise SelectionError(msg) from None
+
+    def halts(self, symbol: Symbol) -> tuple[Halt, ...]:
+        """Return the symbol's halts and its market's outages, in time order."""
+        both = (*symbol.halts, *self.outages.get(symbol.market, ()))
+        return tuple(sorted(both, key=lambda halt: halt.start))
+
+    def trading_spans(
+        self, symbol: Symbol, *, start_ms: int, end_ms: int
+    ) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of a range in which the symbol has bars.
+
+        `start_ms` and `end_ms` bound the range (the end is outside); parts are
+        given in the same way.
+        """
+        at = max(start_ms, to_ms(symbol.listed))
+        if symbol.delisted is not None:
+            end_ms = min(end_ms, to_ms(symbol.delisted))
+        for halt in self.halts(symbol):
+            if at < min(to_ms(halt.start), end_ms):
+                yield at, min(to_ms(halt.start), end_ms)
+            at = max(at, to_ms(halt.end))
+        if at < end_ms:
+            yield at, end_ms
+
+    def with_synthetic_symbols(self, count: int) -> "Universe":
+        """Return this universe with `count` more um perpetuals, `S0000USDT` ..."""
+        more = map(_synthetic_symbol, range(count))
+        return Universe(
+            seed=self.seed, symbols=(*self.symbols, *more), outages=self.outages
+        )
+
+
+def _synthetic_symbol(number: int) -> Symbol:
+    return Symbol(
+        market=TradeType.UM_FUTURES,
+        name=f"S{number:04d}USDT",
+        base_asset=f"S{number:04d}",
+        contract_type="PERPETUAL",
+        listed=dt.datetime(2024, 1, 1 + number % 28, tzinfo=dt.UTC),
+        price=Decimal(1 + number % 97),
+        price_decimals=4,
+        tick=Decimal("0.0001"),
+        quantity_decimals=1,
+        quantity_per_trade=Decimal(25),
+        quiet_share=(number % 4) / 10,
+    )
+
+
+def load_universe(path: Path | None = None) -> Universe:
+    """Read a universe from the YAML file `path`, or the one that ships with BHDS.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or does not describe a universe.
+    """
+    try:
+        if path is None:
+            shipped = resources.files("bhds.sandbox").joinpath("universe.yaml")
+            text = shipped.read_text(encoding="utf-8")
+        else:
+            text = path.read_text(encoding="utf-8")
+        return Universe.model_validate(yaml.safe_load(text))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
+        msg = f"universe {path or 'shipped with BHDS'}: {error}"
+        raise ConfigError(msg) from error

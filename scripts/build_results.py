@@ -1,0 +1,14 @@
+"""Merge, scan for gaps, split, fill and price the bars of one symbol."""
+
+from bhds.results import job
+from bhds.runlog import job_log
+
+with job_log(snakemake.log[0]):
+    job.write_results(
+        list(snakemake.input),
+        result=snakemake.output.result,
+        gaps=snakemake.output.gaps,
+        settings=snakemake.params.settings,
+        last_day=snakemake.params.last_day,
+        **snakemake.wildcards,
+    )

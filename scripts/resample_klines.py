@@ -1,0 +1,13 @@
+"""Resample one symbol's result by every rule of its dataset."""
+
+from bhds.results import job
+from bhds.runlog import job_log
+
+with job_log(snakemake.log[0]):
+    job.write_resampled(
+        snakemake.input[0],
+        outputs=dict(zip(snakemake.params.rules, snakemake.output, strict=True)),
+        trade_type=snakemake.params.trade_type,
+        interval=snakemake.params.interval,
+        symbol=snakemake.wildcards.symbol,
+    )

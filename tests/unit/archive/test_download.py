@@ -1,0 +1,623 @@
+import datetime as dt
+import errno
+import hashlib
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import polars as pl
+import pytest
+
+from bhds.archive import ledger
+from bhds.archive.download import Wanted, fetch_batch
+from bhds.errors import FetchError
+
+DEADLINE_S = 30
+REALDATA = Path("../shared/realdata/spot/klines/BTCUSDT/1m")
+REAL_ZIP = REALDATA / "BTCUSDT-1m-2020-01-01.zip"
+KEYS = "data/spot/daily/klines/BTCUSDT/1m"
+LISTED_AT = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)
+
+
+class Bucket(ThreadingHTTPServer):
+    """Objects by key, with Range support, and the faults that a test asks for."""
+
+    daemon_threads = True
+    block_on_close = False
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.objects = {}
+        self.statuses = {}  # key: statuses for the next GETs; the last one stays
+        self.versions = {}  # key: contents for the next GETs; the last one stays
+        self.stalling = set()  # keys that stop half way until the client goes
+        self.stalled = threading.Event()
+        self.dropped = threading.Event()
+        self.ranges = True
+        self.requests = []
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def gets(self, key):
+        return [headers for verb, got, headers in self.requests if (verb, got) == key]
+
+    def count(self, key):
+        return len(self.gets(("GET", key)))
+
+    def starts(self, key):
+        """First byte of each range that was asked for; 0 without a range."""
+        ranges = [headers.get("Range") for headers in self.gets(("GET", key))]
+        return [int(text[6:].split("-")[0]) if text else 0 for text in ranges]
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_args):
+        """Say nothing."""
+
+    def do_HEAD(self):
+        self.answer(body=False)
+
+    def do_GET(self):
+        self.answer(body=True)
+
+    def answer(self, *, body):
+        server, key = self.server, unquote(urlsplit(self.path).path).lstrip("/")
+        server.requests.append((self.command, key, dict(self.headers)))
+        status = take(server.statuses.get(key), consume=body)
+        content = take(server.versions.get(key), consume=body)
+        content = server.objects.get(key) if content is None else content
+        status = status or (404 if content is None else 200)
+        if status != 200:
+            content = b""
+        start = self.range_start() if status == 200 and server.ranges else 0
+        self.send_response(206 if start else status)
+        self.send_header("Content-Length", str(len(content) - start))
+        if server.ranges:
+            self.send_header("Accept-Ranges", "bytes")
+        if start:
+            total = len(content)
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        self.end_headers()
+        if body and key in server.stalling:
+            self.stall(content[: len(content) // 2])
+        elif body:
+            self.wfile.write(content[start:])
+
+    def range_start(self):
+        text = self.headers.get("Range")
+        return int(text.removeprefix("bytes=").split("-")[0]) if text else 0
+
+    def stall(self, content):
+        self.wfile.write(content)
+        self.server.stalled.set()
+        self.connection.recv(1)  # returns when the client has gone
+        self.close_connection = True
+        self.server.dropped.set()
+
+
+def take(values, *, consume):
+    if not values:
+        return None
+    return values.pop(0) if consume and len(values) > 1 else values[0]
+
+
+@pytest.fixture
+def bucket():
+    with Bucket() as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def no_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def fetch(bucket, tmp_path):
+    def fetch(*wanted, **changes):
+        settings = {"data_dir": tmp_path, "base_url": bucket.url, "timeout_s": 5}
+        return fetch_batch(wanted, **(settings | changes))
+
+    return fetch
+
+
+@pytest.fixture
+def want(bucket, tmp_path):
+    """Put an object into the bucket, and return what a plan would want of it."""
+
+    def want(name, content=b"zip", **changes):
+        key = f"{KEYS}/{name}"
+        if content is not None:
+            bucket.objects[key] = content
+        listed = {
+            "key": key,
+            "path": tmp_path / "aws_data" / key.removeprefix("data/"),
+            "size": len(content or b""),
+            "etag": md5(content or b""),
+            "last_modified": LISTED_AT,
+        }
+        return Wanted(**(listed | changes))
+
+    return want
+
+
+def md5(content):
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def staging(wanted, *, tag=None):
+    place = str(wanted.path).replace("/aws_data/", "/aws_data/.staging/")
+    return Path(f"{place}.{tag or wanted.etag}")
+
+
+def stage(wanted, content, *, tag=None):
+    place = staging(wanted, tag=tag)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(content)
+    return place
+
+
+def staged_files(tmp_path):
+    folder = tmp_path / "aws_data" / ".staging"
+    return sorted(
+        path.name
+        for path in folder.rglob("*")
+        if path.is_file() and path.parent.name != "progress"
+    )
+
+
+def wait_until(condition):
+    deadline = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        threading.Event().wait(0.02)
+
+
+# --- the ordinary course ------------------------------------------------------------
+
+
+def test_a_batch_is_put_into_place_and_entered_into_the_ledger(fetch, want, tmp_path):
+    began = time.time()
+    zip_, checksum = want("A.zip", b"z" * 57_000), want("A.zip.CHECKSUM", b"abc  A.zip")
+
+    report = fetch(zip_, checksum)
+
+    assert zip_.path.read_bytes() == b"z" * 57_000
+    assert checksum.path.read_bytes() == b"abc  A.zip"
+    assert zip_.path.stat().st_mtime >= began - 1
+    assert (report.files, report.kept, report.size_bytes) == (2, 0, 57_010)
+    assert staged_files(tmp_path) == []
+    row = ledger.read(tmp_path).row(by_predicate=pl_key(zip_), named=True)
+    assert row["etag"] == row["md5"] == md5(b"z" * 57_000)
+    assert row["sha256"] == hashlib.sha256(b"z" * 57_000).hexdigest()
+    assert (row["size"], row["last_modified"]) == (57_000, LISTED_AT)
+    assert row["first_seen"].timestamp() >= began
+
+
+def pl_key(wanted):
+    return pl.col("key") == wanted.key
+
+
+def test_an_empty_batch_does_nothing(tmp_path):
+    report = fetch_batch([], data_dir=tmp_path, base_url="http://127.0.0.1:1")
+
+    assert report.files == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not REAL_ZIP.exists(), reason="genuine exchange files are absent")
+def test_genuine_files_arrive_byte_for_byte(fetch, want):
+    files = [
+        want(path.name, path.read_bytes()) for path in sorted(REALDATA.glob("*.zip*"))
+    ]
+
+    fetch(*files)
+
+    for file in files:
+        assert file.path.read_bytes() == (REALDATA / file.path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["币安人生USDT-1m-2026-01-01.zip", "A B%20+&#[1]{2}~'é=.zip", "#out=x;.zip"],
+)
+def test_names_of_any_script_and_sign_arrive(fetch, want, name):
+    wanted = want(name, name.encode())
+
+    fetch(wanted)
+
+    assert wanted.path.read_bytes() == name.encode()
+
+
+def test_an_empty_object_is_no_failure(fetch, want):
+    wanted = want("A.zip", b"")
+
+    report = fetch(wanted)
+
+    assert wanted.path.read_bytes() == b""
+    assert report.vanished == ()
+
+
+def test_a_replaced_file_takes_the_place_of_the_old_one(fetch, want, tmp_path):
+    fetch(want("A.zip", b"old"))
+    new = want("A.zip", b"newer")
+
+    fetch(new)
+
+    assert new.path.read_bytes() == b"newer"
+    assert ledger.newest(ledger.read(tmp_path))["md5"].to_list() == [md5(b"newer")]
+    assert ledger.read(tmp_path).height == 2
+
+
+def test_a_relative_data_directory_will_do(fetch, want, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    wanted = want("A.zip", b"zip", path=Path("aws_data/spot/A.zip"))
+
+    fetch(wanted, data_dir=".")
+
+    assert (tmp_path / "aws_data/spot/A.zip").read_bytes() == b"zip"
+
+
+def test_a_place_on_another_file_system_is_copied_to(
+    fetch, want, tmp_path, monkeypatch
+):
+    wanted, replace = want("A.zip"), Path.replace
+
+    def refuse(path, target):
+        if ".staging" in path.parts and Path(target) == wanted.path:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    fetch(wanted)
+
+    assert wanted.path.read_bytes() == b"zip"
+    assert staged_files(tmp_path) == []
+
+
+def test_the_proxy_is_used_for_files_and_questions(fetch, bucket, want):
+    there, gone = want("A.zip"), want("B.zip", None)
+
+    fetch(
+        *(there, gone),
+        base_url="http://archive.invalid",
+        proxy=f"127.0.0.1:{bucket.server_port}",
+    )
+
+    assert there.path.read_bytes() == b"zip"
+    assert {headers["Host"] for *_, headers in bucket.requests} == {"archive.invalid"}
+    assert {verb for verb, *_ in bucket.requests} == {"GET", "HEAD"}
+
+
+# --- what the server does not have --------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_vanished_file_is_empty_and_the_others_arrive(
+    fetch, bucket, want, caplog, status
+):
+    gone, there = want("A.zip", b"was here"), want("B.zip")
+    bucket.statuses[gone.key] = [status]
+
+    report = fetch(gone, there)
+
+    assert gone.path.read_bytes() == b""
+    assert there.path.read_bytes() == b"zip"
+    assert report.vanished == (gone.key,)
+    assert "the server has it no more" in caplog.text
+
+
+def test_a_vanished_file_is_entered_as_listed_without_digests(
+    fetch, bucket, want, tmp_path
+):
+    gone = want("A.zip", b"was here")
+    bucket.statuses[gone.key] = [404]
+
+    fetch(gone)
+
+    row = ledger.read(tmp_path).row(by_predicate=pl_key(gone), named=True)
+    assert (row["etag"], row["size"], row["md5"]) == (gone.etag, gone.size, None)
+
+
+def test_an_optional_file_that_is_not_there_is_empty_without_a_warning(
+    fetch, want, caplog
+):
+    absent = want("A.zip.CHECKSUM", None, size=0, etag=None, optional=True)
+
+    report = fetch(want("A.zip"), absent)
+
+    assert absent.path.read_bytes() == b""
+    assert (report.absent, report.vanished) == ((absent.key,), ())
+    assert not [log for log in caplog.records if log.levelno >= logging.WARNING]
+
+
+def test_an_optional_file_that_came_late_is_entered_as_it_will_be_listed(
+    fetch, want, tmp_path
+):
+    late = want("A.zip.CHECKSUM", b"abc  A.zip", size=0, etag=None, optional=True)
+
+    report = fetch(late)
+
+    assert report.absent == report.unlike_listing == ()
+    row = ledger.read(tmp_path).row(0, named=True)
+    assert (row["etag"], row["size"]) == (md5(b"abc  A.zip"), 10)
+
+
+# --- what fails ---------------------------------------------------------------------
+
+
+def test_a_failure_keeps_what_was_fetched_and_puts_nothing_into_place(
+    fetch, bucket, want, tmp_path
+):
+    files = [want(f"{name}.zip", name.encode()) for name in "ABCDEF"]
+    for bad in files[:4]:
+        bucket.statuses[bad.key] = [500]
+
+    with pytest.raises(FetchError) as caught:
+        fetch(*files)
+
+    text = str(caught.value)
+    assert text.startswith(
+        "download: 4 of 6 files failed (A.zip, B.zip, C.zip, ...) - The response "
+        "status is not successful. status=500 - "
+    )
+    assert "\n" not in text
+    assert not any(file.path.exists() for file in files)
+    assert staged_files(tmp_path) == [staging(file).name for file in files[4:]]
+    assert ledger.read(tmp_path).is_empty()
+
+    bucket.statuses.clear()
+    report = fetch(*files)
+
+    assert report.kept == 2
+    assert [bucket.count(file.key) for file in files[4:]] == [1, 1]
+    assert all(file.path.exists() for file in files)
+
+
+def test_a_passing_server_error_is_tried_again(fetch, bucket, want):
+    wanted = want("A.zip")
+    bucket.statuses[wanted.key] = [500, 200]
+
+    fetch(wanted)
+
+    assert wanted.path.read_bytes() == b"zip"
+
+
+def test_a_refusal_is_no_vanished_file(fetch, bucket, want):
+    wanted = want("A.zip")
+    bucket.statuses[wanted.key] = [403]
+
+    with pytest.raises(FetchError, match=r"1 of 1 files failed \(A.zip\) .*403"):
+        fetch(wanted)
+
+    assert not wanted.path.exists()
+
+
+def test_a_server_that_cannot_be_reached_fails_the_batch(fetch, want):
+    with pytest.raises(FetchError, match=r"1 of 1 files failed .*Connection refused"):
+        fetch(want("A.zip"), base_url="http://127.0.0.1:1")
+
+
+def test_a_full_disk_is_named_and_not_tried_again(fetch, want, tmp_path):
+    fake = tmp_path / "aria2c"
+    fake.write_text(f"#!/bin/sh\necho run >> {tmp_path}/runs\nexit 9\n")
+    fake.chmod(0o755)
+
+    with pytest.raises(FetchError, match="there is no space left on the disk"):
+        fetch(want("A.zip"), aria2c=fake)
+
+    assert (tmp_path / "runs").read_text() == "run\n"
+
+
+def test_a_disk_that_fills_up_at_the_end_is_named(fetch, want, monkeypatch):
+    def fail(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(ledger, "append", fail)
+
+    with pytest.raises(FetchError, match=r"No space left on device.* free some space"):
+        fetch(want("A.zip"))
+
+
+# --- what is resumed, and what is not -----------------------------------------------
+
+
+def test_a_part_of_another_revision_is_thrown_away(fetch, bucket, want, tmp_path):
+    wanted = want("A.zip", b"new" * 100)
+    stage(wanted, b"old" * 50, tag=md5(b"old"))
+    stage(wanted, b"control", tag=f"{md5(b'old')}.aria2")
+    neighbour = stage(want("B.zip"), b"zi")
+
+    fetch(wanted)
+
+    assert bucket.starts(wanted.key) == [0]
+    assert wanted.path.read_bytes() == b"new" * 100
+    assert staged_files(tmp_path) == [neighbour.name]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"too long for it", id="longer"),
+        pytest.param(b"piz", id="same length, other bytes"),
+        pytest.param(b"zi", id="shorter, without aria2's record"),
+    ],
+)
+def test_a_spoilt_staged_file_is_fetched_from_scratch(fetch, bucket, want, content):
+    wanted = want("A.zip")
+    stage(wanted, content)
+
+    report = fetch(wanted)
+
+    assert bucket.starts(wanted.key) == [0]
+    assert wanted.path.read_bytes() == b"zip"
+    assert report.kept == 0
+
+
+def test_a_file_without_a_known_revision_is_never_continued(fetch, bucket, want):
+    wanted = want("A.zip", etag=None)
+    stage(wanted, b"zi", tag="unlisted")
+
+    fetch(wanted)
+
+    assert bucket.starts(wanted.key) == [0]
+
+
+def test_a_file_unlike_its_listing_is_fetched_twice_and_kept(
+    fetch, bucket, want, tmp_path, caplog
+):
+    wanted = want("A.zip", b"served", etag=md5(b"listed"))
+
+    report = fetch(wanted)
+
+    assert bucket.starts(wanted.key) == [0, 0]
+    assert wanted.path.read_bytes() == b"served"
+    assert report.unlike_listing == (wanted.key,)
+    assert "kept as served" in caplog.text
+    row = ledger.read(tmp_path).row(0, named=True)
+    assert (row["etag"], row["md5"]) == (md5(b"listed"), md5(b"served"))
+
+
+def test_a_file_that_was_spoilt_on_the_way_is_mended(fetch, bucket, want):
+    wanted = want("A.zip", b"sound")
+    bucket.versions[wanted.key] = [b"s0und", b"sound"]
+
+    report = fetch(wanted)
+
+    assert wanted.path.read_bytes() == b"sound"
+    assert report.unlike_listing == ()
+
+
+def test_a_file_that_was_refused_and_then_spoilt_is_mended(fetch, bucket, want):
+    wanted = want("A.zip", b"sound")
+    bucket.statuses[wanted.key] = [500, 200]
+    bucket.versions[wanted.key] = [b"", b"s0und", b"sound"]
+
+    report = fetch(wanted)
+
+    assert wanted.path.read_bytes() == b"sound"
+    assert report.unlike_listing == ()
+
+
+def test_an_etag_of_several_parts_proves_nothing(fetch, bucket, want):
+    wanted = want("A.zip", etag=f"{md5(b'parts')}-2")
+
+    report = fetch(wanted)
+
+    assert bucket.count(wanted.key) == 1
+    assert report.unlike_listing == ()
+
+
+# --- processes ----------------------------------------------------------------------
+
+CHILD = """
+import json, sys
+from pathlib import Path
+from bhds.archive.download import Wanted, fetch_batch
+order = json.loads(sys.stdin.read())
+wanted = [Wanted(path=Path(one.pop("path")), **one) for one in order.pop("wanted")]
+fetch_batch(wanted, **order)
+"""
+
+
+def start_child(bucket, tmp_path, wanted):
+    order = {
+        "wanted": [
+            {name: getattr(file, name) for name in ("key", "size", "etag")}
+            | {"path": str(file.path)}
+            for file in wanted
+        ],
+        "data_dir": str(tmp_path),
+        "base_url": bucket.url,
+        "timeout_s": DEADLINE_S,
+    }
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    child.stdin.write(json.dumps(order))
+    child.stdin.close()
+    return child
+
+
+@pytest.mark.parametrize("sign", ["SIGKILL", "SIGTERM", "SIGINT"])
+def test_a_killed_batch_goes_on_where_it_was(fetch, bucket, want, tmp_path, sign):
+    small = [want(f"{name}.zip", name.encode() * 1000) for name in "ABCD"]
+    large = want("L.zip", os.urandom(3 << 20))
+    bucket.stalling.add(large.key)
+    child = start_child(bucket, tmp_path, [*small, large])
+    assert bucket.stalled.wait(DEADLINE_S)
+    wait_until(lambda: all(staged_whole(file) for file in small))
+
+    end(child, bucket, sign=sign)
+
+    wait_until(lambda: staging(large).stat().st_size > 0)
+    assert not any(file.path.exists() for file in [*small, large])
+
+    bucket.stalling.clear()
+    report = fetch(*small, large)
+
+    assert report.kept == 4
+    assert [bucket.count(file.key) for file in small] == [1, 1, 1, 1]
+    assert bucket.starts(large.key)[-1] > 0, "the part was not continued"
+    assert large.path.read_bytes() == bucket.objects[large.key]
+
+
+def test_a_part_is_begun_again_where_the_server_cannot_continue(
+    fetch, bucket, want, tmp_path
+):
+    large = want("L.zip", os.urandom(3 << 20))
+    bucket.stalling.add(large.key)
+    child = start_child(bucket, tmp_path, [large])
+    assert bucket.stalled.wait(DEADLINE_S)
+    end(child, bucket, sign="SIGTERM")
+    bucket.stalling.clear()
+    bucket.ranges = False
+
+    fetch(large)
+
+    assert large.path.read_bytes() == bucket.objects[large.key]
+
+
+def end(child, bucket, *, sign):
+    child.send_signal(getattr(signal, sign))
+    assert child.wait(DEADLINE_S) != 0
+    assert bucket.dropped.wait(DEADLINE_S), "aria2c outlived its parent"
+
+
+def staged_whole(file):
+    place = staging(file)
+    control = place.with_name(f"{place.name}.aria2")
+    return place.exists() and place.stat().st_size == file.size and not control.exists()
+
+
+def test_two_processes_fetch_side_by_side(bucket, want, tmp_path):
+    batches = [[want(f"{name}{i}.zip") for i in range(20)] for name in "AB"]
+
+    children = [start_child(bucket, tmp_path, batch) for batch in batches]
+
+    assert [child.wait(DEADLINE_S) for child in children] == [0, 0]
+    files = [file for batch in batches for file in batch]
+    assert all(file.path.read_bytes() == b"zip" for file in files)
+    assert [bucket.count(file.key) for file in files] == [1] * 40
+    assert sorted(ledger.read(tmp_path)["key"]) == sorted(file.key for file in files)

@@ -1,0 +1,115 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.columns import TIME
+from bhds.markets import Interval
+from bhds.parse.grid import bars_per_day, earliest_open_us, is_off_grid
+from bhds.parse.inputs import Period, day_us
+
+
+def times(*texts):
+    moments = [dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC) for text in texts]
+    return pl.Series(moments, dtype=TIME)
+
+
+@pytest.mark.parametrize(
+    ("interval", "on", "off"),
+    [
+        ("1s", "2024-01-01T00:00:01", "2024-01-01T00:00:01.001"),
+        ("1m", "2024-01-01T00:01", "2018-02-09T09:28:14.789"),
+        ("8h", "2024-01-01T16:00", "2024-01-01T04:00"),
+        ("1d", "2024-01-01", "2024-01-01T01:00"),
+        ("3d", "2024-01-02", "2024-01-01T12:00"),
+        ("1w", "2024-01-01", "2024-01-02"),
+        ("1mo", "2024-02-01", "2024-02-02"),
+        ("1mo", "2024-02-01", "2024-02-01T00:00:00.001"),
+    ],
+)
+def test_bars_off_the_grid_are_told(interval, on, off):
+    open_us = pl.Series("t", times(on, off)).to_physical()
+
+    flags = pl.select(is_off_grid(pl.lit(open_us), interval=Interval.parse(interval)))
+
+    assert flags.to_series().to_list() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("interval", "earliest"),
+    [("1m", "2024-02-14"), ("1d", "2024-02-14"), ("1mo", "2024-02-01")],
+)
+def test_bar_of_a_day_opens_no_earlier(interval, earliest):
+    day = dt.date(2024, 2, 14)
+
+    bound = earliest_open_us(day, Interval.parse(interval))
+
+    assert bound == day_us(dt.date.fromisoformat(earliest))
+
+
+def test_week_may_open_before_a_day_that_it_reaches():
+    bound = earliest_open_us(dt.date(2024, 2, 14), Interval.parse("1w"))
+
+    assert day_us(dt.date(2024, 2, 7)) < bound <= day_us(dt.date(2024, 2, 8))
+
+
+def table(interval, open_time, *covered):
+    days = bars_per_day(
+        open_time,
+        interval=Interval.parse(interval),
+        covered=[Period.parse(text) for text in covered],
+    )
+    return [tuple(day.values()) for day in days]
+
+
+def test_each_covered_day_is_counted():
+    bars = times("2024-01-01T00:00", "2024-01-01T08:00", "2024-01-03T16:00")
+
+    days = table("8h", bars, "2024-01-01", "2024-01-02", "2024-01-03", "2024-01-01")
+
+    assert days == [("2024-01-01", 3, 2), ("2024-01-02", 3, 0), ("2024-01-03", 3, 1)]
+
+
+@pytest.mark.parametrize(
+    ("interval", "expected"),
+    [("1s", 86_400), ("1m", 1440), ("15m", 96), ("12h", 2), ("1d", 1)],
+)
+def test_day_should_be_full(interval, expected):
+    assert table(interval, times(), "2024-01-01") == [("2024-01-01", expected, 0)]
+
+
+def test_weeks_are_counted_on_mondays():
+    days = table("1w", times("2024-01-01", "2024-01-15"), "2024-01")
+
+    assert days == [
+        ("2024-01-01", 1, 1),
+        ("2024-01-08", 1, 0),
+        ("2024-01-15", 1, 1),
+        ("2024-01-22", 1, 0),
+        ("2024-01-29", 1, 0),
+    ]
+
+
+def test_months_are_counted_on_the_first():
+    days = table("1mo", times("2024-01-01"), "2024-01", "2024-02")
+
+    assert days == [("2024-01-01", 1, 1), ("2024-02-01", 1, 0)]
+
+
+def test_three_day_bars_are_counted_in_step_with_those_present():
+    days = table("3d", times("2020-01-01", "2020-01-04", "2020-01-10"), "2020-01")
+
+    assert [day for day, _, _ in days[:4]] == [
+        "2020-01-01",
+        "2020-01-04",
+        "2020-01-07",
+        "2020-01-10",
+    ]
+    assert [present for _, _, present in days[:4]] == [1, 1, 0, 1]
+    assert table("3d", times(), "2020-01") == []
+
+
+def test_bar_on_a_day_that_is_not_covered_is_counted_too():
+    days = table("1w", times("2024-02-12"), "2024-02-14")
+
+    assert days == [("2024-02-12", 0, 1)]

@@ -1,0 +1,166 @@
+import io
+import zipfile
+import zlib
+
+import pytest
+
+from bhds.errors import ParseError
+from bhds.parse.members import read_csv_member
+
+STEM = "BTCUSDT-1m-2024-01-01"
+CONTENT = b"1704067200000,1,2,0,1\n" * 500
+
+
+def zipped(members, method=zipfile.ZIP_DEFLATED):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as opened:
+        for name, content in members.items():
+            opened.writestr(name, content)
+    return buffer.getvalue()
+
+
+def patched(archive, old, new, count=-1):
+    assert old in archive
+    return archive.replace(old, new, count)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
+@pytest.mark.parametrize("content", [CONTENT, b"", b"1"], ids=["rows", "empty", "byte"])
+def test_member_is_returned_whole(method, content):
+    member = read_csv_member(zipped({f"{STEM}.csv": content}, method), stem=STEM)
+
+    assert member.content == content
+    assert member.warnings == ()
+
+
+@pytest.mark.parametrize("name", ["other.csv", f"folder/{STEM}.csv", f"{STEM}.CSV"])
+def test_only_csv_of_another_name_is_taken_with_a_warning(name):
+    member = read_csv_member(zipped({name: CONTENT}), stem=STEM)
+
+    assert member.content == CONTENT
+    assert member.warnings == (f"the CSV is named {name!r}, not {STEM}.csv",)
+
+
+def test_other_members_are_ignored_with_a_warning():
+    members = {"readme.txt": b"x", f"{STEM}.csv": CONTENT, "folder/": b""}
+
+    member = read_csv_member(zipped(members), stem=STEM)
+
+    assert member.content == CONTENT
+    assert member.warnings == ("other members are ignored: readme.txt, folder/",)
+
+
+@pytest.mark.parametrize(
+    ("members", "found"),
+    [
+        pytest.param({}, "0 CSVs in nothing", id="empty zip"),
+        pytest.param({"a.txt": b""}, "0 CSVs in 'a.txt'", id="no CSV"),
+        pytest.param(
+            {f"{STEM}.csv": CONTENT, "b.csv": CONTENT}, "2 CSVs", id="two CSVs"
+        ),
+        pytest.param(
+            {f"{STEM}.csv": CONTENT, f"data/{STEM}.csv": CONTENT},
+            "2 CSVs",
+            id="second in a folder",
+        ),
+    ],
+)
+def test_any_other_number_of_csvs_is_refused(members, found):
+    with pytest.raises(ParseError, match=rf"{found}.*expected one, {STEM}\.csv"):
+        read_csv_member(zipped(members), stem=STEM)
+
+
+def test_wrong_crc_is_refused():
+    archive = zipped({f"{STEM}.csv": CONTENT}, zipfile.ZIP_STORED)
+
+    with pytest.raises(ParseError, match=r"CRC-32 is [0-9a-f]{8}: its zip declares"):
+        read_csv_member(patched(archive, b"1704", b"1705", 1), stem=STEM)
+
+
+def test_damaged_stream_is_refused():
+    archive = bytearray(zipped({f"{STEM}.csv": CONTENT}))
+    archive[30 + len(STEM) + 4] ^= 0xFF
+
+    with pytest.raises(ParseError, match=r"inflate|stream|bytes|CRC"):
+        read_csv_member(bytes(archive), stem=STEM)
+
+
+@pytest.mark.parametrize("declared", [0, 1, 10_999, 11_001, 2**31])
+def test_wrong_declared_size_is_refused(declared):
+    archive = zipped({f"{STEM}.csv": CONTENT})
+    directory = archive.rindex(b"PK\x01\x02")
+    lying = (
+        archive[: directory + 24]
+        + declared.to_bytes(4, "little")
+        + archive[directory + 28 :]
+    )
+
+    with pytest.raises(ParseError, match="declares"):
+        read_csv_member(lying, stem=STEM)
+
+
+def deflated(stream, content):
+    """Return a zip whose member is `stream`, declared to inflate to `content`."""
+    archive = bytearray(zipped({f"{STEM}.csv": stream}, zipfile.ZIP_STORED))
+    directory = archive.rindex(b"PK\x01\x02")
+    method, crc, size = (zipfile.ZIP_DEFLATED, zlib.crc32(content), len(content))
+    archive[directory + 10 : directory + 12] = method.to_bytes(2, "little")
+    archive[directory + 16 : directory + 20] = crc.to_bytes(4, "little")
+    archive[directory + 24 : directory + 28] = size.to_bytes(4, "little")
+    return bytes(archive)
+
+
+@pytest.mark.parametrize(
+    ("flush", "tail", "sound"),
+    [
+        pytest.param(zlib.Z_FINISH, b"", True, id="ends with the member"),
+        pytest.param(zlib.Z_SYNC_FLUSH, b"", False, id="does not end"),
+        pytest.param(zlib.Z_FINISH, b"more", False, id="ends before the member"),
+    ],
+)
+def test_stream_must_end_with_its_member(flush, tail, sound):
+    deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    stream = deflater.compress(CONTENT) + deflater.flush(flush) + tail
+    archive = deflated(stream, CONTENT)
+
+    if sound:
+        assert read_csv_member(archive, stem=STEM).content == CONTENT
+    else:
+        with pytest.raises(ParseError, match="does not end with the member"):
+            read_csv_member(archive, stem=STEM)
+
+
+def test_bomb_is_refused_before_it_is_inflated():
+    archive = zipped({f"{STEM}.csv": bytes(1_000_000)})
+
+    with pytest.raises(ParseError, match="declares 1000000 bytes: expected at most"):
+        read_csv_member(archive, stem=STEM, max_bytes=999_999)
+
+
+def test_encrypted_member_is_refused():
+    archive = bytearray(zipped({f"{STEM}.csv": CONTENT}))
+    archive[archive.rindex(b"PK\x01\x02") + 8] |= 0x1
+
+    with pytest.raises(ParseError, match="is encrypted"):
+        read_csv_member(bytes(archive), stem=STEM)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_other_compression_is_refused(method):
+    archive = zipped({f"{STEM}.csv": CONTENT}, method)
+
+    with pytest.raises(ParseError, match=f"compression {method}: expected stored or"):
+        read_csv_member(archive, stem=STEM)
+
+
+def test_local_header_that_is_none_is_refused():
+    archive = zipped({f"{STEM}.csv": CONTENT})
+
+    with pytest.raises(ParseError, match="no local header at 0"):
+        read_csv_member(patched(archive, b"PK\x03\x04", b"XXXX"), stem=STEM)
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x05\x06" + bytes(18)])
+def test_what_is_no_zip_is_refused(content):
+    with pytest.raises(ParseError, match=r"cannot be opened|0 CSVs in nothing"):
+        read_csv_member(content, stem=STEM)

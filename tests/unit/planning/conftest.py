@@ -1,0 +1,76 @@
+"""Listings and folders on disk, as a plan finds them."""
+
+import datetime as dt
+import json
+
+import polars as pl
+import pytest
+
+from bhds import storage
+from bhds.archive.keys import path_of_key
+from bhds.archive.listing import LISTING_SCHEMA, SYMBOLS_SCHEMA, Directory
+from bhds.markets import Frequency, TradeType
+
+NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+
+
+class Bucket:
+    """What the server lists, written as the listings of one market's 1m klines."""
+
+    def __init__(self, data_dir):
+        self.data_dir = data_dir
+        self.etags = {}
+        self.symbols = {frequency: set() for frequency in Frequency}
+
+    def key(self, symbol, period):
+        frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
+        self.symbols[frequency].add(symbol)
+        folder = f"data/futures/um/{frequency}/klines/{symbol}/1m"
+        return f"{folder}/{symbol}-1m-{period}.zip"
+
+    def publish(self, symbol, *periods, checksum=True, etag="a"):
+        for period in periods:
+            key = self.key(symbol, period)
+            self.etags[key] = etag
+            if checksum:
+                self.etags[f"{key}.CHECKSUM"] = etag
+        self.write()
+
+    def withdraw(self, symbol, period):
+        key = self.key(symbol, period)
+        del self.etags[key], self.etags[f"{key}.CHECKSUM"]
+        self.write()
+
+    def write(self):
+        symbols = sorted(set().union(*self.symbols.values()))
+        for frequency in Frequency:
+            directory = Directory(TradeType.UM_FUTURES, frequency, "klines", "1m")
+            rows = [
+                (key, 10, etag, NOW)
+                for key, etag in sorted(self.etags.items())
+                if key.startswith(directory.prefix)
+            ]
+            storage.write_parquet(
+                pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row"),
+                self.data_dir / directory.listing_path,
+                metadata={"listed": json.dumps(dict.fromkeys(symbols, str(NOW)))},
+            )
+            storage.write_parquet(
+                pl.DataFrame(
+                    {"symbol": sorted(self.symbols[frequency])}, SYMBOLS_SCHEMA
+                ),
+                self.data_dir / directory.symbols_path,
+                metadata={"listed_at": str(NOW)},
+            )
+
+    def fetch(self, symbol, *periods, size=10):
+        for period in periods:
+            for suffix in ("", ".CHECKSUM"):
+                path = self.data_dir / path_of_key(self.key(symbol, period) + suffix)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"x" * size)
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    return Bucket(tmp_path)

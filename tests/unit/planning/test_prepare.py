@@ -1,0 +1,274 @@
+"""Plans made from listings, ledger and disk."""
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds import config
+from bhds.archive import ledger
+from bhds.errors import ConfigError, ListingError, SelectionError
+from bhds.markets import TradeType
+from bhds.planning import prepare
+from bhds.planning.plan import Series
+
+NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+
+
+def plan_of(bucket, *, targets=(), settings=None, **dataset):
+    raw = {"datasets": [{"trade_type": "um_futures", **dataset}], **(settings or {})}
+    return prepare.plan(
+        config.load(raw, environment={}),
+        targets=targets,
+        data_dir=bucket.data_dir,
+        now=NOW,
+        online=False,
+    )
+
+
+def zips(plan, symbol, partition):
+    series = Series(TradeType.UM_FUTURES, "klines", symbol, "1m")
+    return [Path(path).name for path in plan.partition(series, partition).archives]
+
+
+def test_auto_takes_months_and_then_the_days_of_months_not_yet_published(bucket):
+    bucket.publish("AUSDT", "2024-12", "2025-01", "2024-12-31", "2025-01-31")
+    bucket.publish("AUSDT", "2025-02-27", "2025-02-28", "2025-03-01")
+
+    plan = plan_of(bucket)
+
+    assert zips(plan, "AUSDT", "2024") == ["AUSDT-1m-2024-12.zip"]
+    assert zips(plan, "AUSDT", "2025") == [
+        "AUSDT-1m-2025-01.zip",
+        "AUSDT-1m-2025-02-27.zip",
+        "AUSDT-1m-2025-02-28.zip",
+        "AUSDT-1m-2025-03-01.zip",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("frequency", "expected"),
+    [
+        pytest.param("monthly", ["AUSDT-1m-2025-01.zip"], id="monthly"),
+        pytest.param(
+            "daily", ["AUSDT-1m-2025-01-30.zip", "AUSDT-1m-2025-02-01.zip"], id="daily"
+        ),
+    ],
+)
+def test_a_forced_frequency_takes_one_kind_alone(bucket, frequency, expected):
+    bucket.publish("AUSDT", "2025-01", "2025-01-30", "2025-02-01")
+
+    assert zips(plan_of(bucket, frequency=frequency), "AUSDT", "2025") == expected
+
+
+def test_each_zip_is_followed_by_its_checksum_where_the_server_has_one(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("AUSDT", "2025-02", checksum=False)
+
+    folder = "aws_data/um_futures/monthly/klines/AUSDT/1m"
+    assert plan_of(bucket).raw == [
+        f"{folder}/AUSDT-1m-2025-01.zip",
+        f"{folder}/AUSDT-1m-2025-01.zip.CHECKSUM",
+        f"{folder}/AUSDT-1m-2025-02.zip",
+    ]
+
+
+def test_days_wanted_are_clamped_to_what_the_archive_covers(bucket):
+    bucket.publish("AUSDT", "2024-11", "2024-12", "2025-01")
+    series = Series(TradeType.UM_FUTURES, "klines", "AUSDT", "1m")
+
+    plan = plan_of(bucket, start="2024-12-15", settings={"as_of": "2025-01-20"})
+
+    first, last = plan.partition(series, "2024"), plan.partition(series, "2025")
+    assert (first.first_day, first.last_day) == (
+        dt.date(2024, 12, 15),
+        dt.date(2024, 12, 31),
+    )
+    assert (last.first_day, last.last_day) == (None, dt.date(2025, 1, 20))
+    assert zips(plan, "AUSDT", "2024") == ["AUSDT-1m-2024-12.zip"]
+
+
+def test_a_later_as_of_changes_nothing_for_a_delisted_symbol(bucket):
+    bucket.publish("OLDUSDT", "2023-05")
+    series = Series(TradeType.UM_FUTURES, "klines", "OLDUSDT", "1m")
+
+    early = plan_of(bucket, settings={"as_of": "2025-01-20"})
+    late = plan_of(bucket, settings={"as_of": "2025-01-21"})
+
+    assert early.partition(series, "2023") == late.partition(series, "2023")
+
+
+def test_only_missing_files_are_fetched(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02")
+    bucket.fetch("AUSDT", "2025-01")
+
+    (batch,) = plan_of(bucket).batches
+
+    assert [Path(path).name for path in batch.zips] == ["AUSDT-1m-2025-02.zip"]
+    assert batch.checksums == (f"{batch.zips[0]}.CHECKSUM",)
+    assert batch.state == "missing"
+
+
+def test_a_file_with_another_etag_than_was_fetched_is_replaced(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02", etag="old")
+    bucket.fetch("AUSDT", "2025-01", "2025-02")
+    record(bucket)
+    assert plan_of(bucket).batches == []
+
+    bucket.publish("AUSDT", "2025-01", etag="new")
+
+    (batch,) = plan_of(bucket).batches
+    assert batch.state == "replaced"
+    assert [Path(path).name for path in batch.zips] == ["AUSDT-1m-2025-01.zip"]
+    assert batch.checksums == (f"{batch.zips[0]}.CHECKSUM",)
+
+
+@pytest.mark.parametrize("missing", ["published late", "lost"])
+def test_a_checksum_that_is_not_there_is_fetched_with_its_zip(bucket, missing):
+    bucket.publish("AUSDT", "2025-01", checksum=missing == "lost")
+    bucket.fetch("AUSDT", "2025-01")
+    folder = bucket.data_dir / "aws_data/um_futures/monthly/klines/AUSDT/1m"
+    (folder / "AUSDT-1m-2025-01.zip.CHECKSUM").unlink()
+    bucket.publish("AUSDT", "2025-01")
+
+    (batch,) = plan_of(bucket).batches
+
+    assert batch.state == "replaced"
+    assert [Path(path).name for path in batch.zips] == ["AUSDT-1m-2025-01.zip"]
+
+
+def record(bucket):
+    rows = pl.DataFrame(
+        [
+            {"key": key, "etag": etag, "size": 10, "first_seen": NOW}
+            for key, etag in bucket.etags.items()
+        ]
+    )
+    missing = {name: pl.lit(None) for name in ("last_modified", "md5", "sha256")}
+    ledger.append(bucket.data_dir, rows=rows.with_columns(**missing))
+
+
+def test_a_file_brought_by_other_means_is_judged_by_its_size(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02")
+    bucket.fetch("AUSDT", "2025-01")
+    bucket.fetch("AUSDT", "2025-02", size=9)
+
+    (batch,) = plan_of(bucket).batches
+
+    assert batch.state == "replaced"
+    assert all("2025-02" in path for path in batch.zips)
+
+
+def test_what_the_server_withdrew_stays_an_input(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02")
+    bucket.fetch("AUSDT", "2025-01", "2025-02")
+    bucket.withdraw("AUSDT", "2025-01")
+
+    plan = plan_of(bucket)
+
+    assert zips(plan, "AUSDT", "2025") == [
+        "AUSDT-1m-2025-01.zip",
+        "AUSDT-1m-2025-02.zip",
+    ]
+    assert plan.batches == []
+
+
+def test_a_vanished_file_is_forgotten_with_the_next_listing(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02")
+    bucket.fetch("AUSDT", "2025-01")
+    bucket.fetch("AUSDT", "2025-02", size=0)
+    bucket.withdraw("AUSDT", "2025-02")
+
+    assert zips(plan_of(bucket), "AUSDT", "2025") == ["AUSDT-1m-2025-01.zip"]
+
+
+def test_results_are_asked_for_symbols_with_files_only(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("NEWUSDT", "2025-03-10")
+
+    plan = plan_of(bucket, results={"resample": [{"interval": "1h"}]})
+
+    assert plan.results == [
+        "results_data/um_futures/klines/1m/AUSDT.pqt",
+        "results_data/um_futures/klines/1m/gaps/AUSDT.parquet",
+    ]
+    assert plan.resampled == ["results_data/um_futures/resampled_klines/1h/AUSDT.pqt"]
+
+
+def test_a_target_outside_the_settings_can_be_made_but_is_not_asked_for(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("BUSDT", "2025-01")
+    target = "results_data/um_futures/klines/1m/BUSDT.pqt"
+
+    plan = plan_of(bucket, symbols=["AUSDT"], targets=["-n", target])
+
+    assert zips(plan, "BUSDT", "2025") == ["BUSDT-1m-2025-01.zip"]
+    assert not any("BUSDT" in path for path in plan.results)
+    assert sum(len(batch.zips) for batch in plan.batches) == 2
+
+
+def test_a_resampled_target_brings_its_rule(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    target = "results_data/um_futures/resampled_klines/4h_30m/AUSDT.pqt"
+
+    (group,) = plan_of(bucket, targets=[target]).resample_groups
+
+    assert (group.interval, group.rules) == ("1m", ("4h_30m",))
+
+
+def test_a_resampled_target_without_a_rule_is_refused(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    target = "results_data/um_futures/resampled_klines/7x/AUSDT.pqt"
+
+    with pytest.raises(ConfigError, match="interval '7x'"):
+        plan_of(bucket, targets=[target])
+
+
+def test_an_unknown_symbol_is_refused_with_the_nearest_name(bucket):
+    bucket.publish("BTCUSDT", "2025-01")
+
+    with pytest.raises(SelectionError, match=r"'BTCUSTD'.*did you mean 'BTCUSDT'"):
+        plan_of(bucket, symbols=["BTCUSTD"])
+
+
+def test_a_symbol_known_by_one_frequency_only_is_found(bucket):
+    bucket.publish("OLDUSDT", "2025-01")
+    bucket.publish("NEWUSDT", "2025-03-08")
+
+    plan = plan_of(bucket, symbols=["OLDUSDT", "NEWUSDT"])
+
+    assert zips(plan, "NEWUSDT", "2025") == ["NEWUSDT-1m-2025-03-08.zip"]
+
+
+def test_an_empty_selection_is_refused(bucket):
+    bucket.publish("BTCUSDT", "2025-01")
+
+    with pytest.raises(SelectionError, match="selects 0 symbols"):
+        plan_of(bucket, symbols={"quote": ["TRY"]})
+    with pytest.raises(SelectionError, match="0 files of 1 symbols lie in the time"):
+        plan_of(bucket, settings={"as_of": "2020-01-01"})
+
+
+def test_a_symbol_of_two_datasets_is_refused(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    dataset = {"trade_type": "um_futures"}
+
+    with pytest.raises(ConfigError, match=r"AUSDT 1m is selected by two datasets"):
+        plan_of(bucket, settings={"datasets": [dataset, dataset]})
+
+
+def test_without_a_listing_and_offline_the_plan_is_refused(bucket):
+    with pytest.raises(ListingError, match="offline"):
+        plan_of(bucket)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(["snakemake", "--lint"], True, id="lint"),
+        pytest.param(["snakemake", "-n", "all"], False, id="dry run"),
+    ],
+)
+def test_lint_and_the_like_ask_nothing(arguments, expected):
+    assert prepare.asks_nothing(arguments) is expected

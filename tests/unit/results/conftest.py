@@ -1,0 +1,58 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.columns import parsed_klines, turnover_columns
+from bhds.markets import TradeType
+
+START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+
+
+def make_published(minutes, *, trade_type=TradeType.SPOT, source="daily", **columns):
+    """One bar per minute after 2024-01-01, at a price of 100 unless said otherwise."""
+    schema = parsed_klines(trade_type)
+    turnover, taker_buy_turnover = turnover_columns(trade_type)
+    times = [START + dt.timedelta(minutes=minute) for minute in minutes]
+    price = columns.get("close", 100.0)
+    trades = columns.get("trade_count", [1] * len(times))
+    if isinstance(trades, int):
+        trades = [trades] * len(times)
+    prices = price if isinstance(price, list) else [price] * len(times)
+    data = {
+        "open_time": times,
+        "open": prices,
+        "high": prices,
+        "low": prices,
+        "close": prices,
+        "volume": [2.0 * count for count in trades],
+        turnover: [
+            2.0 * count * value for count, value in zip(trades, prices, strict=True)
+        ],
+        "trade_count": trades,
+        "taker_buy_volume": [1.0 * count for count in trades],
+        taker_buy_turnover: [1.0 * count for count in trades],
+        "close_time": times,
+        "source": source if isinstance(source, list) else [source] * len(times),
+    }
+    for name, values in columns.items():
+        data[name] = values if isinstance(values, list) else [values] * len(times)
+    return pl.DataFrame(data, schema=schema)
+
+
+@pytest.fixture
+def published():
+    return make_published
+
+
+@pytest.fixture
+def minutes_of():
+    """Tell the minutes after 2024-01-01 of a column of times."""
+
+    def minutes(times):
+        return [
+            None if time is None else (time - START) / dt.timedelta(minutes=1)
+            for time in times
+        ]
+
+    return minutes

@@ -1,0 +1,183 @@
+import hashlib
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds.columns import GAPS, result_klines
+from bhds.errors import ResultError
+from bhds.markets import Interval, TradeType
+from bhds.results import build
+from bhds.results.build import build_results
+from bhds.results.gaps import SplitRule
+
+GOLDEN = {1: "efaeee41896c9d5b"}
+DAY = 24 * 60
+KNOWN_GAPS = Path("../shared/realdata/knowledge/bhds_kline_gaps")
+
+
+def build_from(bars, *, interval="1m", trade_type=TradeType.SPOT, **options):
+    defaults = {"vwap": True, "fill": True, "split": SplitRule()}
+    return build_results(
+        bars,
+        trade_type=trade_type,
+        symbol="BTCUSD_PERP" if trade_type is TradeType.CM_FUTURES else "BTCUSDT",
+        interval=Interval.parse(interval),
+        **(defaults | options),
+    )
+
+
+@pytest.fixture
+def eventful(published):
+    """Off-grid bars, untraded bars, missing bars, three segments and a tail."""
+    minutes = [0, 1, 2, 2.5, 3.25, 7, 8, 3 * DAY, 3 * DAY + 2, 6 * DAY, 6 * DAY + 1]
+    return published(
+        minutes,
+        trade_count=[0, 4, 3, 2, 1, 0, 5, 6, 7, 8, 0],
+        close=[10.0, 11.0, 12.0, 13.0, 12.5, 12.5, 11.5, 20.0, 21.0, 5.0, 5.0],
+    )
+
+
+def test_results_change_only_with_the_revision(eventful):
+    results = build_from(eventful)
+    content = results.frame.write_csv() + results.gaps.write_json()
+    digest = hashlib.sha256(content.encode()).hexdigest()
+
+    assert digest[:16] == GOLDEN.get(build.REVISION), (
+        "build_results yields other rows: raise build.REVISION and record the digest"
+    )
+
+
+def test_results_are_complete_within_each_segment(eventful, minutes_of):
+    results = build_from(eventful)
+
+    later = [3 * DAY, 3 * DAY + 1, 3 * DAY + 2, 6 * DAY]
+    assert minutes_of(results.frame["open_time"]) == [*range(1, 9), *later]
+    assert results.frame["segment"].to_list() == [0] * 8 + [1] * 3 + [2]
+    assert results.frame["close"].to_list()[:8] == [
+        11,
+        13,
+        12.5,
+        12.5,
+        12.5,
+        12.5,
+        12.5,
+        11.5,
+    ]
+    assert results.gaps["split"].to_list() == [False, True, False, True, False]
+    assert results.gaps["first_open_time"].null_count() == 1
+
+
+def test_counts_tell_what_was_done(eventful):
+    counts = build_from(eventful).counts
+
+    assert counts == build.Counts(
+        published=11, off_grid=2, combined=1, trimmed=2, filled=4, segments=3
+    )
+
+
+def test_without_fill_only_published_bars_are_there(eventful):
+    results = build_from(eventful, fill=False)
+    filled = build_from(eventful)
+
+    assert results.counts.filled == 0
+    published_rows = filled.frame.filter(pl.col("source") != "filled")
+    assert results.frame.equals(published_rows)
+
+
+def test_without_vwap_its_column_is_null(eventful):
+    without = build_from(eventful, vwap=False).frame
+
+    assert without["vwap"].null_count() == without.height
+    assert without.drop("vwap").equals(build_from(eventful).frame.drop("vwap"))
+
+
+def test_without_split_there_is_one_segment(eventful):
+    results = build_from(eventful, split=SplitRule(enabled=False))
+
+    assert results.frame["segment"].unique().to_list() == [0]
+    assert results.frame.height == 6 * DAY
+    assert not results.gaps["split"].any()
+
+
+def test_vwap_of_a_filled_bar_is_its_price(published):
+    frame = build_from(published([0, 2], close=[5.0, 6.0])).frame
+
+    assert frame["vwap"].to_list() == [5.0, 5.0, 6.0]
+
+
+def test_no_bar_has_a_funding_rate_yet(eventful):
+    frame = build_from(eventful).frame
+
+    assert frame["funding_rate"].null_count() == frame.height
+
+
+@pytest.mark.parametrize("trade_type", TradeType)
+@pytest.mark.parametrize("vwap", [True, False])
+@pytest.mark.parametrize(
+    "trades", [[], [0, 0], [1], [1, 0]], ids=["no bars", "no trades", "one", "tail"]
+)
+def test_the_columns_are_the_same_whatever_the_data(
+    published, trade_type, vwap, trades
+):
+    bars = published(range(len(trades)), trade_count=trades, trade_type=trade_type)
+
+    results = build_from(bars, trade_type=trade_type, vwap=vwap)
+
+    assert results.frame.schema == result_klines(trade_type)
+    assert results.gaps.schema == GAPS
+    assert results.frame.height == sum(trades)
+    assert results.counts.segments == sum(trades)
+
+
+def test_the_vwap_of_coin_margined_futures_uses_the_contract_size(published):
+    bars = published(
+        [0],
+        trade_type=TradeType.CM_FUTURES,
+        volume=2.0,
+        base_volume=2.0,
+        close=100.0,
+    )
+
+    assert build_from(bars, trade_type=TradeType.CM_FUTURES).frame["vwap"].item() == 100
+
+
+def test_bars_of_another_market_are_refused(published):
+    bars = published([0], trade_type=TradeType.CM_FUTURES)
+
+    with pytest.raises(ResultError, match=r"BTCUSDT: columns .*'base_volume'.* spot"):
+        build_from(bars)
+
+
+@pytest.mark.parametrize("minutes", [[1, 0], [1, 1]], ids=["unsorted", "twice"])
+def test_unmerged_bars_are_refused(published, minutes):
+    with pytest.raises(ResultError, match="unsorted or not unique; merge"):
+        build_from(published(minutes))
+
+
+def known_halts():
+    for path in sorted(KNOWN_GAPS.glob("*.json")):
+        for symbol, halts in json.loads(path.read_text()).items():
+            yield pytest.param(halts, id=f"{path.stem}-{symbol}")
+
+
+@pytest.mark.skipif(not KNOWN_GAPS.exists(), reason="no list of known halts")
+@pytest.mark.parametrize("halts", list(known_halts()))
+def test_known_halts_split_where_they_are_known_to(published, halts):
+    [(before, after)] = halts
+    ends = pl.Series([before, after]).str.to_datetime(time_unit="us", time_zone="UTC")
+    around = pl.Series(range(48)) * pl.duration(hours=1)
+    hours = pl.select(
+        pl.concat(
+            [ends[0] - around.reverse(), ends[1] + around],
+        )
+    )
+    bars = published(range(96)).with_columns(hours.to_series().alias("open_time"))
+
+    results = build_from(bars, interval="1h")
+
+    split = results.gaps.filter("split")
+    assert split.select("last_open_time", "first_open_time").rows() == [tuple(ends)]
+    assert results.frame.height == 96
+    assert results.frame["segment"].to_list() == [0] * 48 + [1] * 48

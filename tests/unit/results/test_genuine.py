@@ -1,0 +1,150 @@
+"""1m bars of the exchange resampled to the bars that the exchange itself made."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from bhds.columns import parsed_klines
+from bhds.markets import Interval, TradeType
+from bhds.results.build import build_results
+from bhds.results.gaps import SplitRule
+from bhds.results.merge import merge
+from bhds.results.resample import ResampleRule, resample
+
+REALDATA = Path("../shared/realdata")
+pytestmark = pytest.mark.skipif(not REALDATA.exists(), reason="no genuine files")
+
+PUBLISHED = [
+    "open_time",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "close_time",
+    "quote_volume",
+    "trade_count",
+    "taker_buy_volume",
+    "taker_buy_quote_volume",
+    "ignore",
+]
+EXACT = ["open_time", "open", "high", "low", "close", "trade_count"]
+SUMS = ["volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume"]
+
+
+def typed(frame, source):
+    time = pl.from_epoch(pl.col("open_time", "close_time").cast(pl.Int64), "ms")
+    return frame.with_columns(
+        time.dt.replace_time_zone("UTC"), source=pl.lit(source)
+    ).select(
+        pl.col(name).cast(dtype)
+        for name, dtype in parsed_klines(TradeType.SPOT).items()
+    )
+
+
+def from_csv(content, *, has_header=False):
+    frame = pl.read_csv(
+        content, has_header=has_header, new_columns=PUBLISHED, infer_schema=False
+    )
+    return typed(frame, "daily")
+
+
+def from_zip(path):
+    with zipfile.ZipFile(REALDATA / path) as archive:
+        return from_csv(archive.read(archive.namelist()[0]))
+
+
+def from_api(path):
+    rows = json.loads((REALDATA / path).read_text())
+    text = [[str(value) for value in row] for row in rows]
+    return typed(pl.DataFrame(text, schema=PUBLISHED, orient="row"), "api")
+
+
+def resampled(minutes, rule, *, fill=False):
+    results = build_results(
+        minutes,
+        trade_type=TradeType.SPOT,
+        symbol="X",
+        interval=Interval.parse("1m"),
+        vwap=True,
+        fill=fill,
+        split=SplitRule(),
+    )
+    return resample(
+        results.frame,
+        trade_type=TradeType.SPOT,
+        symbol="X",
+        base=Interval.parse("1m"),
+        rule=ResampleRule.parse(rule),
+    )
+
+
+def assert_same_bars(bars, recorded):
+    recorded = recorded.filter(pl.col("open_time").is_in(bars["open_time"].implode()))
+    assert_frame_equal(bars.select(EXACT), recorded.select(EXACT), check_exact=True)
+    assert_frame_equal(
+        bars.select(SUMS), recorded.select(SUMS), rel_tol=1e-12, abs_tol=1e-7
+    )
+
+
+@pytest.fixture(scope="module")
+def bitcoin():
+    folder = "spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-0{}.zip"
+    return merge([from_zip(folder.format(day)) for day in (1, 2, 3)])
+
+
+@pytest.mark.parametrize(
+    ("rule", "n"),
+    [("2h", 36), ("4h", 18), ("6h", 12), ("8h", 9), ("12h", 6), ("1d", 3), ("3d", 1)],
+)
+def test_spot_bitcoin_minutes_make_the_bars_of_the_api(bitcoin, rule, n):
+    recorded = from_api(f"spot/api_klines/BTCUSDT/{rule}/2020-01-01.json")
+
+    bars = resampled(bitcoin, rule)
+
+    assert bars.height == n
+    assert_same_bars(bars, recorded)
+
+
+@pytest.mark.parametrize(
+    ("rule", "n", "recorded"),
+    [
+        ("1h", 48, "1h/2022-08-01"),
+        ("2h", 24, "2h/2022-07-01"),
+        ("4h", 12, "4h/2022-07-01"),
+        ("1d", 2, "1d/2022-01-01"),
+    ],
+)
+def test_spot_ether_minutes_make_the_bars_of_the_api(rule, n, recorded):
+    folder = "spot/klines/ETHUSDT/1m/ETHUSDT-1m-2022-08-{}.zip"
+    minutes = merge([from_zip(folder.format(day)) for day in (14, 15)])
+
+    bars = resampled(minutes, rule)
+
+    assert bars.height == n
+    assert_same_bars(bars, from_api(f"spot/api_klines/ETHUSDT/{recorded}.json"))
+
+
+@pytest.mark.parametrize(("rule", "n"), [("1h", 672), ("1d", 28)])
+def test_futures_minutes_make_the_bars_another_project_kept(rule, n):
+    path = REALDATA / "um/klines/FILUSDT/1m/FILUSDT-1m-2023-02.csv"
+    minutes = from_csv(path, has_header=True)
+    kept = pl.read_csv(REALDATA / f"um/derived/FIL_USDT_{rule}.2023-02.csv")
+
+    bars = resampled(minutes, rule)
+
+    assert bars.height == n
+    prices = ["open", "high", "low", "close"]
+    assert bars["open_time"].dt.epoch("ms").to_list() == kept["timestamp"].to_list()
+    assert_frame_equal(bars.select(prices), kept.select(prices), check_exact=True)
+    assert bars["volume"].to_list() == pytest.approx(kept["volume"].to_list())
+
+
+def test_filling_changes_nothing_where_no_bar_is_missing(bitcoin):
+    filled = resampled(bitcoin, "1h_5m", fill=True)
+
+    assert filled.equals(resampled(bitcoin, "1h_5m"))

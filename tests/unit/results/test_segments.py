@@ -1,0 +1,62 @@
+import polars as pl
+import pytest
+
+from bhds.errors import ResultError
+from bhds.markets import Interval
+from bhds.results.gaps import SplitRule, find_gaps
+from bhds.results.segments import MAX_SEGMENTS, assign_segments
+
+MINUTE = Interval.parse("1m")
+DAY = 24 * 60
+
+
+def segments_of(bars, **rule):
+    gaps = find_gaps(bars, symbol="X", interval=MINUTE, split=SplitRule(**rule))
+    return assign_segments(bars, gaps=gaps, symbol="X")
+
+
+def test_a_series_without_splits_is_one_segment(published):
+    segments = segments_of(published([0, 1, 9]))
+
+    assert segments["segment"].to_list() == [0, 0, 0]
+    assert segments.schema["segment"] == pl.Int16
+
+
+def test_segments_are_numbered_in_time_order(published):
+    days = [0, 0.5, 3, 6, 6.5, 20]
+    segments = segments_of(published([day * DAY for day in days]))
+
+    assert segments["segment"].to_list() == [0, 0, 1, 2, 2, 3]
+
+
+def test_no_segment_is_split_when_splitting_is_disabled(published):
+    segments = segments_of(published([0, 3 * DAY, 9 * DAY]), enabled=False)
+
+    assert segments["segment"].to_list() == [0, 0, 0]
+
+
+def test_untraded_bars_are_dropped_outside_segments_and_kept_inside(
+    published, minutes_of
+):
+    minutes = [0, 1, 2, 3, 4, 1 + 3 * DAY, 2 + 3 * DAY, 3 + 3 * DAY]
+    trades = [0, 1, 0, 1, 0, 0, 1, 0]
+
+    segments = segments_of(published(minutes, trade_count=trades))
+
+    assert minutes_of(segments["open_time"]) == [1, 2, 3, 2 + 3 * DAY]
+    assert segments["segment"].to_list() == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("trades", [[], [0, 0]], ids=["no bars", "no trades"])
+def test_a_symbol_that_never_traded_has_no_segment(published, trades):
+    segments = segments_of(published(range(len(trades)), trade_count=trades))
+
+    assert segments.height == 0
+    assert segments.schema["segment"] == pl.Int16
+
+
+def test_more_segments_than_can_be_numbered_are_refused(published):
+    bars = published(range(0, 3 * (MAX_SEGMENTS + 1), 3))
+
+    with pytest.raises(ResultError, match=r"X: 32768 splitting gaps, expected less"):
+        segments_of(bars, min_days=0.5 / DAY)

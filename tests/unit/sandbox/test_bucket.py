@@ -1,0 +1,277 @@
+import datetime as dt
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from bhds.errors import SelectionError
+from bhds.markets import Frequency, TradeType
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.timegrid import DAY_MS, period_of_label
+
+UM = "data/futures/um"
+DAY_KEY = f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01-05.zip"
+MONTH_KEY = f"{UM}/monthly/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01.zip"
+FUNDING_KEY = f"{UM}/monthly/fundingRate/AAAUSDT/AAAUSDT-fundingRate-2025-01.zip"
+
+
+def names(exchange, prefix):
+    return [key.removeprefix(prefix) for key in exchange.store.keys(prefix)]
+
+
+def described(exchange, key):
+    return exchange.store.describe([key])[0]
+
+
+def content(exchange, key):
+    return exchange.store.read(key)[1]
+
+
+def rows(exchange, key):
+    with zipfile.ZipFile(io.BytesIO(content(exchange, key))) as archive:
+        (name,) = archive.namelist()
+        assert name == key.rpartition("/")[2].replace(".zip", ".csv")
+        return archive.read(name).decode().splitlines()
+
+
+def test_keys_come_in_the_order_of_their_bytes(exchange):
+    keys = list(exchange.store.keys("data/"))
+
+    assert len(keys) > 3_000
+    assert keys == sorted(keys, key=str.encode)
+    assert len(set(keys)) == len(keys)
+
+
+@pytest.mark.parametrize("place", [0, 1, 777, 1_500, -2, -1])
+@pytest.mark.parametrize("prefix", ["", "data/futures/um/daily/klines/A", UM + "/"])
+def test_keys_go_on_after_any_key(exchange, prefix, place):
+    keys = [key for key in exchange.store.keys("data/") if key.startswith(prefix)]
+    after = keys[place % len(keys)]
+
+    assert list(exchange.store.keys(prefix)) == keys
+    assert (
+        list(exchange.store.keys(prefix, after=after)) == keys[keys.index(after) + 1 :]
+    )
+
+
+def test_every_key_has_a_checksum_of_the_bytes_that_are_served(exchange):
+    folder = f"{UM}/daily/klines/币安人生USDT/1h/"
+    keys = list(exchange.store.keys(folder))
+
+    assert len(keys) == 2 * 5
+    for zip_key, checksum_key in zip(keys[::2], keys[1::2], strict=True):
+        assert checksum_key == f"{zip_key}.CHECKSUM"
+        served = content(exchange, zip_key)
+        name = zip_key.rpartition("/")[2]
+        digest = hashlib.sha256(served).hexdigest()
+        assert content(exchange, checksum_key).decode() == f"{digest}  {name}\n"
+
+
+def test_described_size_and_etag_are_those_of_the_bytes(exchange):
+    keys = list(exchange.store.keys("data/spot/monthly/"))
+
+    for each in exchange.store.describe(keys):
+        served = content(exchange, each.key)
+        assert each.size == len(served)
+        assert each.etag == hashlib.md5(served, usedforsecurity=False).hexdigest()
+
+
+def test_a_days_file_appears_on_the_next_morning(exchange):
+    folder = f"{UM}/daily/klines/AAAUSDT/1m/"
+
+    exchange.set_now(dt.datetime(2025, 1, 6, 8, 4, tzinfo=dt.UTC))
+    before = names(exchange, folder)
+    exchange.set_now(dt.datetime(2025, 1, 6, 8, 31, tzinfo=dt.UTC))
+
+    new = ["AAAUSDT-1m-2025-01-05.zip", "AAAUSDT-1m-2025-01-05.zip.CHECKSUM"]
+    assert names(exchange, folder) == [*before, *new]
+    modified = described(exchange, DAY_KEY).last_modified
+    assert modified.date() == dt.date(2025, 1, 6)
+
+
+@pytest.mark.parametrize(
+    ("key", "day"),
+    [
+        pytest.param(MONTH_KEY, dt.date(2025, 2, 3), id="klines on the first Monday"),
+        pytest.param(FUNDING_KEY, dt.date(2025, 2, 1), id="funding on the 1st"),
+    ],
+)
+def test_a_months_file_appears_when_it_really_does(exchange, key, day):
+    assert described(exchange, key).last_modified.date() == day
+
+    exchange.set_now(dt.datetime.combine(day, dt.time(7), tzinfo=dt.UTC))
+    assert exchange.store.read(key) is None
+
+
+def test_a_day_without_bars_has_no_file(exchange):
+    days = names(exchange, f"{UM}/daily/klines/AAAUSDT/1d/")
+
+    assert "AAAUSDT-1d-2025-01-01.zip" in days
+    assert "AAAUSDT-1d-2025-01-02.zip" not in days
+    assert "AAAUSDT-1d-2025-01-03.zip" not in days
+    assert "AAAUSDT-1d-2025-01-04.zip" in days
+
+
+def test_daily_and_monthly_files_hold_the_same_rows(exchange):
+    month = period_of_label(Frequency.MONTHLY, "2025-01")
+    folder = f"{UM}/daily/klines/AAAUSDT/1m/"
+    days = [
+        key
+        for key in exchange.store.keys(f"{folder}AAAUSDT-1m-2025-01")
+        if key.endswith(".zip")
+    ]
+
+    monthly = rows(exchange, MONTH_KEY)
+
+    assert len(days) == (month.end_ms - month.start_ms) // DAY_MS - 2
+    assert monthly[1:] == [row for key in days for row in rows(exchange, key)[1:]]
+
+
+def test_a_week_is_in_the_file_of_the_month_in_which_it_opens(exchange):
+    folder = "data/spot/monthly/klines/AAAUSDT/1w/"
+
+    december, january = (
+        rows(exchange, f"{folder}AAAUSDT-1w-{month}.zip")
+        for month in ("2024-12", "2025-01")
+    )
+
+    # Times of the week from 2024-12-30 are in ms, those of 2025 in us.
+    assert [row.split(",")[0] for row in december] == ["1735516800000"]
+    assert [row.split(",")[0] for row in january] == [
+        str(1_736_121_600_000_000 + week * 7 * DAY_MS * 1_000) for week in range(4)
+    ]
+
+
+def test_funding_events_are_every_eight_hours_but_for_the_halt(exchange):
+    events = [row.split(",") for row in rows(exchange, FUNDING_KEY)[1:]]
+
+    late = [int(event[0]) % (8 * 3_600_000) for event in events]
+    # 31 days of 3 events, less the 7 of the halt.
+    assert len(events) == 86
+    assert 0 < max(late) < 20
+    assert {event[1] for event in events} == {"8"}
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "data/spot/daily/klines/AAAUSDT/1s/AAAUSDT-1s-2025-01-05.zip",
+        f"{UM}/daily/klines/AAAUSDT/1w/AAAUSDT-1w-2025-01-06.zip",
+        f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01.zip",
+        f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2024-12-29.zip",
+        f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-02-10.zip",
+        f"{UM}/daily/klines/币安人生USDT/1m/币安人生USDT-1m-2025-01-04.zip",
+        f"{UM}/monthly/klines/AAAUSDT/1m/AAAUSDT-1m-2025-1.zip",
+        f"{UM}/daily/klines/AAAUSDT/1m/",
+        "",
+    ],
+)
+def test_what_is_not_published_cannot_be_read(exchange, key):
+    assert exchange.store.read(key) is None
+    assert exchange.store.describe([key]) == []
+    assert key not in exchange.store.keys("data/")
+
+
+def test_files_are_the_same_from_another_cache(exchange, universe, tmp_path):
+    keys = [DAY_KEY, MONTH_KEY, FUNDING_KEY]
+    with Exchange(universe, now=exchange.now, cache_dir=tmp_path / "other") as other:
+        assert other.store.describe(keys) == exchange.store.describe(keys)
+
+
+def test_files_are_the_same_from_another_process():
+    prefix = f"{UM}/monthly/fundingRate/ETHUSDT/"
+    program = (
+        "import sys; from bhds.sandbox.exchange import Exchange; "
+        "exchange = Exchange(); keys = list(exchange.store.keys(sys.argv[1])); "
+        "print([each.etag for each in exchange.store.describe(keys)]); exchange.close()"
+    )
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-c", program, prefix],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            timeout=60,
+        ).stdout
+        for seed in ("1", "2")
+    }
+
+    (output,) = outputs
+    assert output.count(b",") > 60
+
+
+def test_a_kept_cache_is_used_again(universe, tmp_path):
+    now = dt.datetime(2025, 2, 10, tzinfo=dt.UTC)
+    with Exchange(universe, now=now, cache_dir=tmp_path) as first:
+        before = content(first, DAY_KEY)
+    (kept,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    changed = kept.read_bytes()[:-1] + b"?"
+    kept.write_bytes(changed)
+
+    with Exchange(universe, now=now, cache_dir=tmp_path) as second:
+        assert content(second, DAY_KEY) == before[:-1] + b"?"
+
+
+def test_another_seed_gives_other_files_in_the_same_cache(exchange, universe, tmp_path):
+    other = universe.model_validate({"seed": 8, "symbols": universe.symbols})
+
+    ours = described(exchange, DAY_KEY)
+    with Exchange(other, now=exchange.now, cache_dir=tmp_path / "cache") as theirs:
+        assert described(theirs, DAY_KEY).etag != ours.etag
+
+
+def test_a_withheld_zip_goes_with_its_checksum_and_comes_back(exchange):
+    before = described(exchange, DAY_KEY)
+
+    exchange.withhold(DAY_KEY)
+
+    assert exchange.store.read(DAY_KEY) is None
+    assert exchange.store.read(f"{DAY_KEY}.CHECKSUM") is None
+    assert list(exchange.store.keys(DAY_KEY)) == []
+    exchange.release(DAY_KEY)
+    assert described(exchange, DAY_KEY) == before
+    with pytest.raises(SelectionError, match=r"2025-01-05.*withhold it first"):
+        exchange.release(DAY_KEY)
+
+
+def test_a_checksum_can_be_withheld_alone(exchange):
+    exchange.withhold(f"{DAY_KEY}.CHECKSUM")
+
+    assert list(exchange.store.keys(DAY_KEY)) == [DAY_KEY]
+
+
+@pytest.mark.parametrize("key", [DAY_KEY, FUNDING_KEY])
+def test_a_republished_file_has_some_other_rows(exchange, key):
+    before, old_rows = described(exchange, key), rows(exchange, key)
+    old_checksum = content(exchange, f"{key}.CHECKSUM")
+
+    exchange.republish(key)
+
+    after, new_rows = described(exchange, key), rows(exchange, key)
+    assert after.etag != before.etag
+    assert after.last_modified == exchange.now
+    assert content(exchange, f"{key}.CHECKSUM") != old_checksum
+    differing = [old != new for old, new in zip(old_rows, new_rows, strict=True)]
+    assert sum(differing) == -(-(len(old_rows) - 1) // 60)
+
+    exchange.republish(key)
+    again = described(exchange, key)
+    assert again.etag not in (before.etag, after.etag)
+    assert again.last_modified > after.last_modified
+
+
+def test_only_a_published_zip_can_be_republished(exchange):
+    for key in (f"{DAY_KEY}.CHECKSUM", f"{UM}/x.zip"):
+        with pytest.raises(SelectionError, match="expected a published zip"):
+            exchange.republish(key)
+
+
+def test_second_bars_are_published_for_the_symbol_that_has_them(exchange):
+    key = "data/spot/daily/klines/SECUSDT/1s/SECUSDT-1s-2025-01-05.zip"
+
+    assert len(rows(exchange, key)) == 600
+    assert exchange.universe.symbol(TradeType.SPOT, "SECUSDT").seconds

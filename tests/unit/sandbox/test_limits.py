@@ -1,0 +1,58 @@
+import pytest
+
+from bhds.sandbox.limits import Budget, Pool, RateLimiter, Refusal
+
+HOME = "127.0.0.1"
+
+
+@pytest.fixture
+def clock():
+    return [6_000.0]
+
+
+@pytest.fixture
+def limiter(clock):
+    budgets = {pool: Budget(weight=10, window_s=60) for pool in Pool}
+    return RateLimiter(budgets, patience=2, clock=lambda: clock[0])
+
+
+def test_weights_add_up_until_the_window_ends(limiter, clock):
+    assert limiter.spend(HOME, Pool.SPOT, 4) is None
+    assert limiter.spend(HOME, Pool.SPOT, 6) is None
+    assert limiter.used(HOME, Pool.SPOT) == 10
+
+    clock[0] += 60
+    assert limiter.used(HOME, Pool.SPOT) == 0
+
+
+def test_pools_and_addresses_are_apart(limiter):
+    limiter.spend(HOME, Pool.SPOT, 10)
+
+    assert limiter.used(HOME, Pool.FUTURES) == 0
+    assert limiter.spend("127.0.0.2", Pool.SPOT, 10) is None
+
+
+def test_overrunning_is_refused_until_the_window_ends(limiter, clock):
+    limiter.spend(HOME, Pool.SPOT, 8)
+    clock[0] += 45
+
+    refusal = limiter.spend(HOME, Pool.SPOT, 4)
+
+    assert refusal == Refusal(429, 16)
+    assert limiter.used(HOME, Pool.SPOT) == 8
+    clock[0] += refusal.retry_after_s
+    assert limiter.spend(HOME, Pool.SPOT, 4) is None
+
+
+def test_going_on_leads_to_bans_that_grow(limiter, clock):
+    limiter.spend(HOME, Pool.SPOT, 10)
+
+    statuses = [limiter.spend(HOME, Pool.SPOT, 1).status for _ in range(4)]
+
+    assert statuses == [429, 429, 418, 418]
+    clock[0] += 119
+    assert limiter.spend(HOME, Pool.SPOT, 1) == Refusal(418, 2)
+    clock[0] += 1
+    assert limiter.spend(HOME, Pool.SPOT, 10) is None
+    second = [limiter.spend(HOME, Pool.SPOT, 1) for _ in range(3)][-1]
+    assert second == Refusal(418, 240)

@@ -1,0 +1,245 @@
+import csv
+import datetime as dt
+import io
+import json
+import zipfile
+
+import pytest
+
+from bhds.sandbox.limits import Pool
+from bhds.sandbox.rest import ApiError
+from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms
+
+SPOT, UM, CM = "/api/v3", "/fapi/v1", "/dapi/v1"
+LISTED = to_ms(dt.datetime(2024, 12, 30, 12, tzinfo=dt.UTC))
+NOW = to_ms(dt.datetime(2025, 2, 10, 12, tzinfo=dt.UTC))
+SYMBOLS = {SPOT: "AAAUSDT", UM: "AAAUSDT", CM: "AAAUSD_PERP"}
+
+
+def ask(exchange, path, **parameters):
+    texts = {name: str(value) for name, value in parameters.items()}
+    return json.loads(exchange.api.endpoints[path].answer(texts))
+
+
+def klines(exchange, root, interval="1m", **parameters):
+    return ask(
+        exchange,
+        f"{root}/klines",
+        **({"symbol": SYMBOLS[root], "interval": interval} | parameters),
+    )
+
+
+def refusal(exchange, path, **parameters):
+    with pytest.raises(ApiError) as caught:
+        ask(exchange, path, **parameters)
+    return json.loads(caught.value.body)["code"]
+
+
+@pytest.mark.parametrize(
+    ("root", "folder"),
+    [(SPOT, "spot"), (UM, "futures/um"), (CM, "futures/cm")],
+)
+def test_klines_show_what_the_archive_holds(exchange, root, folder):
+    name = SYMBOLS[root]
+    key = f"data/{folder}/daily/klines/{name}/1m/{name}-1m-2024-12-31.zip"
+    _, content = exchange.store.read(key)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        text = archive.read(archive.namelist()[0]).decode()
+    archived = [row for row in csv.reader(io.StringIO(text)) if row[0].isdigit()]
+    start = to_ms(dt.datetime(2024, 12, 31, tzinfo=dt.UTC))
+
+    rows = klines(exchange, root, startTime=start, endTime=start + 500 * MINUTE_MS - 1)
+
+    assert len(rows) == 500
+    assert [list(map(str, row)) for row in rows] == archived[:500]
+    assert [type(value) for value in rows[0]] == [
+        int, str, str, str, str, str, int, str, int, str, str, str,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("root", [SPOT, UM])
+def test_more_bars_than_the_limit_come_from_the_start_on(exchange, root):
+    rows = klines(exchange, root, startTime=LISTED + 1, endTime=NOW, limit=7)
+
+    assert [row[0] for row in rows] == [LISTED + n * MINUTE_MS for n in range(1, 8)]
+
+
+def test_of_cm_come_the_newest_counted_back_from_the_end(exchange):
+    end = LISTED + DAY_MS
+
+    rows = klines(exchange, CM, startTime=LISTED, endTime=end, limit=7)
+
+    assert [row[0] for row in rows] == [end - n * MINUTE_MS for n in range(6, -1, -1)]
+
+
+@pytest.mark.parametrize(
+    ("start", "end"), [(0, 0), (0, 5 * MINUTE_MS), (1, 5 * MINUTE_MS - 1)]
+)
+@pytest.mark.parametrize("root", [SPOT, UM, CM])
+def test_start_and_end_are_inclusive(exchange, root, start, end):
+    base = LISTED + DAY_MS
+
+    rows = klines(exchange, root, startTime=base + start, endTime=base + end)
+
+    opened = range(base, base + 6 * MINUTE_MS, MINUTE_MS)
+    assert [row[0] for row in rows] == [
+        time for time in opened if base + start <= time <= base + end
+    ]
+
+
+@pytest.mark.parametrize("root", [SPOT, UM, CM])
+def test_without_times_come_the_newest(exchange, root):
+    rows = klines(exchange, root, "1h", limit=3)
+
+    assert [row[0] for row in rows] == [NOW - hours * 3_600_000 for hours in (3, 2, 1)]
+
+
+@pytest.mark.parametrize("root", [SPOT, UM, CM])
+def test_the_last_bar_may_be_running(exchange, root):
+    exchange.set_now(exchange.now + dt.timedelta(minutes=10))
+    now = to_ms(exchange.now)
+
+    running = klines(exchange, root, "1h", limit=1)[0]
+
+    assert running[0] <= now < running[6]
+    exchange.set_now(exchange.now + dt.timedelta(hours=1))
+    final = klines(exchange, root, "1h", startTime=NOW, endTime=NOW)[0]
+    assert final[:2] == running[:2]
+    assert final[8] > running[8]
+
+
+def test_paging_gets_all_bars_across_a_halt(exchange):
+    start, found = LISTED, []
+    while page := klines(exchange, UM, "5m", startTime=start, limit=1500, endTime=NOW):
+        found += page
+        start = page[-1][0] + 1
+
+    times = [row[0] for row in found]
+    assert times == sorted(set(times))
+    # The halt of 52 h 30 min took 630 bars.
+    assert len(times) == (NOW - LISTED) // (5 * MINUTE_MS) - 630
+
+
+def test_a_month_is_named_by_a_capital_letter(exchange):
+    rows = klines(exchange, SPOT, "1M", startTime=0)
+
+    assert [dt.datetime.fromtimestamp(row[0] / 1000, dt.UTC).month for row in rows] == [
+        12,
+        1,
+        2,
+    ]
+    assert (
+        refusal(exchange, f"{SPOT}/klines", symbol="AAAUSDT", interval="1mo") == -1120
+    )
+
+
+def test_seconds_are_there_for_the_symbol_that_has_them(exchange):
+    rows = klines(exchange, SPOT, "1s", symbol="SECUSDT", limit=2)
+
+    assert rows[1][0] - rows[0][0] == 1_000
+    assert refusal(exchange, f"{SPOT}/klines", symbol="AAAUSDT", interval="1s") == -1120
+
+
+@pytest.mark.parametrize(
+    ("root", "parameters", "code"),
+    [
+        pytest.param(UM, {"symbol": "NONE"}, -1121, id="unknown symbol"),
+        pytest.param(UM, {"symbol": "币安人生USDT"}, -1121, id="delisted contract"),
+        pytest.param(UM, {"symbol": ""}, -1102, id="no symbol"),
+        pytest.param(UM, {"interval": "7m"}, -1120, id="unknown interval"),
+        pytest.param(UM, {"limit": 1501}, -1130, id="limit too large"),
+        pytest.param(SPOT, {"limit": 0}, -1130, id="limit 0"),
+        pytest.param(SPOT, {"limit": "x"}, -1100, id="limit is no number"),
+        pytest.param(
+            CM,
+            {"startTime": 0, "endTime": 200 * DAY_MS + 1},
+            -1127,
+            id="more than 200 days",
+        ),
+    ],
+)
+def test_what_is_wrong_is_refused_with_its_code(exchange, root, parameters, code):
+    given = {"symbol": SYMBOLS[root], "interval": "1m"} | parameters
+
+    assert refusal(exchange, f"{root}/klines", **given) == code
+
+
+def test_spot_caps_the_limit(exchange):
+    assert len(klines(exchange, SPOT, limit=5000)) == 1000
+
+
+@pytest.mark.parametrize(
+    ("limit", "weight"),
+    [(99, 1), (100, 2), (499, 2), (500, 5), (1000, 5), (1001, 10), (1500, 10)],
+)
+def test_futures_klines_cost_by_their_limit(exchange, limit, weight):
+    for root in (UM, CM):
+        cost = exchange.api.endpoints[f"{root}/klines"].cost({"limit": str(limit)})
+        assert cost == {Pool.FUTURES: weight}
+
+
+def test_spot_klines_cost_two(exchange):
+    assert exchange.api.endpoints[f"{SPOT}/klines"].cost({}) == {Pool.SPOT: 2}
+
+
+def test_funding_of_um_has_a_budget_of_its_own(exchange):
+    endpoints = exchange.api.endpoints
+
+    assert endpoints[f"{UM}/fundingRate"].cost({}) == {Pool.FUNDING: 1}
+    assert endpoints[f"{UM}/fundingInfo"].cost({}) == {Pool.FUNDING: 1}
+    assert endpoints[f"{CM}/fundingRate"].cost({}) == {Pool.FUTURES: 1}
+
+
+@pytest.mark.parametrize("root", [UM, CM])
+def test_funding_events_are_those_of_the_archive(exchange, root):
+    name = SYMBOLS[root]
+    folder = f"data/futures/{'um' if root == UM else 'cm'}/monthly/fundingRate/{name}"
+    key = f"{folder}/{name}-fundingRate-2025-01.zip"
+    _, content = exchange.store.read(key)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        rows = archive.read(archive.namelist()[0]).decode().splitlines()[1:]
+    start = to_ms(dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
+
+    events = ask(
+        exchange,
+        f"{root}/fundingRate",
+        symbol=name,
+        startTime=start,
+        endTime=start + 31 * DAY_MS - 1,
+        limit=1000,
+    )
+
+    shown = [f"{event['fundingTime']},8,{event['fundingRate']}" for event in events]
+    assert shown == rows
+    assert all(float(event["markPrice"]) > 0 for event in events)
+
+
+def test_funding_is_paged_from_the_start_and_newest_without(exchange):
+    path = f"{UM}/fundingRate"
+
+    first = ask(exchange, path, symbol="AAAUSDT", startTime=0, limit=2)
+    last = ask(exchange, path, symbol="AAAUSDT", limit=2)
+
+    assert first[0]["fundingTime"] // 1000 == (LISTED + 12 * 3_600_000) // 1000
+    assert [event["fundingTime"] // 1000 for event in last] == [
+        (NOW - hours * 3_600_000) // 1000 for hours in (12, 4)
+    ]
+
+
+def test_exchange_info_shows_the_present_only(exchange):
+    def symbols(root):
+        shown = ask(exchange, f"{root}/exchangeInfo")["symbols"]
+        return {each["symbol"]: each for each in shown}
+
+    assert list(symbols(SPOT)) == ["AAAUSDT", "SECUSDT"]
+    assert list(symbols(UM)) == ["AAAUSDT"]
+    assert symbols(UM)["AAAUSDT"]["contractType"] == "PERPETUAL"
+    assert symbols(CM)["AAAUSD_PERP"]["contractSize"] == 10
+    exchange.set_now(dt.datetime(2025, 1, 2, tzinfo=dt.UTC))
+    assert list(symbols(SPOT)) == ["AAAUSDT"]
+    assert list(symbols(UM)) == ["AAAUSDT", "币安人生USDT"]
+
+
+def test_time_is_the_sandboxs_clock(exchange):
+    for root in (SPOT, UM, CM):
+        assert ask(exchange, f"{root}/time") == {"serverTime": NOW}

@@ -1,0 +1,272 @@
+import asyncio
+import datetime as dt
+import hashlib
+import shutil
+import subprocess
+import urllib.parse
+from contextlib import asynccontextmanager
+
+import aiohttp
+import pytest
+
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.limits import BUDGETS, Budget, Pool
+from bhds.sandbox.server import serving, start
+
+KEY = "data/futures/um/daily/klines/币安人生USDT/1m/币安人生USDT-1m-2025-01-01.zip"
+
+
+@asynccontextmanager
+async def client_of(exchange):
+    running = await start(exchange)
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            yield running.endpoints, session
+        finally:
+            await running.runner.cleanup()
+
+
+def get(exchange, make_url, *, method="GET", **options):
+    """Ask a server of `exchange` once: status, headers and body."""
+
+    async def ask():
+        async with (
+            client_of(exchange) as (endpoints, session),
+            session.request(method, make_url(endpoints), **options) as response,
+        ):
+            return response.status, response.headers, await response.read()
+
+    return asyncio.run(ask())
+
+
+def file_url(key):
+    return lambda endpoints: f"{endpoints.archive_download}/{urllib.parse.quote(key)}"
+
+
+def test_listing_is_asked_for_as_from_s3(exchange):
+    status, headers, body = get(
+        exchange,
+        lambda endpoints: endpoints.archive_listing,
+        params={"prefix": "data/futures/um/daily/klines/", "delimiter": "/"},
+    )
+
+    assert status == 200
+    assert headers["Content-Type"].startswith("application/xml")
+    assert (
+        "<Prefix>data/futures/um/daily/klines/币安人生USDT/</Prefix>" in body.decode()
+    )
+    assert exchange.requests["listing"] == 1
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_a_file_comes_with_what_the_listing_announced(exchange, method):
+    (announced,) = exchange.store.describe([KEY])
+
+    status, headers, body = get(exchange, file_url(KEY), method=method)
+
+    assert status == 200
+    assert headers["ETag"] == f'"{announced.etag}"'
+    assert headers["Content-Length"] == str(announced.size)
+    modified = f"{announced.last_modified:%a, %d %b %Y %H:%M:%S} GMT"
+    assert headers["Last-Modified"] == modified
+    if method == "GET":
+        assert hashlib.md5(body, usedforsecurity=False).hexdigest() == announced.etag
+
+
+@pytest.mark.parametrize(
+    ("asked", "part", "content_range"),
+    [
+        ("bytes=0-9", slice(0, 10), "bytes 0-9/{size}"),
+        ("bytes=100-", slice(100, None), "bytes 100-{last}/{size}"),
+        ("bytes=-5", slice(-5, None), "bytes {tail}-{last}/{size}"),
+        ("bytes=0-99999999", slice(0, None), "bytes 0-{last}/{size}"),
+    ],
+)
+def test_a_range_of_a_file_can_be_had(exchange, asked, part, content_range):
+    whole = exchange.store.read(KEY)[1]
+    size = len(whole)
+
+    status, headers, body = get(exchange, file_url(KEY), headers={"Range": asked})
+
+    assert (status, body) == (206, whole[part])
+    assert headers["Content-Range"] == content_range.format(
+        size=size, last=size - 1, tail=size - 5
+    )
+
+
+def test_a_range_beyond_the_end_cannot_be_had(exchange):
+    size = len(exchange.store.read(KEY)[1])
+
+    status, headers, _ = get(
+        exchange, file_url(KEY), headers={"Range": f"bytes={size}-"}
+    )
+
+    assert (status, headers["Content-Range"]) == (416, f"bytes */{size}")
+
+
+def test_a_known_revision_is_not_sent_again(exchange):
+    (announced,) = exchange.store.describe([KEY])
+
+    for header, value in (
+        ("If-None-Match", f'"{announced.etag}"'),
+        (
+            "If-Modified-Since",
+            f"{announced.last_modified:%a, %d %b %Y %H:%M:%S} GMT",
+        ),
+    ):
+        assert get(exchange, file_url(KEY), headers={header: value})[0] == 304
+
+
+def test_an_unknown_key_is_refused_as_by_s3(exchange):
+    status, _, body = get(exchange, file_url("data/none.zip"))
+
+    assert status == 404
+    assert b"<Code>NoSuchKey</Code>" in body
+    assert b"<Key>data/none.zip</Key>" in body
+
+
+@pytest.mark.skipif(shutil.which("aria2c") is None, reason="aria2c is not installed")
+def test_aria2c_goes_on_with_a_part(exchange, tmp_path):
+    whole = exchange.store.read(KEY)[1]
+    (tmp_path / "file.zip").write_bytes(whole[:1000])
+    with serving(exchange) as running:
+        url = file_url(KEY)(running.endpoints)
+        subprocess.run(
+            ["aria2c", "--no-conf", "--continue", "--out=file.zip", url],
+            cwd=tmp_path,
+            check=True,
+            timeout=30,
+            capture_output=True,
+        )
+
+    assert (tmp_path / "file.zip").read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    ("api", "path", "weight"),
+    [
+        ("api_spot", "/api/v3/klines?symbol=AAAUSDT&interval=1d", 2),
+        ("api_um", "/fapi/v1/klines?symbol=AAAUSDT&interval=1d&limit=499", 2),
+        ("api_cm", "/dapi/v1/klines?symbol=AAAUSD_PERP&interval=1d&limit=1500", 10),
+        ("api_spot", "/api/v3/exchangeInfo", 20),
+    ],
+)
+def test_used_weight_is_told(exchange, api, path, weight):
+    status, headers, _ = get(exchange, lambda e: getattr(e, api) + path)
+
+    assert status == 200
+    assert headers["X-MBX-USED-WEIGHT-1M"] == str(weight)
+
+
+def test_api_errors_come_as_json_with_status_400(exchange):
+    status, headers, body = get(
+        exchange, lambda e: f"{e.api_um}/fapi/v1/klines?symbol=NONE&interval=1m"
+    )
+
+    assert status == 400
+    assert headers["Content-Type"].startswith("application/json")
+    assert body == b'{"code":-1121,"msg":"Invalid symbol."}'
+
+
+def test_um_and_cm_use_up_one_budget(exchange, clock):
+    exchange.limiter.budgets = BUDGETS | {Pool.FUTURES: Budget(weight=2, window_s=60)}
+
+    async def statuses():
+        async with client_of(exchange) as (endpoints, session):
+            found = []
+            for path in ("/fapi/v1/time", "/dapi/v1/time", *["/fapi/v1/time"] * 6):
+                async with session.get(endpoints.api_um + path) as response:
+                    told = response.headers.get("Retry-After")
+                    found.append((response.status, told))
+            async with session.get(endpoints.api_spot + "/api/v3/time") as response:
+                found.append((response.status, None))
+            return found
+
+    left = 60 - int(clock[0] % 60)
+    assert asyncio.run(statuses()) == [
+        (200, None),
+        (200, None),
+        *[(429, str(left + 1))] * 5,
+        (418, "120"),
+        (200, None),
+    ]
+
+
+def test_the_sandbox_is_changed_over_http(exchange):
+    async def act():
+        async with client_of(exchange) as (endpoints, session):
+            for action, sent in (
+                ("withhold", {"key": KEY}),
+                ("republish", {"key": KEY.replace("-01.zip", "-02.zip")}),
+                ("now", {"now": "2025-02-11T00:00:00Z"}),
+            ):
+                url = f"{endpoints.admin}/{action}"
+                async with session.post(url, json=sent) as response:
+                    assert response.status == 200
+            async with session.get(f"{endpoints.admin}/state") as response:
+                return await response.json()
+
+    state = asyncio.run(act())
+
+    assert state["withheld"] == [KEY]
+    assert list(state["revisions"].values()) == [1]
+    assert state["now"] == "2025-02-11T00:00:00+00:00"
+    assert exchange.now == dt.datetime(2025, 2, 11, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("action", "sent", "status"),
+    [
+        ("release", {"key": KEY}, 400),
+        ("republish", {"key": "none"}, 400),
+        ("now", {"now": "noon"}, 400),
+        ("now", {}, 400),
+        ("break", {}, 404),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(exchange, action, sent, status):
+    told = get(exchange, lambda e: f"{e.admin}/{action}", method="POST", json=sent)
+
+    assert told[0] == status
+
+
+def test_real_files_are_served_in_place_of_synthetic_ones(tmp_path):
+    path = tmp_path / "data/spot/daily/klines/A/1m/A-1m-2020-01-01.zip"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"real")
+    key = str(path.relative_to(tmp_path))
+
+    exchange = Exchange(serve_dir=tmp_path)
+    assert get(exchange, file_url(key))[2] == b"real"
+
+    exchange = Exchange(serve_dir=tmp_path)
+    status, _, body = get(
+        exchange, lambda e: e.archive_listing, params={"prefix": "data/"}
+    )
+    assert status == 200
+    assert body.count(b"<Key>") == 1
+    assert key.encode() in body
+
+
+def test_requests_are_counted_by_kind(exchange):
+    async def ask():
+        async with client_of(exchange) as (endpoints, session):
+            for url in (
+                file_url(KEY)(endpoints),
+                file_url(f"{KEY}.CHECKSUM")(endpoints),
+                f"{endpoints.api_cm}/dapi/v1/time",
+                f"{endpoints.api_cm}/dapi/v1/time",
+                f"{endpoints.api_cm}/dapi/v1/none",
+            ):
+                async with session.get(url):
+                    pass
+
+    asyncio.run(ask())
+
+    assert exchange.requests == {
+        "zip": 1,
+        "checksum": 1,
+        "cm_futures/time": 2,
+        "other": 1,
+    }

@@ -1,0 +1,185 @@
+"""Settings: what is accepted, and how a mistake is told."""
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bhds import config
+from bhds.errors import ConfigError
+from bhds.markets import TradeType
+
+ROOT = Path(__file__).parents[2]
+SHIPPED = ROOT / "config" / "config.yaml"
+
+
+def settings_of(**changes):
+    raw = {"datasets": [{"trade_type": "um_futures"}], **changes}
+    return config.load(raw, environment={})
+
+
+def dataset_of(**changes):
+    return settings_of(datasets=[{"trade_type": "um_futures", **changes}]).datasets[0]
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        return {key: keys_of(inner) for key, inner in value.items()}
+    return None
+
+
+def test_shipped_config_is_valid_and_selects_usdt_perpetuals():
+    settings = config.load(yaml.safe_load(SHIPPED.read_text()), environment={})
+
+    (dataset,) = settings.datasets
+    assert dataset.trade_type is TradeType.UM_FUTURES
+    assert dataset.symbols.quote == ["USDT"]
+    assert [rule.rule.name for rule in dataset.results.resample] == [
+        "1h",
+        "1h_5m",
+        "1d",
+    ]
+
+
+def test_shipped_config_names_every_key():
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    everything = settings_of().model_dump(mode="json")
+
+    del everything["datasets"][0]["symbols"]
+    symbols = shipped["datasets"][0].pop("symbols")
+    assert keys_of(shipped) == keys_of(everything)
+    assert set(symbols) == set(config.SymbolFilter.model_fields)
+
+
+def test_shipped_config_states_the_defaults_outside_the_datasets():
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    defaults = settings_of().model_dump(mode="json")
+
+    del shipped["datasets"], defaults["datasets"]
+    defaults["data_dir"] = None  # resolved from the environment
+    assert shipped == defaults
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            {"ofline": True},
+            r"^ofline: unknown key; did you mean 'offline'\?",
+            id="top",
+        ),
+        pytest.param(
+            {"http": {"proxi": "x"}},
+            r"http\.proxi: .*did you mean 'proxy'",
+            id="nested",
+        ),
+        pytest.param(
+            {"datasets": [{"trade_type": "um_futures", "symbols": {"quotes": ["A"]}}]},
+            r"datasets\[0\]\.symbols\.quotes: unknown key; did you mean 'quote'",
+            id="in a filter",
+        ),
+        pytest.param(
+            {"datasets": [{"trade_type": "um"}]},
+            r"datasets\[0\]\.trade_type: 'um': expected 'spot', 'um_futures'",
+            id="market",
+        ),
+        pytest.param(
+            {"datasets": [{"trade_type": "spot", "interval": "7m"}]},
+            r"datasets\[0\]\.interval: '7m': expected one of 1s, 1m",
+            id="interval",
+        ),
+        pytest.param({"datasets": []}, r"datasets: \[\]: ", id="no dataset"),
+        pytest.param(
+            {"as_of": "tomorrow"},
+            r"as_of: 'tomorrow': expected yesterday, or a date such as 2025-01-31",
+            id="as_of",
+        ),
+        pytest.param(
+            {"endpoints": {"api_um": "fapi"}},
+            r"endpoints\.api_um: 'fapi': expected an address such as https://host",
+            id="endpoint",
+        ),
+        pytest.param(
+            {"listing": {"max_age_h": -1}}, r"listing\.max_age_h: -1: ", id="age"
+        ),
+    ],
+)
+def test_load_names_the_key_the_value_and_what_was_expected(change, message):
+    with pytest.raises(ConfigError, match=message):
+        settings_of(**change)
+
+
+def test_load_tells_all_mistakes_in_one_line():
+    with pytest.raises(ConfigError) as caught:
+        settings_of(ofline=True, listing={"max_age": 1})
+
+    message = str(caught.value)
+    assert "ofline" in message
+    assert "listing.max_age" in message
+    assert "\n" not in message
+
+
+def test_load_refuses_rules_that_the_base_interval_does_not_divide():
+    with pytest.raises(ConfigError, match=r"'1h'.*multiples of 8h"):
+        dataset_of(interval="8h", results={"resample": [{"interval": "1h"}]})
+
+
+def test_load_refuses_seconds_for_futures():
+    with pytest.raises(ConfigError, match="interval '1s' exists for spot only"):
+        dataset_of(interval="1s")
+
+
+def test_symbols_may_be_a_list_of_names():
+    assert dataset_of(symbols=["BTCUSDT", "币安人生USDT"]).symbols == [
+        "BTCUSDT",
+        "币安人生USDT",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        pytest.param({}, Path("binance_data"), id="default"),
+        pytest.param(
+            {"CRYPTO_BASE_DIR": "/srv/crypto"},
+            Path("/srv/crypto/binance_data"),
+            id="environment",
+        ),
+    ],
+)
+def test_data_dir_comes_from_the_environment_when_null(environment, expected):
+    raw = {"datasets": [{"trade_type": "spot"}], "data_dir": None}
+
+    assert config.load(raw, environment=environment).data_dir == expected
+
+
+def test_configured_values_win_over_the_environment():
+    raw = {
+        "datasets": [{"trade_type": "spot"}],
+        "data_dir": "here",
+        "http": {"proxy": "http://configured:1"},
+    }
+    environment = {"CRYPTO_BASE_DIR": "/srv", "HTTPS_PROXY": "http://environment:2"}
+
+    settings = config.load(raw, environment=environment)
+
+    assert settings.data_dir == Path("here")
+    assert settings.http.proxy == "http://configured:1"
+
+
+def test_proxy_of_the_environment_prefers_https():
+    environment = {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
+    raw = {"datasets": [{"trade_type": "spot"}]}
+
+    assert config.load(raw, environment=environment).http.proxy == "http://b:2"
+
+
+def test_last_day_is_yesterday_in_utc_or_the_date_given():
+    now = dt.datetime(2025, 3, 1, 0, 5, tzinfo=dt.UTC)
+
+    assert settings_of().last_day(now) == dt.date(2025, 2, 28)
+    assert settings_of(as_of="2024-12-31").last_day(now) == dt.date(2024, 12, 31)
+    assert settings_of(as_of=dt.date(2024, 12, 31)).last_day(now) == dt.date(
+        2024, 12, 31
+    )

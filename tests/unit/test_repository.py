@@ -1,0 +1,240 @@
+"""The house rules that a machine can check; CONTRIBUTING.md gives the reasons."""
+
+import ast
+import re
+import tokenize
+import tomllib
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PYPI_NAMES = {"python-isal": "isal", "snakemake-minimal": "snakemake"}
+"""Conda's names of packages that PyPI knows by another."""
+
+CONDA_ONLY = {"aria2"}
+"""Packages that are no Python package."""
+
+SHIM_LINES = 15
+
+MACHINE_PATH = re.compile(r"(?<![\w.~-])/(?:work|root|home/\w+)\b")
+REGISTRY = re.compile(
+    r"\b(?:pypi\.org|pythonhosted\.org|anaconda\.(?:org|com)|registry\.npmjs\.org"
+    r"|proxy\.golang\.org|docker\.io|deb\.debian\.org)\b"
+)
+
+
+def project_files() -> list[Path]:
+    """List the checkout's files, without what .gitignore leaves out."""
+    lines = (ROOT / ".gitignore").read_text().splitlines()
+    ignored = [".git", *filter(None, lines)]
+
+    def is_ignored(path: Path) -> bool:
+        rooted = f"/{path.relative_to(ROOT)}"
+        return any(
+            fnmatch(rooted if pattern.startswith("/") else path.name, pattern)
+            for pattern in (pattern.rstrip("/") for pattern in ignored)
+        )
+
+    def walk(folder: Path) -> Iterator[Path]:
+        for path in sorted(folder.iterdir()):
+            if is_ignored(path):
+                continue
+            if path.is_dir():
+                yield from walk(path)
+            else:
+                yield path
+
+    return list(walk(ROOT))
+
+
+FILES = project_files()
+PYTHON_FILES = [path for path in FILES if path.suffix == ".py"]
+RULE_FILES = sorted(ROOT.glob("rules/*.smk"))
+SCRIPTS = sorted(ROOT.glob("scripts/*.py"))
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imported_packages(path: Path) -> set[str]:
+    """Name the top-level packages that a Python file imports, wherever it does."""
+    packages = set()
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            packages |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            packages.add(node.module.partition(".")[0])
+    return packages
+
+
+def matches(pattern: re.Pattern[str], paths: list[Path]) -> list[str]:
+    """List `file:line: text` for each line of text files that has the pattern."""
+    found = []
+    for path in paths:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # not a text
+        found += [
+            f"{name(path)}:{number}: {line.strip()}"
+            for number, line in enumerate(text.splitlines(), start=1)
+            if pattern.search(line)
+        ]
+    return found
+
+
+# --- environments -----------------------------------------------------------------
+
+
+def test_the_conda_environment_has_the_dependencies_of_the_package():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    expected = {
+        requirement.name.lower(): requirement.specifier
+        for requirement in map(Requirement, project["dependencies"])
+    }
+    python = Requirement(f"python{project['requires-python']}")
+    expected["python"] = python.specifier
+
+    environment = yaml.safe_load((ROOT / "envs/bhds.yaml").read_text())
+    conda = list(map(Requirement, environment["dependencies"]))
+
+    assert {
+        PYPI_NAMES.get(requirement.name, requirement.name): requirement.specifier
+        for requirement in conda
+        if requirement.name not in CONDA_ONLY
+    } == expected
+    assert {requirement.name for requirement in conda} >= CONDA_ONLY
+
+
+# --- layers -----------------------------------------------------------------------
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines of a Python file that are no docstring, comment or blank."""
+    layout = {
+        tokenize.COMMENT,
+        tokenize.NL,
+        tokenize.NEWLINE,
+        tokenize.INDENT,
+        tokenize.DEDENT,
+        tokenize.ENCODING,
+        tokenize.ENDMARKER,
+    }
+    with tokenize.open(path) as file:
+        lines = {
+            line
+            for token in tokenize.generate_tokens(file.readline)
+            if token.type not in layout
+            for line in range(token.start[0], token.end[0] + 1)
+        }
+    tree = ast.parse(path.read_bytes())
+    if ast.get_docstring(tree) is not None:
+        docstring = tree.body[0]
+        lines -= set(range(docstring.lineno, docstring.end_lineno + 1))
+    return len(lines)
+
+
+def is_job_log(node: ast.AST) -> bool:
+    return isinstance(node, ast.With) and any(
+        isinstance(item.context_expr, ast.Call)
+        and ast.unparse(item.context_expr.func).endswith("job_log")
+        for item in node.items
+    )
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=name)
+def test_a_script_is_a_shim(script):
+    tree = ast.parse(script.read_bytes())
+
+    assert ast.get_docstring(tree), "say in a docstring what the job makes"
+    assert code_lines(script) <= SHIM_LINES, "move the work into bhds"
+    assert sum(map(is_job_log, ast.walk(tree))) == 1, "use job_log exactly once"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in PYTHON_FILES if path.is_relative_to(ROOT / "bhds")],
+    ids=name,
+)
+def test_the_package_has_never_heard_of_snakemake(path):
+    assert "snakemake" not in imported_packages(path)
+
+
+def test_nothing_imports_a_script():
+    importers = [
+        name(path) for path in PYTHON_FILES if "scripts" in imported_packages(path)
+    ]
+    by_rules = matches(re.compile(r"^\s*(?:from|import)\s+scripts\b"), RULE_FILES)
+
+    assert importers + by_rules == []
+
+
+# --- rules ------------------------------------------------------------------------
+
+RULE = re.compile(r"^(?P<indent> *)(?:rule|checkpoint)(?: +(?P<name>\w+))?:", re.M)
+GIVEN_NAME = re.compile(r'\bname:\s*f?"(?P<name>\w+?)(?:_\{[^"]*)?"')
+SCRIPT = re.compile(r'\bscript:\s*"(?P<path>[^"]*)"')
+LOG = re.compile(r'\blog:\s*f?"(?P<path>[^"]*)"')
+
+
+def acting_rules() -> list[tuple[str, str]]:
+    """List name and text of each rule that runs a script.
+
+    A rule made in a loop has its name without the part that the loop counts:
+    `fetch_archives` for `name: f"fetch_archives_{number}"`.
+    """
+    found = []
+    for path in RULE_FILES:
+        text = path.read_text()
+        for match in RULE.finditer(text):
+            end = re.compile(rf"^ {{0,{len(match['indent'])}}}\S", re.M)
+            next_block = end.search(text, match.end())
+            body = text[match.end() : next_block.start() if next_block else None]
+            given = GIVEN_NAME.search(body)
+            if SCRIPT.search(body):
+                rule = match["name"] or (given["name"] if given else "")
+                found.append((rule, body))
+    return found
+
+
+ACTING_RULES = acting_rules()
+
+
+@pytest.mark.parametrize(
+    ("rule", "body"), ACTING_RULES, ids=[rule for rule, _ in ACTING_RULES]
+)
+def test_rule_script_and_log_folder_share_one_name(rule, body):
+    log = LOG.search(body)
+
+    assert SCRIPT.search(body)["path"] == f"../scripts/{rule}.py"
+    assert (ROOT / "scripts" / f"{rule}.py").is_file()
+    assert log, "keep a log"
+    assert log["path"].startswith(f"logs/{rule}/")
+
+
+def test_every_script_belongs_to_a_rule():
+    assert {path.stem for path in SCRIPTS} == {rule for rule, _ in ACTING_RULES}
+
+
+def test_rules_hold_no_code_of_their_own():
+    rules = [path for path in RULE_FILES if path.name != "common.smk"]
+
+    assert matches(re.compile(r"^\s*(?:def |run:)|\blambda\b"), rules) == []
+
+
+# --- all files --------------------------------------------------------------------
+
+
+def test_no_file_names_a_path_of_one_machine():
+    assert matches(MACHINE_PATH, FILES) == []
+
+
+def test_no_file_names_a_package_registry():
+    assert matches(REGISTRY, FILES) == []
