@@ -92,6 +92,6 @@ def _batch(pairs: pl.DataFrame, state: str) -> Batch:
         state,
         zips=tuple(pairs["path"]),
         checksums=tuple(pairs["checksum_path"].drop_nulls()),
-        size_bytes=pairs["size"].sum() + pairs["checksum_size"].sum(),
+        size_bytes=int(pairs["size"].sum()) + int(pairs["checksum_size"].sum()),
         revisions=digest[:16],
     )

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import polars as pl
+
 from bhds.config import Dataset
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
@@ -98,9 +100,17 @@ class Plan:
 
     @cached_property
     def batches(self) -> list[Batch]:
-        """The download jobs of everything that is missing or was replaced."""
-        everything = (*self.datasets, *self._implied)
-        return [batch for planned in everything for batch in batches(planned.files)]
+        """The download jobs of everything that is missing or was replaced.
+
+        Each file is in one batch. Series that targets name come first and have
+        batches of their own: who asks for one file does not download others' zips.
+        """
+        found: list[Batch] = []
+        seen = pl.DataFrame(schema={"key": pl.String})
+        for planned in (*self._implied, *self.datasets):
+            found += batches(planned.files.join(seen, on="key", how="anti"))
+            seen = pl.concat([seen, planned.files.select("key")])
+        return found
 
     @cached_property
     def raw(self) -> list[str]:

@@ -272,3 +272,14 @@ def test_without_a_listing_and_offline_the_plan_is_refused(bucket):
 )
 def test_lint_and_the_like_ask_nothing(arguments, expected):
     assert prepare.asks_nothing(arguments) is expected
+
+
+def test_files_of_a_named_series_have_batches_of_their_own(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("BUSDT", "2025-01")
+    target = "results_data/um_futures/klines/1m/BUSDT.pqt"
+
+    named, others = plan_of(bucket, targets=[target]).batches
+
+    assert [Path(path).name for path in named.zips] == ["BUSDT-1m-2025-01.zip"]
+    assert [Path(path).name for path in others.zips] == ["AUSDT-1m-2025-01.zip"]

@@ -1,0 +1,184 @@
+"""The workflow on a sandbox exchange of its own, as a user runs it."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.server import serving
+from bhds.sandbox.universe import Universe
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 300
+
+_COMMON = {
+    "price": 100,
+    "price_decimals": 2,
+    "tick": "0.01",
+    "quantity_decimals": 3,
+    "quantity_per_trade": 2,
+    "trades_per_minute": 20,
+}
+UNIVERSE = Universe.model_validate(
+    {
+        "seed": 7,
+        "symbols": [
+            {
+                **_COMMON,
+                "market": "um_futures",
+                "name": name,
+                "base_asset": name.removesuffix("USDT"),
+                "contract_type": "PERPETUAL",
+                "listed": listed,
+                **more,
+            }
+            for name, listed, more in [
+                ("OLDUSDT", "2024-12-27T08:00:00Z", {"quiet_share": 0.2}),
+                ("NEWUSDT", "2025-03-06T08:00:00Z", {}),
+                (
+                    "龙虾USDT",
+                    "2025-02-27T00:00:00Z",
+                    {
+                        "halts": [
+                            {
+                                "start": "2025-03-02T03:00:00Z",
+                                "end": "2025-03-05T10:30:00Z",
+                                "price_change": -0.4,
+                            }
+                        ]
+                    },
+                ),
+            ]
+        ],
+    }
+)
+"""Months and days, two years, days alone, a halt, and a name that is not ASCII."""
+
+
+@dataclass
+class Outcome:
+    """What one call of Snakemake said and did."""
+
+    status: int
+    text: str
+
+    @property
+    def jobs(self):
+        """How many jobs of each rule were planned or run; downloads are one rule."""
+        found = {}
+        table = self.text.partition("Job stats:")[2].partition("\ntotal ")[0]
+        for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE):
+            if not name.endswith("_all"):
+                rule = re.sub(r"_\d+$", "", name)
+                found[rule] = found.get(rule, 0) + int(count)
+        return found
+
+    @property
+    def is_idle(self):
+        return self.status == 0 and "Nothing to be done" in self.text
+
+    @property
+    def error_lines(self):
+        return [line for line in self.text.splitlines() if "error:" in line]
+
+
+@dataclass
+class Workspace:
+    """A data directory with settings, and the command line on it."""
+
+    folder: Path
+    settings: dict = field(default_factory=dict)
+
+    @property
+    def data(self):
+        return self.folder / "data"
+
+    def path(self, relative):
+        return self.data / relative
+
+    def snakemake(self, *arguments, environment=None, settings=None):
+        config = self.folder / "config.yaml"
+        config.write_text(
+            yaml.safe_dump(
+                {"data_dir": str(self.data), **self.settings, **(settings or {})}
+            )
+        )
+        command = [
+            *(sys.executable, "-m", "snakemake", *arguments),
+            *("--snakefile", str(ROOT / "Snakefile")),
+            *("--workflow-profile", str(ROOT / "profiles" / "default")),
+            *("--configfile", str(config), "--cores", "2"),
+        ]
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env={**os.environ, **(environment or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        return Outcome(done.returncode, done.stdout)
+
+    def build(self, *targets, **options):
+        outcome = self.snakemake(*(targets or ["results_all"]), **options)
+        assert outcome.status == 0, outcome.text
+        return outcome
+
+    def plan(self, *targets, **options):
+        return self.snakemake(*(targets or ["results_all"]), "--dry-run", **options)
+
+    def times(self):
+        """The time of every file below the data directory, by its path."""
+        return {
+            str(path.relative_to(self.data)): path.stat().st_mtime_ns
+            for path in self.data.rglob("*")
+            if path.is_file() and not {".snakemake", "logs"} & set(path.parts)
+        }
+
+    def changed(self, before):
+        """The data files that are new or newer than `before`; not listings or logs."""
+        return {
+            path
+            for path, time in self.times().items()
+            if before.get(path) != time
+            and not re.search(r"listing|symbols\.parquet|ledger|\.staging", path)
+        }
+
+
+def settings_for(endpoints, **dataset):
+    """Settings for one dataset of the sandbox, whose listings are never believed."""
+    return {
+        "endpoints": asdict(endpoints),
+        "listing": {"max_age_h": 0},
+        "datasets": [
+            {
+                "trade_type": "um_futures",
+                "results": {"resample": [{"interval": "1h"}, {"interval": "1d"}]},
+                **dataset,
+            }
+        ],
+    }
+
+
+@pytest.fixture(scope="session")
+def new_workspace():
+    return Workspace
+
+
+@pytest.fixture
+def exchange():
+    with Exchange(UNIVERSE) as running_exchange, serving(running_exchange) as running:
+        yield running
+
+
+@pytest.fixture
+def workspace(tmp_path, exchange):
+    return Workspace(tmp_path, settings_for(exchange.endpoints))

@@ -1,0 +1,130 @@
+"""Files that Binance published, from the bucket's layout to resampled bars."""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.server import serving
+
+REALDATA = Path(__file__).parents[3] / "shared" / "realdata"
+pytestmark = [
+    pytest.mark.workflow,
+    pytest.mark.skipif(not REALDATA.exists(), reason="no genuine files"),
+]
+
+SPOT_RULES = ["2h", "4h", "6h", "8h", "12h", "1d"]
+UM_RULES = ["1h", "1d"]
+SPOT_FOLDER = "spot/daily/klines/BTCUSDT/1m"
+UM_FOLDER = "futures/um/monthly/klines/FILUSDT/1m"
+
+
+def lay_out_bucket(folder):
+    """Copy genuine zips as they are in the bucket; zip the CSV of which only it is."""
+    spot = folder / "data" / SPOT_FOLDER
+    spot.mkdir(parents=True)
+    for path in (REALDATA / "spot/klines/BTCUSDT/1m").iterdir():
+        shutil.copy(path, spot)
+    um = folder / "data" / UM_FOLDER
+    um.mkdir(parents=True)
+    archive = um / "FILUSDT-1m-2023-02.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
+        csv = REALDATA / "um/klines/FILUSDT/1m/FILUSDT-1m-2023-02.csv"
+        zipped.write(csv, csv.name)
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    checksum = archive.with_name(f"{archive.name}.CHECKSUM")
+    checksum.write_text(f"{digest}  {archive.name}\n")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, new_workspace):
+    folder = tmp_path_factory.mktemp("genuine")
+    lay_out_bucket(folder / "bucket")
+    with (
+        Exchange(serve_dir=folder / "bucket") as exchange,
+        serving(exchange) as running,
+    ):
+        datasets = [
+            ("spot", "BTCUSDT", SPOT_RULES),
+            ("um_futures", "FILUSDT", UM_RULES),
+        ]
+        settings = {
+            "endpoints": asdict(running.endpoints),
+            "datasets": [
+                {
+                    "trade_type": trade_type,
+                    "symbols": [symbol],
+                    "results": {"resample": [{"interval": rule} for rule in rules]},
+                }
+                for trade_type, symbol, rules in datasets
+            ],
+        }
+        workspace = new_workspace(folder, settings)
+        workspace.build()
+        yield workspace
+
+
+def test_three_days_of_spot_parse_to_every_minute(built):
+    folder = built.path("parsed_data/spot/klines/BTCUSDT/1m")
+
+    frame = pl.read_parquet(folder / "2020.parquet")
+
+    assert frame.height == 4320
+    assert str(frame["open_time"].min()) == "2020-01-01 00:00:00+00:00"
+    assert str(frame["open_time"].max()) == "2020-01-03 23:59:00+00:00"
+    assert set(frame["source"]) == {"daily"}
+    sources = json.loads((folder / "2020.sources.json").read_text())
+    assert [source["verdict"] for source in sources["inputs"]] == ["ok"] * 3
+    assert {day["present"] for day in sources["days"]} == {1440}
+
+
+def recorded(rule):
+    """Read the API's own bars of a length, as exact numbers."""
+    path = REALDATA / f"spot/api_klines/BTCUSDT/{rule}/2020-01-01.json"
+    rows = [
+        (row[0], *map(float, row[1:6]), float(row[7]), row[8])
+        for row in json.loads(Path(path).read_text())
+    ]
+    names = ["ms", "open", "high", "low", "close", "volume", "quote_volume"]
+    return pl.DataFrame(rows, [*names, "trade_count"], orient="row")
+
+
+@pytest.mark.parametrize(
+    ("rule", "bars"),
+    [("2h", 36), ("4h", 18), ("6h", 12), ("8h", 9), ("12h", 6), ("1d", 3)],
+)
+def test_resampled_spot_equals_the_bars_of_the_exchange(built, rule, bars):
+    path = built.path(f"results_data/spot/resampled_klines/{rule}/BTCUSDT.pqt")
+
+    frame = pl.read_parquet(path).with_columns(ms=pl.col("open_time").dt.epoch("ms"))
+
+    both = frame.join(recorded(rule), on="ms", suffix="_recorded")
+    assert frame.height == both.height == bars
+    for column in ("open", "high", "low", "close", "trade_count"):
+        assert both[column].to_list() == both[f"{column}_recorded"].to_list()
+    for column in ("volume", "quote_volume"):
+        assert both[column].to_list() == pytest.approx(
+            both[f"{column}_recorded"].to_list(), rel=1e-12
+        )
+
+
+@pytest.mark.parametrize(("rule", "bars"), [("1h", 28 * 24), ("1d", 28)])
+def test_resampled_um_month_equals_a_second_opinion(built, rule, bars):
+    path = built.path(f"results_data/um_futures/resampled_klines/{rule}/FILUSDT.pqt")
+    opinion = pl.read_csv(REALDATA / f"um/derived/FIL_USDT_{rule}.2023-02.csv")
+
+    frame = pl.read_parquet(path).with_columns(
+        timestamp=pl.col("open_time").dt.epoch("ms")
+    )
+
+    both = frame.join(opinion, on="timestamp", suffix="_opinion")
+    assert frame.height == both.height == bars
+    for column in ("open", "high", "low", "close"):
+        assert both[column].to_list() == both[f"{column}_opinion"].to_list()
+    assert both["volume"].to_list() == pytest.approx(both["volume_opinion"].to_list())

@@ -1,0 +1,185 @@
+"""A mistake gets one clear line and exit code 1, and nothing is lost."""
+
+import json
+import socket
+import stat
+
+import polars as pl
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+
+def refused(outcome, *words):
+    (line,) = outcome.error_lines
+    assert outcome.status == 1
+    assert line.startswith("bhds: error: ")
+    for word in words:
+        assert word in line
+    assert "Traceback" not in outcome.text
+
+
+def test_unknown_configuration_key(workspace):
+    outcome = workspace.plan(settings={"ofline": True})
+
+    refused(outcome, "ofline", "unknown key", "did you mean 'offline'?")
+
+
+def test_unknown_symbol(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSTD"]
+
+    refused(workspace.plan(), "'NEWUSTD'", "um_futures klines", "'NEWUSDT'?")
+
+
+def test_unknown_symbol_in_a_target(workspace):
+    outcome = workspace.plan("results_data/um_futures/klines/1m/NEWUSTD.pqt")
+
+    refused(outcome, "'NEWUSTD'", "'NEWUSDT'?")
+
+
+def test_empty_selection(workspace):
+    workspace.settings["datasets"][0]["symbols"] = {"quote": ["TRY"]}
+
+    refused(workspace.plan(), "selects 0 symbols", "widen")
+
+
+def test_unreachable_archive_without_a_listing(workspace):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    workspace.settings["endpoints"]["archive_listing"] = f"http://127.0.0.1:{port}/b"
+
+    refused(workspace.plan(), f"http://127.0.0.1:{port}/b", "no listing")
+
+
+def test_unreachable_archive_with_a_listing_goes_on(workspace):
+    workspace.build("listings")
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    workspace.settings["endpoints"]["archive_listing"] = f"http://127.0.0.1:{port}/b"
+
+    outcome = workspace.plan()
+
+    assert outcome.status == 0
+    assert outcome.jobs["build_results"] == 3
+    assert outcome.text.count("going on with") == 1
+
+
+def test_offline_asks_nothing(workspace, exchange):
+    workspace.build("listings")
+    exchange.exchange.requests.clear()
+
+    outcome = workspace.plan(settings={"offline": True})
+
+    assert outcome.jobs["build_results"] == 3
+    assert not exchange.exchange.requests
+
+
+def test_aria2c_not_found(workspace, tmp_path):
+    nowhere = tmp_path / "nowhere"
+    nowhere.mkdir()
+
+    outcome = workspace.snakemake(
+        "raw_all", environment={"PATH": str(nowhere), "BHDS_ARIA2C": ""}
+    )
+
+    lines = set(outcome.error_lines)
+    assert outcome.status == 1
+    assert any("aria2c" in line and "apt-get install aria2" in line for line in lines)
+
+
+def test_a_zip_that_vanished_does_not_stop_the_others(workspace, exchange):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.build("listings")
+    folder = "um_futures/daily/klines/NEWUSDT/1m/NEWUSDT-1m-2025-03-07.zip"
+    exchange.exchange.withhold(
+        "data/futures/um/daily/klines/NEWUSDT/1m/NEWUSDT-1m-2025-03-07.zip"
+    )
+
+    workspace.build()
+
+    assert workspace.path(f"aws_data/{folder}").stat().st_size == 0
+    sources = json.loads(
+        workspace.path(
+            "parsed_data/um_futures/klines/NEWUSDT/1m/2025.sources.json"
+        ).read_text()
+    )
+    verdicts = {
+        source["key"][-14:-4]: source["verdict"] for source in sources["inputs"]
+    }
+    assert verdicts == {
+        "2025-03-06": "ok",
+        "2025-03-07": "vanished",
+        "2025-03-08": "ok",
+        "2025-03-09": "ok",
+    }
+    assert workspace.plan().is_idle
+    workspace.settings["listing"]["max_age_h"] = 0
+    assert workspace.plan().jobs["parse_klines"] == 1  # the next listing forgets it
+
+
+def test_a_server_that_fails_loses_nothing(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    endpoints = workspace.settings["endpoints"]
+    right = endpoints["archive_download"]
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    endpoints["archive_download"] = f"http://127.0.0.1:{port}"
+
+    failed = workspace.snakemake("results_all")
+
+    assert failed.status == 1
+    assert len([line for line in failed.error_lines if "bhds: error:" in line]) == 1
+    assert not list(workspace.path("aws_data").rglob("*.zip"))
+    endpoints["archive_download"] = right
+    workspace.build()
+    assert workspace.plan().is_idle
+
+
+def test_a_target_outside_the_settings_is_built(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["OLDUSDT"]
+    target = "results_data/um_futures/resampled_klines/4h/NEWUSDT.pqt"
+
+    outcome = workspace.build(target)
+
+    assert outcome.jobs == {
+        "fetch_archives": 1,
+        "parse_klines": 1,
+        "build_results": 1,
+        "resample_klines": 1,
+    }
+    bars = pl.read_parquet(workspace.path(target))
+    assert (bars["open_time"].dt.hour() % 4 == 0).all()
+    assert not list(workspace.data.rglob("OLDUSDT*"))
+
+
+def test_one_file_brings_no_other_symbols(workspace):
+    workspace.build("results_data/um_futures/klines/1m/NEWUSDT.pqt")
+
+    assert not list(workspace.data.rglob("OLDUSDT*.zip"))
+
+
+def test_the_plan_is_told_before_the_jobs(workspace):
+    text = workspace.plan().text
+
+    row = next(
+        line for line in text.splitlines() if line.startswith("um_futures klines")
+    )
+    assert row.split()[:4] == ["um_futures", "klines", "1m", "3"]
+    assert text.index("missing") < text.index("Job stats")
+
+
+def test_rules_pass_snakemakes_lint(workspace):
+    outcome = workspace.snakemake("--lint")
+
+    assert outcome.status == 0, outcome.text
+    assert "good condition" in outcome.text
+
+
+def test_files_are_readable_by_others(workspace):
+    workspace.build("results_data/um_futures/klines/1m/NEWUSDT.pqt")
+
+    mode = (
+        workspace.path("results_data/um_futures/klines/1m/NEWUSDT.pqt").stat().st_mode
+    )
+    assert mode & stat.S_IRGRP

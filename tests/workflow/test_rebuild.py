@@ -1,0 +1,144 @@
+"""What is built, and what is built again when something changes."""
+
+import datetime as dt
+import json
+import re
+
+import polars as pl
+import pytest
+
+from bhds import storage
+
+pytestmark = pytest.mark.workflow
+
+
+def key(symbol, day):
+    return f"data/futures/um/daily/klines/{symbol}/1m/{symbol}-1m-{day}.zip"
+
+
+def result(symbol):
+    return f"results_data/um_futures/klines/1m/{symbol}.pqt"
+
+
+def descendants(symbol, period="2025"):
+    parsed = f"parsed_data/um_futures/klines/{symbol}/1m/{period}"
+    results = "results_data/um_futures"
+    return {
+        f"{parsed}.parquet",
+        f"{parsed}.sources.json",
+        f"{results}/klines/1m/{symbol}.pqt",
+        f"{results}/klines/1m/gaps/{symbol}.parquet",
+        f"{results}/resampled_klines/1h/{symbol}.pqt",
+        f"{results}/resampled_klines/1d/{symbol}.pqt",
+    }
+
+
+def zip_and_checksum(symbol, day):
+    path = f"aws_data/um_futures/daily/klines/{symbol}/1m/{symbol}-1m-{day}.zip"
+    return {path, f"{path}.CHECKSUM"}
+
+
+def test_one_history_of_changes(workspace, exchange):
+    """Build, then change one thing after the other: only what follows is rebuilt."""
+    withheld = key("NEWUSDT", "2025-03-09")
+    exchange.exchange.withhold(withheld)
+    planned = workspace.plan()
+    assert planned.jobs["parse_klines"] == 4
+    assert not workspace.path("parsed_data").exists()
+    assert not list(workspace.data.rglob("*.zip"))
+
+    workspace.build()
+    assert workspace.plan().is_idle
+
+    before = workspace.times()
+    exchange.exchange.release(withheld)
+    planned = workspace.plan()
+    assert planned.jobs == {
+        "fetch_archives": 1,
+        "parse_klines": 1,
+        "build_results": 1,
+        "resample_klines": 1,
+    }
+    workspace.build()
+    assert workspace.changed(before) == (
+        descendants("NEWUSDT") | zip_and_checksum("NEWUSDT", "2025-03-09")
+    )
+    assert workspace.plan().is_idle
+
+    before = workspace.times()
+    old = pl.read_parquet(workspace.path(result("NEWUSDT")))
+    exchange.exchange.republish(key("NEWUSDT", "2025-03-07"))
+    workspace.build()
+    assert workspace.changed(before) == (
+        descendants("NEWUSDT") | zip_and_checksum("NEWUSDT", "2025-03-07")
+    )
+    new = pl.read_parquet(workspace.path(result("NEWUSDT")))
+    differing = old.filter(
+        pl.any_horizontal(old[c].ne_missing(new[c]) for c in old.columns)
+    )
+    assert set(differing["open_time"].dt.date()) == {dt.date(2025, 3, 7)}
+    assert workspace.plan().is_idle
+
+    before = workspace.times()
+    workspace.path(result("OLDUSDT")).unlink()
+    workspace.build()
+    assert workspace.changed(before) == {
+        path for path in descendants("OLDUSDT") if path.startswith("results_data")
+    }
+    before = workspace.times()
+    assert workspace.build().is_idle
+    assert workspace.changed(before) == set()
+
+
+def test_a_lost_checksum_is_fetched_again_with_its_zip(workspace):
+    workspace.build("raw_all")
+    path, checksum = sorted(zip_and_checksum("NEWUSDT", "2025-03-07"))
+    workspace.path(checksum).unlink()
+    before = workspace.times()
+
+    workspace.build("raw_all")
+
+    assert workspace.changed(before) == {path, checksum}
+
+
+def test_settings_rebuild_what_they_shape_and_no_more(workspace):
+    target = result("NEWUSDT")
+    workspace.build(target)
+    workspace.settings["datasets"][0]["results"]["vwap"] = False
+
+    outcome = workspace.build(target)
+
+    assert outcome.jobs == {"build_results": 1}
+    assert pl.read_parquet(workspace.path(target))["vwap"].null_count() > 0
+    assert workspace.plan(target).is_idle
+
+
+def test_a_later_as_of_rebuilds_only_what_has_more_days(workspace):
+    early, late = {"as_of": "2024-12-29"}, {"as_of": "2024-12-30"}
+    workspace.settings["datasets"][0]["symbols"] = ["OLDUSDT"]
+    workspace.build(settings=early)
+    frame = pl.read_parquet(workspace.path(result("OLDUSDT")))
+    assert frame["open_time"].max().date() == dt.date(2024, 12, 29)
+
+    assert workspace.build(settings=late).jobs == {
+        "parse_klines": 1,
+        "build_results": 1,
+        "resample_klines": 1,
+    }
+    assert workspace.plan(settings={"as_of": "2025-04-01"}).jobs["parse_klines"] == 2
+    workspace.build(settings={"as_of": "2025-04-01"})
+    assert workspace.plan(settings={"as_of": "2025-04-02"}).is_idle
+
+
+def test_outputs_name_what_they_were_made_from(workspace):
+    target = result("NEWUSDT")
+    workspace.build(target)
+    parsed = workspace.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet")
+
+    assert storage.read_parquet_metadata(parsed)["as_of"] == "2025-03-09"
+    assert storage.read_parquet_metadata(workspace.path(target))["stage"] == "results"
+    hashes = storage.read_parquet_metadata(parsed)["inputs"].split()
+    sources = json.loads(parsed.with_name("2025.sources.json").read_text())
+    assert hashes == [source["sha256"] for source in sources["inputs"]]
+    assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes)
+    assert {source["verdict"] for source in sources["inputs"]} == {"ok"}
