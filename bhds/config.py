@@ -125,6 +125,15 @@ class Http(_Closed):
         description="connections at once, for listings and in each batch",
     )
 
+    def proxy_for(self, url: str) -> str | None:
+        """Return the proxy to reach `url` through; None: connect directly.
+
+        This machine's own loopback is never reached through a proxy.
+        """
+        host = urlsplit(url).hostname or ""
+        is_loopback = host == "localhost" or host.startswith("127.") or host == "::1"
+        return None if is_loopback else self.proxy
+
 
 class Listing(_Closed):
     """How long a bucket listing is believed."""

@@ -139,10 +139,17 @@ def segments_of_rule(wildcards):
     return f"{folder}/segments.parquet"
 
 
+def download_http():
+    """Select the settings that say how zips are downloaded."""
+    proxy = SETTINGS.http.proxy_for(SETTINGS.endpoints.archive_download)
+    return {**SETTINGS.http.model_dump(), "proxy": proxy}
+
+
 def announce_downloads():
     """Tell the download jobs of this run how much there is to do in all."""
-    names = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    due = [batch for name, batch in BATCHES.items() if name in names]
+    rules_due = {job.rule.name for job in workflow.dag.needrun_jobs()}
+    batches = {f"fetch_archives_{n:05d}": b for n, b in enumerate(PLAN.batches)}
+    due = [batch for name, batch in batches.items() if name in rules_due]
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
     size_bytes = sum(batch.size_bytes for batch in due)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)

@@ -8,18 +8,18 @@ Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.
 Settings: endpoints.archive_download, http.
 """
 
-for rule_name, batch in BATCHES.items():
+for number, batch in enumerate(PLAN.batches):
 
     rule:
         name:
-            rule_name
+            f"fetch_archives_{number:05d}"
         input:
             PLAN.listings if batch.state == REPLACED else [],
         output:
             zips=batch.zips,
             checksums=batch.checksums,
         log:
-            f"logs/fetch_archives/{rule_name}.log",
+            f"logs/fetch_archives/{number:05d}.log",
         localrule: True
         conda:
             "../envs/bhds.yaml"
@@ -29,6 +29,6 @@ for rule_name, batch in BATCHES.items():
             revision=download.REVISION,
             revisions=batch.revisions,
             base_url=SETTINGS.endpoints.archive_download,
-            http=SETTINGS.http.model_dump(),
+            http=download_http(),
         script:
             "../scripts/fetch_archives.py"

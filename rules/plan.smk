@@ -23,8 +23,6 @@ with one_line_errors():
 if PLANS and workflow.is_main_process:
     summary.show(PLAN.datasets, file=sys.stderr)
 
-BATCHES = {f"fetch_archives_{n:05d}": batch for n, batch in enumerate(PLAN.batches)}
-
 
 onstart:
     ledger.compact(Path())

@@ -180,8 +180,8 @@ def run(
     executable
         aria2c.
     proxy
-        `[http://][user:password@]host[:port]` for all hosts, or None for the
-        proxies of the environment.
+        `[http://][user:password@]host[:port]` for all hosts; None: no proxy,
+        whatever the environment says.
     timeout_s
         Seconds to wait for a connection, and for the next bytes: 1 to 600.
     connections
@@ -363,17 +363,16 @@ def _raise_exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(_KILLED_BY_SIGTERM)
 
 
-def _environment(proxy: str | None) -> dict[str, str] | None:
-    """Return the environment for aria2c; None leaves it as it is.
+def _environment(proxy: str | None) -> dict[str, str]:
+    """Return the environment for aria2c: with this proxy, and with no other.
 
     The proxy goes there and not into the options: its password would be readable
     for every user in the list of processes, and an `https_proxy` of the environment
     would go before `--all-proxy`.
     """
-    if proxy is None:
-        return None
     names = ("http_proxy", "https_proxy", "all_proxy")
-    return os.environ | dict.fromkeys(names, proxy)
+    others = {name: v for name, v in os.environ.items() if name.lower() not in names}
+    return others if proxy is None else others | dict.fromkeys(names, proxy)
 
 
 def _refuse_misuse(outcome: Outcome, *, executable: Path, text: str) -> None:

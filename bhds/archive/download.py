@@ -151,8 +151,8 @@ def fetch_batch(
     aria2c
         The executable, or None to look for it.
     proxy
-        `[http://][user:password@]host[:port]`, or None for the proxies of the
-        environment.
+        `[http://][user:password@]host[:port]`; None: no proxy, whatever the
+        environment says.
     timeout_s
         Seconds to wait for a connection, and for the next bytes: 1 to 600.
     connections
@@ -406,9 +406,7 @@ async def _ask(urls: Sequence[str], *, source: _Source) -> list[int]:
         async with session.head(target, proxy=proxy, allow_redirects=True) as answer:
             return answer.status
 
-    async with aiohttp.ClientSession(
-        connector=connector, timeout=timeout, trust_env=True
-    ) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         try:
             return await asyncio.gather(*map(status, urls))
         except (aiohttp.ClientError, TimeoutError) as error:

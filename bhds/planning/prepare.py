@@ -93,7 +93,7 @@ def _listings(
         requests,
         data_dir=data_dir,
         endpoint=settings.endpoints.archive_listing,
-        proxy=settings.http.proxy,
+        proxy=settings.http.proxy_for(settings.endpoints.archive_listing),
         timeout_s=settings.http.timeout_s,
         concurrency=settings.http.connections,
         max_age=dt.timedelta(hours=settings.listing.max_age_h),

@@ -183,3 +183,18 @@ def test_last_day_is_yesterday_in_utc_or_the_date_given():
     assert settings_of(as_of=dt.date(2024, 12, 31)).last_day(now) == dt.date(
         2024, 12, 31
     )
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        pytest.param("https://data.binance.vision", "http://proxy:1", id="internet"),
+        pytest.param("http://127.0.0.1:8080/archive", None, id="address"),
+        pytest.param("http://localhost:8080", None, id="name"),
+        pytest.param("http://[::1]:8080", None, id="IPv6"),
+    ],
+)
+def test_loopback_is_never_reached_through_the_proxy(url, expected):
+    http = settings_of(http={"proxy": "http://proxy:1"}).http
+
+    assert http.proxy_for(url) == expected

@@ -154,6 +154,18 @@ def test_the_proxy_is_given_by_environment_and_not_to_be_read_by_others(
         assert f"{name}=me:secret@proxy:3128" in environment
 
 
+def test_without_a_proxy_those_of_the_environment_are_not_used(
+    fake, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("https_proxy", "http://other:1")
+    monkeypatch.setenv("HTTP_PROXY", "http://other:1")
+    path = fake(f"env > {tmp_path}/env")
+
+    run(path, tmp_path, proxy=None)
+
+    assert "other" not in (tmp_path / "env").read_text()
+
+
 def test_a_trusted_bundle_of_authorities_is_named(fake, tmp_path, monkeypatch):
     bundle = tmp_path / "ca.pem"
     bundle.touch()
