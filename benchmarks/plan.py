@@ -154,8 +154,9 @@ def main() -> None:
         write_config(data_dir)
         lay_out_listing(data_dir, keys)
         seconds, megabytes, said = snakemake(data_dir, "--dry-run", "--quiet", "rules")
-        jobs = re.search(r"^total +(\d+)", said, re.MULTILINE)
-        print(f"first plan: {seconds:.1f} s {megabytes} MB ({jobs and jobs[1]} jobs)")
+        if not re.search(r"^total +\d{4}", said, re.MULTILINE):
+            sys.exit(f"expected thousands of jobs, but:\n{said[-3000:]}")
+        print(f"first plan: {seconds:.1f} s {megabytes} MB")
         lay_out_raw(data_dir, keys)
         lay_out_outputs(data_dir)
         seconds, megabytes, said = snakemake(data_dir, "--dry-run")

@@ -139,6 +139,16 @@ def segments_of_rule(wildcards):
     return f"{folder}/segments.parquet"
 
 
+def listings_of(batch):
+    """Locate the listings that revealed a new revision of a batch's files."""
+    return PLAN.listings if batch.state == REPLACED else []
+
+
+def kept_until_replaced(batch, paths):
+    """Flag replaced files, so that the old revision outlives a download that fails."""
+    return update(paths) if batch.state == REPLACED else paths
+
+
 def download_http():
     """Select the settings that say how zips are downloaded."""
     proxy = SETTINGS.http.proxy_for(SETTINGS.endpoints.archive_download)

@@ -14,10 +14,10 @@ for number, batch in enumerate(PLAN.batches):
         name:
             f"fetch_archives_{number:05d}"
         input:
-            PLAN.listings if batch.state == REPLACED else [],
+            listings_of(batch),
         output:
-            zips=batch.zips,
-            checksums=batch.checksums,
+            zips=kept_until_replaced(batch, batch.zips),
+            checksums=kept_until_replaced(batch, batch.checksums),
         log:
             f"logs/fetch_archives/{number:05d}.log",
         localrule: True

@@ -136,6 +136,30 @@ def test_a_server_that_fails_loses_nothing(workspace):
     assert workspace.plan().is_idle
 
 
+def test_a_replaced_zip_outlives_a_download_that_fails(workspace, exchange):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.build()
+    name = "NEWUSDT-1m-2025-03-07.zip"
+    archive = workspace.path(f"aws_data/um_futures/daily/klines/NEWUSDT/1m/{name}")
+    old = archive.read_bytes()
+    exchange.exchange.republish(f"data/futures/um/daily/klines/NEWUSDT/1m/{name}")
+    endpoints = workspace.settings["endpoints"]
+    right = endpoints["archive_download"]
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    endpoints["archive_download"] = f"http://127.0.0.1:{port}"
+
+    failed = workspace.snakemake("results_all")
+
+    assert failed.status == 1
+    assert archive.read_bytes() == old
+    endpoints["archive_download"] = right
+    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.build()
+    assert archive.read_bytes() != old
+    assert workspace.plan().is_idle
+
+
 def test_a_target_outside_the_settings_is_built(workspace):
     workspace.settings["datasets"][0]["symbols"] = ["OLDUSDT"]
     target = "results_data/um_futures/resampled_klines/4h/NEWUSDT.pqt"
