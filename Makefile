@@ -41,10 +41,10 @@ check: setup-dev ## Check format, lint and types of code and rules
 	$(BIN)/snakemake --lint --config offline=true data_dir=build/lint
 
 unit: setup-dev ## Run the unit tests
-	$(BIN)/pytest tests/unit $(PYTEST_ARGS)
+	$(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
-	$(BIN)/pytest tests/workflow $(PYTEST_ARGS)
+	$(BIN)/pytest tests/workflow -n auto $(PYTEST_ARGS)
 
 format: setup-dev ## Format code and rules, and mend what lint can mend
 	$(BIN)/ruff format .

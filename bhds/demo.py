@@ -62,7 +62,7 @@ def main() -> int:
         ]
         status = subprocess.run(command, check=False).returncode  # noqa: S603
     if status == 0:
-        show_results(data_dir, Console())
+        show_results(data_dir, Console(width=None if sys.stdout.isatty() else 120))
     return status
 
 
