@@ -6,6 +6,7 @@ pages recorded from the exchange's bucket.
 
 import asyncio
 import datetime as dt
+import logging
 from collections.abc import AsyncIterator
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -36,6 +37,9 @@ _ADVICE = {
 }
 _OTHER_ADVICE = "check endpoints.archive_listing"
 
+# A person is told once, with the last cause, when there is nothing left to try;
+# stamina would warn of every attempt, without its cause in the line.
+logging.getLogger("stamina").setLevel(logging.ERROR)
 
 _retrying = stamina.AsyncRetryingCaller(
     attempts=_ATTEMPTS, timeout=None, wait_initial=_FIRST_WAIT_S

@@ -48,7 +48,10 @@ def test_unreachable_archive_without_a_listing(workspace):
         port = closed.getsockname()[1]
     workspace.settings["endpoints"]["archive_listing"] = f"http://127.0.0.1:{port}/b"
 
-    refused(workspace.plan(), f"http://127.0.0.1:{port}/b", "no listing")
+    outcome = workspace.plan()
+
+    refused(outcome, f"http://127.0.0.1:{port}/b", "no listing")
+    assert "retry" not in outcome.text
 
 
 def test_unreachable_archive_with_a_listing_goes_on(workspace):
