@@ -20,6 +20,16 @@ workdir: DATA_DIR
 
 
 include: "rules/plan.smk"
+
+
+rule all:
+    """Everything that the settings ask for."""
+    default_target: True
+    input:
+        result_files,
+        split_files,
+
+
 include: "rules/targets.smk"
 include: "rules/fetch.smk"
 include: "rules/parse.smk"

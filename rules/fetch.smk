@@ -30,5 +30,7 @@ for number, batch in enumerate(PLAN.batches):
             revisions=batch.revisions,
             base_url=SETTINGS.endpoints.archive_download,
             http=download_http(),
+        message:
+            f"Download {batch}"
         script:
             "../scripts/fetch_archives.py"

@@ -20,5 +20,7 @@ rule parse_klines:
     params:
         revision=klines.REVISION,
         days=wanted_days,
+    message:
+        "Parse {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition}"
     script:
         "../scripts/parse_klines.py"

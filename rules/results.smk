@@ -20,5 +20,7 @@ rule build_results:
         revision=build.REVISION,
         settings=result_settings,
         last_day=last_day,
+    message:
+        "Build the result of {wildcards.trade_type} {wildcards.symbol} {wildcards.interval}"
     script:
         "../scripts/build_results.py"

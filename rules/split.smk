@@ -17,6 +17,8 @@ checkpoint list_segments:
         "../envs/bhds.yaml"
     params:
         revision=split.REVISION,
+    message:
+        "List the segments of {wildcards.trade_type} {wildcards.interval}"
     script:
         "../scripts/list_segments.py"
 
@@ -34,6 +36,8 @@ rule split_klines:
         "../envs/bhds.yaml"
     params:
         revision=split.REVISION,
+    message:
+        "Write segment {wildcards.segment} of {wildcards.trade_type} {wildcards.interval}"
     script:
         "../scripts/split_klines.py"
 
@@ -51,5 +55,7 @@ rule split_resampled_klines:
         "../envs/bhds.yaml"
     params:
         revision=split.REVISION,
+    message:
+        "Write segment {wildcards.segment} of {wildcards.trade_type} {wildcards.rule}"
     script:
         "../scripts/split_resampled_klines.py"

@@ -1,15 +1,7 @@
-"""What can be asked for by name; every single file can be asked for by its path.
+"""What can be asked for by name, besides `all`; any file can be, by its path.
 
 Inputs are functions, so that only the target that is asked for costs time.
 """
-
-
-rule all:
-    """Everything that the settings ask for."""
-    default_target: True
-    input:
-        result_files,
-        split_files,
 
 
 rule listings:

@@ -3,8 +3,10 @@
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
+from rich.filesize import decimal
 
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.planning.files import MISSING, PRESENT, REPLACED
@@ -31,6 +33,12 @@ class Batch:
     """What is to be downloaded, as listed."""
     revisions: str
     """A digest of the files' keys and etags: it changes with any of them."""
+
+    def __str__(self) -> str:
+        """Say what the batch is, for people."""
+        first, last = (Path(path).stem for path in (self.zips[0], self.zips[-1]))
+        size = decimal(self.size_bytes)
+        return f"{len(self.zips)} {self.state} zips, {size}, {first} to {last}"
 
 
 def batches(files: pl.DataFrame) -> Iterator[Batch]:

@@ -110,8 +110,8 @@ class Workspace:
             )
         )
         command = [
-            *(sys.executable, "-m", "snakemake", *arguments),
-            *("--snakefile", str(ROOT / "Snakefile")),
+            *(sys.executable, "-m", "snakemake"),
+            *("--snakefile", str(ROOT / "Snakefile"), *arguments),
             *("--workflow-profile", str(ROOT / "profiles" / "default")),
             *("--configfile", str(config), "--cores", "2"),
         ]

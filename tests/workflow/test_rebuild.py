@@ -3,6 +3,8 @@
 import datetime as dt
 import json
 import re
+import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -10,6 +12,8 @@ import pytest
 from bhds import storage
 
 pytestmark = pytest.mark.workflow
+
+ROOT = Path(__file__).parents[2]
 
 
 def key(symbol, day):
@@ -142,3 +146,29 @@ def test_outputs_name_what_they_were_made_from(workspace):
     assert hashes == [source["sha256"] for source in sources["inputs"]]
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes)
     assert {source["verdict"] for source in sources["inputs"]} == {"ok"}
+
+
+def test_no_target_means_everything(workspace):
+    workspace.build("results_all")
+    workspace.path(result("NEWUSDT")).unlink()
+
+    outcome = workspace.snakemake("--dry-run")
+
+    assert outcome.jobs == {"all": 1, "build_results": 1, "resample_klines": 1}
+
+
+def test_a_script_with_a_new_time_rebuilds_nothing(workspace, tmp_path):
+    """A checkout gives every file a new time; what stages make has REVISIONs."""
+    checkout = tmp_path / "checkout"
+    for name in ("Snakefile", "rules", "scripts", "config", "envs"):
+        source = ROOT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copyfile
+        checkout.mkdir(exist_ok=True)
+        copy(source, checkout / name)
+    snakefile = ("--snakefile", str(checkout / "Snakefile"))
+    target = result("NEWUSDT")
+    workspace.build(target, *snakefile)
+    for script in (checkout / "scripts").iterdir():
+        script.touch()
+
+    assert workspace.plan(target, *snakefile).is_idle
