@@ -4,6 +4,7 @@ All functions work on whole tables, because a plan covers 10^5 to 10^6 files.
 """
 
 import datetime as dt
+import logging
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,6 +15,8 @@ from bhds.archive import keys
 from bhds.archive.listing import Directory, archive_files
 from bhds.config import FrequencyChoice
 from bhds.markets import Frequency
+
+logger = logging.getLogger(__name__)
 
 MISSING = "missing"
 REPLACED = "replaced"
@@ -39,8 +42,19 @@ FILES = pl.Schema(
 
 
 def listed_files(table: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
-    """Return the `FILES` of a listing; what is none by the grammar is left out."""
-    files, _ = archive_files(table, directory=directory)
+    """Return the `FILES` of a listing; what is none is left out, with a warning."""
+    files, anomalies = archive_files(table, directory=directory)
+    if not anomalies.is_empty():
+        logger.warning(
+            "%s: %d key(s) are left out, the first because: %s",
+            directory.listing_path,
+            anomalies.height,
+            anomalies["reason"][0],
+        )
+    return _with_paths(files, directory)
+
+
+def _with_paths(files: pl.DataFrame, directory: Directory) -> pl.DataFrame:
     path = pl.lit(local_root(directory)) + _below(directory.prefix, pl.col("key"))
     return files.with_columns(path=path).select(FILES.names())
 
@@ -57,7 +71,8 @@ def unlisted_files(disk: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
         etag=pl.lit(None, pl.String),
         last_modified=pl.lit(None, pl.Datetime("us", "UTC")),
     )
-    return listed_files(table, directory=directory)
+    files, _ = archive_files(table, directory=directory)  # others are the user's own
+    return _with_paths(files, directory)
 
 
 def local_root(directory: Directory) -> str:

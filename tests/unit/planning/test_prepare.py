@@ -283,3 +283,16 @@ def test_files_of_a_named_series_have_batches_of_their_own(bucket):
 
     assert [Path(path).name for path in named.zips] == ["BUSDT-1m-2025-01.zip"]
     assert [Path(path).name for path in others.zips] == ["AUSDT-1m-2025-01.zip"]
+
+
+def test_a_key_against_the_grammar_is_left_out_and_told(bucket, caplog):
+    bucket.publish("AUSDT", "2025-01")
+    folder = "data/futures/um/monthly/klines/AUSDT/1m"
+    bucket.etags[f"{folder}/AUSDT-1m-2025-2.zip"] = "e"
+    bucket.write()
+
+    plan = plan_of(bucket)
+
+    assert zips(plan, "AUSDT", "2025") == ["AUSDT-1m-2025-01.zip"]
+    assert "1 key(s) are left out" in caplog.text
+    assert "2025-2" in caplog.text

@@ -1,0 +1,230 @@
+"""Which archive files a series needs, and the state of each on disk."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.archive.listing import LISTING_SCHEMA, Directory
+from bhds.markets import Frequency, TradeType
+from bhds.planning import files as archive
+
+DAY = dt.date
+LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+DAILY = Directory(TradeType.CM_FUTURES, Frequency.DAILY, "klines", "1m")
+KEYS = "data/futures/cm/daily/klines"
+PATHS = "aws_data/cm_futures/daily/klines"
+ZIP = "BTCUSD_PERP/1m/BTCUSD_PERP-1m-2025-01-01.zip"
+
+
+def listing(*names, size=10, etag="e"):
+    rows = [(f"{KEYS}/{name}", size, etag, LISTED_AT) for name in names]
+    return pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
+
+
+def test_listed_files_stand_below_the_data_directory():
+    table = listing(ZIP, f"{ZIP}.CHECKSUM", size=7)
+
+    files = archive.listed_files(table, directory=DAILY)
+
+    assert files.schema == archive.FILES
+    assert files["path"].to_list() == [f"{PATHS}/{ZIP}", f"{PATHS}/{ZIP}.CHECKSUM"]
+    assert files["is_checksum"].to_list() == [False, True]
+    assert files.drop("key", "path", "is_checksum").unique().rows() == [
+        ("BTCUSD_PERP", "2025-01-01", 7, "e")
+    ]
+
+
+def test_what_is_no_file_of_the_archive_is_left_out():
+    table = listing(ZIP, "BTCUSD_PERP/1m/BTCUSD_PERP-1m-2025-01-01.zip.md5")
+
+    assert archive.listed_files(table, directory=DAILY)["key"].to_list() == [
+        f"{KEYS}/{ZIP}"
+    ]
+
+
+def test_unlisted_files_are_recognised_by_their_paths():
+    disk = pl.DataFrame(
+        {"path": [f"{PATHS}/{ZIP}", f"{PATHS}/note.txt"], "disk_size": [9, 1]}
+    )
+
+    files = archive.unlisted_files(disk, directory=DAILY)
+
+    assert files.schema == archive.FILES
+    assert files.select("key", "path", "size", "etag").rows() == [
+        (f"{KEYS}/{ZIP}", f"{PATHS}/{ZIP}", 9, None)
+    ]
+
+
+def test_the_folder_of_a_symbol_is_where_its_files_are():
+    assert archive.local_folder(DAILY, "BTCUSD_PERP") == f"{PATHS}/BTCUSD_PERP/1m"
+    assert archive.local_root(DAILY) == f"{PATHS}/"
+
+
+def test_the_disk_is_scanned_folder_by_folder_and_no_deeper(tmp_path):
+    for name, size in {"a/1": 3, "b/2": 0, "b/deep/3": 1, "c/4": 1}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"x" * size)
+
+    disk = archive.scan_disk(["a", "none", "b"], data_dir=tmp_path)
+
+    found = disk.filter(pl.col("path") != "b/deep").sort("path").rows()
+    assert found == [("a/1", 3), ("b/2", 0)]
+
+
+def test_a_disk_without_files_has_the_same_columns(tmp_path):
+    disk = archive.scan_disk(["none"], data_dir=tmp_path)
+
+    assert disk.schema == {"path": pl.String, "disk_size": pl.Int64}
+    assert disk.height == 0
+
+
+@pytest.mark.parametrize(
+    ("frequency", "period", "first", "last"),
+    [
+        (Frequency.DAILY, "2024-02-29", DAY(2024, 2, 29), DAY(2024, 2, 29)),
+        (Frequency.MONTHLY, "2024-02", DAY(2024, 2, 1), DAY(2024, 2, 29)),
+        (Frequency.MONTHLY, "2023-02", DAY(2023, 2, 1), DAY(2023, 2, 28)),
+        (Frequency.MONTHLY, "2023-12", DAY(2023, 12, 1), DAY(2023, 12, 31)),
+    ],
+)
+def test_a_period_covers_its_days(frequency, period, first, last):
+    files = archive.with_days(pl.DataFrame({"period": [period]}), frequency)
+
+    assert files.rows(named=True) == [
+        {
+            "period": period,
+            "frequency": frequency.value,
+            "first_day": first,
+            "last_day": last,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("listed", "disk", "fetched", "expected"),
+    [
+        pytest.param((10, "e"), None, None, "missing", id="never fetched"),
+        pytest.param((10, "e"), None, "e", "missing", id="fetched, then deleted"),
+        pytest.param((10, "e"), 10, "e", "present", id="fetched"),
+        pytest.param((10, "new"), 10, "old", "replaced", id="another revision"),
+        pytest.param((10, "e"), 0, "e", "present", id="vanished when fetched"),
+        pytest.param((10, "e"), 10, None, "present", id="brought, of that size"),
+        pytest.param((10, "e"), 9, None, "replaced", id="brought, of another size"),
+        pytest.param((10, None), 10, "old", "present", id="no longer listed"),
+        pytest.param((10, None), 9, None, "present", id="brought, not listed"),
+    ],
+)
+def test_the_state_of_a_file_follows_listing_disk_and_ledger(
+    listed, disk, fetched, expected
+):
+    files = pl.DataFrame(
+        [("k", "p", *listed)],
+        schema={"key": pl.String, "path": pl.String, "size": int, "etag": pl.String},
+        orient="row",
+    )
+    on_disk = [] if disk is None else [("p", disk)]
+    recorded = [] if fetched is None else [("k", fetched)]
+
+    states = archive.with_state(
+        files,
+        disk=pl.DataFrame(
+            [*on_disk, ("other", 1)],
+            schema={"path": pl.String, "disk_size": pl.Int64},
+            orient="row",
+        ),
+        newest=pl.DataFrame(
+            [*recorded, ("other", "x")],
+            schema={"key": pl.String, "etag": pl.String},
+            orient="row",
+        ),
+    )
+
+    assert states["state"].to_list() == [expected]
+    assert states["state"].dtype == archive.STATES
+    assert states["etag"].to_list() == [listed[1]]
+
+
+def test_states_keep_the_order_of_files():
+    paths = ["b", "a", "c"]
+    files = pl.DataFrame({"key": paths, "path": paths, "size": [1] * 3, "etag": paths})
+    disk = pl.DataFrame({"path": ["a", "b"], "disk_size": [1, 1]})
+    newest = pl.DataFrame({"key": ["b", "a"], "etag": ["b", "x"]})
+
+    states = archive.with_state(files, disk=disk, newest=newest)
+
+    assert states["path"].to_list() == paths
+    assert states["state"].to_list() == ["present", "replaced", "missing"]
+
+
+def zips(*rows):
+    """One row a zip: symbol and period, a day or a month."""
+    frames = []
+    for symbol, period in rows:
+        frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
+        frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
+        frames.append(archive.with_days(frame, frequency))
+    return pl.concat(frames)
+
+
+def periods(table):
+    return sorted(table.select("symbol", "period").rows())
+
+
+MIXED = zips(
+    ("A", "2025-01"), ("A", "2025-01-31"), ("A", "2025-02-01"), ("B", "2025-01-31")
+)
+
+
+def test_auto_takes_days_only_of_months_that_the_symbol_lacks():
+    chosen = archive.choose_frequency(MIXED, "auto")
+
+    assert periods(chosen) == [
+        ("A", "2025-01"),
+        ("A", "2025-02-01"),
+        ("B", "2025-01-31"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("monthly", [("A", "2025-01")]),
+        ("daily", [("A", "2025-01-31"), ("A", "2025-02-01"), ("B", "2025-01-31")]),
+    ],
+)
+def test_a_forced_frequency_takes_one_kind(choice, expected):
+    assert periods(archive.choose_frequency(MIXED, choice)) == expected
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "expected"),
+    [
+        pytest.param(None, DAY(2025, 2, 1), ["2025-01", "2025-02-01"], id="open"),
+        pytest.param(
+            DAY(2025, 1, 31), DAY(2025, 2, 1), ["2025-01", "2025-02-01"], id="touched"
+        ),
+        pytest.param(DAY(2025, 2, 1), DAY(2025, 2, 1), ["2025-02-01"], id="one day"),
+        pytest.param(None, DAY(2025, 1, 1), ["2025-01"], id="first day of a month"),
+        pytest.param(DAY(2025, 2, 2), DAY(2025, 3, 1), [], id="afterwards"),
+        pytest.param(None, DAY(2024, 12, 31), [], id="before"),
+    ],
+)
+def test_zips_with_a_wanted_day_are_kept(first, last, expected):
+    table = zips(("A", "2025-01"), ("A", "2025-02-01"))
+
+    kept = archive.within(table, first_day=first, last_day=last)
+
+    assert kept["period"].to_list() == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        ("auto", {Frequency.MONTHLY, Frequency.DAILY}),
+        ("monthly", {Frequency.MONTHLY}),
+        ("daily", {Frequency.DAILY}),
+    ],
+)
+def test_only_what_may_be_chosen_is_listed(choice, expected):
+    assert set(archive.frequencies(choice)) == expected

@@ -1,0 +1,313 @@
+"""The names that a plan of several datasets gives to rules."""
+
+import datetime as dt
+import re
+
+import polars as pl
+import pytest
+
+from bhds.config import Dataset
+from bhds.errors import ConfigError, SelectionError
+from bhds.markets import TradeType
+from bhds.planning.dataset import Partition, PlannedDataset
+from bhds.planning.plan import Plan, Series
+
+UM = TradeType.UM_FUTURES
+SPOT = TradeType.SPOT
+FILES = {
+    "symbol": pl.String,
+    "partition": pl.String,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
+    "key": pl.String,
+    "path": pl.String,
+    "size": pl.Int64,
+    "etag": pl.String,
+    "is_checksum": pl.Boolean,
+    "state": pl.String,
+}
+
+
+def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **settings):
+    """Return a dataset with one zip a symbol and year, but none of `empty` ones."""
+    results = settings.pop("results", {})
+    resample = [
+        {"interval": interval, "offset": offset or None}
+        for interval, _, offset in (rule.partition("_") for rule in rules)
+    ]
+    raw = {"trade_type": "um_futures", "symbols": [*symbols, *empty], **settings}
+    raw["results"] = {**results, "resample": resample}
+    dataset = Dataset.model_validate(raw)
+    market, interval = dataset.trade_type, dataset.interval
+    names = [
+        (symbol, year, f"{market}/daily/klines/{symbol}/{interval}/{year}.zip")
+        for symbol in symbols
+        for year in years
+    ]
+    rows = [
+        (
+            *(symbol, str(year), dt.date(year, 3, 1), dt.date(year, 3, 31)),
+            *(f"data/{name}", f"aws_data/{name}", 10, "e", False, state),
+        )
+        for symbol, year, name in names
+    ]
+    files = pl.DataFrame(rows, schema=FILES, orient="row")
+    return PlannedDataset(dataset, tuple(sorted([*symbols, *empty])), files)
+
+
+def groups(plan):
+    return [(group.interval, group.rules) for group in plan.resample_groups]
+
+
+def patterns(plan):
+    return [group.symbol_pattern for group in plan.resample_groups]
+
+
+def test_a_dataset_without_rules_resamples_nothing():
+    plan = Plan([planned("AUSDT")])
+
+    assert plan.resample_groups == []
+    assert plan.resampled == []
+
+
+def test_one_group_makes_all_files_of_a_symbol():
+    plan = Plan([planned("AUSDT", rules=["1h", "1h_5m", "1d"])])
+
+    assert groups(plan) == [("1m", ("1h", "1h_5m", "1d"))]
+    assert plan.resampled == [
+        "results_data/um_futures/resampled_klines/1h/AUSDT.pqt",
+        "results_data/um_futures/resampled_klines/1h_5m/AUSDT.pqt",
+        "results_data/um_futures/resampled_klines/1d/AUSDT.pqt",
+    ]
+
+
+def test_rules_that_no_other_dataset_has_hold_for_any_symbol():
+    plan = Plan(
+        [planned("AUSDT", rules=["1h"]), planned("BUSDT", rules=["4h"], interval="5m")]
+    )
+
+    assert patterns(plan) == ["[^/]+", "[^/]+"]
+
+
+def test_equal_rules_of_two_markets_are_not_shared():
+    plan = Plan(
+        [
+            planned("AUSDT", rules=["1h"]),
+            planned("AUSDT", rules=["1h"], trade_type="spot"),
+        ]
+    )
+
+    assert patterns(plan) == ["[^/]+", "[^/]+"]
+    assert [group.trade_type for group in plan.resample_groups] == [UM, SPOT]
+
+
+def test_a_rule_of_two_datasets_is_told_apart_by_their_symbols():
+    plan = Plan(
+        [
+            planned("AUSDT", "BUSDT", rules=["1h", "1d"]),
+            planned("CUSDT", rules=["1h"], interval="5m"),
+            planned("DUSDT", rules=["4h"]),
+        ]
+    )
+
+    assert patterns(plan) == ["AUSDT|BUSDT", "CUSDT", "[^/]+"]
+
+
+def test_a_pattern_matches_its_own_symbols_only():
+    symbols = ["A.USDT", "A+USDT", "币安人生USDT"]
+    plan = Plan([planned(*symbols, rules=["1h"]), planned("AXUSDT", rules=["1h"])])
+
+    first, second = patterns(plan)
+
+    for symbol in [*symbols, "AXUSDT", "AAUSDT"]:
+        matched = [bool(re.fullmatch(each, symbol)) for each in (first, second)]
+        assert matched == [symbol in symbols, symbol == "AXUSDT"]
+
+
+def test_a_pattern_has_the_symbols_without_files_too():
+    plan = Plan(
+        [
+            planned("AUSDT", empty=["NEWUSDT"], rules=["1h"]),
+            planned("BUSDT", rules=["1h"]),
+        ]
+    )
+
+    assert patterns(plan) == ["AUSDT|NEWUSDT", "BUSDT"]
+
+
+def test_implied_datasets_add_groups_but_no_wishes():
+    plan = Plan(
+        [planned("AUSDT", rules=["1h"])], implied=[planned("BUSDT", rules=["4h"])]
+    )
+
+    assert groups(plan) == [("1m", ("1h",)), ("1m", ("4h",))]
+    assert not any("BUSDT" in path for path in plan.resampled)
+
+
+def test_two_datasets_that_would_write_one_resampled_file_are_refused():
+    datasets = [
+        planned("AUSDT", rules=["1h"]),
+        planned("AUSDT", rules=["1h"], interval="5m"),
+    ]
+
+    with pytest.raises(ConfigError, match=r"1h/AUSDT\.pqt would be made from two base"):
+        Plan(datasets)
+
+
+def test_two_intervals_of_a_symbol_may_have_different_rules():
+    plan = Plan(
+        [
+            planned("AUSDT", rules=["1h"]),
+            planned("AUSDT", rules=["4h"], interval="5m"),
+        ]
+    )
+
+    assert len(plan.resampled) == 2
+    assert plan.base_interval(UM, "1h") == "1m"
+    assert plan.base_interval(UM, "4h") == "5m"
+
+
+@pytest.mark.parametrize(
+    ("market", "rule"), [(UM, "2h"), (SPOT, "1h")], ids=["rule", "market"]
+)
+def test_a_rule_that_no_dataset_of_the_market_has_is_refused(market, rule):
+    plan = Plan([planned("AUSDT", rules=["1h"])])
+
+    with pytest.raises(SelectionError, match=f"{market}: .*'{rule}'; add it"):
+        plan.base_interval(market, rule)
+
+
+SPLIT = {"split": {"files": True}}
+
+
+def test_results_with_segment_files_are_those_of_their_datasets():
+    plan = Plan(
+        [
+            planned("AUSDT", "BUSDT", empty=["NEWUSDT"], results=SPLIT),
+            planned("CUSDT"),
+            planned("AUSDT", results=SPLIT, interval="1h"),
+            planned("AUSDT", results=SPLIT, trade_type="spot"),
+        ]
+    )
+
+    assert plan.split_results("um_futures", "1m") == [
+        "results_data/um_futures/klines/1m/AUSDT.pqt",
+        "results_data/um_futures/klines/1m/BUSDT.pqt",
+    ]
+    assert plan.split_series == [(SPOT, "1m"), (UM, "1h"), (UM, "1m")]
+
+
+def test_two_datasets_of_a_series_share_one_table_of_segments():
+    plan = Plan([planned("AUSDT", results=SPLIT), planned("BUSDT", results=SPLIT)])
+
+    assert plan.split_series == [(UM, "1m")]
+    assert len(plan.split_results("um_futures", "1m")) == 2
+
+
+@pytest.mark.parametrize(
+    "series", [("um_futures", "1m"), ("spot", "1m"), ("um_futures", "1h")]
+)
+def test_segments_that_nobody_asked_for_are_refused(series):
+    plan = Plan([planned("AUSDT")])
+
+    assert plan.split_series == []
+    with pytest.raises(SelectionError, match=r"set `results\.split\.files: true`"):
+        plan.split_results(*series)
+
+
+def test_segment_files_are_plain_and_resampled():
+    plan = Plan(
+        [
+            planned("AUSDT", rules=["1h", "1h_5m"], results=SPLIT),
+            planned("BUSDT", rules=["2h"]),
+            planned("CUSDT", rules=["4h"], results=SPLIT, interval="5m"),
+            planned("AUSDT", rules=["8h"], results=SPLIT, trade_type="spot"),
+        ]
+    )
+
+    root = "results_data/um_futures"
+    assert plan.segment_files("um_futures", "1m", ["SP0_AUSDT", "AUSDT"]) == [
+        f"{root}/split_klines/1m/SP0_AUSDT.pqt",
+        f"{root}/split_klines/1m/AUSDT.pqt",
+        f"{root}/split_resampled_klines/1h/SP0_AUSDT.pqt",
+        f"{root}/split_resampled_klines/1h/AUSDT.pqt",
+        f"{root}/split_resampled_klines/1h_5m/SP0_AUSDT.pqt",
+        f"{root}/split_resampled_klines/1h_5m/AUSDT.pqt",
+    ]
+
+
+AUSDT = Series(UM, "klines", "AUSDT", "1m")
+
+
+def test_partitions_are_in_time_order_with_their_days():
+    plan = Plan([planned("AUSDT", years=(2023, 2024), start="2023-03-05")])
+
+    path = "aws_data/um_futures/daily/klines/AUSDT/1m"
+    assert plan.partitions(AUSDT) == {
+        "2023": Partition(
+            (f"{path}/2023.zip",), dt.date(2023, 3, 5), dt.date(2023, 3, 31)
+        ),
+        "2024": Partition((f"{path}/2024.zip",), None, dt.date(2024, 3, 31)),
+    }
+    assert plan.partition(AUSDT, "2024") == plan.partitions(AUSDT)["2024"]
+
+
+def test_parsed_files_are_each_partition_and_its_sources():
+    plan = Plan([planned("AUSDT", years=(2023, 2024), empty=["NEWUSDT"])])
+
+    folder = "parsed_data/um_futures/klines/AUSDT/1m"
+    assert plan.parsed == [
+        f"{folder}/2023.parquet",
+        f"{folder}/2023.sources.json",
+        f"{folder}/2024.parquet",
+        f"{folder}/2024.sources.json",
+    ]
+
+
+def test_a_partition_that_is_not_there_is_refused_with_those_that_are():
+    plan = Plan([planned("AUSDT", years=(2023, 2024))])
+
+    with pytest.raises(SelectionError, match=r"AUSDT 1m: .*; partitions: 2023, 2024"):
+        plan.partition(AUSDT, "2025")
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pytest.param(AUSDT._replace(symbol="NEWUSDT"), id="no files"),
+        pytest.param(AUSDT._replace(symbol="XUSDT"), id="unknown symbol"),
+        pytest.param(AUSDT._replace(interval="5m"), id="other interval"),
+        pytest.param(AUSDT._replace(trade_type=SPOT), id="other market"),
+    ],
+)
+def test_a_series_without_files_is_refused_by_its_name(series):
+    plan = Plan([planned("AUSDT", empty=["NEWUSDT"])])
+
+    with pytest.raises(SelectionError, match=f"^{series}: the archive lists no file"):
+        plan.partitions(series)
+
+
+def test_the_settings_of_a_series_are_those_of_its_dataset():
+    configured = planned("AUSDT", results={"vwap": False})
+    plan = Plan([configured], implied=[planned("AUSDT"), planned("BUSDT")])
+
+    assert plan.dataset(AUSDT) is configured.dataset
+    assert plan.dataset(AUSDT._replace(symbol="BUSDT")).results.vwap is True
+    with pytest.raises(SelectionError, match="CUSDT"):
+        plan.dataset(AUSDT._replace(symbol="CUSDT"))
+
+
+def test_each_file_is_in_one_batch():
+    plan = Plan([planned("AUSDT", "BUSDT")], implied=[planned("AUSDT")])
+
+    fetched = [path for batch in plan.batches for path in batch.zips]
+
+    assert sorted(fetched) == sorted(plan.raw)
+    assert len(set(fetched)) == 2
+
+
+def test_a_plan_of_nothing_asks_for_nothing():
+    plan = Plan([])
+
+    assert plan.raw == plan.parsed == plan.results == plan.resampled == []
+    assert plan.batches == plan.resample_groups == plan.split_series == []

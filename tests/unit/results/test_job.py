@@ -1,0 +1,299 @@
+"""The results stage from files: partitions in, results and what is cut from them."""
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds import __version__, storage
+from bhds.columns import GAPS, SEGMENT_FILES, result_klines
+from bhds.errors import ConfigError, ResultError
+from bhds.markets import TradeType
+from bhds.results import build, job, resample, split
+
+DAY = 24 * 60
+SPLIT = {"enabled": True, "min_days": 1.0, "min_price_change": 0.1}
+SETTINGS = {"vwap": True, "fill": True, "split": SPLIT}
+SERIES = {"trade_type": "spot", "interval": "1m"}
+LAST_DAY = dt.date(2024, 1, 31)
+RESULT = "results/AUSDT.pqt"
+GAPS_FILE = "results/gaps/AUSDT.parquet"
+SEGMENTS = "split/segments.parquet"
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path, monkeypatch):
+    """Work in a data directory, as jobs do."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def partition(published):
+    """Write a partition of some minutes after 2024-01-01, and return its path."""
+
+    def partition(name, minutes, **columns):
+        path = f"parsed/{name}.parquet"
+        storage.write_parquet(published(minutes, **columns), path, metadata={})
+        return path
+
+    return partition
+
+
+def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS):
+    job.write_results(
+        partitions,
+        result=f"results/{symbol}.pqt",
+        gaps=f"results/gaps/{symbol}.parquet",
+        settings=settings,
+        last_day=LAST_DAY,
+        symbol=symbol,
+        **SERIES,
+    )
+    return f"results/{symbol}.pqt"
+
+
+def write_resampled(result, *rules):
+    job.write_resampled(
+        result,
+        outputs={rule: f"resampled/{rule}/{Path(result).name}" for rule in rules},
+        symbol="AUSDT",
+        **SERIES,
+    )
+
+
+def write_segment(name, *, result=RESULT):
+    output = f"split/{name}.pqt"
+    job.write_segment(result, segments=SEGMENTS, name=name, output=output)
+    return pl.read_parquet(output)
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def test_a_result_and_its_gaps_are_made_of_all_partitions(partition):
+    partitions = [partition("2024-01", [0, 1]), partition("2024-02", [4, 5])]
+
+    write_results(partitions)
+
+    result = pl.read_parquet(RESULT)
+    assert result.schema == result_klines(TradeType.SPOT)
+    assert (
+        result["source"].to_list() == [*["daily"] * 2, *["filled"] * 2] + ["daily"] * 2
+    )
+    gaps = pl.read_parquet(GAPS_FILE)
+    assert gaps.schema == GAPS
+    assert gaps.select("symbol", "missing_bars", "split").rows() == [
+        ("AUSDT", 2, False)
+    ]
+
+
+def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
+    partitions = [
+        partition("2024-01", [0, 1]),
+        partition("2024-02", [4, 4 + 3 * DAY, 5 + 3 * DAY], trade_count=[1, 1, 0]),
+    ]
+
+    write_results(partitions)
+
+    common = {
+        "version": __version__,
+        "stage": "results",
+        "revision": str(build.REVISION),
+        "as_of": "2024-01-31",
+        "inputs": " ".join(map(sha256, partitions)),
+    }
+    assert storage.read_parquet_metadata(GAPS_FILE) == common
+    assert storage.read_parquet_metadata(RESULT) == {
+        **common,
+        "published": "5",
+        "off_grid": "0",
+        "combined": "0",
+        "trimmed": "1",
+        "filled": "2",
+        "segments": "2",
+    }
+
+
+def test_the_settings_reach_the_result(partition):
+    partitions = [partition("2024-01", [0, 2, 2 + 3 * DAY])]
+    plain = {"vwap": False, "fill": False, "split": {**SPLIT, "enabled": False}}
+
+    write_results(partitions, settings=plain)
+
+    result = pl.read_parquet(RESULT)
+    assert result.height == 3
+    assert result["vwap"].null_count() == 3
+    assert result["segment"].to_list() == [0, 0, 0]
+
+
+def test_the_same_partitions_make_the_same_bytes(partition):
+    partitions = [partition("2024-01", range(500)), partition("2024-02", [600])]
+    write_results(partitions)
+    before = {path: Path(path).read_bytes() for path in (RESULT, GAPS_FILE)}
+
+    write_results(partitions)
+
+    assert {path: Path(path).read_bytes() for path in before} == before
+
+
+def test_a_broken_partition_is_named_and_leaves_the_old_result(partition):
+    partitions = [partition("2024-01", [0, 1]), partition("2024-02", [2])]
+    write_results(partitions)
+    before = {path: Path(path).read_bytes() for path in (RESULT, GAPS_FILE)}
+    Path(partitions[1]).write_bytes(b"PAR1 and no more")
+
+    with pytest.raises(ResultError, match=r"2024-02\.parquet: cannot be read"):
+        write_results(partitions)
+
+    assert {path: Path(path).read_bytes() for path in before} == before
+
+
+def test_a_partition_of_another_market_is_refused(partition):
+    other = partition("2024-01", [0], trade_type=TradeType.CM_FUTURES)
+
+    with pytest.raises(ResultError, match=r"AUSDT: columns .* are not those of"):
+        write_results([other])
+
+    assert not Path(RESULT).exists()
+
+
+def test_every_rule_makes_its_own_file(partition):
+    write_results([partition("2024-01", range(3 * 60))])
+
+    write_resampled(RESULT, "1h", "1h_30m")
+
+    times = [
+        pl.read_parquet(f"resampled/{rule}/AUSDT.pqt")["open_time"].dt.strftime("%H:%M")
+        for rule in ("1h", "1h_30m")
+    ]
+    assert [each.to_list() for each in times] == [
+        ["00:00", "01:00", "02:00"],
+        ["00:30", "01:30"],
+    ]
+
+
+def test_resampled_files_tell_their_result_and_how_far_it_goes(partition):
+    write_results([partition("2024-01", range(60))])
+
+    write_resampled(RESULT, "1h")
+
+    assert storage.read_parquet_metadata("resampled/1h/AUSDT.pqt") == {
+        "version": __version__,
+        "stage": "resample",
+        "revision": str(resample.REVISION),
+        "inputs": sha256(RESULT),
+        "as_of": "2024-01-31",
+    }
+
+
+def test_a_rule_that_does_not_fit_the_base_is_refused(partition):
+    write_results([partition("2024-01", range(60))])
+
+    with pytest.raises(ConfigError, match="must be multiples of"):
+        write_resampled(RESULT, "90s")
+
+    assert not Path("resampled").exists()
+
+
+def test_a_broken_result_is_named():
+    Path("results").mkdir()
+    Path(RESULT).write_bytes(b"broken")
+
+    with pytest.raises(ResultError, match=r"results/AUSDT\.pqt: cannot be read"):
+        write_resampled(RESULT, "1h")
+
+
+@pytest.fixture
+def two_segments(partition):
+    """Write a result of minutes 0 to 59, and of two after a halt of three days."""
+    minutes = [*range(60), 3 * DAY, 1 + 3 * DAY]
+    return write_results([partition("2024-01", minutes)])
+
+
+def test_segments_of_every_symbol_are_listed(two_segments, partition):
+    other = write_results([partition("other", [7, 8])], symbol="BUSDT")
+
+    job.write_segments([two_segments, other], segments=SEGMENTS)
+
+    table = pl.read_parquet(SEGMENTS)
+    assert table.schema == SEGMENT_FILES
+    assert table.select("name", "symbol", "segment").rows() == [
+        ("SP0_AUSDT", "AUSDT", 0),
+        ("AUSDT", "AUSDT", 1),
+        ("BUSDT", "BUSDT", 0),
+    ]
+    metadata = storage.read_parquet_metadata(SEGMENTS)
+    assert metadata["stage"] == "split"
+    assert metadata["revision"] == str(split.REVISION)
+    assert metadata["inputs"] == f"{sha256(two_segments)} {sha256(other)}"
+
+
+def test_segment_files_that_no_longer_exist_are_removed(two_segments, partition):
+    untraded = write_results([partition("other", [0], trade_count=0)], symbol="BUSDT")
+    stale = ["SP1_AUSDT", "SP10_AUSDT", "BUSDT", "SP0_BUSDT"]
+    kept = ["SP0_AUSDT", "AUSDT", "CUSDT", "SP0_CUSDT", "SPELLUSDT"]
+    Path("split").mkdir()
+    for name in [*stale, *kept]:
+        Path(f"split/{name}.pqt").write_bytes(b"written before")
+    Path("split/SP1_AUSDT.txt").touch()
+
+    job.write_segments([two_segments, untraded], segments=SEGMENTS)
+
+    assert sorted(path.name for path in Path("split").iterdir()) == sorted(
+        [*(f"{name}.pqt" for name in kept), "SP1_AUSDT.txt", "segments.parquet"]
+    )
+    assert Path("split/SP0_AUSDT.pqt").read_bytes() == b"written before"
+
+
+def test_a_segment_file_holds_the_rows_of_its_segment(two_segments):
+    job.write_segments([two_segments], segments=SEGMENTS)
+    whole = pl.read_parquet(two_segments)
+
+    parts = [write_segment(name) for name in ("SP0_AUSDT", "AUSDT")]
+
+    assert [part.height for part in parts] == [60, 2]
+    assert pl.concat(parts).equals(whole)
+    metadata = storage.read_parquet_metadata("split/AUSDT.pqt")
+    assert metadata == {
+        "version": __version__,
+        "stage": "split",
+        "revision": str(split.REVISION),
+        "inputs": sha256(two_segments),
+        "as_of": "2024-01-31",
+    }
+
+
+def test_a_segment_too_short_for_a_bar_is_a_file_without_rows(two_segments):
+    job.write_segments([two_segments], segments=SEGMENTS)
+    write_resampled(two_segments, "1h")
+    resampled = "resampled/1h/AUSDT.pqt"
+
+    first = write_segment("SP0_AUSDT", result=resampled)
+    last = write_segment("AUSDT", result=resampled)
+
+    assert (first.height, last.height) == (1, 0)
+    assert last.schema == pl.read_parquet_schema(resampled)
+
+
+def test_a_segment_that_is_not_listed_is_refused(two_segments):
+    job.write_segments([two_segments], segments=SEGMENTS)
+
+    with pytest.raises(ResultError, match=r"lists no segment file 'SP7_AUSDT'"):
+        write_segment("SP7_AUSDT")
+
+    assert not Path("split/SP7_AUSDT.pqt").exists()
+
+
+def test_each_stage_names_the_bytes_it_was_made_of(two_segments):
+    job.write_segments([two_segments], segments=SEGMENTS)
+    write_resampled(two_segments, "1h")
+    write_segment("AUSDT", result="resampled/1h/AUSDT.pqt")
+
+    chain = ["split/AUSDT.pqt", "resampled/1h/AUSDT.pqt", RESULT]
+    made_of = [*chain[1:], "parsed/2024-01.parquet"]
+    inputs = [storage.read_parquet_metadata(path)["inputs"] for path in chain]
+    assert inputs == [sha256(path) for path in made_of]

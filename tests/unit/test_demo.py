@@ -1,0 +1,100 @@
+"""The demo's settings, and the table of what came out of it."""
+
+import datetime as dt
+import io
+
+import polars as pl
+import pytest
+import yaml
+from rich.console import Console
+
+from bhds import config, demo
+from bhds.columns import RESULT_SOURCES, TIME
+from bhds.markets import TradeType
+from bhds.sandbox.endpoints import Endpoints
+
+START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+RESULT = {"open_time": TIME, "segment": pl.Int16, "source": RESULT_SOURCES}
+
+
+@pytest.fixture
+def settings(tmp_path):
+    path = demo.write_config(tmp_path / "demo", Endpoints.at("http://127.0.0.1:8080"))
+    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return config.load(raw, environment={})
+
+
+def test_the_settings_are_valid_and_keep_data_beside_them(settings, tmp_path):
+    assert settings.data_dir == tmp_path / "demo"
+    assert (tmp_path / "demo" / "config.yaml").exists()
+
+
+def test_the_demo_asks_the_sandbox_alone(settings):
+    addresses = settings.endpoints.model_dump().values()
+
+    assert {address[:21] for address in addresses} == {"http://127.0.0.1:8080"}
+
+
+def test_the_demo_covers_every_market_and_resamples_each(settings):
+    assert {dataset.trade_type for dataset in settings.datasets} == set(TradeType)
+    for dataset in settings.datasets:
+        rules = [each.rule.name for each in dataset.results.resample]
+        assert rules == ["1h", "1h_5m", "1d"]
+
+
+def write_result(data_dir, market, symbol, *, rows):
+    path = data_dir / "results_data" / market / "klines" / "1m" / f"{symbol}.pqt"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pl.DataFrame(rows, schema=RESULT, orient="row").write_parquet(path)
+
+
+def shown(data_dir):
+    text = io.StringIO()
+    demo.show_results(data_dir, Console(file=text, width=120, force_terminal=False))
+    return text.getvalue()
+
+
+def test_a_result_is_one_line_with_its_counts_and_times(tmp_path):
+    bars = [
+        (START + dt.timedelta(minutes=minute), int(minute > 1_000), source)
+        for minute in range(1_500)
+        for source in ["filled" if minute % 100 == 7 else "daily"]
+    ]
+    write_result(tmp_path, "um_futures", "AUSDT", rows=bars)
+
+    (line,) = [line for line in shown(tmp_path).splitlines() if "AUSDT" in line]
+
+    fields = line.split()
+    assert fields[:2] == ["um_futures", "AUSDT"]
+    assert fields[2:6] == ["2025-01-01", "00:00", "2025-01-02", "00:59"]
+    assert fields[6:9] == ["1,500", "15", "2"]
+
+
+def test_results_are_in_order_of_market_and_symbol(tmp_path):
+    bar = [(START, 0, "daily")]
+    for market, symbol in [("um_futures", "A"), ("spot", "ZUSDT"), ("spot", "BUSDT")]:
+        write_result(tmp_path, market, symbol, rows=bar)
+
+    rows = [line.split()[:2] for line in shown(tmp_path).splitlines()]
+
+    found = [row for row in rows if row and row[0] in {"spot", "um_futures"}]
+    assert found == [["spot", "BUSDT"], ["spot", "ZUSDT"], ["um_futures", "A"]]
+
+
+def test_a_result_without_bars_is_shown_too(tmp_path):
+    write_result(tmp_path, "spot", "AUSDT", rows=[])
+
+    (line,) = [line for line in shown(tmp_path).splitlines() if "AUSDT" in line]
+
+    assert line.split()[:5] == ["spot", "AUSDT", "0", "0", "0"]
+
+
+def test_resampled_files_are_counted_and_their_rules_named(tmp_path):
+    for rule, symbol in [("1h", "AUSDT"), ("1h", "BUSDT"), ("1h_5m", "AUSDT")]:
+        root = tmp_path / "results_data/spot/resampled_klines"
+        path = root / rule / f"{symbol}.pqt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+
+    assert "Resampled: 3 files, rules 1h, 1h_5m\n" in shown(tmp_path)
+    assert f"Results:   {tmp_path / 'results_data'}\n" in shown(tmp_path)

@@ -1,0 +1,175 @@
+"""Files are written whole or not at all, and say what they hold."""
+
+import datetime as dt
+import json
+import logging
+
+import polars as pl
+import pytest
+
+from bhds import __version__, storage
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def bars(n=1_000):
+    start = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    return pl.DataFrame(
+        {
+            "open_time": [start + dt.timedelta(minutes=minute) for minute in range(n)],
+            "close": [100 + minute / 7 for minute in range(n)],
+        },
+        schema={"open_time": pl.Datetime("us", "UTC"), "close": pl.Float64},
+    )
+
+
+def test_the_target_keeps_its_old_content_until_the_new_is_whole(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    with storage.replacing(target) as partial:
+        partial.write_text("new")
+        assert partial.parent == target.parent
+        assert target.read_text() == "old"
+
+    assert target.read_text() == "new"
+    assert names(tmp_path) == ["file"]
+
+
+def fail_half_way(target, error):
+    with storage.replacing(target) as partial:
+        partial.write_text("half")
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(RuntimeError("broken"), id="error"),
+        pytest.param(KeyboardInterrupt(), id="interrupt"),
+    ],
+)
+def test_a_writer_that_fails_leaves_the_old_file_and_no_partial(tmp_path, error):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    with pytest.raises(type(error)):
+        fail_half_way(target, error)
+
+    assert target.read_text() == "old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_a_writer_that_fails_makes_no_file_where_there_was_none(tmp_path):
+    with pytest.raises(RuntimeError):
+        fail_half_way(tmp_path / "file", RuntimeError())
+
+    assert names(tmp_path) == []
+
+
+def test_a_writer_that_writes_nothing_is_an_error(tmp_path):
+    target = tmp_path / "file"
+    target.write_text("old")
+
+    with pytest.raises(FileNotFoundError), storage.replacing(target):
+        pass
+
+    assert target.read_text() == "old"
+
+
+def test_missing_folders_are_made(tmp_path):
+    storage.write_json([], tmp_path / "a" / "b" / "file.json")
+
+    assert (tmp_path / "a" / "b" / "file.json").exists()
+
+
+def test_a_frame_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "bars.parquet"
+    storage.write_parquet(bars(3), target, metadata={})
+
+    def run_out_of_space(_frame, path, **_options):
+        path.write_bytes(b"PAR1")
+        msg = "no space left on device"
+        raise OSError(msg)
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", run_out_of_space)
+    with pytest.raises(OSError, match="no space"):
+        storage.write_parquet(bars(4), target, metadata={})
+
+    assert pl.read_parquet(target).height == 3
+    assert names(tmp_path) == ["bars.parquet"]
+
+
+def test_equal_frames_make_equal_bytes(tmp_path):
+    first, second = tmp_path / "a" / "bars.pqt", tmp_path / "b" / "bars.pqt"
+
+    for path in (first, second):
+        storage.write_parquet(bars(), path, metadata={"stage": "parse", "as_of": ""})
+
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_frame_and_its_metadata_are_read_back(tmp_path):
+    path = tmp_path / "bars.pqt"
+    metadata = {"stage": "parse", "inputs": "ab cd", "symbol": "币安人生USDT", "": "x"}
+
+    storage.write_parquet(bars(), path, metadata=metadata)
+
+    assert pl.read_parquet(path).equals(bars())
+    assert pl.read_parquet_schema(path) == bars().schema
+    assert storage.read_parquet_metadata(path) == {
+        "version": __version__,
+        **metadata,
+    }
+
+
+def test_metadata_stands_under_the_projects_own_prefix(tmp_path):
+    path = tmp_path / "bars.pqt"
+
+    storage.write_parquet(bars(), path, metadata={"stage": "parse"})
+
+    stored = pl.read_parquet_metadata(path)
+    assert stored["bhds.stage"] == "parse"
+    assert stored["bhds.version"] == __version__
+
+
+def test_metadata_of_others_is_not_taken_for_ours(tmp_path):
+    path = tmp_path / "bars.pqt"
+    bars().write_parquet(path, metadata={"stage": "theirs", "bhds.as_of": "2024-01-01"})
+
+    assert storage.read_parquet_metadata(path) == {"as_of": "2024-01-01"}
+
+
+def test_json_is_read_back_and_legible(tmp_path):
+    path = tmp_path / "sources.json"
+    value = {"symbol": "币安人生USDT", "days": [1, None, 2.5]}
+
+    storage.write_json(value, path)
+
+    text = path.read_text(encoding="utf-8")
+    assert json.loads(text) == value
+    assert "币安人生USDT" in text
+    assert text.startswith('{\n  "symbol"')
+    assert text.endswith("\n}\n")
+
+
+def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path):
+    path = tmp_path / "sources.json"
+    storage.write_json({"rows": 1}, path)
+
+    with pytest.raises(TypeError):
+        storage.write_json({"rows": object()}, path)
+
+    assert json.loads(path.read_text()) == {"rows": 1}
+    assert names(tmp_path) == ["sources.json"]
+
+
+def test_each_file_written_is_one_line_in_the_log(tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="bhds.storage")
+    path = tmp_path / "bars.pqt"
+
+    storage.write_parquet(bars(7), path, metadata={})
+
+    assert caplog.messages == [f"{path}: 7 rows"]
