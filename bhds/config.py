@@ -263,6 +263,15 @@ class Dataset(_Closed):
         return self
 
     @model_validator(mode="after")
+    def _rules_differ(self) -> "Dataset":
+        names = [resample.rule.name for resample in self.results.resample]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            msg = f"resample rule {twice[0]!r} is listed twice; remove one"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _rules_fit_the_base(self) -> "Dataset":
         for resample in self.results.resample:
             try:
@@ -320,8 +329,10 @@ def load(raw: Mapping[str, Any], *, environment: Mapping[str, str]) -> Settings:
     return validated(Settings, _with_environment(raw, environment))
 
 
-def validated(model: type[_Model], raw: Mapping[str, Any]) -> _Model:
-    """Return `raw` as a `model` of this module.
+def validated(
+    model: type[_Model], raw: Mapping[str, Any], *, where: str = ""
+) -> _Model:
+    """Return `raw` as a `model` of this module; messages begin with `where`.
 
     Raises
     ------
@@ -331,7 +342,7 @@ def validated(model: type[_Model], raw: Mapping[str, Any]) -> _Model:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        problems = [_explain(detail, model) for detail in error.errors()]
+        problems = [_explain(detail, model, where) for detail in error.errors()]
         raise ConfigError("; ".join(dict.fromkeys(problems))) from error
 
 
@@ -353,11 +364,12 @@ def _with_environment(
 _UNION_PARTS = {"names", "filter", "date", "literal['yesterday']", "constrained-str"}
 
 
-def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
+def _explain(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
     location = [part for part in detail["loc"] if part not in _UNION_PARTS]
-    path = "".join(
+    path = where + "".join(
         f"[{part}]" if isinstance(part, int) else f".{part}" for part in location
-    ).removeprefix(".")
+    )
+    path = path.removeprefix(".")
     if detail["type"] == "extra_forbidden":
         return _explain_unknown(
             path, known=list(_model_at(location[:-1], model).model_fields)
@@ -366,7 +378,8 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> str:
         return f"{path}: missing; expected a value"
     expected = detail["msg"].removeprefix("Value error, ")
     expected = expected.replace("Input should be", "expected")
-    return f"{path}: {detail['input']!r}: {expected}"
+    value = "" if isinstance(detail["input"], dict) else f" {detail['input']!r}:"
+    return f"{path or 'settings'}:{value} {expected}"
 
 
 def _explain_unknown(path: str, *, known: list[str]) -> str:

@@ -36,7 +36,7 @@ class Frequency(StrEnum):
     MONTHLY = "monthly"
 
 
-_INTERVAL_NAME = re.compile(r"([1-9]\d*)(s|m|h|d|w|mo)")
+_INTERVAL_NAME = re.compile(r"([1-9][0-9]{0,4})(s|m|h|d|w|mo)")
 _UNITS = {
     "s": dt.timedelta(seconds=1),
     "m": dt.timedelta(minutes=1),
@@ -77,8 +77,8 @@ def _parse_interval(name: str) -> Interval:
     match = _INTERVAL_NAME.fullmatch(name)
     if match is None:
         msg = (
-            f"interval {name!r}: expected a number and a unit (s, m, h, d, w, mo), "
-            "such as 1m, 4h or 1d"
+            f"interval {name!r}: expected a number of at most 5 digits and a unit "
+            "(s, m, h, d, w, mo), such as 1m, 4h or 1d"
         )
         raise ConfigError(msg)
     count, unit = int(match[1]), match[2]

@@ -62,7 +62,7 @@ def read_parquet_metadata(path: Path | str) -> dict[str, str]:
 
 def write_json(value: Any, path: Path | str) -> None:
     """Write `value` to `path` as indented UTF-8 JSON with a newline at the end."""
-    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    content = (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()
     with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
-    logger.info("%s: %d bytes", path, len(text))
+        partial.write_bytes(content)
+    logger.info("%s: %d bytes", path, len(content))

@@ -113,9 +113,14 @@ def split_files(wildcards):
     paths = []
     for trade_type, interval in PLAN.split_series:
         table = checkpoints.list_segments.get(trade_type=trade_type, interval=interval)
-        names = read_parquet(table.output.segments)["name"]
-        paths += PLAN.segment_files(trade_type, interval, names)
+        segments = read_parquet(table.output.segments).select("name", "symbol")
+        paths += PLAN.segment_files(trade_type, interval, dict(segments.rows()))
     return paths
+
+
+def segment_folders(wildcards):
+    """Locate the folders that segment files are written to."""
+    return PLAN.segment_folders(wildcards.trade_type, wildcards.interval)
 
 
 def result_of_segment(wildcards):
@@ -134,7 +139,8 @@ def resampled_of_segment(wildcards):
 
 def segments_of_rule(wildcards):
     """Locate the table of the segments that a rule's files are cut by."""
-    interval = PLAN.base_interval(wildcards.trade_type, wildcards.rule)
+    symbol = split.symbol_of(wildcards.segment)
+    interval = PLAN.base_interval(wildcards.trade_type, wildcards.rule, symbol)
     folder = f"results_data/{wildcards.trade_type}/split_klines/{interval}"
     return f"{folder}/segments.parquet"
 

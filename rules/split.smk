@@ -17,6 +17,7 @@ checkpoint list_segments:
         "../envs/bhds.yaml"
     params:
         revision=split.REVISION,
+        folders=segment_folders,
     message:
         "List the segments of {wildcards.trade_type} {wildcards.interval}"
     script:

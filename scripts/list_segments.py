@@ -4,4 +4,8 @@ from bhds.results import job
 from bhds.runlog import job_log
 
 with job_log(snakemake.log[0]):
-    job.write_segments(list(snakemake.input), segments=snakemake.output.segments)
+    job.write_segments(
+        list(snakemake.input),
+        segments=snakemake.output.segments,
+        folders=snakemake.params.folders,
+    )

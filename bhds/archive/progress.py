@@ -150,7 +150,9 @@ class BatchProgress:
             total = (int(run["files"]), int(run["bytes"]))
             paths = list(self._folder.glob("batch-*.json"))
         found = [counts for counts in map(_read, paths) if counts is not None]
-        return _sum(Counts(**counts) for counts in found), total
+        done = _sum(Counts(**counts) for counts in found)
+        # Jobs that come up only while the run goes on were not announced.
+        return done, (max(total[0], done.files), max(total[1], done.size_bytes))
 
 
 def describe(done: Counts, *, total: tuple[int, int], now: float) -> str:

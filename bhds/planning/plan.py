@@ -6,8 +6,9 @@ paths are relative to the data directory.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import product
 from typing import NamedTuple
 
 import polars as pl
@@ -39,6 +40,14 @@ class ResampleGroup(NamedTuple):
     rules: tuple[str, ...]
     symbol_pattern: str
     """A regular expression that matches the symbols."""
+
+    def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
+        """Tell whether the group makes a rule's file of a symbol."""
+        return (
+            self.trade_type == trade_type
+            and rule in self.rules
+            and re.fullmatch(self.symbol_pattern, symbol) is not None
+        )
 
 
 class Plan:
@@ -151,18 +160,27 @@ class Plan:
 
     @cached_property
     def resample_groups(self) -> list[ResampleGroup]:
-        """The rules of each dataset, and for which symbols they make which files."""
-        planned = [p for p in (*self.datasets, *self._implied) if _rules(p.dataset)]
+        """The rules of each dataset, and for which symbols they make which files.
+
+        No file belongs to two groups.
+        """
+        planned = [p for p in self.datasets if _rules(p.dataset)]
         shared = Counter(
             (p.dataset.trade_type, rule) for p in planned for rule in _rules(p.dataset)
         )
-        return [
-            ResampleGroup(p.dataset.trade_type, p.dataset.interval, rules, pattern)
-            for p in planned
-            for rules in [_rules(p.dataset)]
-            for alone in [all(shared[p.dataset.trade_type, r] == 1 for r in rules)]
-            for pattern in ["[^/]+" if alone else "|".join(map(re.escape, p.symbols))]
-        ]
+        groups = []
+        for p in planned:
+            market, rules = p.dataset.trade_type, _rules(p.dataset)
+            alone = all(shared[market, rule] == 1 for rule in rules)
+            pattern = "[^/]+" if alone else _any_of(p.symbols)
+            groups.append(ResampleGroup(market, p.dataset.interval, rules, pattern))
+        for p in self._implied:
+            market, interval = p.dataset.trade_type, p.dataset.interval
+            for rule, symbol in product(_rules(p.dataset), p.symbols):
+                if not any(group.makes(market, rule, symbol) for group in groups):
+                    pattern = _any_of([symbol])
+                    groups.append(ResampleGroup(market, interval, (rule,), pattern))
+        return groups
 
     @cached_property
     def split_series(self) -> list[tuple[TradeType, str]]:
@@ -192,35 +210,53 @@ class Plan:
             raise SelectionError(msg)
         return found
 
-    def segment_files(
-        self, trade_type: str, interval: str, names: Sequence[str]
-    ) -> list[str]:
-        """Return the paths of segment files, plain and resampled, by their names."""
-        rules = sorted(
-            {
-                rule
-                for planned in self.datasets
-                if planned.dataset.trade_type == trade_type
-                and planned.dataset.interval == interval
-                and planned.dataset.results.split.files
-                for rule in _rules(planned.dataset)
-            }
-        )
+    def segment_folders(self, trade_type: str, interval: str) -> list[str]:
+        """Return the folders of a series' segment files, plain and resampled."""
+        rules = {
+            rule
+            for planned in self._split(trade_type, interval)
+            for rule in _rules(planned.dataset)
+        }
         root = f"results_data/{trade_type}"
-        folders = [f"{root}/split_klines/{interval}"]
-        folders += [f"{root}/split_resampled_klines/{rule}" for rule in rules]
-        return [f"{folder}/{name}.pqt" for folder in folders for name in names]
+        resampled = [f"{root}/split_resampled_klines/{rule}" for rule in sorted(rules)]
+        return [f"{root}/split_klines/{interval}", *resampled]
 
-    def base_interval(self, trade_type: str, rule: str) -> str:
+    def segment_files(
+        self, trade_type: str, interval: str, names: Mapping[str, str]
+    ) -> list[str]:
+        """Return the paths of segment files, plain and resampled.
+
+        `names` holds the symbol of each segment file by the file's name.
+        """
+        root = f"results_data/{trade_type}"
+        paths = []
+        for planned in self._split(trade_type, interval):
+            symbols = set(planned.symbols)
+            rules = _rules(planned.dataset)
+            for name in (name for name, symbol in names.items() if symbol in symbols):
+                paths.append(f"{root}/split_klines/{interval}/{name}.pqt")
+                paths += [
+                    f"{root}/split_resampled_klines/{rule}/{name}.pqt" for rule in rules
+                ]
+        return paths
+
+    def _split(self, trade_type: str, interval: str) -> Iterator[PlannedDataset]:
+        for planned in self.datasets:
+            dataset = planned.dataset
+            series = (dataset.trade_type, dataset.interval)
+            if dataset.results.split.files and series == (trade_type, interval):
+                yield planned
+
+    def base_interval(self, trade_type: str, rule: str, symbol: str) -> str:
         """Return the interval of the results that a resampled file is made from.
 
         Raises
         ------
         SelectionError
-            If no dataset of the market has the rule.
+            If nothing makes such a file.
         """
         for group in self.resample_groups:
-            if group.trade_type == trade_type and rule in group.rules:
+            if group.makes(trade_type, rule, symbol):
                 return group.interval
         msg = f"{trade_type}: no dataset resamples by {rule!r}; add it to `resample`"
         raise SelectionError(msg)
@@ -282,6 +318,10 @@ def _series(planned: PlannedDataset) -> Iterator[Series]:
 
 def _rules(dataset: Dataset) -> tuple[str, ...]:
     return tuple(rule.rule.name for rule in dataset.results.resample)
+
+
+def _any_of(symbols: Iterable[str]) -> str:
+    return "|".join(map(re.escape, symbols))
 
 
 def _absent(series: Series) -> str:

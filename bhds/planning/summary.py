@@ -27,11 +27,6 @@ class Row:
     replaced: int
     replaced_bytes: int
 
-    @property
-    def wanted_bytes(self) -> int:
-        """What is to be downloaded."""
-        return self.missing_bytes + self.replaced_bytes
-
 
 def summarise(planned: PlannedDataset) -> Row:
     """Count the files and bytes of one dataset, by their state."""

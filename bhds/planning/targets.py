@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bhds.config import Dataset, validated
-from bhds.markets import ARCHIVE_INTERVALS
+from bhds.errors import ConfigError
+from bhds.markets import ARCHIVE_INTERVALS, Interval
+from bhds.results.resample import ResampleRule
 
 _TRADE_TYPE = r"(?P<trade_type>spot|um_futures|cm_futures)"
 _INTERVAL = f"(?P<interval>{'|'.join(ARCHIVE_INTERVALS)})"
@@ -34,17 +36,23 @@ def implied_datasets(
 
     It has the settings of the first configured dataset of the same market and
     interval, and defaults where there is none. A resampled file of which the path
-    tells no base interval is made from the market's first configured one that
-    fits, else from 1m. Targets that are no such path imply nothing.
+    tells no base interval is made from the market's first configured one that has
+    the rule, else from the first that the rule fits, else from 1m. Targets that are
+    no such path imply nothing.
 
     Raises
     ------
     ConfigError
         If the path of a resampled file names no rule.
     """
-    described = (_describe(target) for target in targets)
-    unique = {tuple(parts.items()): parts for parts in described if parts}
-    return [_dataset(parts, configured) for parts in unique.values()]
+    described = {target: _describe(target) for target in targets}
+    datasets = (
+        _dataset(target, parts, configured)
+        for target, parts in described.items()
+        if parts is not None
+    )
+    unique = {dataset.model_dump_json(): dataset for dataset in datasets}
+    return list(unique.values())
 
 
 def _describe(target: str) -> dict[str, str] | None:
@@ -55,17 +63,45 @@ def _describe(target: str) -> dict[str, str] | None:
     return None
 
 
-def _dataset(parts: dict[str, str], configured: Sequence[Dataset]) -> Dataset:
-    same_market = [d for d in configured if d.trade_type == parts["trade_type"]]
-    interval = parts.get("interval")
-    if interval is None:
-        interval = next((d.interval for d in same_market), _RESAMPLED_BASE)
-    like = next((d for d in same_market if d.interval == interval), None)
+def _dataset(
+    target: str, parts: dict[str, str], configured: Sequence[Dataset]
+) -> Dataset:
+    market = [d for d in configured if d.trade_type == parts["trade_type"]]
+    interval = parts.get("interval") or _base_interval(target, parts["rule"], market)
+    like = next((d for d in market if d.interval == interval), None)
     raw: dict[str, Any] = like.model_dump() if like is not None else {}
     raw |= {"trade_type": parts["trade_type"], "interval": interval}
     raw["symbols"] = [parts["symbol"]]
     raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}
-    return validated(Dataset, raw)
+    return validated(Dataset, raw, where=target)
+
+
+def _base_interval(target: str, rule: str, market: Sequence[Dataset]) -> str:
+    """Choose the results that a rule's bars are made from, among some datasets.
+
+    Those of the first dataset that has the rule, else of the first that it fits.
+    """
+    wanted = _parsed(target, rule)
+    for dataset in market:
+        if rule in [resample.rule.name for resample in dataset.results.resample]:
+            return dataset.interval
+    return next((d.interval for d in market if _fits(wanted, d)), _RESAMPLED_BASE)
+
+
+def _parsed(target: str, rule: str) -> ResampleRule:
+    try:
+        return ResampleRule.parse(rule)
+    except ConfigError as error:
+        msg = f"{target}: {error}"
+        raise ConfigError(msg) from error
+
+
+def _fits(rule: ResampleRule, dataset: Dataset) -> bool:
+    try:
+        rule.check_base(Interval.parse(dataset.interval))
+    except ConfigError:
+        return False
+    return True
 
 
 def _resample(parts: dict[str, str]) -> list[dict[str, str | None]]:

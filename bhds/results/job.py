@@ -7,6 +7,7 @@ that it may hold, and the SHA-256 of each input in the order of time.
 import datetime as dt
 import hashlib
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,9 @@ def write_resampled(
         storage.write_parquet(longer, path, metadata=metadata)
 
 
-def write_segments(results: Sequence[str], *, segments: str) -> None:
+def write_segments(
+    results: Sequence[str], *, segments: str, folders: Sequence[str]
+) -> None:
     """List the segment files of some results, and remove those of none any more.
 
     Parameters
@@ -117,16 +120,25 @@ def write_segments(results: Sequence[str], *, segments: str) -> None:
     results
         Paths of results, each named after its symbol.
     segments
-        Where the table goes (`columns.SEGMENT_FILES`). Its folder holds the segment
-        files; one of a symbol listed here that has no such segment any more is
-        removed.
+        Where the table goes (`columns.SEGMENT_FILES`).
+    folders
+        Where the segment files are. A file of a symbol listed here that has no such
+        segment any more is removed.
+
+    Raises
+    ------
+    ResultError
+        If a result cannot be read.
     """
+    symbols = {Path(path).stem for path in results}
     table = split.segments_table(
-        {Path(path).stem: pl.scan_parquet(path) for path in results}
+        {
+            Path(path).stem: _read(path, columns=["open_time", "segment"])
+            for path in results
+        }
     )
     names = set(table["name"])
-    symbols = {Path(path).stem for path in results}
-    for file in Path(segments).parent.glob("*.pqt"):
+    for file in chain.from_iterable(Path(folder).glob("*.pqt") for folder in folders):
         if file.stem not in names and split.symbol_of(file.stem) in symbols:
             file.unlink()
     metadata = _metadata("split", split.REVISION, results)
@@ -151,9 +163,9 @@ def write_segment(result: str, *, segments: str, name: str, output: str) -> None
     storage.write_parquet(rows, output, metadata=metadata)
 
 
-def _read(path: str) -> pl.DataFrame:
+def _read(path: str, *, columns: list[str] | None = None) -> pl.DataFrame:
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, columns=columns)
     except pl.exceptions.PolarsError as error:
         msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
         raise ResultError(msg) from error

@@ -198,3 +198,10 @@ def test_loopback_is_never_reached_through_the_proxy(url, expected):
     http = settings_of(http={"proxy": "http://proxy:1"}).http
 
     assert http.proxy_for(url) == expected
+
+
+def test_load_refuses_a_rule_that_is_listed_twice():
+    rule = {"interval": "1h"}
+
+    with pytest.raises(ConfigError, match="'1h' is listed twice"):
+        dataset_of(results={"resample": [rule, rule]})

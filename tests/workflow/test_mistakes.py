@@ -180,8 +180,9 @@ def test_a_target_outside_the_settings_is_built(workspace):
     assert not list(workspace.data.rglob("OLDUSDT*"))
 
 
-def test_one_file_brings_no_other_symbols(workspace):
-    workspace.build("results_data/um_futures/klines/1m/NEWUSDT.pqt")
+@pytest.mark.parametrize("folder", ["klines/1m", "resampled_klines/1h"])
+def test_one_file_brings_no_other_symbols(workspace, folder):
+    workspace.build(f"results_data/um_futures/{folder}/NEWUSDT.pqt")
 
     assert not list(workspace.data.rglob("OLDUSDT*.zip"))
 

@@ -163,8 +163,8 @@ def test_two_intervals_of_a_symbol_may_have_different_rules():
     )
 
     assert len(plan.resampled) == 2
-    assert plan.base_interval(UM, "1h") == "1m"
-    assert plan.base_interval(UM, "4h") == "5m"
+    assert plan.base_interval(UM, "1h", "AUSDT") == "1m"
+    assert plan.base_interval(UM, "4h", "AUSDT") == "5m"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_rule_that_no_dataset_of_the_market_has_is_refused(market, rule):
     plan = Plan([planned("AUSDT", rules=["1h"])])
 
     with pytest.raises(SelectionError, match=f"{market}: .*'{rule}'; add it"):
-        plan.base_interval(market, rule)
+        plan.base_interval(market, rule, "AUSDT")
 
 
 SPLIT = {"split": {"files": True}}
@@ -226,14 +226,55 @@ def test_segment_files_are_plain_and_resampled():
     )
 
     root = "results_data/um_futures"
-    assert plan.segment_files("um_futures", "1m", ["SP0_AUSDT", "AUSDT"]) == [
-        f"{root}/split_klines/1m/SP0_AUSDT.pqt",
+    names = {"SP0_AUSDT": "AUSDT", "AUSDT": "AUSDT"}
+    assert sorted(plan.segment_files("um_futures", "1m", names)) == [
         f"{root}/split_klines/1m/AUSDT.pqt",
-        f"{root}/split_resampled_klines/1h/SP0_AUSDT.pqt",
+        f"{root}/split_klines/1m/SP0_AUSDT.pqt",
         f"{root}/split_resampled_klines/1h/AUSDT.pqt",
-        f"{root}/split_resampled_klines/1h_5m/SP0_AUSDT.pqt",
+        f"{root}/split_resampled_klines/1h/SP0_AUSDT.pqt",
         f"{root}/split_resampled_klines/1h_5m/AUSDT.pqt",
+        f"{root}/split_resampled_klines/1h_5m/SP0_AUSDT.pqt",
     ]
+    assert plan.segment_folders("um_futures", "1m") == [
+        f"{root}/split_klines/1m",
+        f"{root}/split_resampled_klines/1h",
+        f"{root}/split_resampled_klines/1h_5m",
+    ]
+
+
+def test_segment_files_follow_the_rules_of_their_symbols_dataset():
+    plan = Plan(
+        [
+            planned("AUSDT", rules=["1h", "4h"], results=SPLIT),
+            planned("BUSDT", rules=["1h"], results=SPLIT),
+        ]
+    )
+
+    found = plan.segment_files("um_futures", "1m", {"AUSDT": "AUSDT", "BUSDT": "BUSDT"})
+
+    rules = {tuple(path.split("/")[-2:]) for path in found if "resampled" in path}
+    assert rules == {("1h", "AUSDT.pqt"), ("4h", "AUSDT.pqt"), ("1h", "BUSDT.pqt")}
+
+
+def test_the_base_interval_is_that_of_the_symbols_dataset():
+    plan = Plan(
+        [
+            planned("AUSDT", rules=["1h"]),
+            planned("BUSDT", rules=["1h"], interval="5m"),
+        ]
+    )
+
+    assert plan.base_interval(UM, "1h", "AUSDT") == "1m"
+    assert plan.base_interval(UM, "1h", "BUSDT") == "5m"
+
+
+def test_a_target_that_is_configured_already_makes_no_second_group():
+    configured = planned("AUSDT", rules=["1h", "1d"])
+    implied = planned("AUSDT", rules=["1h"])
+
+    groups = Plan([configured], implied=[implied]).resample_groups
+
+    assert [group.rules for group in groups] == [("1h", "1d")]
 
 
 AUSDT = Series(UM, "klines", "AUSDT", "1m")

@@ -52,17 +52,13 @@ def test_files_and_bytes_are_counted_by_their_state(dataset):
     )
 
 
-def test_missing_and_replaced_files_are_to_be_downloaded(dataset):
-    assert summarise(dataset).wanted_bytes == 80
-
-
 def test_with_all_files_here_nothing_is_to_be_downloaded(bucket):
     bucket.publish("AUSDT", "2025-01")
     bucket.fetch("AUSDT", "2025-01")
 
     row = summarise(planned(bucket, symbols=["AUSDT"]))
 
-    assert (row.files, row.missing, row.replaced, row.wanted_bytes) == (2, 0, 0, 0)
+    assert (row.files, row.missing, row.replaced) == (2, 0, 0)
 
 
 def test_a_dataset_is_one_line_without_a_total(dataset):

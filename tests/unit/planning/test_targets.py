@@ -193,3 +193,30 @@ def test_a_resampled_target_is_made_from_the_base_of_its_market():
 def test_a_path_that_nothing_can_be_made_for_is_refused(target, told):
     with pytest.raises(ConfigError, match=told):
         implied(target)
+
+
+def test_a_rule_takes_the_first_base_interval_that_it_fits():
+    target = "results_data/um_futures/resampled_klines/1h/AUSDT.pqt"
+
+    (found,) = implied(target, configured=[dataset(interval="1d"), dataset()])
+
+    assert found.interval == "1m"
+
+
+def test_a_rule_takes_the_base_interval_of_a_dataset_that_has_it():
+    target = "results_data/um_futures/resampled_klines/4h/AUSDT.pqt"
+    configured = [
+        dataset(),
+        dataset(interval="1h", results={"resample": [{"interval": "4h"}]}),
+    ]
+
+    (found,) = implied(target, configured=configured)
+
+    assert found.interval == "1h"
+
+
+def test_a_rule_that_fits_nothing_is_refused_by_the_name_of_the_target():
+    target = "results_data/um_futures/resampled_klines/90s/AUSDT.pqt"
+
+    with pytest.raises(ConfigError, match=rf"^{target}: .*multiples of 1m"):
+        implied(target)

@@ -217,7 +217,9 @@ def two_segments(partition):
 def test_segments_of_every_symbol_are_listed(two_segments, partition):
     other = write_results([partition("other", [7, 8])], symbol="BUSDT")
 
-    job.write_segments([two_segments, other], segments=SEGMENTS)
+    job.write_segments(
+        [two_segments, other], segments=SEGMENTS, folders=["split", "split_1h"]
+    )
 
     table = pl.read_parquet(SEGMENTS)
     assert table.schema == SEGMENT_FILES
@@ -241,7 +243,9 @@ def test_segment_files_that_no_longer_exist_are_removed(two_segments, partition)
         Path(f"split/{name}.pqt").write_bytes(b"written before")
     Path("split/SP1_AUSDT.txt").touch()
 
-    job.write_segments([two_segments, untraded], segments=SEGMENTS)
+    job.write_segments(
+        [two_segments, untraded], segments=SEGMENTS, folders=["split", "split_1h"]
+    )
 
     assert sorted(path.name for path in Path("split").iterdir()) == sorted(
         [*(f"{name}.pqt" for name in kept), "SP1_AUSDT.txt", "segments.parquet"]
@@ -249,8 +253,27 @@ def test_segment_files_that_no_longer_exist_are_removed(two_segments, partition)
     assert Path("split/SP0_AUSDT.pqt").read_bytes() == b"written before"
 
 
+def test_resampled_segment_files_that_no_longer_exist_are_removed(two_segments):
+    folder = Path("split_1h")
+    folder.mkdir()
+    for name in ("SP0_AUSDT", "SP1_AUSDT", "SP1_BUSDT"):
+        (folder / f"{name}.pqt").touch()
+
+    job.write_segments([two_segments], segments=SEGMENTS, folders=["split", "split_1h"])
+
+    kept = sorted(path.stem for path in folder.iterdir())
+    assert kept == ["SP0_AUSDT", "SP1_BUSDT"]
+
+
+def test_segments_of_a_broken_result_are_refused(two_segments):
+    Path(two_segments).write_bytes(b"no Parquet")
+
+    with pytest.raises(ResultError, match=f"{two_segments}: cannot be read"):
+        job.write_segments([two_segments], segments=SEGMENTS, folders=["split"])
+
+
 def test_a_segment_file_holds_the_rows_of_its_segment(two_segments):
-    job.write_segments([two_segments], segments=SEGMENTS)
+    job.write_segments([two_segments], segments=SEGMENTS, folders=["split", "split_1h"])
     whole = pl.read_parquet(two_segments)
 
     parts = [write_segment(name) for name in ("SP0_AUSDT", "AUSDT")]
@@ -268,7 +291,7 @@ def test_a_segment_file_holds_the_rows_of_its_segment(two_segments):
 
 
 def test_a_segment_too_short_for_a_bar_is_a_file_without_rows(two_segments):
-    job.write_segments([two_segments], segments=SEGMENTS)
+    job.write_segments([two_segments], segments=SEGMENTS, folders=["split", "split_1h"])
     write_resampled(two_segments, "1h")
     resampled = "resampled/1h/AUSDT.pqt"
 
@@ -280,7 +303,7 @@ def test_a_segment_too_short_for_a_bar_is_a_file_without_rows(two_segments):
 
 
 def test_a_segment_that_is_not_listed_is_refused(two_segments):
-    job.write_segments([two_segments], segments=SEGMENTS)
+    job.write_segments([two_segments], segments=SEGMENTS, folders=["split", "split_1h"])
 
     with pytest.raises(ResultError, match=r"lists no segment file 'SP7_AUSDT'"):
         write_segment("SP7_AUSDT")
@@ -289,7 +312,7 @@ def test_a_segment_that_is_not_listed_is_refused(two_segments):
 
 
 def test_each_stage_names_the_bytes_it_was_made_of(two_segments):
-    job.write_segments([two_segments], segments=SEGMENTS)
+    job.write_segments([two_segments], segments=SEGMENTS, folders=["split", "split_1h"])
     write_resampled(two_segments, "1h")
     write_segment("AUSDT", result="resampled/1h/AUSDT.pqt")
 
