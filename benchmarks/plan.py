@@ -93,16 +93,18 @@ def etag(key: str) -> str:
 
 
 def lay_out_raw(data_dir: Path, keys: list[str]) -> None:
-    """Make every zip and CHECKSUM as an empty file, and a ledger that knows them."""
+    """Make every zip and CHECKSUM empty, and a ledger that says they came so."""
     names = [name for key in keys for name in (key, f"{key}.CHECKSUM")]
     for name in names:
         path = data_dir / path_of_key(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
     rows = pl.DataFrame({"key": names, "etag": [etag(name) for name in names]})
-    unknown = {column: pl.lit(None) for column in ("size", "last_modified", "md5")}
+    unknown = {column: pl.lit(None) for column in ("size", "last_modified")}
     now = pl.lit(dt.datetime.now(dt.UTC))
-    rows = rows.with_columns(**unknown, sha256=pl.lit(None), first_seen=now)
+    rows = rows.with_columns(
+        **unknown, md5=pl.lit(etag("")), sha256=pl.lit(None), first_seen=now
+    )
     ledger.append(data_dir, rows=rows)
 
 

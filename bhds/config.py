@@ -6,6 +6,7 @@ names the key, its value and what was expected.
 
 import datetime as dt
 import difflib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
@@ -18,8 +19,6 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    NonNegativeFloat,
-    PositiveFloat,
     PositiveInt,
     Tag,
     ValidationError,
@@ -50,6 +49,22 @@ def _archive_interval(value: str) -> str:
         msg = f"expected one of {', '.join(ARCHIVE_INTERVALS)}"
         raise ValueError(msg)
     return value
+
+
+def _folder(value: object) -> object:
+    """Read the path of a folder that is there and can be written, or can be made."""
+    if not isinstance(value, str | Path) or not str(value).strip():
+        msg = "expected the path of a folder"
+        raise ValueError(msg)
+    path = Path(value).expanduser()
+    nearest = next(part for part in (path, *path.absolute().parents) if part.exists())
+    if not nearest.is_dir():
+        msg = f"expected a folder, but {nearest} is a file; choose another data_dir"
+        raise ValueError(msg)
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        msg = f"{nearest} cannot be written to; change its rights or choose another"
+        raise ValueError(msg)
+    return path
 
 
 def _day(value: object) -> object:
@@ -115,8 +130,10 @@ class Http(_Closed):
     proxy: Url | None = Field(
         default=None, description="proxy; default $HTTPS_PROXY, else $HTTP_PROXY"
     )
-    timeout_s: PositiveFloat = Field(
+    timeout_s: float = Field(
         default=15,
+        ge=1,
+        le=600,
         description="seconds without progress after which a request is retried",
     )
     connections: PositiveInt = Field(
@@ -138,8 +155,10 @@ class Http(_Closed):
 class Listing(_Closed):
     """How long a bucket listing is believed."""
 
-    max_age_h: NonNegativeFloat = Field(
+    max_age_h: float = Field(
         default=6,
+        ge=0,
+        le=87_600,
         description="hours after which a listing is fetched again while planning",
     )
 
@@ -182,11 +201,16 @@ class Split(_Closed):
     files: bool = Field(
         default=False, description="write one file a segment as well (split_all)"
     )
-    min_days: PositiveFloat = Field(
-        default=1, description="days without trades above which a price change splits"
+    min_days: float = Field(
+        default=1,
+        gt=0,
+        le=36_500,
+        description="days without trades above which a price change splits",
     )
-    min_price_change: NonNegativeFloat = Field(
+    min_price_change: float = Field(
         default=0.1,
+        ge=0,
+        le=1_000,
         description="change across the halt, as a fraction, above which it splits",
     )
 
@@ -264,11 +288,16 @@ class Dataset(_Closed):
 
     @model_validator(mode="after")
     def _rules_differ(self) -> "Dataset":
-        names = [resample.rule.name for resample in self.results.resample]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            msg = f"resample rule {twice[0]!r} is listed twice; remove one"
-            raise ValueError(msg)
+        first_of: dict[tuple[object, dt.timedelta], str] = {}
+        for rule in (resample.rule for resample in self.results.resample):
+            bars = (rule.interval.duration or rule.interval.name, rule.offset)
+            if bars in first_of:
+                msg = (
+                    f"resample rules {first_of[bars]!r} and {rule.name!r} make the "
+                    "same bars; remove one"
+                )
+                raise ValueError(msg)
+            first_of[bars] = rule.name
         return self
 
     @model_validator(mode="after")
@@ -284,7 +313,7 @@ class Dataset(_Closed):
 class Settings(_Closed):
     """Everything that can be set."""
 
-    data_dir: Path | None = Field(
+    data_dir: Annotated[Path, BeforeValidator(_folder)] | None = Field(
         default=None,
         description="default $CRYPTO_BASE_DIR/binance_data, else ./binance_data",
     )
@@ -352,7 +381,7 @@ def _with_environment(
     settings = dict(raw)
     if settings.get("data_dir") is None:
         base = Path(environment.get("CRYPTO_BASE_DIR") or ".")
-        settings["data_dir"] = base / "binance_data"
+        settings["data_dir"] = str(base / "binance_data")
     http = settings.get("http") or {}
     if isinstance(http, Mapping) and http.get("proxy") is None:
         names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")

@@ -18,6 +18,7 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(f"bhds: error: {error}")
 
 
+_INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -25,25 +26,35 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def job_log(path: Path | str) -> Iterator[None]:
     """Send the log records of the enclosed block to the file `path`.
 
-    A `BhdsError` ends the process with exit code 1 and its message as the only
-    line on standard error; any other exception goes on with its traceback, which
-    is also kept in the file.
+    Warnings go to standard error as well, one line each. A `BhdsError` ends the
+    process with exit code 1 and its message in one line on standard error, an
+    interruption with 130; any other exception goes on with its traceback, which is
+    also kept in the file.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
     handler = logging.FileHandler(target, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
+    console = logging.StreamHandler()
+    console.setLevel(logging.WARNING)
+    console.setFormatter(logging.Formatter("bhds: warning: %(message)s"))
+    console.addFilter(lambda record: record.levelno < logging.ERROR)
     root = logging.getLogger()
     root.addHandler(handler)
+    root.addHandler(console)
     root.setLevel(logging.INFO)
     try:
         yield
     except BhdsError as error:
         root.error("%s", error)
         sys.exit(f"bhds: error: {error}")
+    except KeyboardInterrupt:
+        root.info("interrupted")
+        sys.exit(_INTERRUPTED)
     except Exception:
         root.exception("the job failed")
         raise
     finally:
         root.removeHandler(handler)
+        root.removeHandler(console)
         handler.close()

@@ -412,7 +412,8 @@ def _matching(
 
 
 def _unknown_symbol(name: str, existing: Collection[str], *, where: str) -> str:
-    near = difflib.get_close_matches(name.upper(), sorted(existing), n=1)
+    # Most names share their quote asset: less likeness than this is just that.
+    near = difflib.get_close_matches(name.upper(), sorted(existing), n=1, cutoff=0.75)
     advice = f"did you mean {near[0]!r}?" if near else "no symbol has a similar name"
     return f"symbol {name!r} is not in {where}; {advice}"
 

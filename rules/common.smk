@@ -72,17 +72,20 @@ def series_of(wildcards):
     return Series(wildcards.trade_type, "klines", wildcards.symbol, wildcards.interval)
 
 
+@one_line_errors()
 def kline_archives(wildcards):
     """Locate the zips of one partition."""
     return PLAN.partition(series_of(wildcards), wildcards.partition).archives
 
 
+@one_line_errors()
 def wanted_days(wildcards):
     """Bound the UTC days that one partition may hold."""
     partition = PLAN.partition(series_of(wildcards), wildcards.partition)
     return {"first_day": partition.first_day, "last_day": partition.last_day}
 
 
+@one_line_errors()
 def kline_partitions(wildcards):
     """Locate the parsed partitions of one series, in time order."""
     series = series_of(wildcards)
@@ -90,12 +93,14 @@ def kline_partitions(wildcards):
     return [f"{folder}/{name}.parquet" for name in PLAN.partitions(series)]
 
 
+@one_line_errors()
 def last_day(wildcards):
     """Return the last UTC day that the partitions of one series cover."""
     partitions = PLAN.partitions(series_of(wildcards))
     return max(partition.last_day for partition in partitions.values())
 
 
+@one_line_errors()
 def result_settings(wildcards):
     """Select the settings of one series that shape its result."""
     results = PLAN.dataset(series_of(wildcards)).results
@@ -103,6 +108,7 @@ def result_settings(wildcards):
     return {"vwap": results.vwap, "fill": results.fill, "split": split_rule}
 
 
+@one_line_errors()
 def split_results(wildcards):
     """Locate the results that are split into files."""
     return PLAN.split_results(wildcards.trade_type, wildcards.interval)
@@ -137,6 +143,7 @@ def resampled_of_segment(wildcards):
     return f"{folder}/{symbol}.pqt"
 
 
+@one_line_errors()
 def segments_of_rule(wildcards):
     """Locate the table of the segments that a rule's files are cut by."""
     symbol = split.symbol_of(wildcards.segment)

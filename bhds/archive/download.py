@@ -30,7 +30,7 @@ import polars as pl
 from yarl import URL
 
 from bhds.archive import aria2, ledger
-from bhds.archive.keys import url_of_key
+from bhds.archive.keys import CHECKSUM_SUFFIX, url_of_key
 from bhds.archive.progress import BatchProgress
 from bhds.errors import FetchError
 from bhds.storage import replacing
@@ -328,6 +328,13 @@ def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     _tell(progress, batch)
     if batch.missing:
         raise _failure(batch)
+    zips = [f for f in batch.wanted if not f.key.endswith(CHECKSUM_SUFFIX)]
+    if len(zips) > 1 and all(file.key in batch.gone for file in zips):
+        msg = (
+            f"{source.base_url}: has none of {len(zips)} listed zips, expected most of "
+            f"them, {zips[0].key} first; check endpoints.archive_download"
+        )
+        raise FetchError(msg)
 
 
 def _run_aria2(
@@ -444,10 +451,24 @@ def _no_storage(error: OSError, *, data_dir: Path | str) -> FetchError:
 
 
 def _publish(batch: _Batch) -> None:
-    """Put every file into its final place, empty where the server has none."""
+    """Put every file into its final place, empty where the server has none.
+
+    A revision that is at hand is not given up for one that the server does not
+    have: a zip stays then, and with it the CHECKSUM that belongs to it.
+    """
+    kept = {
+        file.key
+        for file in batch.wanted
+        if file.key in batch.gone and _size(file.path) > 0
+    }
     for file in batch.wanted:
+        if file.key.removesuffix(CHECKSUM_SUFFIX) in kept or file.key in kept:
+            logger.warning("%s: gone on the server; what is here stays", file.path)
+            continue
         file.path.parent.mkdir(parents=True, exist_ok=True)
         if file.key in batch.gone:
+            if not file.optional:
+                logger.warning("%s: gone on the server; left empty", file.path)
             with replacing(file.path) as partial:
                 partial.touch()
         else:

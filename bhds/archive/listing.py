@@ -367,6 +367,14 @@ class _Run:
             for directory, table in zip(request.directories, tables, strict=True)
         ]
 
+    def _known(self, request: ListingRequest) -> list[Collection[str]]:
+        """Return the symbols listed before: what left the bucket may be on disk."""
+        tables = (
+            _load_table(directory, data_dir=self._data_dir)
+            for directory in request.directories
+        )
+        return [table.listed for table in tables if table is not None]
+
     async def _symbols(self, directory: Directory) -> list[str]:
         async with self._turns[directory.symbols_path]:
             return await refresh_symbols(
@@ -409,9 +417,10 @@ def _held(request: ListingRequest, *, data_dir: Path) -> list[Listing]:
             msg = f"{data_dir / directory.listing_path}: there is no listing on disk"
             raise ListingError(msg)
         tables.append(table)
-    universes = [
-        load_symbols(directory, data_dir=data_dir) or list(table.listed)
-        for directory, table in zip(request.directories, tables, strict=True)
+    universes: list[Collection[str]] = [table.listed for table in tables]
+    universes += [
+        load_symbols(directory, data_dir=data_dir) or []
+        for directory in request.directories
     ]
     wanted = list(dict.fromkeys(request.select(_union(universes))))
     return [

@@ -86,7 +86,7 @@ def plan_dataset(
     data_dir
         The data directory.
     newest
-        `key` and `etag` of the newest revision of each file that was fetched.
+        The newest row of the ledger for each file that was fetched.
     last_day
         The last UTC day wanted.
     """
@@ -120,5 +120,10 @@ def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.Data
     # An empty one only said that the server had lost a file which it had listed.
     held = disk.filter(pl.col("disk_size") > 0).join(listed, on="path", how="anti")
     unlisted = archive.unlisted_files(held, directory=directory)
-    files = archive.with_state(pl.concat([listed, unlisted]), disk=disk, newest=newest)
+    files = archive.with_state(
+        pl.concat([listed, unlisted]),
+        disk=disk,
+        newest=newest,
+        listed_at=listing.listed_at,
+    )
     return archive.with_days(files, directory.frequency)

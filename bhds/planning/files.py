@@ -26,6 +26,8 @@ STATES = pl.Enum([MISSING, REPLACED, PRESENT])
 `present`: on disk as listed, or no longer listed."""
 
 
+_MD5_LENGTH = 32  # the etag of an object in several parts is longer, and no MD5
+
 FILES = pl.Schema(
     {
         "symbol": pl.String,
@@ -130,12 +132,20 @@ def with_days(files: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
 
 
 def with_state(
-    files: pl.DataFrame, *, disk: pl.DataFrame, newest: pl.DataFrame
+    files: pl.DataFrame,
+    *,
+    disk: pl.DataFrame,
+    newest: pl.DataFrame,
+    listed_at: dt.datetime | None,
 ) -> pl.DataFrame:
     """Add the `state` of each listed file.
 
-    A file that the ledger knows is compared by the etag under which it was fetched;
-    one that it does not know (brought here by other means) by its size.
+    A file is present if the ledger says that it was fetched under the listed etag,
+    and if it has the listed size. Two exceptions, lest a file be fetched for ever:
+    one that was served with other bytes than listed, and one that the server did
+    not have when it was last asked; that one is asked for again when a later
+    listing still has it. A file that the ledger does not know (brought here by
+    other means) is judged by its size.
 
     Parameters
     ----------
@@ -144,18 +154,31 @@ def with_state(
     disk
         `path`, `disk_size` of what is on disk.
     newest
-        `key`, `etag` of the newest revision that was fetched, one row a key.
+        The newest row of the ledger for each key: `key`, `etag`, `md5` (null where
+        the server had no such file), `first_seen`.
+    listed_at
+        When the files were listed, UTC; None if they never were.
     """
-    recorded = newest.select("key", fetched_etag="etag")
-    same = (
+    recorded = newest.select("key", "md5", "first_seen", fetched_etag="etag")
+    is_whole = pl.col("disk_size") == pl.col("size")
+    served_otherwise = pl.col("etag").str.len_chars().eq(_MD5_LENGTH) & (
+        pl.col("md5") != pl.col("etag")
+    )
+    asked_since = pl.col("first_seen") >= pl.lit(listed_at, pl.Datetime("us", "UTC"))
+    is_sound = (
+        pl.when(pl.col("md5").is_null())
+        .then(asked_since)
+        .otherwise(is_whole | served_otherwise)
+    )
+    is_current = (
         pl.when(pl.col("fetched_etag").is_null())
-        .then(pl.col("disk_size") == pl.col("size"))
-        .otherwise(pl.col("fetched_etag") == pl.col("etag"))
+        .then(is_whole)
+        .otherwise((pl.col("fetched_etag") == pl.col("etag")) & is_sound)
     )
     state = (
         pl.when(pl.col("disk_size").is_null())
         .then(pl.lit(MISSING))
-        .when(pl.col("etag").is_null() | same)
+        .when(pl.col("etag").is_null() | is_current)
         .then(pl.lit(PRESENT))
         .otherwise(pl.lit(REPLACED))
     )
@@ -163,7 +186,7 @@ def with_state(
         files.join(disk, on="path", how="left", maintain_order="left")
         .join(recorded, on="key", how="left", maintain_order="left")
         .with_columns(state=state.cast(STATES))
-        .drop("fetched_etag")
+        .drop("fetched_etag", "md5", "first_seen")
     )
 
 

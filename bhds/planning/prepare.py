@@ -14,7 +14,10 @@ from bhds.planning.dataset import PlannedDataset, directories, plan_dataset
 from bhds.planning.plan import Plan
 from bhds.planning.targets import implied_datasets
 
-_ASKS_NOTHING = {"--lint", "-l", "--unlock", "--list", "--list-rules", "--version"}
+_ASKS_NOTHING = {
+    *("--lint", "--unlock", "--version"),
+    *("--list", "--list-rules", "-l", "--list-target-rules", "--lt"),
+}
 
 
 def asks_nothing(arguments: Iterable[str]) -> bool:
@@ -58,7 +61,8 @@ def plan(
     configured = settings.datasets
     datasets = [*configured, *implied_datasets(targets, configured=configured)]
     listings = _listings(settings, datasets, data_dir=data_dir, now=now, online=online)
-    newest = ledger.newest(ledger.read(data_dir)).select("key", "etag")
+    columns = ["key", "etag", "md5", "first_seen"]
+    newest = ledger.newest(ledger.read(data_dir, columns=columns))
     planned = [
         plan_dataset(
             dataset,

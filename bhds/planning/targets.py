@@ -4,6 +4,7 @@ A single file can be asked for by its path whether the settings select it or not
 path says market, interval and symbol.
 """
 
+import posixpath
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -56,8 +57,9 @@ def implied_datasets(
 
 
 def _describe(target: str) -> dict[str, str] | None:
+    path = posixpath.normpath(target)
     for pattern in _PATTERNS:
-        match = pattern.fullmatch(target)
+        match = pattern.fullmatch(path)
         if match is not None:
             return match.groupdict()
     return None

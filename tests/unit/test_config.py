@@ -200,8 +200,50 @@ def test_loopback_is_never_reached_through_the_proxy(url, expected):
     assert http.proxy_for(url) == expected
 
 
-def test_load_refuses_a_rule_that_is_listed_twice():
-    rule = {"interval": "1h"}
+@pytest.mark.parametrize(
+    "intervals",
+    [pytest.param(["1h", "1h"], id="equal"), pytest.param(["60m", "1h"], id="alike")],
+)
+def test_load_refuses_rules_that_make_the_same_bars(intervals):
+    rules = [{"interval": interval} for interval in intervals]
 
-    with pytest.raises(ConfigError, match="'1h' is listed twice"):
-        dataset_of(results={"resample": [rule, rule]})
+    with pytest.raises(ConfigError, match="make the same bars"):
+        dataset_of(results={"resample": rules})
+
+
+def test_data_dir_may_begin_with_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert settings_of(data_dir="~/data").data_dir == tmp_path / "data"
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_data_dir_that_is_no_folder_is_refused(tmp_path, name):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(
+        ConfigError, match=r"^data_dir: .*expected a folder, but .*file"
+    ):
+        settings_of(data_dir=str(tmp_path / name))
+
+
+def test_data_dir_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+
+    with pytest.raises(ConfigError, match=r"^data_dir: .*cannot be written to"):
+        settings_of(data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"http": {"timeout_s": 601}},
+        {"http": {"timeout_s": float("inf")}},
+        {"listing": {"max_age_h": float("inf")}},
+        {"data_dir": ""},
+    ],
+    ids=str,
+)
+def test_load_refuses_numbers_and_paths_that_nothing_can_use(change):
+    with pytest.raises(ConfigError, match=r"^[a-z_.]+: .*"):
+        settings_of(**change)

@@ -102,21 +102,24 @@ class Workspace:
     def path(self, relative):
         return self.data / relative
 
-    def snakemake(self, *arguments, environment=None, settings=None):
+    def command(self, *arguments, settings=None):
+        """Write the settings, and return the command line that takes them."""
         config = self.folder / "config.yaml"
         config.write_text(
             yaml.safe_dump(
                 {"data_dir": str(self.data), **self.settings, **(settings or {})}
             )
         )
-        command = [
+        return [
             *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), *arguments),
             *("--workflow-profile", str(ROOT / "profiles" / "default")),
             *("--configfile", str(config), "--cores", "2"),
         ]
+
+    def snakemake(self, *arguments, environment=None, settings=None):
         done = subprocess.run(
-            command,
+            self.command(*arguments, settings=settings),
             cwd=self.folder,
             env={**os.environ, **(environment or {})},
             stdout=subprocess.PIPE,
@@ -126,6 +129,17 @@ class Workspace:
             check=False,
         )
         return Outcome(done.returncode, done.stdout)
+
+    def start(self, *arguments):
+        """Start Snakemake in a process group of its own, and return its process."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
 
     def build(self, *targets, **options):
         outcome = self.snakemake(*(targets or ["results_all"]), **options)

@@ -1,6 +1,8 @@
 """A mistake gets one clear line and exit code 1, and nothing is lost."""
 
 import json
+import os
+import signal
 import socket
 import stat
 
@@ -161,6 +163,99 @@ def test_a_replaced_zip_outlives_a_download_that_fails(workspace, exchange):
     workspace.build()
     assert archive.read_bytes() != old
     assert workspace.plan().is_idle
+
+
+def test_a_wrong_download_address_makes_nothing_empty(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    endpoints = workspace.settings["endpoints"]
+    right = endpoints["archive_download"]
+    endpoints["archive_download"] = f"{right}/data"
+
+    outcome = workspace.snakemake("results_all")
+
+    assert outcome.status == 1
+    (line,) = [line for line in outcome.error_lines if "bhds: error:" in line]
+    assert "none of 4 listed zips" in line
+    assert "endpoints.archive_download" in line
+    assert not list(workspace.path("aws_data").rglob("*.zip"))
+    endpoints["archive_download"] = right
+    workspace.build()
+    assert workspace.plan().is_idle
+
+
+def test_a_revision_that_the_server_does_not_have_leaves_the_old_one(
+    workspace, exchange
+):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.build()
+    key = "data/futures/um/daily/klines/NEWUSDT/1m/NEWUSDT-1m-2025-03-07.zip"
+    archive = workspace.path(f"aws_data/um_futures/{key[16:]}")
+    old = archive.read_bytes()
+    result = workspace.path("results_data/um_futures/klines/1m/NEWUSDT.pqt")
+    bars = pl.read_parquet(result)
+    exchange.exchange.republish(key)
+    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.build("listings", settings={"listing": {"max_age_h": 0}})
+    exchange.exchange.withhold(key)
+
+    outcome = workspace.build()
+
+    assert "what is here stays" in outcome.text
+    assert archive.read_bytes() == old
+    assert pl.read_parquet(result).equals(bars)
+    exchange.exchange.release(key)
+    workspace.build(settings={"listing": {"max_age_h": 0}})
+    assert archive.read_bytes() != old
+    assert workspace.plan().is_idle
+
+
+def test_a_zip_damaged_on_disk_is_fetched_again(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.build()
+    archive = next(workspace.path("aws_data").rglob("NEWUSDT-1m-2025-03-07.zip"))
+    good = archive.read_bytes()
+    archive.write_bytes(good[: len(good) // 2])
+
+    workspace.build()
+
+    assert archive.read_bytes() == good
+    assert workspace.plan().is_idle
+
+
+def test_a_symbol_that_left_the_bucket_is_built_from_what_is_here(workspace, exchange):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.build()
+    for day in range(6, 10):
+        folder = "data/futures/um/daily/klines/NEWUSDT/1m"
+        exchange.exchange.withhold(f"{folder}/NEWUSDT-1m-2025-03-{day:02}.zip")
+    for path in workspace.path("results_data").rglob("NEWUSDT.pqt"):
+        path.unlink()
+
+    outcome = workspace.build()
+
+    assert outcome.jobs == {"build_results": 1, "resample_klines": 1}
+
+
+def test_a_run_that_was_killed_goes_on_without_being_asked_to(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.build("parsed_all")
+    with workspace.start("results_all") as process:
+        for line in process.stdout:
+            if "Build the result" in line:
+                os.killpg(process.pid, signal.SIGINT)
+                break
+        process.stdout.read()
+    assert process.returncode != 0
+
+    workspace.build()
+
+    assert workspace.plan().is_idle
+
+
+def test_a_partition_that_the_archive_lacks_is_refused_in_one_line(workspace):
+    outcome = workspace.plan("parsed_data/um_futures/klines/NEWUSDT/1m/2019.parquet")
+
+    refused(outcome, "NEWUSDT 1m", "partitions: 2025")
 
 
 def test_a_target_outside_the_settings_is_built(workspace):

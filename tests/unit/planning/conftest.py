@@ -20,6 +20,7 @@ class Bucket:
     def __init__(self, data_dir):
         self.data_dir = data_dir
         self.etags = {}
+        self.left = set()
         self.symbols = {frequency: set() for frequency in Frequency}
 
     def key(self, symbol, period):
@@ -41,8 +42,15 @@ class Bucket:
         del self.etags[key], self.etags[f"{key}.CHECKSUM"]
         self.write()
 
+    def leave(self, symbol):
+        """Take a symbol out of the bucket; it stays among those once listed."""
+        for symbols in self.symbols.values():
+            symbols.discard(symbol)
+        self.left.add(symbol)
+        self.write()
+
     def write(self):
-        symbols = sorted(set().union(*self.symbols.values()))
+        symbols = sorted(self.left.union(*self.symbols.values()))
         for frequency in Frequency:
             directory = Directory(TradeType.UM_FUTURES, frequency, "klines", "1m")
             rows = [

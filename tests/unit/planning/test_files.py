@@ -5,6 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from bhds.archive import ledger
 from bhds.archive.listing import LISTING_SCHEMA, Directory
 from bhds.markets import Frequency, TradeType
 from bhds.planning import files as archive
@@ -101,14 +102,24 @@ def test_a_period_covers_its_days(frequency, period, first, last):
     ]
 
 
+NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+
+
+def newest_rows(*rows):
+    """The newest rows of a ledger: key, etag, md5 and first_seen."""
+    names = ("key", "etag", "md5", "first_seen")
+    schema = {name: ledger.SCHEMA[name] for name in names}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
 @pytest.mark.parametrize(
     ("listed", "disk", "fetched", "expected"),
     [
         pytest.param((10, "e"), None, None, "missing", id="never fetched"),
         pytest.param((10, "e"), None, "e", "missing", id="fetched, then deleted"),
         pytest.param((10, "e"), 10, "e", "present", id="fetched"),
+        pytest.param((10, "e"), 9, "e", "replaced", id="damaged on disk"),
         pytest.param((10, "new"), 10, "old", "replaced", id="another revision"),
-        pytest.param((10, "e"), 0, "e", "present", id="vanished when fetched"),
         pytest.param((10, "e"), 10, None, "present", id="brought, of that size"),
         pytest.param((10, "e"), 9, None, "replaced", id="brought, of another size"),
         pytest.param((10, None), 10, "old", "present", id="no longer listed"),
@@ -124,7 +135,7 @@ def test_the_state_of_a_file_follows_listing_disk_and_ledger(
         orient="row",
     )
     on_disk = [] if disk is None else [("p", disk)]
-    recorded = [] if fetched is None else [("k", fetched)]
+    recorded = [] if fetched is None else [("k", fetched, fetched, NOW)]
 
     states = archive.with_state(
         files,
@@ -133,11 +144,8 @@ def test_the_state_of_a_file_follows_listing_disk_and_ledger(
             schema={"path": pl.String, "disk_size": pl.Int64},
             orient="row",
         ),
-        newest=pl.DataFrame(
-            [*recorded, ("other", "x")],
-            schema={"key": pl.String, "etag": pl.String},
-            orient="row",
-        ),
+        newest=newest_rows(*recorded, ("other", "x", "x", NOW)),
+        listed_at=NOW,
     )
 
     assert states["state"].to_list() == [expected]
@@ -149,9 +157,9 @@ def test_states_keep_the_order_of_files():
     paths = ["b", "a", "c"]
     files = pl.DataFrame({"key": paths, "path": paths, "size": [1] * 3, "etag": paths})
     disk = pl.DataFrame({"path": ["a", "b"], "disk_size": [1, 1]})
-    newest = pl.DataFrame({"key": ["b", "a"], "etag": ["b", "x"]})
+    newest = newest_rows(("b", "b", "b", NOW), ("a", "x", "x", NOW))
 
-    states = archive.with_state(files, disk=disk, newest=newest)
+    states = archive.with_state(files, disk=disk, newest=newest, listed_at=NOW)
 
     assert states["path"].to_list() == paths
     assert states["state"].to_list() == ["present", "replaced", "missing"]

@@ -138,15 +138,78 @@ def test_a_checksum_that_is_not_there_is_fetched_with_its_zip(bucket, missing):
     assert [Path(path).name for path in batch.zips] == ["AUSDT-1m-2025-01.zip"]
 
 
-def record(bucket):
-    rows = pl.DataFrame(
-        [
-            {"key": key, "etag": etag, "size": 10, "first_seen": NOW}
-            for key, etag in bucket.etags.items()
-        ]
+def record(bucket, *, vanished=False, after=dt.timedelta()):
+    """Enter what is listed into the ledger, as fetched whole or as gone."""
+    rows = [
+        {
+            "key": key,
+            "etag": etag,
+            "size": 10,
+            "md5": None if vanished else etag,
+            "first_seen": NOW + after,
+        }
+        for key, etag in bucket.etags.items()
+    ]
+    missing = {name: pl.lit(None) for name in ("last_modified", "sha256")}
+    frame = pl.DataFrame(rows, schema_overrides={"md5": pl.String})
+    ledger.append(bucket.data_dir, rows=frame.with_columns(**missing))
+
+
+OLD, NEW = "0" * 32, "f" * 32
+
+
+@pytest.mark.parametrize("size", [0, 9], ids=["emptied", "truncated"])
+def test_a_file_damaged_on_disk_is_fetched_again(bucket, size):
+    bucket.publish("AUSDT", "2025-01", etag=OLD)
+    bucket.fetch("AUSDT", "2025-01")
+    record(bucket)
+    assert plan_of(bucket).batches == []
+
+    bucket.fetch("AUSDT", "2025-01", size=size)
+
+    (batch,) = plan_of(bucket).batches
+    assert batch.state == "replaced"
+
+
+def test_a_file_served_with_other_bytes_than_listed_is_not_fetched_for_ever(bucket):
+    bucket.publish("AUSDT", "2025-01", etag=OLD)
+    record(bucket)
+    bucket.fetch("AUSDT", "2025-01", size=9)
+    ledger_rows = ledger.read(bucket.data_dir).with_columns(
+        md5=pl.lit(NEW), first_seen=pl.lit(NOW + dt.timedelta(hours=1))
     )
-    missing = {name: pl.lit(None) for name in ("last_modified", "md5", "sha256")}
-    ledger.append(bucket.data_dir, rows=rows.with_columns(**missing))
+    ledger.append(bucket.data_dir, rows=ledger_rows)
+
+    assert plan_of(bucket).batches == []
+
+
+@pytest.mark.parametrize(
+    ("after", "asked"),
+    [
+        pytest.param(dt.timedelta(minutes=1), False, id="listed before"),
+        pytest.param(-dt.timedelta(minutes=1), True, id="listed since"),
+    ],
+)
+def test_what_the_server_did_not_have_is_asked_for_by_a_later_listing(
+    bucket, after, asked
+):
+    bucket.publish("AUSDT", "2025-01", etag=OLD)
+    bucket.fetch("AUSDT", "2025-01", size=0)
+    record(bucket, vanished=True, after=after)
+
+    assert bool(plan_of(bucket).batches) is asked
+
+
+def test_a_symbol_that_left_the_bucket_is_still_made_of_what_is_on_disk(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("BUSDT", "2025-01")
+    bucket.fetch("AUSDT", "2025-01")
+    bucket.withdraw("AUSDT", "2025-01")
+    bucket.leave("AUSDT")
+
+    assert zips(plan_of(bucket, symbols=["AUSDT"]), "AUSDT", "2025") == [
+        "AUSDT-1m-2025-01.zip"
+    ]
 
 
 def test_a_file_brought_by_other_means_is_judged_by_its_size(bucket):
