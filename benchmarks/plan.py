@@ -23,6 +23,7 @@ import yaml
 
 from bhds import config, storage
 from bhds.archive import ledger, listing
+from bhds.archive.directory import Directory
 from bhds.archive.keys import path_of_key
 from bhds.markets import Frequency, TradeType
 from bhds.planning import prepare
@@ -72,7 +73,7 @@ def lay_out_listing(data_dir: Path, keys: list[str]) -> None:
     symbols = sorted({key.split("/")[5] for key in keys})
     now = dt.datetime.now(dt.UTC).isoformat()
     for frequency, table in (("monthly", monthly), ("daily", monthly.clear())):
-        directory = listing.Directory(
+        directory = Directory(
             TradeType.UM_FUTURES, Frequency(frequency), "klines", "1m"
         )
         storage.write_parquet(

@@ -8,9 +8,9 @@ from typing import Any
 import polars as pl
 
 from bhds.archive import download
+from bhds.archive.directory import Directory
 from bhds.archive.download import Wanted
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
-from bhds.archive.listing import Directory
 from bhds.errors import FetchError
 
 

@@ -7,7 +7,7 @@ A key and its path differ in the root only, by which the market is told::
 
 The grammar is strict, because keys come from outside and become local files. The
 functions on plain strings do no checks: they are for keys that were checked in
-bulk (`bhds.archive.listing.archive_files`), a million at a time.
+bulk (`bhds.archive.inventory.archive_files`), a million at a time.
 """
 
 import calendar

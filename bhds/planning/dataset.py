@@ -9,7 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds.archive.listing import Directory, Listing
+from bhds.archive.directory import Directory
+from bhds.archive.listing import Listing
 from bhds.config import Dataset
 from bhds.planning import files as archive
 

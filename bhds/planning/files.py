@@ -12,7 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from bhds.archive import keys
-from bhds.archive.listing import Directory, archive_files
+from bhds.archive.directory import Directory
+from bhds.archive.inventory import archive_files
 from bhds.config import FrequencyChoice
 from bhds.markets import Frequency
 

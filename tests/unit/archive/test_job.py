@@ -12,8 +12,9 @@ import pytest
 
 from bhds import storage
 from bhds.archive import job, ledger
+from bhds.archive.directory import Directory
 from bhds.archive.keys import path_of_key
-from bhds.archive.listing import LISTING_SCHEMA, Directory
+from bhds.archive.listing import LISTING_SCHEMA
 from bhds.errors import FetchError, KeyGrammarError
 from bhds.markets import Frequency, TradeType
 

@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
+from bhds.archive.directory import Directory
 from bhds.archive.keys import ArchiveFile
-from bhds.archive.listing import LISTING_SCHEMA, Directory
+from bhds.archive.listing import LISTING_SCHEMA
 from bhds.columns import parsed_klines
 from bhds.errors import ParseError
 from bhds.markets import Frequency, TradeType

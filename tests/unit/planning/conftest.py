@@ -7,8 +7,9 @@ import polars as pl
 import pytest
 
 from bhds import storage
+from bhds.archive.directory import Directory
 from bhds.archive.keys import path_of_key
-from bhds.archive.listing import LISTING_SCHEMA, SYMBOLS_SCHEMA, Directory
+from bhds.archive.listing import LISTING_SCHEMA, SYMBOLS_SCHEMA
 from bhds.markets import Frequency, TradeType
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)

@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from bhds.archive import ledger
-from bhds.archive.listing import LISTING_SCHEMA, Directory
+from bhds.archive.directory import Directory
+from bhds.archive.listing import LISTING_SCHEMA
 from bhds.markets import Frequency, TradeType
 from bhds.planning import files as archive
 

@@ -88,7 +88,7 @@ def test_offsets_are_named_in_the_largest_unit_that_fits(offset, name):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("1x", "interval '1x': expected a number and a unit"),
+        ("1x", "interval '1x': expected a number of at most 5 digits"),
         ("1h_", "interval '': expected"),
         ("1h_0m", "interval '0m': expected"),
         ("1h_5m_5m", "interval '5m_5m': expected"),
