@@ -16,7 +16,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 from polars import read_parquet
 
 from bhds import config as settings
-from bhds.archive import download, ledger, progress
+from bhds.archive import aria2, download, ledger, progress
 from bhds.parse import klines
 from bhds.planning import prepare, summary
 from bhds.planning.files import REPLACED
@@ -168,11 +168,14 @@ def download_http():
     return {**SETTINGS.http.model_dump(), "proxy": proxy}
 
 
+@one_line_errors()
 def announce_downloads():
-    """Tell the download jobs of this run how much there is to do in all."""
+    """See that downloads can be made, and tell their jobs how much there is to do."""
     rules_due = {job.rule.name for job in workflow.dag.needrun_jobs()}
     batches = {f"fetch_archives_{n:05d}": b for n, b in enumerate(PLAN.batches)}
     due = [batch for name, batch in batches.items() if name in rules_due]
+    if due:
+        aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
     size_bytes = sum(batch.size_bytes for batch in due)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)

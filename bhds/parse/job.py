@@ -1,7 +1,6 @@
 """The files of the parse stage: read zips, call the parser, write a partition."""
 
 import datetime as dt
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +11,6 @@ from bhds.archive.keys import ArchiveFile
 from bhds.markets import Interval, TradeType
 from bhds.parse import klines
 from bhds.parse.inputs import ArchiveInput
-from bhds.parse.verdict import Verdict
-
-logger = logging.getLogger(__name__)
 
 
 def write_partition(
@@ -56,12 +52,6 @@ def write_partition(
         first_day=days["first_day"],
         last_day=days["last_day"],
     )
-    for source in parsed.sources["inputs"]:
-        if source["verdict"] in {Verdict.CORRUPT, Verdict.VANISHED}:
-            logger.warning(
-                "%s: %s, its rows are left out: %s",
-                *(source["key"], source["verdict"], source["reason"]),
-            )
     last_day = days["last_day"]
     metadata = {
         "stage": "parse",

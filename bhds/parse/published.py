@@ -88,9 +88,14 @@ def published_rows(
         usable[position][0].refuse(reason)
     rows = _without_bad_times(rows, files, interval=interval)
     for file in files:
-        if file.record.verdict is not Verdict.OK:
-            record = file.record
-            logger.warning("%s: %s: %s", record.key, record.verdict, record.reason)
+        record = file.record
+        if record.verdict in {Verdict.CORRUPT, Verdict.VANISHED}:
+            logger.warning(
+                "%s: %s, its rows are left out: %s",
+                *(record.key, record.verdict, record.reason),
+            )
+        elif record.verdict is not Verdict.OK:
+            logger.info("%s: %s: %s", record.key, record.verdict, record.reason)
     frequencies = pl.Series([file.source.frequency for file in files], dtype=SOURCES)
     numbers = _file_numbers(files)
     return rows.with_columns(
