@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -240,19 +241,42 @@ def test_a_symbol_that_left_the_bucket_is_built_from_what_is_here(workspace, exc
     assert outcome.jobs == {"build_results": 1, "resample_klines": 1}
 
 
-def test_a_run_that_was_killed_goes_on_without_being_asked_to(workspace):
-    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.build("parsed_all")
-    with workspace.start("results_all") as process:
-        for line in process.stdout:
-            if "Build the result" in line:
-                os.killpg(process.pid, signal.SIGINT)
-                break
-        process.stdout.read()
-    assert process.returncode != 0
+def wait_for_file_in(folder):
+    """Wait until Snakemake has marked the outputs of a job as incomplete."""
+    deadline = time.monotonic() + 60
+    while not any(folder.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
 
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_run_that_was_ended_goes_on_without_being_asked_to(workspace, exchange, how):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    workspace.build()
+    name = "NEWUSDT-1m-2025-03-07.zip"
+    archive = workspace.path(f"aws_data/um_futures/daily/klines/NEWUSDT/1m/{name}")
+    old = archive.read_bytes()
+    exchange.exchange.republish(f"data/futures/um/daily/klines/NEWUSDT/1m/{name}")
+    endpoints = workspace.settings["endpoints"]
+    right = endpoints["archive_download"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # nobody ever answers
+        endpoints["archive_download"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with workspace.start("results_all") as process:
+            for line in process.stdout:
+                if "Download 1 replaced zips" in line:
+                    wait_for_file_in(workspace.path(".snakemake/incomplete"))
+                    os.killpg(process.pid, how)
+                    break
+            process.stdout.read()
+    assert process.returncode != 0
+    assert archive.read_bytes() == old
+
+    endpoints["archive_download"] = right
+    if how is signal.SIGKILL:
+        workspace.snakemake("--unlock")
     workspace.build()
 
+    assert archive.read_bytes() != old
     assert workspace.plan().is_idle
 
 
