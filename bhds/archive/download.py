@@ -57,13 +57,11 @@ class Wanted:
     path: Path
     """Its final place, below `aws_data` in the data directory."""
     size: int
-    """Bytes, as listed; 0 for an optional file."""
+    """Bytes, as listed."""
     etag: str | None
-    """As listed, without quotes; None for an optional file, and where not listed."""
+    """As listed, without quotes; None where the listing has none."""
     last_modified: dt.datetime | None = None
     """As listed, UTC."""
-    optional: bool = False
-    """Not listed, but to be tried: a CHECKSUM that may come late."""
 
 
 @dataclass(frozen=True)
@@ -77,9 +75,8 @@ class BatchReport:
     size_bytes: int
     """Bytes put into place."""
     vanished: tuple[str, ...]
-    """Keys that were listed, but that the server has no more: empty files."""
-    absent: tuple[str, ...]
-    """Keys of optional files that the server does not have: empty files."""
+    """Keys that were listed, but that the server has no more: empty files, unless
+    there was an earlier revision."""
     unlike_listing: tuple[str, ...]
     """Keys whose size or MD5 is not the listed one, twice over: kept as served."""
 
@@ -116,6 +113,7 @@ class _Batch:
     staged: dict[str, Path]
     digests: dict[str, _Digests] = field(default_factory=dict)
     gone: set[str] = field(default_factory=set)
+    kept: set[str] = field(default_factory=set)
     doubted: set[str] = field(default_factory=set)
     """Keys that came once in a form unlike the listing."""
     unlike_listing: set[str] = field(default_factory=set)
@@ -174,7 +172,7 @@ def fetch_batch(
         Also if aria2c is missing, or a file cannot be put into place.
     """
     if not wanted:
-        return BatchReport(0, 0, 0, (), (), ())
+        return BatchReport(0, 0, 0, (), ())
     executable = aria2.find_executable() if aria2c is None else Path(aria2c)
     source = _Source(base_url, executable, proxy, timeout_s, connections)
     began = time.monotonic()
@@ -289,8 +287,6 @@ def _digest(path: Path) -> _Digests:
 
 def _agrees(digests: _Digests, *, wanted: Wanted) -> bool:
     """Compare with the listing; an ETag of several parts (`md5-N`) proves nothing."""
-    if wanted.optional:
-        return True
     if digests.size != wanted.size:
         return False
     etag = wanted.etag
@@ -395,8 +391,6 @@ def _settle(
         if status in _GONE:
             _discard(batch.staged[file.key])
             batch.gone.add(file.key)
-            if not file.optional:
-                logger.warning("%s: listed, but the server has it no more", file.key)
     return bool(statuses)
 
 
@@ -456,19 +450,15 @@ def _publish(batch: _Batch) -> None:
     A revision that is at hand is not given up for one that the server does not
     have: a zip stays then, and with it the CHECKSUM that belongs to it.
     """
-    kept = {
-        file.key
-        for file in batch.wanted
-        if file.key in batch.gone and _size(file.path) > 0
-    }
+    zips = {f.key for f in batch.wanted if f.key in batch.gone and _size(f.path) > 0}
+    batch.kept = zips | {f"{key}{CHECKSUM_SUFFIX}" for key in zips}
     for file in batch.wanted:
-        if file.key.removesuffix(CHECKSUM_SUFFIX) in kept or file.key in kept:
+        if file.key in batch.kept:
             logger.warning("%s: gone on the server; what is here stays", file.path)
             continue
         file.path.parent.mkdir(parents=True, exist_ok=True)
         if file.key in batch.gone:
-            if not file.optional:
-                logger.warning("%s: gone on the server; left empty", file.path)
+            logger.warning("%s: gone on the server; left empty", file.path)
             with replacing(file.path) as partial:
                 partial.touch()
         else:
@@ -492,7 +482,8 @@ def _move(staged: Path, target: Path) -> None:
 def _ledger_rows(batch: _Batch) -> pl.DataFrame:
     """Describe the batch for the ledger: one row a file, with `ledger.SCHEMA`."""
     now = dt.datetime.now(dt.UTC)
-    rows = [_ledger_row(file, batch.digests.get(file.key)) for file in batch.wanted]
+    came = {k: v for k, v in batch.digests.items() if k not in batch.kept}
+    rows = [_ledger_row(file, came.get(file.key)) for file in batch.wanted]
     frame = pl.DataFrame(rows, schema=ledger.SCHEMA, orient="row")
     return frame.with_columns(first_seen=pl.lit(now))
 
@@ -502,21 +493,15 @@ def _ledger_row(file: Wanted, digests: _Digests | None) -> tuple[Any, ...]:
     listed = (file.key, file.etag, file.size, file.last_modified)
     if digests is None:
         return (*listed, None, None, None)
-    if file.optional:
-        # What a later listing will say of it is taken from its bytes: the exchange
-        # uploads these small files in one part, and then the ETag is the MD5.
-        listed = (file.key, digests.md5, digests.size, file.last_modified)
     return (*listed, digests.md5, digests.sha256, None)
 
 
 def _report(batch: _Batch, *, kept: int) -> BatchReport:
-    gone = [file for file in batch.wanted if file.key in batch.gone]
     return BatchReport(
         files=len(batch.wanted),
         kept=kept,
         size_bytes=sum(digests.size for digests in batch.digests.values()),
-        vanished=tuple(file.key for file in gone if not file.optional),
-        absent=tuple(file.key for file in gone if file.optional),
+        vanished=tuple(f.key for f in batch.wanted if f.key in batch.gone),
         unlike_listing=tuple(sorted(batch.unlike_listing)),
     )
 

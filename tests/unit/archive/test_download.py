@@ -2,7 +2,6 @@ import datetime as dt
 import errno
 import hashlib
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -322,7 +321,7 @@ def test_a_vanished_file_is_empty_and_the_others_arrive(
     assert gone.path.read_bytes() == b""
     assert there.path.read_bytes() == b"zip"
     assert report.vanished == (gone.key,)
-    assert "the server has it no more" in caplog.text
+    assert "gone on the server; left empty" in caplog.text
 
 
 def test_a_vanished_file_is_entered_as_listed_without_digests(
@@ -337,28 +336,34 @@ def test_a_vanished_file_is_entered_as_listed_without_digests(
     assert (row["etag"], row["size"], row["md5"]) == (gone.etag, gone.size, None)
 
 
-def test_an_optional_file_that_is_not_there_is_empty_without_a_warning(
-    fetch, want, caplog
+def test_a_revision_at_hand_stays_with_its_checksum_when_the_new_one_is_gone(
+    fetch, want, bucket, tmp_path
 ):
-    absent = want("A.zip.CHECKSUM", None, size=0, etag=None, optional=True)
+    archive, checksum = want("A.zip", b"old"), want("A.zip.CHECKSUM", b"old sum")
+    fetch(archive, checksum)
+    new = [want("A.zip", b"new"), want("A.zip.CHECKSUM", b"new sum")]
+    other = want("B.zip")
+    bucket.statuses[new[0].key] = [404] * 9
 
-    report = fetch(want("A.zip"), absent)
+    report = fetch(*new, other)
 
-    assert absent.path.read_bytes() == b""
-    assert (report.absent, report.vanished) == ((absent.key,), ())
-    assert not [log for log in caplog.records if log.levelno >= logging.WARNING]
+    assert archive.path.read_bytes() == b"old"
+    assert checksum.path.read_bytes() == b"old sum"
+    assert report.vanished == (archive.key,)
+    newest = ledger.newest(ledger.read(tmp_path))
+    gone = newest.filter(newest["key"].is_in([archive.key, checksum.key]))
+    assert gone["md5"].to_list() == [None, None]
 
 
-def test_an_optional_file_that_came_late_is_entered_as_it_will_be_listed(
-    fetch, want, tmp_path
-):
-    late = want("A.zip.CHECKSUM", b"abc  A.zip", size=0, etag=None, optional=True)
+def test_a_server_that_has_none_of_the_zips_is_not_believed(fetch, want, bucket):
+    files = [want("A.zip"), want("B.zip")]
+    for file in files:
+        bucket.statuses[file.key] = [404] * 9
 
-    report = fetch(late)
+    with pytest.raises(FetchError, match=r"none of 2 listed zips.*archive_download"):
+        fetch(*files)
 
-    assert report.absent == report.unlike_listing == ()
-    row = ledger.read(tmp_path).row(0, named=True)
-    assert (row["etag"], row["size"]) == (md5(b"abc  A.zip"), 10)
+    assert not any(file.path.exists() for file in files)
 
 
 # --- what fails ---------------------------------------------------------------------
