@@ -70,7 +70,7 @@ def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
     """Write the demo's settings beside its data, and return where."""
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),
-        "listing": {"max_age_h": 0},
+        "listing": {"max_age_h": 24},  # the sandbox ends with the demo
         "datasets": DATASETS,
     }
     path = data_dir / "config.yaml"
