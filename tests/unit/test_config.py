@@ -137,21 +137,19 @@ def test_symbols_may_be_a_list_of_names():
     ]
 
 
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        pytest.param({}, Path("binance_data"), id="default"),
-        pytest.param(
-            {"CRYPTO_BASE_DIR": "/srv/crypto"},
-            Path("/srv/crypto/binance_data"),
-            id="environment",
-        ),
-    ],
-)
-def test_data_dir_comes_from_the_environment_when_null(environment, expected):
+def test_data_dir_is_below_the_working_directory_by_default():
     raw = {"datasets": [{"trade_type": "spot"}], "data_dir": None}
 
-    assert config.load(raw, environment=environment).data_dir == expected
+    assert config.load(raw, environment={}).data_dir == Path("binance_data")
+
+
+def test_data_dir_comes_from_the_environment_when_null(tmp_path):
+    raw = {"datasets": [{"trade_type": "spot"}], "data_dir": None}
+    environment = {"CRYPTO_BASE_DIR": str(tmp_path)}
+
+    settings = config.load(raw, environment=environment)
+
+    assert settings.data_dir == tmp_path / "binance_data"
 
 
 def test_configured_values_win_over_the_environment():
