@@ -8,6 +8,9 @@ from pathlib import Path
 
 from bhds.errors import BhdsError
 
+_INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
@@ -16,10 +19,6 @@ def one_line_errors() -> Iterator[None]:
         yield
     except BhdsError as error:
         sys.exit(f"bhds: error: {error}")
-
-
-_INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 @contextmanager

@@ -32,7 +32,8 @@ class Batch:
     size_bytes: int
     """What is to be downloaded, as listed."""
     revisions: str
-    """A digest of the files' keys and etags: it changes with any of them."""
+    """A digest of the files' keys, etags, and sizes on disk: where it is not the one
+    that a file was fetched under, Snakemake fetches the file again."""
 
     def __str__(self) -> str:
         """Say what the batch is, for people."""
@@ -51,8 +52,8 @@ def batches(files: pl.DataFrame) -> Iterator[Batch]:
     Parameters
     ----------
     files
-        `key`, `path`, `size` (bytes), `etag`, `is_checksum` and `state`, one row a
-        file.
+        `key`, `path`, `size` and `disk_size` (bytes), `etag`, `is_checksum` and
+        `state`, one row a file.
     """
     pairs = _pairs(files)
     for state in (MISSING, REPLACED):
@@ -66,6 +67,7 @@ def _pairs(files: pl.DataFrame) -> pl.DataFrame:
         checksum_path="path",
         checksum_size="size",
         checksum_etag="etag",
+        checksum_disk_size="disk_size",
         checksum_state="state",
     )
     outdated = (pl.col("state") == REPLACED) | (pl.col("checksum_state") != PRESENT)
@@ -94,8 +96,10 @@ def _cut(pairs: pl.DataFrame, state: str) -> Iterator[Batch]:
 
 
 def _batch(pairs: pl.DataFrame, state: str) -> Batch:
-    revisions = pairs.select("key", "etag", "checksum_etag").rows()
-    digest = hashlib.sha256(repr(revisions).encode()).hexdigest()
+    revisions = pairs.select(
+        "key", "etag", "checksum_etag", "disk_size", "checksum_disk_size"
+    )
+    digest = hashlib.sha256(repr(revisions.rows()).encode()).hexdigest()
     return Batch(
         state,
         zips=tuple(pairs["path"]),

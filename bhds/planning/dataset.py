@@ -36,8 +36,8 @@ class PlannedDataset:
     """The symbols selected, whether the archive has files in the time wanted or not."""
     files: pl.DataFrame
     """One row a file: `symbol, partition, frequency, first_day, last_day, key, path,
-    size, etag, is_checksum, state`; in time order of each symbol, a zip before its
-    CHECKSUM."""
+    size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
+    before its CHECKSUM."""
 
     @property
     def name(self) -> str:

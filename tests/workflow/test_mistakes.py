@@ -25,6 +25,12 @@ def refused(outcome, *words):
     assert "Traceback" not in outcome.text
 
 
+def closed_address():
+    """Return the address of a port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return f"http://127.0.0.1:{closed.getsockname()[1]}"
+
+
 def test_unknown_configuration_key(workspace):
     outcome = workspace.plan(settings={"ofline": True})
 
@@ -50,21 +56,19 @@ def test_empty_selection(workspace):
 
 
 def test_unreachable_archive_without_a_listing(workspace):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    workspace.settings["endpoints"]["archive_listing"] = f"http://127.0.0.1:{port}/b"
+    address = closed_address()
+    workspace.settings["endpoints"]["archive_listing"] = f"{address}/b"
 
     outcome = workspace.plan()
 
-    refused(outcome, f"http://127.0.0.1:{port}/b", "no listing")
+    refused(outcome, f"{address}/b", "no listing")
     assert "retry" not in outcome.text
 
 
 def test_unreachable_archive_with_a_listing_goes_on(workspace):
     workspace.build("listings")
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    workspace.settings["endpoints"]["archive_listing"] = f"http://127.0.0.1:{port}/b"
+    address = closed_address()
+    workspace.settings["endpoints"]["archive_listing"] = f"{address}/b"
 
     outcome = workspace.plan()
 
@@ -132,9 +136,8 @@ def test_a_server_that_fails_loses_nothing(workspace):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
     endpoints = workspace.settings["endpoints"]
     right = endpoints["archive_download"]
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    endpoints["archive_download"] = f"http://127.0.0.1:{port}"
+    address = closed_address()
+    endpoints["archive_download"] = address
 
     failed = workspace.snakemake("results_all")
 
@@ -155,9 +158,8 @@ def test_a_replaced_zip_outlives_a_download_that_fails(workspace, exchange):
     exchange.exchange.republish(f"data/futures/um/daily/klines/NEWUSDT/1m/{name}")
     endpoints = workspace.settings["endpoints"]
     right = endpoints["archive_download"]
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    endpoints["archive_download"] = f"http://127.0.0.1:{port}"
+    address = closed_address()
+    endpoints["archive_download"] = address
 
     failed = workspace.snakemake("results_all")
 
@@ -214,17 +216,24 @@ def test_a_revision_that_the_server_does_not_have_leaves_the_old_one(
     assert workspace.plan().is_idle
 
 
-def test_a_zip_damaged_on_disk_is_fetched_again(workspace):
+def test_a_zip_damaged_on_disk_is_fetched_again(workspace, exchange):
+    """Also if it came in a batch of its own, and the listing is still believed."""
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    key = "data/futures/um/daily/klines/NEWUSDT/1m/NEWUSDT-1m-2025-03-09.zip"
+    exchange.exchange.withhold(key)
     workspace.build()
-    archive = next(workspace.path("aws_data").rglob("NEWUSDT-1m-2025-03-07.zip"))
+    exchange.exchange.release(key)
+    workspace.build()
+    archive = workspace.path(f"aws_data/um_futures/{key[16:]}")
     good = archive.read_bytes()
-    archive.write_bytes(good[: len(good) // 2])
+    workspace.settings["listing"]["max_age_h"] = 6
 
-    workspace.build()
+    for size in (len(good) // 2, 0):
+        archive.write_bytes(good[:size])
+        workspace.build()
 
-    assert archive.read_bytes() == good
-    assert workspace.plan().is_idle
+        assert archive.read_bytes() == good
+        assert workspace.plan().is_idle
 
 
 def test_a_symbol_that_left_the_bucket_is_built_from_what_is_here(workspace, exchange):

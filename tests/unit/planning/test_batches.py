@@ -5,13 +5,14 @@ import polars as pl
 from bhds.planning import batches
 
 
-def files(n, *, state="missing", size=10, etag="e"):
+def files(n, *, state="missing", size=10, disk_size=None, etag="e"):
     rows = range(n)
     return pl.DataFrame(
         {
             "key": [f"k{row:05d}" for row in rows],
             "path": [f"p{row:05d}" for row in rows],
             "size": [size] * n,
+            "disk_size": pl.Series([disk_size] * n, dtype=pl.Int64),
             "etag": [etag] * n,
             "is_checksum": [False] * n,
             "state": [state] * n,
@@ -52,6 +53,16 @@ def test_the_digest_of_a_batch_follows_its_etags():
     (after,) = batches.batches(files(3, etag="f"))
 
     assert before.revisions == again.revisions != after.revisions
+
+
+def test_the_digest_of_a_batch_follows_the_sizes_on_disk():
+    digests = {
+        batch.revisions
+        for size in (None, 0, 5)
+        for batch in batches.batches(files(1, state="replaced", disk_size=size))
+    }
+
+    assert len(digests) == 3
 
 
 def test_a_checksum_goes_with_its_zip():

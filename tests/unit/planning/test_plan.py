@@ -22,6 +22,7 @@ FILES = {
     "key": pl.String,
     "path": pl.String,
     "size": pl.Int64,
+    "disk_size": pl.Int64,
     "etag": pl.String,
     "is_checksum": pl.Boolean,
     "state": pl.String,
@@ -47,7 +48,7 @@ def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **sett
     rows = [
         (
             *(symbol, str(year), dt.date(year, 3, 1), dt.date(year, 3, 31)),
-            *(f"data/{name}", f"aws_data/{name}", 10, "e", False, state),
+            *(f"data/{name}", f"aws_data/{name}", 10, None, "e", False, state),
         )
         for symbol, year, name in names
     ]
