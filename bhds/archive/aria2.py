@@ -39,6 +39,9 @@ The record appears before the first byte and is removed after the last, so a fil
 without it is whole, or was never touched by aria2.
 """
 
+CANNOT_RESUME = 8
+"""aria2's code for a server that does not continue a file in part."""
+
 NO_SPACE = 9
 """aria2's code for a full disk."""
 
@@ -55,7 +58,7 @@ _MEANINGS = {
     5: "the download was too slow",
     6: "the network failed",
     7: "the download was interrupted",
-    8: "the server cannot resume a download",
+    CANNOT_RESUME: "the server cannot resume a download",
     NO_SPACE: "there is no space left on the disk",
     13: "the file exists already",
     14: "the file could not be renamed",

@@ -386,6 +386,10 @@ def _settle(
     }
     if any(reason.code == aria2.NO_SPACE for reason in reasons):
         return False
+    for file, reason in zip(unserved, reasons, strict=True):
+        # aria2 begins such a file again by itself, but not always.
+        if reason.code == aria2.CANNOT_RESUME:
+            _discard(batch.staged[file.key])
     statuses = asyncio.run(_ask([source.url(file) for file in unserved], source=source))
     for file, status in zip(unserved, statuses, strict=False):
         if status in _GONE:

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import polars as pl
 import pytest
 
-from bhds.archive import ledger
+from bhds.archive import aria2, ledger
 from bhds.archive.download import Wanted, fetch_batch
 from bhds.errors import FetchError
 
@@ -602,6 +602,34 @@ def test_a_part_is_begun_again_where_the_server_cannot_continue(
     fetch(large)
 
     assert large.path.read_bytes() == bucket.objects[large.key]
+
+
+def test_a_part_that_aria2_refuses_to_begin_again_is_given_up(
+    fetch, bucket, want, tmp_path
+):
+    """aria2 mostly begins anew by itself; here it does not, while a part is there."""
+    file = want("L.zip", b"whole")
+    place = staging(file)
+    place.parent.mkdir(parents=True)
+    place.write_bytes(b"wh")
+    place.with_name(f"{place.name}.aria2").touch()
+    refusing = tmp_path / "aria2c"
+    url = f"{bucket.url}/{file.key}"
+    refusing.write_text(
+        "#!/bin/sh\n"
+        f"if [ -e '{place}' ]; then\n"
+        f"  echo '[ERROR] CUID#7 - Download aborted. URI={url}'\n"
+        "  echo 'Exception: [A.cc:1] errorCode=8 URI=x'\n"
+        "  echo '  -> [B.cc:2] errorCode=8 Invalid range header.'\n"
+        "  exit 8\n"
+        "fi\n"
+        f'exec {aria2.find_executable()} "$@"\n'
+    )
+    refusing.chmod(0o755)
+
+    fetch(file, aria2c=refusing)
+
+    assert file.path.read_bytes() == b"whole"
 
 
 def end(child, bucket, *, sign):
