@@ -1,6 +1,5 @@
 """The synthetic bucket: zips and checksums, built when they are first asked for."""
 
-import bisect
 import datetime as dt
 import hashlib
 import os
@@ -9,10 +8,12 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import groupby
+from typing import Any
 
 from bhds.errors import SelectionError
-from bhds.sandbox import formats
-from bhds.sandbox.datasets import CONTENT_REVISION, DATA_TYPES, Feed, member_time
+from bhds.sandbox import formats, tape
+from bhds.sandbox.datasets import Feed, member_time
+from bhds.sandbox.datasets.index import FeedIndex
 from bhds.sandbox.filecache import FileCache
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.prices import KlineSource
@@ -47,16 +48,8 @@ class SyntheticBucket:
         self._publication = publication
         self._cache = cache
         self._pool = ThreadPoolExecutor(os.cpu_count(), "sandbox-build")
-        feeds = {
-            feed.path: feed
-            for symbol in self._universe.symbols
-            for data_type in DATA_TYPES
-            for feed in data_type.feeds(symbol)
-        }
-        # No folder is inside another one, so keys are in order where folders are.
-        self._feeds = dict(sorted(feeds.items()))
-        self._paths = list(self._feeds)
-        self._fingerprints: dict[str, bytes] = {}
+        self._feeds = FeedIndex(self._universe)
+        self._fingerprints: dict[tuple[Any, ...], bytes] = {}
 
     def close(self) -> None:
         """Stop the threads that build files."""
@@ -65,17 +58,10 @@ class SyntheticBucket:
     def keys(self, prefix: str, *, after: str = "") -> Iterator[str]:
         """Yield the published keys below `prefix` that come after `after`."""
         start = max(prefix, after)
-        # The folder before that place may hold it.
-        first = max(0, bisect.bisect_right(self._paths, start) - 1)
-        for path in self._paths[first:]:
-            if path.startswith(prefix) or prefix.startswith(path):
-                if path < start and not start.startswith(path):
-                    continue
-                for key in self._feed_keys(self._feeds[path]):
-                    if key.startswith(prefix) and key > after:
-                        yield key
-            elif path > prefix:
-                return
+        for feed in self._feeds.overlapping(prefix, start=start):
+            for key in self._feed_keys(feed):
+                if key.startswith(prefix) and key > after:
+                    yield key
 
     def describe(self, keys: Sequence[str]) -> list[StoredObject]:
         """Return size, digest and time of `keys`, building those files in threads."""
@@ -110,7 +96,7 @@ class SyntheticBucket:
 
     def _feed_keys(self, feed: Feed) -> Iterator[str]:
         now_ms = to_ms(self._publication.now)
-        for period in feed.periods(self._universe, now_ms=now_ms):
+        for period in feed.periods(self._source, now_ms=now_ms):
             key = feed.key(period)
             for each in (key, key + CHECKSUM):
                 if not self._publication.is_withheld(each):
@@ -120,7 +106,7 @@ class SyntheticBucket:
         """Return the zip that a published `key` is, or is the checksum of."""
         zip_key = key.removesuffix(CHECKSUM)
         path, slash, name = zip_key.rpartition("/")
-        feed = self._feeds.get(path + slash)
+        feed = self._feeds.find(path + slash)
         if feed is None or self._publication.is_withheld(key):
             return None
         label = name.removeprefix(feed.stem).removesuffix(_ZIP)
@@ -131,8 +117,8 @@ class SyntheticBucket:
         now_ms = to_ms(self._publication.now)
         if (
             feed.key(period) != zip_key
+            or feed.data_type.is_empty(self._source, feed, period)
             or feed.data_type.published_ms(feed, period) > now_ms
-            or feed.data_type.is_empty(self._universe, feed, period)
         ):
             return None
         return _File(feed, period, self._publication.revision(zip_key))
@@ -181,11 +167,14 @@ class SyntheticBucket:
     def _cache_name(self, file: _File) -> str:
         """Return a hexadecimal name for all that a file's bytes follow from."""
         symbol = file.feed.symbol
-        identity = f"{symbol.market}/{symbol.name}"
+        revision = file.feed.data_type.content_revision
+        identity = (symbol.market, symbol.name, revision)
         origin = self._fingerprints.get(identity)
         if origin is None:
             halts = self._universe.halts(symbol)
-            parts = (CONTENT_REVISION, self._universe.seed, symbol, halts)
+            parts: tuple[Any, ...] = (revision, self._universe.seed, symbol, halts)
+            if symbol.trades_published:
+                parts = (*parts, tape.REVISION)
             origin = hashlib.blake2b(repr(parts).encode()).digest()
             self._fingerprints[identity] = origin
         text = f"{file.key} {file.revision}".encode()

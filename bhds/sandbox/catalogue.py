@@ -88,7 +88,7 @@ def _contract(symbol: Symbol) -> dict[str, Any]:
     delivered = symbol.delisted if not symbol.is_perpetual else None
     answer = {
         "symbol": symbol.name,
-        "pair": symbol.name.partition("_")[0],
+        "pair": symbol.pair,
         "contractType": symbol.contract_type,
         "deliveryDate": to_ms(delivered or _NEVER),
         "onboardDate": to_ms(symbol.listed),

@@ -9,6 +9,7 @@ import typer
 
 from bhds.errors import BhdsError, ConfigError
 from bhds.sandbox.exchange import PRESENT, Exchange
+from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.server import LOOPBACK, run
 from bhds.sandbox.universe import Universe, load_universe
 
@@ -37,6 +38,14 @@ _ServeDir = Annotated[
         "symbols of --universe."
     ),
 ]
+_ServeKeys = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Serve the keys of this zip of one text file of URLs of zips of the "
+        "archive, each with its CHECKSUM, in place of synthetic files: they can be "
+        "listed only. May be given several times.",
+    ),
+]
 _CacheDir = Annotated[
     Path | None,
     typer.Option(help="Keep built files here; default: a temporary folder."),
@@ -60,6 +69,7 @@ def sandbox(
     symbols: _SymbolCount = 0,
     now: _Present = _DEFAULT_NOW,
     serve_dir: _ServeDir = None,
+    serve_keys: _ServeKeys = None,
     cache_dir: _CacheDir = None,
     host: _Host = LOOPBACK,
     port: _Port = 0,
@@ -70,12 +80,19 @@ def sandbox(
     One line on standard output tells its endpoints. SIGINT or SIGTERM ends it.
     """
     try:
+        if serve_dir is not None and serve_keys:
+            msg = f"--serve-dir {serve_dir}: expected no --serve-keys beside it"
+            raise ConfigError(msg)
+        listed = KeyList(serve_keys) if serve_keys else None
+        has_files = serve_dir is not None or listed is not None
         exchange = Exchange(
-            _universe(universe, symbols=symbols, has_files=serve_dir is not None),
+            _universe(universe, symbols=symbols, has_files=has_files),
             now=_moment(now),
             serve_dir=serve_dir,
             cache_dir=cache_dir,
         )
+        if listed is not None:
+            exchange.store = listed
         run(exchange, host=host, port=port, endpoints_file=endpoints_file)
     except (BhdsError, OSError) as error:
         sys.exit(f"bhds: error: {error}")

@@ -18,8 +18,10 @@ import polars as pl
 from isal import igzip_lib
 
 from bhds.markets import Interval, TradeType
+from bhds.sandbox.bars import PRICES
+from bhds.sandbox.references import REFERENCE_DECIMALS
 from bhds.sandbox.timegrid import width_ms
-from bhds.sandbox.universe import SPOT_DECIMALS, Symbol
+from bhds.sandbox.universe import COIN_DECIMALS, SPOT_DECIMALS, Symbol
 
 REVISION = 1
 """Raise by one when the same rows must yield other bytes."""
@@ -35,7 +37,6 @@ _KLINES_HEADER = (
     "taker_buy_volume,taker_buy_quote_volume,ignore"
 )
 _FUNDING_HEADER = "calc_time,funding_interval_hours,last_funding_rate"
-_COIN_DECIMALS = 8
 _RATE_DECIMALS = 8
 
 
@@ -67,14 +68,10 @@ def _kline_columns(
     market: TradeType, price: int, quantity: int, interval: Interval, per_ms: int
 ) -> list[pl.Expr]:
     """Return the 12 columns; `per_ms` is how many units of time a millisecond has."""
-    is_spot = market is TradeType.SPOT
-    amount = _COIN_DECIMALS if market is TradeType.CM_FUTURES else price + quantity
+    amount = COIN_DECIMALS if market is TradeType.CM_FUTURES else price + quantity
 
     def shown(name: str, decimals: int) -> pl.Expr:
-        if is_spot:
-            padded = pl.col(name) * 10 ** (SPOT_DECIMALS - decimals)
-            return with_point(padded, SPOT_DECIMALS)
-        return with_point(pl.col(name), decimals)
+        return as_shown(pl.col(name), decimals, market=market)
 
     return [
         pl.col("open_time") * per_ms,
@@ -100,8 +97,27 @@ def kline_csv(
         interval=interval,
         microseconds=spot and day >= MICROSECONDS_SINCE,
     )
-    header = "" if spot or day < HEADER_SINCE else f"{_KLINES_HEADER}\n"
-    return (header + rows.write_csv(include_header=False)).encode()
+    has_header = not spot and day >= HEADER_SINCE
+    return csv_file(rows, header=_KLINES_HEADER if has_header else None)
+
+
+def reference_csv(bars: pl.DataFrame, *, interval: Interval, day: dt.date) -> bytes:
+    """Return the CSV of mark price, index price or premium index klines.
+
+    It has the columns of klines, and `day` means what it does there. What would be
+    volumes is 0; `count` is how often the price was computed.
+    """
+    zero = pl.lit(0)
+    rows = bars.select(
+        "open_time",
+        *(with_point(pl.col(name), REFERENCE_DECIMALS) for name in PRICES),
+        zero.alias("volume"),
+        (_end_time(interval) - 1).alias("close_time"),
+        zero.alias("quote_volume"),
+        "trade_count",
+        *(zero.alias(name) for name in ("taker_volume", "taker_amount", "ignore")),
+    )
+    return csv_file(rows, header=_KLINES_HEADER if day >= HEADER_SINCE else None)
 
 
 def funding_csv(events: pl.DataFrame) -> bytes:
@@ -109,7 +125,34 @@ def funding_csv(events: pl.DataFrame) -> bytes:
     rows = events.select(
         "calc_time", "hours", with_point(pl.col("rate"), _RATE_DECIMALS)
     )
-    return f"{_FUNDING_HEADER}\n{rows.write_csv(include_header=False)}".encode()
+    return csv_file(rows, header=_FUNDING_HEADER)
+
+
+def csv_file(rows: pl.DataFrame, *, header: str | None) -> bytes:
+    """Return `rows` as CSV in UTF-8, LF at the end of lines.
+
+    Missing values are empty and in quotes; times are to the second.
+    """
+    text = rows.write_csv(
+        include_header=False, null_value='""', datetime_format="%Y-%m-%d %H:%M:%S"
+    )
+    return ("" if header is None else f"{header}\n").encode() + text.encode()
+
+
+def with_decimals(value: pl.Expr, decimals: int, *, shown: int) -> pl.Expr:
+    """Return an Int64 `value` with `decimals` as a Decimal that shows `shown` ones."""
+    return with_point(value, decimals).cast(pl.Decimal(38, shown))
+
+
+def as_shown(value: pl.Expr, decimals: int, *, market: TradeType) -> pl.Expr:
+    """Return an Int64 `value`, in units of its last decimal, as its market shows it.
+
+    Spot shows 8 decimals of everything, futures those that there are.
+    """
+    if market is TradeType.SPOT:
+        padded = value * 10 ** (SPOT_DECIMALS - decimals)
+        return with_point(padded, SPOT_DECIMALS)
+    return with_point(value, decimals)
 
 
 def with_point(value: pl.Expr, decimals: int) -> pl.Expr:

@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from bhds.sandbox.bars import is_trading
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.timegrid import HOUR_MS, to_ms
 from bhds.sandbox.universe import Symbol, Universe
@@ -28,10 +29,8 @@ def funding_events(
     every = symbol.funding_interval_hours * HOUR_MS
     # The first event is due a whole interval after the listing at the earliest.
     start_ms = max(start_ms, to_ms(symbol.listed) + every)
-    spans = universe.trading_spans(symbol, start_ms=start_ms, end_ms=end_ms)
-    trading = pl.any_horizontal(
-        pl.lit(value=False),
-        *(pl.col("due_time").is_between(a, b - 1) for a, b in spans),
+    trading = is_trading(
+        universe, symbol, pl.col("due_time"), start_ms=start_ms, end_ms=end_ms
     )
     first = -(-start_ms // every) * every
     due = pl.int_range(first, max(first, end_ms), every, eager=True)

@@ -18,6 +18,7 @@ MAX_KEYS = 1_000
 """Most keys and common prefixes in a page, whatever is asked for."""
 
 _LAST_CHARACTER = "\U0010ffff"
+_TO_THE_SECOND = len("YYYY-MM-DDTHH:MM:SS")
 _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
@@ -95,10 +96,12 @@ def _common_prefix(key: str, query: Query) -> str | None:
 
 
 def _contents(found: StoredObject) -> str:
-    modified = f"{found.last_modified:%Y-%m-%dT%H:%M:%S}.000Z"
+    # A page has a thousand of these: one string, and no strftime, is half the time.
+    modified = found.last_modified.isoformat()[:_TO_THE_SECOND]
     return (
-        f"<Contents>{_tag('Key', found.key)}{_tag('LastModified', modified)}"
-        f"<ETag>&quot;{found.etag}&quot;</ETag>{_tag('Size', str(found.size))}"
+        f"<Contents><Key>{escape(found.key, quote=False)}</Key>"
+        f"<LastModified>{modified}.000Z</LastModified>"
+        f"<ETag>&quot;{found.etag}&quot;</ETag><Size>{found.size}</Size>"
         "<StorageClass>STANDARD</StorageClass></Contents>"
     )
 

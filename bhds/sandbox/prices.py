@@ -1,172 +1,68 @@
-"""Bars of every interval, in whole units, at any place of a symbol's life.
+"""The bars of what is traded, in whole units, at any place of a symbol's life.
 
-The price is drawn between fixed knots: the coarsest are half a year apart, and each
-finer scale is interpolated between the knots of the one above and then displaced at
-random, down to the single bar. So it is continuous, wanders like a market, and can be
-had at any place without what came before. Everything is whole numbers: sums of bars
-are exact, and the same on every machine.
+Everything is whole numbers: sums of bars are exact, and the same on every machine.
 
-A frame of bars is sorted by unique `open_time` and holds Int64 columns only:
-`open_time` (ms), `open`, `high`, `low`, `close` (units of the price's last decimal),
-`volume`, `taker_volume` (units of the quantity's last decimal), `amount`,
-`taker_amount` (quote currency in units of the price's and the quantity's last
-decimals together; cm: base coin in units of 1e-8), `trade_count`.
+Prices are in units of the price's last decimal; `volume` and `taker_volume` in units
+of the quantity's last decimal; `amount` and `taker_amount` in quote currency, in units
+of the price's and the quantity's last decimals together (cm: base coin in units of
+1e-8).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import polars as pl
 
-from bhds.markets import Frequency, Interval, TradeType
-from bhds.sandbox.draws import bit_field, draw, stream_key
-from bhds.sandbox.timegrid import (
-    DAY_MS,
-    HOUR_MS,
-    anchor_ms,
-    bar_end,
-    bar_open,
-    periods,
-    to_ms,
-    width_ms,
+from bhds.markets import Interval, TradeType
+from bhds.sandbox.bars import (
+    PRICES,
+    SUMMED,
+    BarSource,
+    aggregate,
+    is_trading,
 )
+from bhds.sandbox.draws import bit_field, draw, stream_key
+from bhds.sandbox.pricepath import PART, PricePath
+from bhds.sandbox.references import Reference, ReferenceSource
+from bhds.sandbox.tape import Tape, amount_of, expand, traded_bars
+from bhds.sandbox.timegrid import bar_open
 from bhds.sandbox.universe import Symbol, Universe
 
 REVISION = 1
 """Raise by one when the same universe must yield other bars."""
 
-SUMMED = ("volume", "amount", "trade_count", "taker_volume", "taker_amount")
-"""The columns that add up when bars are aggregated."""
-
-_PART = 1_000_000_000
-_BITS = 24
-_HALF = 1 << (_BITS - 1)
-_LONGEST_SCALE_MS = 180 * DAY_MS
-_SCALE_RATIO = 4
 _ANCHOR_STEPS = 32
 """Every bar whose number is a multiple of this has trades, so that the last close
-before any bar is found by looking back no further."""
+before any bar is found by looking back no further. Days begin with such bars."""
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """The random displacement of the knots of one time scale."""
+class KlineSource(BarSource):
+    """The bars of all symbols of a universe, and what else follows from its prices.
 
-    amplitude: int
-    """Furthest displacement, in parts per billion of the price level."""
-    key: int
-
-
-class PricePath:
-    """The price of one symbol as a function of the number of the bar.
-
-    Bars of the symbol's finest interval are numbered from 1970 on.
+    Safe for use by several threads.
     """
 
-    def __init__(self, universe: Universe, symbol: Symbol) -> None:
-        count = 1
-        while symbol.step_ms * _SCALE_RATIO**count <= _LONGEST_SCALE_MS:
-            count += 1
-        # An amplitude of twice as much at four times the scale: a random walk.
-        share = symbol.volatility * _PART / (2**count - 1)
-        name = (universe.seed, symbol.market, symbol.name, "price")
-        self._scales = [
-            _Scale(int(share * 2**order), stream_key(*name, order))
-            for order in range(count)
-        ]
-        level = int(symbol.price / symbol.tick)
-        self._levels = [(0, level)]
-        for halt in universe.halts(symbol):
-            if halt.price_change:
-                level = level * round((1 + halt.price_change) * 1_000_000) // 1_000_000
-                self._levels.append((to_ms(halt.end) // symbol.step_ms, level))
-
-    @property
-    def bar_amplitude(self) -> int:
-        """How far the price may move within a bar, in parts per billion."""
-        return 2 * self._scales[0].amplitude
-
-    def ticks(self, first: int, last: int) -> pl.Series:
-        """Return the prices, in ticks, at which the bars `first` to `last` open."""
-        level = pl.lit(self._levels[0][1])
-        for start, ticks in self._levels[1:]:
-            level = pl.when(pl.col("number") >= start).then(ticks).otherwise(level)
-        price = level * (pl.col("distance") + _PART) // _PART
-        frame = pl.DataFrame(
-            {
-                "number": pl.int_range(first, last + 1, eager=True),
-                "distance": self._distances(0, first, last),
-            }
-        )
-        return frame.select(price.clip(lower_bound=1).alias("ticks"))["ticks"]
-
-    def _distances(self, order: int, first: int, last: int) -> pl.Series:
-        """Return how far the knots `first` to `last` are off the price level.
-
-        Knots of a scale are numbered from 1970 on; those of order 0 are bars, and
-        each scale's are 4 times as far apart as those of the one below. The values
-        (Int64) are in parts per billion.
-        """
-        scale = self._scales[order]
-        knot = pl.int_range(first, last + 1, dtype=pl.Int64, eager=True)
-        drawn = bit_field(draw(knot, scale.key), offset=64 - _BITS, width=_BITS)
-        # From -1 to 1 in units of 2 ** -(_BITS - 1).
-        own = (drawn - _HALF) * scale.amplitude // _HALF
-        if order + 1 == len(self._scales):
-            return own
-        start = first // _SCALE_RATIO
-        coarse = self._distances(order + 1, start, last // _SCALE_RATIO + 1)
-        before = knot // _SCALE_RATIO - start
-        gone = knot % _SCALE_RATIO
-        left, right = coarse.gather(before), coarse.gather(before + 1)
-        return own + (left * (_SCALE_RATIO - gone) + right * gone) // _SCALE_RATIO
-
-
-class KlineSource:
-    """The bars of all symbols of a universe; safe for use by several threads."""
-
     def __init__(self, universe: Universe) -> None:
-        self.universe = universe
+        super().__init__(universe)
         self._path = lru_cache(maxsize=None)(self._new_path)
-        self._finest = lru_cache(maxsize=16)(self._new_finest)
-        # A month of minutes is 3.5 MB; of hours, 60 KB.
-        self._minutes = lru_cache(maxsize=16)(self._new_coarser)
-        self._hours = lru_cache(maxsize=1024)(self._new_coarser)
+        self.tape = Tape(universe, self._drafts)
+        """The trades, of the symbols that publish them."""
+        self.references = {
+            kind: ReferenceSource(universe, kind, self.path) for kind in Reference
+        }
+        """The bars of the prices that are not traded."""
 
     def path(self, symbol: Symbol) -> PricePath:
         """Return the price path of `symbol`."""
         return self._path(symbol.market, symbol.name)
 
-    def bars(
-        self, symbol: Symbol, interval: Interval, *, start_ms: int, end_ms: int
+    def finest_bars(
+        self, symbol: Symbol, *, start_ms: int, end_ms: int
     ) -> pl.DataFrame:
-        """Return the bars that open in a range (its end is outside), all closed.
-
-        Bars without a single bar of the symbol's finest interval do not exist.
-        """
-        start_ms = max(start_ms, bar_open(interval, to_ms(symbol.listed)))
-        if symbol.delisted is not None:
-            end_ms = min(end_ms, to_ms(symbol.delisted))
-        if end_ms <= start_ms:
-            return no_bars()
-        width = width_ms(interval)
-        if width is not None and width <= DAY_MS:
-            frames = [
-                self._block(symbol, interval, block)
-                for block in _blocks(symbol, start_ms=start_ms, end_ms=end_ms)
-            ]
-            frame = pl.concat(frames)
-        else:
-            days = self.bars(
-                symbol,
-                Interval.parse("1d"),
-                start_ms=bar_open(interval, start_ms),
-                end_ms=bar_end(interval, bar_open(interval, end_ms - 1)),
-            )
-            frame = aggregate(days, interval)
-        first = frame["open_time"].search_sorted(start_ms)
-        return frame.slice(first, frame["open_time"].search_sorted(end_ms) - first)
+        """Make the bars of the symbol's finest interval that open in a range."""
+        drafts = self._drafts(symbol, start_ms, end_ms)
+        if not symbol.trades_published:
+            return drafts
+        return traded_bars(drafts, expand(drafts, symbol, seed=self.universe.seed))
 
     def bars_until(
         self,
@@ -204,94 +100,44 @@ class KlineSource:
             parts = pl.concat([parts, _so_far(begun, now_ms - last_ms, step)])
         return aggregate(parts, interval)
 
-    def _block(
-        self, symbol: Symbol, interval: Interval, block: tuple[int, int]
-    ) -> pl.DataFrame:
-        """Return the bars of a day or less that open in a range that is kept whole."""
-        width = width_ms(interval)
-        if width == symbol.step_ms:
-            return self._finest(symbol.market, symbol.name, block)
-        is_short = width is not None and width < HOUR_MS
-        aggregated = self._minutes if is_short else self._hours
-        return aggregated(symbol.market, symbol.name, interval, block)
-
     def _new_path(self, market: TradeType, name: str) -> PricePath:
         return PricePath(self.universe, self.universe.symbol(market, name))
 
-    def _new_coarser(
-        self, market: TradeType, name: str, interval: Interval, block: tuple[int, int]
-    ) -> pl.DataFrame:
-        return aggregate(self._finest(market, name, block), interval)
-
-    def _new_finest(
-        self, market: TradeType, name: str, block: tuple[int, int]
-    ) -> pl.DataFrame:
-        symbol = self.universe.symbol(market, name)
-        return _finest_bars(
-            self.universe, symbol, self.path(symbol), start_ms=block[0], end_ms=block[1]
+    def _drafts(self, symbol: Symbol, start_ms: int, end_ms: int) -> pl.DataFrame:
+        """Draw the finest bars; they stand unless the symbol has a tape."""
+        path = self.path(symbol)
+        return _drawn_bars(
+            self.universe, symbol, path, start_ms=start_ms, end_ms=end_ms
         )
 
 
-def no_bars() -> pl.DataFrame:
-    """Return a frame of bars without rows."""
-    names = ("open_time", "open", "high", "low", "close", *SUMMED)
-    return pl.DataFrame(schema=dict.fromkeys(names, pl.Int64))
-
-
-def aggregate(bars: pl.DataFrame, interval: Interval) -> pl.DataFrame:
-    """Return the bars of a coarser `interval` that `bars` add up to."""
-    time = pl.col("open_time")
-    width = width_ms(interval)
-    if width is None:
-        label = time.cast(pl.Datetime("ms")).dt.truncate("1mo").cast(pl.Int64)
-    else:
-        anchor = anchor_ms(interval)
-        label = (time - anchor) // width * width + anchor
-    return bars.group_by(label.alias("open_time"), maintain_order=True).agg(
-        pl.col("open").first(),
-        pl.col("high").max(),
-        pl.col("low").min(),
-        pl.col("close").last(),
-        *(pl.col(name).sum() for name in SUMMED),
-    )
-
-
-def _blocks(symbol: Symbol, *, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges, a month or (with 1s bars) a day each, that are kept whole."""
-    frequency = Frequency.DAILY if symbol.seconds else Frequency.MONTHLY
-    for period in periods(frequency, start_ms=start_ms, end_ms=end_ms):
-        yield period.start_ms, period.end_ms
-
-
-def _finest_bars(
+def _drawn_bars(
     universe: Universe, symbol: Symbol, path: PricePath, *, start_ms: int, end_ms: int
 ) -> pl.DataFrame:
     """Return the bars of the symbol's finest interval that open in a range."""
     step = symbol.step_ms
-    first = start_ms // step // _ANCHOR_STEPS * _ANCHOR_STEPS
+    start_ms, end_ms = symbol.listed_part(start_ms, end_ms)
+    # As far back as to know the close before the first bar.
+    first = (start_ms // step // _ANCHOR_STEPS - 1) * _ANCHOR_STEPS
     last = end_ms // step
-    spans = universe.trading_spans(symbol, start_ms=first * step, end_ms=end_ms)
-    trading = pl.any_horizontal(
-        pl.lit(value=False),
-        *(pl.col("number").is_between(a // step, b // step - 1) for a, b in spans),
-    )
+    time = pl.col("number") * step
+    trading = is_trading(universe, symbol, time, start_ms=first * step, end_ms=end_ms)
     ticks = path.ticks(first, last)
     number = pl.int_range(first, last, dtype=pl.Int64, eager=True)
     key = stream_key(universe.seed, symbol.market, symbol.name, "bar")
     drawn = draw(number, key)
-    return (
+    bars = (
         pl.DataFrame({"number": number, "start": ticks[:-1], "close": ticks[1:]})
         .with_columns(_random_fields(drawn))
         .filter(trading)
         .pipe(_with_prices, symbol, path)
         .pipe(_with_volumes, symbol)
         .pipe(_quieten, symbol)
-        .filter(pl.col("number") >= start_ms // step)
-        .select(
-            (pl.col("number") * step).alias("open_time"),
-            pl.col("open", "high", "low", "close") * symbol.tick_units,
-            *SUMMED,
-        )
+    )
+    if symbol.trades_published:
+        bars = _with_joined_opens(bars)
+    return bars.filter(pl.col("number") >= start_ms // step).select(
+        time.alias("open_time"), pl.col(*PRICES) * symbol.tick_units, *SUMMED
     )
 
 
@@ -323,7 +169,7 @@ def _with_prices(bars: pl.DataFrame, symbol: Symbol, path: PricePath) -> pl.Data
     bounced = pl.col("start") + pl.col("bounce") % 3 - 1
     reach = pl.col("start") * (path.bar_amplitude if symbol.volatility else 0)
     return (
-        bars.with_columns(open=bounced.clip(lower_bound=1), reach=reach // _PART + 2)
+        bars.with_columns(open=bounced.clip(lower_bound=1), reach=reach // PART + 2)
         .with_columns(
             high=pl.max_horizontal("open", "close")
             + pl.col("reach") * pl.col("above") // 256,
@@ -345,21 +191,21 @@ def _with_volumes(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
     Each trade has at least the smallest quantity.
     """
     trades = max(1, symbol.trades_per_minute * symbol.step_ms // 60_000)
-    size = max(1, int(symbol.quantity_per_trade.scaleb(symbol.quantity_decimals)))
+    size = symbol.units_per_trade
+    # One that is at the open, where they are published, and another at the close.
+    fewest = 2 if symbol.trades_published else 1
     count = pl.col("trade_count")
     bars = (
         bars.with_columns(trade_count=1 + (2 * trades - 1) * pl.col("busy") // 1024)
+        .with_columns(count.clip(lower_bound=fewest))
         .with_columns(volume=count + 2 * (size - 1) * count * pl.col("large") // 1024)
         .with_columns(taker_volume=pl.col("volume") * pl.col("taken") // 255)
     )
     price = pl.col("average") * symbol.tick_units
-    volumes = pl.col("volume", "taker_volume")
-    if symbol.market is TradeType.CM_FUTURES:
-        unit = symbol.contract_size * 10 ** (8 + symbol.price_decimals)
-        amounts = volumes * unit // price
-    else:
-        amounts = volumes * price
-    return bars.with_columns(amounts.name.replace("volume", "amount"))
+    return bars.with_columns(
+        amount=amount_of(symbol, pl.col("volume"), price=price),
+        taker_amount=amount_of(symbol, pl.col("taker_volume"), price=price),
+    )
 
 
 def _quieten(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
@@ -375,10 +221,22 @@ def _quieten(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
     return bars.with_columns(
         *(
             pl.when("quiet").then(last_close).otherwise(name).alias(name)
-            for name in ("open", "high", "low", "close")
+            for name in PRICES
         ),
         *(pl.when("quiet").then(0).otherwise(name).alias(name) for name in SUMMED),
     )
+
+
+def _with_joined_opens(bars: pl.DataFrame) -> pl.DataFrame:
+    """Let bars after one without trades open at its price.
+
+    A longer bar that begins with one without trades then has the same prices whether
+    it is added up from bars, of which that one is flat at the last close, or from
+    trades.
+    """
+    is_after_quiet = pl.col("quiet").shift(1) & (pl.col("number").diff() == 1)
+    opened = pl.when(is_after_quiet).then(pl.col("close").shift(1)).otherwise("open")
+    return bars.with_columns(open=opened)
 
 
 def _so_far(bar: pl.DataFrame, elapsed_ms: int, step_ms: int) -> pl.DataFrame:

@@ -15,6 +15,9 @@ MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+
 _ANCHORS_MS = {
     # Weeks open on Mondays; 1970-01-05 was one.
     "1w": 4 * DAY_MS,
@@ -46,14 +49,12 @@ class Period:
 
 def to_ms(moment: dt.datetime) -> int:
     """Return the milliseconds since 1970 of an aware `moment`, rounded down."""
-    return (moment - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(
-        milliseconds=1
-    )
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def from_ms(time_ms: int) -> dt.datetime:
     """Return the moment, in UTC, that `time_ms` stands for."""
-    return dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=time_ms)
+    return _EPOCH + dt.timedelta(milliseconds=time_ms)
 
 
 @cache
@@ -96,11 +97,12 @@ def period_of_label(frequency: Frequency, label: str) -> Period:
     return period
 
 
+@cache
 def width_ms(interval: Interval) -> int | None:
     """Return the length of one bar, or None for calendar months."""
     if interval.duration is None:
         return None
-    return interval.duration // dt.timedelta(milliseconds=1)
+    return interval.duration // _MILLISECOND
 
 
 def anchor_ms(interval: Interval) -> int:

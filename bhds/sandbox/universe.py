@@ -20,11 +20,13 @@ from pydantic import (
 )
 
 from bhds.errors import ConfigError, SelectionError
-from bhds.markets import TradeType
+from bhds.markets import Interval, TradeType
 from bhds.sandbox.timegrid import MINUTE_MS, to_ms
 
 SPOT_DECIMALS = 8
 """Spot files and answers show every price and volume with this many decimals."""
+COIN_DECIMALS = 8
+"""What cm trades are worth is shown in coins with this many decimals."""
 
 
 def _in_utc(value: Any) -> Any:
@@ -64,7 +66,16 @@ class Symbol(_Closed):
     name: str
     base_asset: str
     quote_asset: str = "USDT"
-    contract_type: Literal["", "PERPETUAL", "CURRENT_QUARTER", "NEXT_QUARTER"] = ""
+    contract_type: Literal[
+        "",
+        "PERPETUAL",
+        "CURRENT_QUARTER",
+        "NEXT_QUARTER",
+        "VOLATILITY_INDEX",
+        "UNDERLYING",
+    ] = ""
+    """What a future is; of the option market, whether the name is that of a volatility
+    index or of what options are written on."""
     listed: Moment
     delisted: Moment | None = None
     halts: tuple[Halt, ...] = ()
@@ -83,6 +94,10 @@ class Symbol(_Closed):
     """Share of bars (of the finest interval) in which nothing trades."""
     seconds: bool = False
     """Whether 1s klines are published too (spot only)."""
+    # Not in `repr`, which what other symbols' files are cached under follows from.
+    trades_published: Annotated[bool, Field(repr=False)] = False
+    """Whether the bars are made of trades that are published too, one by one. A file
+    of trades is large where there are many: a row has about 60 bytes."""
     contract_size: Annotated[int, Field(ge=0)] = 0
     """Quote currency a contract is worth (cm only)."""
     funding_interval_hours: Literal[1, 4, 8] = 8
@@ -102,6 +117,13 @@ class Symbol(_Closed):
         if (self.market is TradeType.CM_FUTURES) != (self.contract_size > 0):
             msg = "contract_size: needed for cm_futures, and only there"
             raise ValueError(msg)
+        is_option = self.contract_type in {"VOLATILITY_INDEX", "UNDERLYING"}
+        if (self.market is TradeType.OPTION) != is_option:
+            msg = (
+                f"contract_type {self.contract_type!r}: expected VOLATILITY_INDEX or "
+                "UNDERLYING for option, and only there"
+            )
+            raise ValueError(msg)
         moments = [self.listed, self.delisted or self.listed]
         moments += [edge for halt in self.halts for edge in (halt.start, halt.end)]
         if any(to_ms(moment) % MINUTE_MS for moment in moments):
@@ -115,14 +137,35 @@ class Symbol(_Closed):
         return int(self.tick.scaleb(self.price_decimals))
 
     @property
+    def units_per_trade(self) -> int:
+        """Mean size of a trade, in units of the quantity's last decimal; 1 at least."""
+        return max(1, int(self.quantity_per_trade.scaleb(self.quantity_decimals)))
+
+    @property
     def is_perpetual(self) -> bool:
         """Whether the contract pays funding."""
         return self.contract_type == "PERPETUAL"
 
     @property
+    def pair(self) -> str:
+        """The pair that a contract is one of: `BTCUSD` of `BTCUSD_PERP`."""
+        return self.name.partition("_")[0]
+
+    @property
     def step_ms(self) -> int:
         """Length of the finest bar, from which all others are aggregated."""
         return 1_000 if self.seconds else MINUTE_MS
+
+    def has_bars_of(self, interval: Interval) -> bool:
+        """Tell whether the finest bars add up to those of `interval`."""
+        return interval.name != "1s" or self.seconds
+
+    def listed_part(self, start_ms: int, end_ms: int) -> tuple[int, int]:
+        """Return the part of a range (its end is outside) in which it is listed."""
+        start_ms = max(start_ms, to_ms(self.listed))
+        if self.delisted is not None:
+            end_ms = min(end_ms, to_ms(self.delisted))
+        return start_ms, max(start_ms, end_ms)
 
     def is_listed(self, now: dt.datetime) -> bool:
         """Tell whether the symbol trades, or is merely halted, at `now`."""
@@ -182,9 +225,7 @@ class Universe(_Closed):
         `start_ms` and `end_ms` bound the range (the end is outside); parts are
         given in the same way.
         """
-        at = max(start_ms, to_ms(symbol.listed))
-        if symbol.delisted is not None:
-            end_ms = min(end_ms, to_ms(symbol.delisted))
+        at, end_ms = symbol.listed_part(start_ms, end_ms)
         for halt in self.halts(symbol):
             if at < min(to_ms(halt.start), end_ms):
                 yield at, min(to_ms(halt.start), end_ms)

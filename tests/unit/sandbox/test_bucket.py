@@ -72,7 +72,7 @@ def test_every_key_has_a_checksum_of_the_bytes_that_are_served(exchange):
 
 
 def test_described_size_and_etag_are_those_of_the_bytes(exchange):
-    keys = list(exchange.store.keys("data/spot/monthly/"))
+    keys = list(exchange.store.keys("data/spot/monthly/klines/AAAUSDT/"))
 
     for each in exchange.store.describe(keys):
         served = content(exchange, each.key)
@@ -160,7 +160,12 @@ def test_funding_events_are_every_eight_hours_but_for_the_halt(exchange):
     "key",
     [
         "data/spot/daily/klines/AAAUSDT/1s/AAAUSDT-1s-2025-01-05.zip",
-        f"{UM}/daily/klines/AAAUSDT/1w/AAAUSDT-1w-2025-01-06.zip",
+        "data/spot/daily/klines/AAAUSDT/1w/AAAUSDT-1w-2025-01-06.zip",
+        f"{UM}/daily/klines/AAAUSDT/1w/AAAUSDT-1w-2025-01-07.zip",
+        f"{UM}/daily/klines/AAAUSDT/1w/AAAUSDT-1w-2025-02-10.zip",
+        f"{UM}/daily/liquidationSnapshot/AAAUSDT/"
+        "AAAUSDT-liquidationSnapshot-2025-01-05.zip",
+        f"{UM}/daily/bookTicker/AAAUSDT/AAAUSDT-bookTicker-2025-01-05.zip",
         f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01.zip",
         f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2024-12-29.zip",
         f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-02-10.zip",
@@ -275,3 +280,34 @@ def test_second_bars_are_published_for_the_symbol_that_has_them(exchange):
 
     assert len(rows(exchange, key)) == 600
     assert exchange.universe.symbol(TradeType.SPOT, "SECUSDT").seconds
+
+
+GOLDEN = {
+    "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-12.zip": (
+        "5118df37966cc19307580ecaf3ee9f13",
+        "e230f9fb46a7df60",
+    ),
+    f"{UM}/monthly/fundingRate/ETHUSDT/ETHUSDT-fundingRate-2023-01.zip": (
+        "1c0cd6a355a3ad4332e5b83ac0d21bcb",
+        "7dbfe4f68b834261",
+    ),
+    "data/futures/cm/monthly/klines/BTCUSD_PERP/1d/BTCUSD_PERP-1d-2025-01.zip": (
+        "9adccb32ef3d94b75fd37881858a3df2",
+        "c37159c5386c8765",
+    ),
+}
+"""Of some files of the shipped universe: the name in the cache, and the SHA-256."""
+
+
+@pytest.mark.parametrize("key", GOLDEN)
+def test_files_change_only_with_the_revision_of_their_type(tmp_path, key):
+    name, digest = GOLDEN[key]
+
+    with Exchange(cache_dir=tmp_path) as shipped:
+        found = hashlib.sha256(content(shipped, key)).hexdigest()
+
+    told = "raise the REVISION of what makes them, and record both anew"
+    assert found[:16] == digest, f"there are other bytes: {told}"
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [name], (
+        f"files that are kept would not be found: {told}"
+    )

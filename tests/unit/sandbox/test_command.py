@@ -3,6 +3,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 
 import aiohttp
 import pytest
@@ -10,6 +11,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
+from bhds.sandbox import command
 from bhds.sandbox.command import sandbox
 
 PROGRAM = "import typer; from bhds.sandbox.command import sandbox; typer.run(sandbox)"
@@ -33,9 +35,9 @@ async def answer(url):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_the_command_tells_its_endpoints_and_ends_on_a_signal(tmp_path, number):
     file = tmp_path / "endpoints.yaml"
-    command = [sys.executable, "-c", PROGRAM, "--endpoints-file", str(file)]
+    program = [sys.executable, "-c", PROGRAM, "--endpoints-file", str(file)]
     with subprocess.Popen(
-        [*command, "--symbols", "2", "--now", "2025-01-15"],
+        [*program, "--symbols", "2", "--now", "2025-01-15"],
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
@@ -61,11 +63,37 @@ def test_the_command_tells_its_endpoints_and_ends_on_a_signal(tmp_path, number):
     assert time.gmtime(info["serverTime"] / 1000)[:3] == (2025, 1, 15)
 
 
+def test_the_command_serves_the_keys_of_several_lists(tmp_path, monkeypatch):
+    files = [tmp_path / "a.zip", tmp_path / "b.zip"]
+    for file in files:
+        with zipfile.ZipFile(file, "w") as archive:
+            archive.writestr(
+                "keys.txt", f"https://data.binance.vision/data/{file.name}\n"
+            )
+    served = []
+
+    def run(exchange, **_):
+        with exchange:
+            served.append(exchange)
+
+    monkeypatch.setattr(command, "run", run)
+
+    told = CliRunner().invoke(
+        app(), [part for file in files for part in ("--serve-keys", str(file))]
+    )
+
+    assert told.exit_code == 0
+    [exchange] = served
+    names = ("data/a.zip", "data/a.zip.CHECKSUM", "data/b.zip", "data/b.zip.CHECKSUM")
+    assert list(exchange.store.keys("")) == [*names]
+    assert exchange.universe.symbols == ()
+
+
 def test_every_option_is_explained():
     told = CliRunner().invoke(app(), ["--help"], env={"COLUMNS": "200"}).output
 
-    options = {"universe", "symbols", "now", "serve-dir", "cache-dir", "host", "port"}
-    for option in {*options, "endpoints-file"}:
+    options = {"universe", "symbols", "now", "serve-dir", "serve-keys", "cache-dir"}
+    for option in {*options, "host", "port", "endpoints-file"}:
         assert f"--{option} " in told
 
 
@@ -75,6 +103,11 @@ def test_every_option_is_explained():
         (["--now", "noon"], "--now 'noon': expected an ISO 8601 time"),
         (["--universe", "none.yaml"], "universe none.yaml"),
         (["--serve-dir", "."], "expected it to hold a folder `data`"),
+        (["--serve-keys", "none.zip"], "key list none.zip: [Errno 2]"),
+        (
+            ["--serve-dir", ".", "--serve-keys", "keys.zip"],
+            "--serve-dir .: expected no --serve-keys beside it",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_in_one_line(tmp_path, monkeypatch, options, told):

@@ -10,7 +10,8 @@ import pytest
 
 from bhds.markets import Interval, TradeType
 from bhds.sandbox import formats
-from bhds.sandbox.prices import SUMMED, KlineSource
+from bhds.sandbox.bars import SUMMED
+from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import load_universe
 

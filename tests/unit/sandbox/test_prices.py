@@ -4,7 +4,8 @@ import polars as pl
 import pytest
 
 from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
-from bhds.sandbox.prices import SUMMED, KlineSource
+from bhds.sandbox.bars import SUMMED
+from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import bar_end, bar_open, to_ms
 
 START = to_ms(dt.datetime(2024, 12, 30, tzinfo=dt.UTC))

@@ -1,15 +1,18 @@
 import asyncio
 import datetime as dt
 import hashlib
+import re
 import shutil
 import subprocess
 import urllib.parse
+import zipfile
 from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
 
 from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.limits import BUDGETS, Budget, Pool
 from bhds.sandbox.server import serving, start
 
@@ -247,6 +250,26 @@ def test_real_files_are_served_in_place_of_synthetic_ones(tmp_path):
     assert status == 200
     assert body.count(b"<Key>") == 1
     assert key.encode() in body
+
+
+def test_keys_of_a_list_can_be_listed_but_not_had(tmp_path, exchange):
+    file = tmp_path / "keys.zip"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("keys.txt", "https://data.binance.vision/data/a/龙.zip\n")
+    exchange.store = KeyList([file])
+    status, _, body = get(
+        exchange, lambda e: e.archive_listing, params={"prefix": "data/a/"}
+    )
+    assert status == 200
+    assert re.findall(r"<Key>(.*?)</Key>", body.decode()) == [
+        "data/a/龙.zip",
+        "data/a/龙.zip.CHECKSUM",
+    ]
+
+    status, _, body = get(exchange, file_url("data/a/龙.zip"))
+
+    assert status == 404
+    assert b"<Code>NoSuchKey</Code>" in body
 
 
 def test_requests_are_counted_by_kind(exchange):

@@ -18,6 +18,15 @@ def test_the_shipped_universe_has_what_demos_and_tests_count_on():
     assert not universe.symbol(TradeType.UM_FUTURES, "BTCUSDT_250328").is_perpetual
     assert universe.symbol(TradeType.SPOT, "SYRUPUSDT").seconds
     assert universe.symbol(TradeType.CM_FUTURES, "BTCUSD_PERP").contract_size == 100
+    assert {each.market for each in universe.symbols if each.trades_published} == {
+        TradeType.SPOT,
+        TradeType.UM_FUTURES,
+        TradeType.CM_FUTURES,
+    }
+    assert {each.contract_type for each in universe.of_market(TradeType.OPTION)} == {
+        "VOLATILITY_INDEX",
+        "UNDERLYING",
+    }
 
 
 def test_a_universe_is_read_from_a_file(tmp_path):
@@ -58,6 +67,8 @@ def test_a_broken_file_is_refused_by_name(tmp_path, text, told):
         ("spot", {"tick": "0.001"}, "finer than price_decimals"),
         ("um_futures", {"seconds": True}, "only spot has 1s"),
         ("um_futures", {"contract_size": 10}, "contract_size"),
+        ("um_futures", {"contract_type": "UNDERLYING"}, "only there"),
+        ("option", {"contract_type": "PERPETUAL"}, "expected VOLATILITY_INDEX"),
         ("spot", {"listed": "2024-01-01T00:00:30"}, "whole minutes"),
     ],
 )
@@ -89,6 +100,18 @@ def test_trading_spans_leave_out_halts_and_what_is_not_listed(universe):
         (to_ms(halted.listed), to_ms(halted.halts[0].start)),
         (to_ms(halted.halts[0].end), end),
     ]
+
+
+def test_how_a_symbol_is_shown_does_not_tell_whether_trades_are_published(symbol):
+    """Or else the files that are cached under it would not be found."""
+    plain, traded = (
+        Universe.model_validate(
+            {"symbols": [symbol("spot", "AAA", trades_published=published)]}
+        ).symbols[0]
+        for published in (False, True)
+    )
+
+    assert repr(plain) == repr(traded)
 
 
 def test_synthetic_symbols_are_added():

@@ -1,0 +1,138 @@
+"""Bars of every interval, added up from the finest ones.
+
+A frame of bars is sorted by unique `open_time` and holds Int64 columns only:
+`open_time` (ms), `open`, `high`, `low`, `close`, and the columns of `SUMMED`; their
+units are those of the series.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from functools import lru_cache
+
+import polars as pl
+
+from bhds.markets import Frequency, Interval, TradeType
+from bhds.sandbox.timegrid import (
+    DAY_MS,
+    HOUR_MS,
+    anchor_ms,
+    bar_end,
+    bar_open,
+    periods,
+    to_ms,
+    width_ms,
+)
+from bhds.sandbox.universe import Symbol, Universe
+
+PRICES = ("open", "high", "low", "close")
+SUMMED = ("volume", "amount", "trade_count", "taker_volume", "taker_amount")
+"""The columns that add up when bars are aggregated."""
+
+
+class BarSource(ABC):
+    """One series of bars of all symbols of a universe; safe for several threads."""
+
+    def __init__(self, universe: Universe) -> None:
+        self.universe = universe
+        self._finest = lru_cache(maxsize=16)(self._new_finest)
+        # A month of minutes is 3.5 MB; of hours, 60 KB.
+        self._minutes = lru_cache(maxsize=16)(self._new_coarser)
+        self._hours = lru_cache(maxsize=1024)(self._new_coarser)
+
+    @abstractmethod
+    def finest_bars(
+        self, symbol: Symbol, *, start_ms: int, end_ms: int
+    ) -> pl.DataFrame:
+        """Make the bars of the symbol's finest interval that open in a range."""
+
+    def bars(
+        self, symbol: Symbol, interval: Interval, *, start_ms: int, end_ms: int
+    ) -> pl.DataFrame:
+        """Return the bars that open in a range (its end is outside), all closed.
+
+        Bars without a single bar of the symbol's finest interval do not exist.
+        """
+        start_ms = max(start_ms, bar_open(interval, to_ms(symbol.listed)))
+        if symbol.delisted is not None:
+            end_ms = min(end_ms, to_ms(symbol.delisted))
+        if end_ms <= start_ms:
+            return no_bars()
+        width = width_ms(interval)
+        if width is not None and width <= DAY_MS:
+            frames = [
+                self._block(symbol, interval, block)
+                for block in _blocks(symbol, start_ms=start_ms, end_ms=end_ms)
+            ]
+            frame = pl.concat(frames)
+        else:
+            days = self.bars(
+                symbol,
+                Interval.parse("1d"),
+                start_ms=bar_open(interval, start_ms),
+                end_ms=bar_end(interval, bar_open(interval, end_ms - 1)),
+            )
+            frame = aggregate(days, interval)
+        first = frame["open_time"].search_sorted(start_ms)
+        return frame.slice(first, frame["open_time"].search_sorted(end_ms) - first)
+
+    def _block(
+        self, symbol: Symbol, interval: Interval, block: tuple[int, int]
+    ) -> pl.DataFrame:
+        """Return the bars of a day or less that open in a range that is kept whole."""
+        width = width_ms(interval)
+        if width == symbol.step_ms:
+            return self._finest(symbol.market, symbol.name, block)
+        is_short = width is not None and width < HOUR_MS
+        aggregated = self._minutes if is_short else self._hours
+        return aggregated(symbol.market, symbol.name, interval, block)
+
+    def _new_coarser(
+        self, market: TradeType, name: str, interval: Interval, block: tuple[int, int]
+    ) -> pl.DataFrame:
+        return aggregate(self._finest(market, name, block), interval)
+
+    def _new_finest(
+        self, market: TradeType, name: str, block: tuple[int, int]
+    ) -> pl.DataFrame:
+        symbol = self.universe.symbol(market, name)
+        return self.finest_bars(symbol, start_ms=block[0], end_ms=block[1])
+
+
+def is_trading(
+    universe: Universe, symbol: Symbol, time: pl.Expr, *, start_ms: int, end_ms: int
+) -> pl.Expr:
+    """Tell of each `time` (ms) of a range whether the symbol has bars then."""
+    spans = universe.trading_spans(symbol, start_ms=start_ms, end_ms=end_ms)
+    return pl.any_horizontal(
+        pl.lit(value=False), *(time.is_between(a, b - 1) for a, b in spans)
+    )
+
+
+def no_bars() -> pl.DataFrame:
+    """Return a frame of bars without rows."""
+    return pl.DataFrame(schema=dict.fromkeys(("open_time", *PRICES, *SUMMED), pl.Int64))
+
+
+def aggregate(bars: pl.DataFrame, interval: Interval) -> pl.DataFrame:
+    """Return the bars of a coarser `interval` that `bars` add up to."""
+    time = pl.col("open_time")
+    width = width_ms(interval)
+    if width is None:
+        label = time.cast(pl.Datetime("ms")).dt.truncate("1mo").cast(pl.Int64)
+    else:
+        anchor = anchor_ms(interval)
+        label = (time - anchor) // width * width + anchor
+    return bars.group_by(label.alias("open_time"), maintain_order=True).agg(
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
+        *(pl.col(name).sum() for name in SUMMED),
+    )
+
+
+def _blocks(symbol: Symbol, *, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
+    """Yield the ranges, a month or (with 1s bars) a day each, that are kept whole."""
+    frequency = Frequency.DAILY if symbol.seconds else Frequency.MONTHLY
+    for period in periods(frequency, start_ms=start_ms, end_ms=end_ms):
+        yield period.start_ms, period.end_ms

@@ -1,0 +1,74 @@
+"""Where the folders of a universe are found by their paths."""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from bhds import datatypes
+from bhds.markets import Frequency, TradeType
+from bhds.sandbox.datasets import DATA_TYPES, DataType, Feed
+from bhds.sandbox.universe import Universe
+
+
+class FeedIndex:
+    """All feeds of a universe, in the order of their paths; safe for several threads.
+
+    Those of a data type are made when they are first asked for: a thousand symbols
+    have more than a hundred thousand.
+    """
+
+    def __init__(self, universe: Universe) -> None:
+        self._universe = universe
+        tops = {
+            _top(data_type, entry): (data_type, entry.trade_type, entry.frequency)
+            for data_type in DATA_TYPES
+            for entry in datatypes.DATA_TYPES[data_type.name].feeds
+        }
+        # No folder is inside another one, so keys are in order where folders are.
+        self._tops: dict[str, tuple[DataType, TradeType, Frequency]] = dict(
+            sorted(tops.items())
+        )
+        self._top_paths = list(self._tops)
+        self._feeds = lru_cache(maxsize=None)(self._made_feeds)
+
+    def find(self, path: str) -> Feed | None:
+        """Return the feed whose folder is `path`, or None if there is none."""
+        place = bisect_right(self._top_paths, path)
+        if not place or not path.startswith(self._top_paths[place - 1]):
+            return None
+        return self._feeds(self._top_paths[place - 1])[0].get(path)
+
+    def overlapping(self, prefix: str, *, start: str) -> Iterator[Feed]:
+        """Yield the feeds whose keys may begin with `prefix` and be `start` or later.
+
+        `start` is `prefix` or comes after it.
+        """
+        for top in _overlapping(self._top_paths, prefix, start):
+            feeds, paths = self._feeds(top)
+            for path in _overlapping(paths, prefix, start):
+                yield feeds[path]
+
+    def _made_feeds(self, top: str) -> tuple[dict[str, Feed], list[str]]:
+        data_type, market, frequency = self._tops[top]
+        feeds = {
+            feed.path: feed
+            for feed in data_type.feeds(self._universe, market, frequency)
+        }
+        return feeds, sorted(feeds)
+
+
+def _top(data_type: DataType, entry: datatypes.Feed) -> str:
+    market = entry.trade_type.bucket_path
+    return f"data/{market}/{entry.frequency}/{data_type.name}/"
+
+
+def _overlapping(paths: Sequence[str], prefix: str, start: str) -> Iterator[str]:
+    """Yield those of the sorted `paths` that keys from `start` on may be below."""
+    # The folder before that place may hold it.
+    for place in range(max(0, bisect_right(paths, start) - 1), len(paths)):
+        path = paths[place]
+        if path.startswith(prefix) or prefix.startswith(path):
+            if path >= start or start.startswith(path):
+                yield path
+        elif path > prefix:
+            return

@@ -1,0 +1,176 @@
+"""What holds of the files of every type, as the registry describes them."""
+
+import datetime as dt
+from unittest.mock import ANY
+
+import pytest
+
+from bhds.archive.keys import ArchiveFile
+from bhds.datatypes import DATA_TYPES, Kind
+from bhds.markets import Frequency, TradeType
+from bhds.sandbox.timegrid import from_ms, period_of_label, to_ms
+
+PUBLISHED = [
+    (data_type.name, trade_type)
+    for data_type in DATA_TYPES.values()
+    for trade_type in data_type.trade_types
+    if (data_type.name, trade_type) != ("liquidationSnapshot", TradeType.UM_FUTURES)
+]
+"""Every type of every market, but for what was withdrawn."""
+PARSED = [(name, market) for name, market in PUBLISHED if DATA_TYPES[name].table]
+READ_INTERVALS = {None, "1h", "1d", "1w", "1mo"}
+
+
+def files_of(archive, name, trade_type):
+    """Return every file of one type and market, of bars those of a few intervals."""
+    files = [
+        ArchiveFile.from_key(key)
+        for frequency in Frequency
+        for key in archive.zips(f"data/{trade_type.bucket_path}/{frequency}/{name}/")
+    ]
+    return [file for file in files if file.interval in READ_INTERVALS]
+
+
+def has_header(file):
+    """Tell whether a file has a header, as genuine ones of its day do."""
+    always = {
+        "fundingRate",
+        "metrics",
+        "bookDepth",
+        "bookTicker",
+        "liquidationSnapshot",
+    }
+    if file.data_type in always:
+        return True
+    return file.trade_type is not TradeType.SPOT and file.period >= "2022-06"
+
+
+READERS = {
+    Kind.WHOLE: int,
+    Kind.NUMBER: float,
+    Kind.OPTIONAL_NUMBER: lambda text: float(text) if text else None,
+    Kind.FLAG: lambda text: {"true": True, "false": False}[text.lower()],
+    Kind.WORD: str,
+    Kind.EPOCH: lambda text: int(text[:13]),
+    Kind.CLOCK: lambda text: to_ms(dt.datetime.fromisoformat(f"{text}Z")),
+    Kind.SYMBOL: str,
+    Kind.UNUSED: float,
+}
+"""How the values of each kind of field are written; times are read as ms."""
+
+
+@pytest.mark.parametrize(("name", "trade_type"), PUBLISHED)
+def test_every_market_has_its_types_at_every_frequency_and_interval(
+    archive, name, trade_type
+):
+    for feed in DATA_TYPES[name].feeds:
+        if feed.trade_type is not trade_type:
+            continue
+        keys = archive.zips(f"data/{trade_type.bucket_path}/{feed.frequency}/{name}/")
+        found = {ArchiveFile.from_key(key).interval for key in keys}
+        assert found == set(feed.intervals or {None})
+
+
+def test_nothing_is_published_that_the_registry_does_not_have(archive):
+    for key in archive.zips(""):
+        file = ArchiveFile.from_key(key)
+        feeds = DATA_TYPES[file.data_type].feeds_of(file.trade_type, file.interval)
+        (feed,) = (each for each in feeds if each.frequency is file.frequency)
+        assert feed.last_day is None or file.first_day <= feed.last_day
+
+
+def test_what_was_withdrawn_is_not_published(archive):
+    assert not archive.zips("data/futures/um/daily/liquidationSnapshot/")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "last"),
+    [
+        ("um/daily/bookTicker/ENDUSDT/", "2024-03-30"),
+        ("um/monthly/bookTicker/ENDUSDT/", "2024-03"),
+        ("um/daily/trades/OLDUSDT/", "2022-06-01"),
+        ("um/daily/bookDepth/ENDUSDT/", "2024-03-31"),
+        ("cm/daily/liquidationSnapshot/ENDUSD_PERP/", "2024-10-14"),
+        ("cm/daily/bookTicker/ENDUSD_PERP/", "2024-10-15"),
+    ],
+)
+def test_a_feed_ends_with_its_last_day_or_with_the_symbol(archive, prefix, last):
+    *_, key = archive.zips(f"data/futures/{prefix}")
+
+    assert key.endswith(f"-{last}.zip")
+
+
+def test_a_month_in_which_a_feed_ends_is_cut(archive):
+    (key,) = archive.zips("data/futures/um/monthly/bookTicker/ENDUSDT/")
+
+    last = from_ms(int(archive.lines(key)[-1][5]))
+    assert last.date() == dt.date(2024, 3, 30)
+    assert last.hour == 23
+
+
+@pytest.mark.parametrize(("name", "trade_type"), PARSED)
+def test_files_have_the_columns_of_the_registry(archive, name, trade_type):
+    table = DATA_TYPES[name].table(trade_type)
+    files = files_of(archive, name, trade_type)
+
+    for file in files:
+        first = archive.text(file.key).partition("\n")[0].split(",")
+        assert len(first) == len(table.fields)
+        assert has_header(file) == first[0][0].isalpha()
+        if has_header(file):
+            for written, field in zip(first, table.fields, strict=True):
+                assert field.kind is Kind.UNUSED or written in field.published
+
+
+@pytest.mark.parametrize(("name", "trade_type"), PARSED)
+def test_rows_can_be_read_are_in_order_and_in_their_period(archive, name, trade_type):
+    table = DATA_TYPES[name].table(trade_type)
+    for file in files_of(archive, name, trade_type):
+        period = period_of_label(file.frequency, file.period)
+
+        rows = archive.lines(file.key)
+
+        place = table.fields.index(table.published_time)
+        times = [READERS[table.published_time.kind](row[place]) for row in rows]
+        assert times == sorted(times)
+        assert period.start_ms <= times[0]
+        assert times[-1] < period.end_ms + table.slack.total_seconds() * 1_000 + 1
+        for row in rows[:: 1 + len(rows) // 100]:
+            for text, field in zip(row, table.fields, strict=True):
+                assert READERS[field.kind](text) in (field.words or (ANY,))
+        names = [field.name for field in table.fields]
+        if table.key and set(table.key) <= set(names):
+            places = [names.index(each) for each in table.key]
+            keys = {tuple(row[each] for each in places) for row in rows}
+            assert len(keys) == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("name", "trade_type"),
+    [(n, m) for n, m in PARSED if n not in {"klines", "fundingRate"}],
+)
+def test_a_months_file_is_its_days_files_one_after_the_other(archive, name, trade_type):
+    files = files_of(archive, name, trade_type)
+    for month in files:
+        if month.frequency is Frequency.MONTHLY:
+            days = [
+                file
+                for file in files
+                if file.frequency is Frequency.DAILY
+                and (file.symbol, file.interval) == (month.symbol, month.interval)
+                and file.period.startswith(month.period)
+            ]
+            rows = [row for day in days for row in archive.lines(day.key)]
+            assert rows == archive.lines(month.key)
+
+
+@pytest.mark.parametrize(("name", "trade_type"), PUBLISHED)
+def test_every_60th_row_of_a_republished_file_differs(archive, name, trade_type):
+    key = files_of(archive, name, trade_type)[0].key
+    before = archive.lines(key)
+
+    archive.exchange.republish(key)
+
+    differ = [new != old for new, old in zip(archive.lines(key), before, strict=True)]
+    assert differ == [place % 60 == 0 for place in range(len(before))]
+    archive.exchange.publication.revisions.clear()
