@@ -15,6 +15,7 @@ class TradeType(StrEnum):
     SPOT = "spot"
     UM_FUTURES = "um_futures"
     CM_FUTURES = "cm_futures"
+    OPTION = "option"
 
     @property
     def bucket_path(self) -> str:
@@ -26,6 +27,7 @@ _BUCKET_PATHS = {
     TradeType.SPOT: "spot",
     TradeType.UM_FUTURES: "futures/um",
     TradeType.CM_FUTURES: "futures/cm",
+    TradeType.OPTION: "option",
 }
 
 
@@ -85,7 +87,7 @@ def _parse_interval(name: str) -> Interval:
     return Interval(name, None if unit == "mo" else count * _UNITS[unit])
 
 
-ARCHIVE_INTERVALS = (
+ARCHIVE_INTERVALS = tuple(
     "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1mo".split()  # noqa: SIM905
 )
 """The kline intervals that the archive publishes (`1s` for spot only)."""

@@ -18,6 +18,10 @@ from bhds import __version__
 
 logger = logging.getLogger(__name__)
 
+_ROW_GROUP = 1 << 18
+"""Rows of a row group. Left to itself, Polars cuts groups by how a frame happens to
+lie in memory, and equal frames become different files."""
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -47,7 +51,9 @@ def write_parquet(
     tagged = {"bhds.version": __version__}
     tagged |= {f"bhds.{key}": value for key, value in metadata.items()}
     with replacing(path) as partial:
-        frame.write_parquet(partial, compression="zstd", metadata=tagged)
+        frame.write_parquet(
+            partial, compression="zstd", row_group_size=_ROW_GROUP, metadata=tagged
+        )
     logger.info("%s: %d rows", path, frame.height)
 
 

@@ -4,15 +4,16 @@ One `read_csv` of the joined bytes takes a third of the time of one call a file
 (365 daily zips of 1m klines), so a file's rows are known by their number alone.
 """
 
+import datetime as dt
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import groupby
 
 import polars as pl
 
+from bhds.datatypes import Field, Kind, Table
 from bhds.errors import ParseError
 
 _UNKNOWN = "unknown:"
@@ -20,51 +21,14 @@ _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(rb"\s*[+-]?\d{1,19}")
 _NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _SPREADSHEET = re.compile(rb"\d(\.\d+)?E\+\d+")
-
-
-@dataclass(frozen=True)
-class CsvColumn:
-    """A column of numbers."""
-
-    name: str
-    """BHDS's name."""
-    dtype: type[pl.Int64] | type[pl.Float64]
-    headers: tuple[str, ...] = ()
-    """The names that headers use, the usual one first; as a rule BHDS's."""
-    required: bool = True
-    """Whether a header must name it; it is returned only if so."""
-
-    @property
-    def published(self) -> tuple[str, ...]:
-        """The names that headers use."""
-        return self.headers or (self.name,)
-
-
-@dataclass(frozen=True)
-class CsvFormat:
-    """What the CSVs of a data type hold."""
-
-    columns: tuple[CsvColumn, ...]
-    """In the order of a CSV without a header."""
-
-    @cached_property
-    def dtypes(self) -> dict[str, type[pl.Int64] | type[pl.Float64]]:
-        """The dtypes by BHDS's names."""
-        return {column.name: column.dtype for column in self.columns}
-
-    @cached_property
-    def names(self) -> dict[str, str]:
-        """BHDS's names by the published ones."""
-        return {
-            header: column.name
-            for column in self.columns
-            for header in column.published
-        }
+_QUOTED = re.compile(rb'"([^"]*)"')
+_CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S"
+_CLOCK = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-5][0-9]:[0-5][0-9]$"
 
 
 @dataclass(frozen=True)
 class CsvBody:
-    """A CSV without its header."""
+    """A CSV without its header, or some of the lines of one."""
 
     layout: tuple[str, ...]
     """The columns in the file's order; unknown ones are marked as such."""
@@ -73,22 +37,25 @@ class CsvBody:
     data: bytes
     """`rows` lines, each ended by a line feed."""
     warnings: tuple[str, ...]
+    first_line: int
+    """The number, from 1, of the line in the file that holds row 0."""
 
     def line(self, row: int) -> int:
         """Return the number, from 1, of the line in the file that holds `row`."""
-        return row + 1 + self.has_header
+        return self.first_line + row
 
 
-def split_header(content: bytes, *, csv_format: CsvFormat) -> CsvBody:
+def split_header(content: bytes, *, table: Table) -> CsvBody:
     """Take a CSV's header off, if it has one, and bring its line ends into order.
 
-    A file whose first byte is not a digit has a header (times are positive). The
-    blank lines at the end are dropped, a missing last line feed is added.
+    A file whose first byte is not a digit has a header (first columns are times or
+    numbers that count up). The blank lines at the end are dropped, a missing last
+    line feed is added.
 
     Raises
     ------
     ParseError
-        If the header lacks a column or names one twice.
+        If the header lacks a field that is kept, or names a column twice.
     """
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
@@ -96,33 +63,37 @@ def split_header(content: bytes, *, csv_format: CsvFormat) -> CsvBody:
         content = content.rstrip(b"\n") + b"\n"
     if content == b"\n":
         content = b""
-    layout, header, data = tuple(csv_format.dtypes), b"", content
-    if content and not content[:1].isdigit():
+    layout = tuple(field.name for field in table.fields)
+    has_header = content != b"" and not content[:1].isdigit()
+    data = content
+    if has_header:
         header, _, data = content.partition(b"\n")
-        layout = _header_layout(header, csv_format=csv_format)
+        layout = _header_layout(header, table=table)
     unknown = [name for name in layout if name.startswith(_UNKNOWN)]
     return CsvBody(
         layout=layout,
-        has_header=data is not content,
+        has_header=has_header,
         rows=data.count(b"\n"),
         data=data,
         warnings=tuple(f"column {name} is ignored" for name in unknown),
+        first_line=2 if has_header else 1,
     )
 
 
-def _header_layout(header: bytes, *, csv_format: CsvFormat) -> tuple[str, ...]:
+def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
     """Return the columns that a header line names, in its order."""
+    names = {
+        published: field.name for field in table.fields for published in field.published
+    }
     published = header.decode("utf-8", errors="replace").split(",")
-    layout = tuple(
-        csv_format.names.get(name, f"{_UNKNOWN}{name}") for name in published
-    )
+    layout = tuple(names.get(name, f"{_UNKNOWN}{name}") for name in published)
     if len(set(layout)) < len(layout):
         msg = f"line 1: header {header[:200]!r} names a column twice"
         raise ParseError(msg)
     missing = [
-        column.published[0]
-        for column in csv_format.columns
-        if column.required and column.name not in layout
+        field.published[0]
+        for field in table.fields
+        if field.is_kept and field.name not in layout
     ]
     if missing:
         msg = f"line 1: header {header[:200]!r} lacks {','.join(missing)}"
@@ -131,7 +102,7 @@ def _header_layout(header: bytes, *, csv_format: CsvFormat) -> tuple[str, ...]:
 
 
 def read_bodies(
-    bodies: Sequence[CsvBody], *, csv_format: CsvFormat
+    bodies: Sequence[CsvBody], *, table: Table, symbol: str
 ) -> tuple[pl.DataFrame, dict[int, str]]:
     """Read CSVs into one frame, leaving out those with a bad row.
 
@@ -139,97 +110,185 @@ def read_bodies(
     ----------
     bodies
         k >= 0 CSVs.
-    csv_format
-        Their columns.
+    table
+        What they hold.
+    symbol
+        What a `SYMBOL` field has to be.
 
     Returns
     -------
     frame
         The rows of the good CSVs, in the order of `bodies`, each with its `rows`
-        rows: the required columns of the format, nowhere null, NaN or infinite.
+        rows: the fields that are kept, in the table's order, `EPOCH` ones as
+        published (Int64), the others of their `Field.dtype`. Only an
+        `OPTIONAL_NUMBER` can be null; no number is NaN or infinite.
     faults
         For each bad CSV its position in `bodies`, and what is wrong where.
     """
-    wanted = {
-        column.name: column.dtype for column in csv_format.columns if column.required
-    }
-    frames = [pl.DataFrame(schema=wanted)]
+    kept = [field for field in table.fields if field.is_kept]
+    frames = [pl.DataFrame(schema={field.name: _read_dtype(field) for field in kept})]
     faults: dict[int, str] = {}
     numbered = enumerate(bodies)
     for _, run in groupby(numbered, key=lambda item: item[1].layout):
         alike = list(run)
         try:
-            frames.append(_read_alike([body for _, body in alike], csv_format))
+            frames.append(_read_alike([body for _, body in alike], table, symbol))
         except ParseError:
             for position, body in alike:
                 try:
-                    frames.append(_read_alike([body], csv_format))
+                    frames.append(_read_alike([body], table, symbol))
                 except ParseError as error:
                     faults[position] = str(error)
-    return pl.concat([frame.select(*wanted) for frame in frames]), faults
+    return pl.concat(frames), faults
 
 
-def _read_alike(bodies: Sequence[CsvBody], csv_format: CsvFormat) -> pl.DataFrame:
+def _read_dtype(field: Field) -> pl.DataType:
+    """Return what a field is read as: a time since 1970 first as the number it is."""
+    return pl.Int64() if field.kind is Kind.EPOCH else field.dtype
+
+
+def _csv_dtype(field: Field | None) -> pl.DataType:
+    """Return what Polars reads a column of the CSV as, an unknown one included."""
+    if field is None or field.kind is Kind.CLOCK:
+        return pl.String()
+    return _read_dtype(field)
+
+
+def _has_quotes(table: Table) -> bool:
+    """Tell whether fields may stand in quotes: where one may be blank, as `""`."""
+    return any(field.kind is Kind.OPTIONAL_NUMBER for field in table.fields)
+
+
+def _read_alike(bodies: Sequence[CsvBody], table: Table, symbol: str) -> pl.DataFrame:
     """Read CSVs of one layout as one.
 
     Raises
     ------
     ParseError
-        If any field is not a number or any line has too few or too many. Of a
-        single CSV, the line and the field are named.
+        If any field is not what it should be or any line has too few or too many.
+        Of a single CSV, the line and the field are named.
     """
-    known = [name for name in bodies[0].layout if name in csv_format.dtypes]
-    schema = {name: csv_format.dtypes.get(name, pl.String) for name in bodies[0].layout}
+    fields = {field.name: field for field in table.fields}
+    schema = {name: _csv_dtype(fields.get(name)) for name in bodies[0].layout}
     data = bodies[0].data if len(bodies) == 1 else b"".join(b.data for b in bodies)
     try:
-        frame = pl.read_csv(
+        published = pl.read_csv(
             data,
             has_header=False,
             schema=schema,
-            quote_char=None,
+            quote_char='"' if _has_quotes(table) else None,
             raise_if_empty=False,
         )
     except pl.exceptions.PolarsError as error:
-        raise ParseError(_fault(bodies, csv_format, default=str(error))) from error
-    numbers = frame.select(known)
-    finite = numbers.select(pl.col(pl.Float64).is_finite().all()).row(0)
-    if (
-        frame.height != sum(body.rows for body in bodies)
-        or any(numbers.null_count().row(0))
-        or not all(finite)
-    ):
-        raise ParseError(_fault(bodies, csv_format, default="lines and rows differ"))
-    return numbers
+        msg = _fault(bodies, table, symbol, default=str(error))
+        raise ParseError(msg) from error
+    clocks = [field.name for field in table.fields if field.kind is Kind.CLOCK]
+    frame = published.with_columns(_parse_clock(name) for name in clocks)
+    rows = sum(body.rows for body in bodies)
+    if not _is_sound(frame, data, rows=rows, table=table, symbol=symbol):
+        msg = _fault(bodies, table, symbol, default="lines and rows differ")
+        raise ParseError(msg)
+    return frame.select(field.name for field in table.fields if field.is_kept)
 
 
-def _fault(bodies: Sequence[CsvBody], csv_format: CsvFormat, *, default: str) -> str:
+def _parse_clock(name: str) -> pl.Expr:
+    """Read a time of the form of a clock; null where it has another form."""
+    text = pl.col(name)
+    well_formed = pl.when(text.str.contains(_CLOCK)).then(text)
+    return well_formed.str.to_datetime(
+        _CLOCK_FORMAT, time_unit="us", time_zone="UTC", strict=False
+    )
+
+
+def _is_sound(
+    frame: pl.DataFrame, data: bytes, *, rows: int, table: Table, symbol: str
+) -> bool:
+    """Tell whether a frame that was read from `data` is all that it should be."""
+    nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True))
+    symbols = [field.name for field in table.fields if field.kind is Kind.SYMBOL]
+    needed = [
+        field.name
+        for field in table.fields
+        if field.kind not in {Kind.OPTIONAL_NUMBER, Kind.UNUSED}
+    ]
+    if frame.height != rows or any(nulls.get(name) for name in needed):
+        return False
+    # A field is null if it is blank and also if its line ends before it.
+    if any(nulls.values()) and data.count(b",") != rows * (frame.width - 1):
+        return False
+    return all(
+        frame.select(
+            pl.lit(value=True),  # there may be neither numbers nor a symbol
+            pl.col(pl.Float64).is_finite().all(),
+            *((pl.col(name) == symbol).all() for name in symbols if name in nulls),
+        ).row(0)
+    )
+
+
+def _fault(
+    bodies: Sequence[CsvBody], table: Table, symbol: str, *, default: str
+) -> str:
     """Say what is wrong with a CSV; of several, only that something is."""
     if len(bodies) > 1:
         return default
     body = bodies[0]
+    fields = {field.name: field for field in table.fields}
+    quoted = _has_quotes(table)
     for row, line in enumerate(body.data.removesuffix(b"\n").split(b"\n")):
-        fields = line.split(b",")
-        if len(fields) != len(body.layout):
-            what = f"{len(fields)} fields" if line.strip() else "blank"
+        values = line.split(b",")
+        if len(values) != len(body.layout):
+            what = f"{len(values)} fields" if line.strip() else "blank"
             return f"line {body.line(row)}: {what}: expected {len(body.layout)} fields"
-        for name, field in zip(body.layout, fields, strict=True):
-            expected = _expected(field, csv_format.dtypes.get(name))
+        for name, value in zip(body.layout, values, strict=True):
+            bare = _QUOTED.fullmatch(value) if quoted else None
+            expected = _expected(bare[1] if bare else value, fields.get(name), symbol)
             if expected is not None:
-                value = field[:50].decode("utf-8", errors="replace")
-                return f"line {body.line(row)}: {name} {value!r}: expected {expected}"
+                text = value[:50].decode("utf-8", errors="replace")
+                return f"line {body.line(row)}: {name} {text!r}: expected {expected}"
     return default
 
 
-def _expected(field: bytes, dtype: type[pl.DataType] | None) -> str | None:
-    """Return what a field should have been, None if it is as it should be."""
-    if dtype is pl.Int64:
-        if _WHOLE.fullmatch(field) and int(field) in _INT64:
-            return None
-        if _SPREADSHEET.fullmatch(field):
-            return "a whole number; a spreadsheet has rounded it, fetch the file again"
-        return "a whole number"
-    if dtype is pl.Float64:
-        if _NUMBER.fullmatch(field) and math.isfinite(float(field)):
-            return None
-        return "a finite number"
-    return None
+def _expected(value: bytes, field: Field | None, symbol: str) -> str | None:
+    """Return what a value should have been, None if it is as it should be."""
+    kind = field.kind if field else Kind.UNUSED
+    words = (symbol,) if kind is Kind.SYMBOL else field.words if field else ()
+    if words:
+        known = value.decode("utf-8", errors="replace") in words
+        return None if known else " or ".join(words)
+    if kind not in _FORMS or _FORMS[kind][0](value):
+        return None
+    if kind in {Kind.WHOLE, Kind.EPOCH} and _SPREADSHEET.fullmatch(value):
+        return "a whole number; a spreadsheet has rounded it, fetch the file again"
+    return _FORMS[kind][1]
+
+
+def _is_whole(value: bytes) -> bool:
+    return _WHOLE.fullmatch(value) is not None and int(value) in _INT64
+
+
+def _is_finite(value: bytes) -> bool:
+    return _NUMBER.fullmatch(value) is not None and math.isfinite(float(value))
+
+
+def _is_clock(value: bytes) -> bool:
+    text = value.decode("utf-8", errors="replace")
+    try:
+        dt.datetime.strptime(text, _CLOCK_FORMAT)  # noqa: DTZ007  # its form is asked
+    except ValueError:
+        return False
+    return re.match(_CLOCK, text) is not None
+
+
+_FORMS: dict[Kind, tuple[Callable[[bytes], bool], str]] = {
+    Kind.WHOLE: (_is_whole, "a whole number"),
+    Kind.EPOCH: (_is_whole, "a whole number"),
+    Kind.NUMBER: (_is_finite, "a finite number"),
+    Kind.OPTIONAL_NUMBER: (
+        lambda value: not value.strip() or _is_finite(value),
+        "a finite number or nothing",
+    ),
+    Kind.FLAG: (lambda value: value.lower() in {b"true", b"false"}, "true or false"),
+    Kind.WORD: (bool, "a word"),
+    Kind.CLOCK: (_is_clock, "a time as YYYY-MM-DD HH:MM:SS"),
+}
+"""What the values of a kind are like, and how that is said."""

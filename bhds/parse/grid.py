@@ -1,8 +1,8 @@
-"""Where the bars of an interval may open, and how many a day should have."""
+"""Where the bars of an interval may open, and how many rows a day should have."""
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -59,32 +59,52 @@ def is_off_grid(open_us: pl.Expr, *, interval: Interval) -> pl.Expr:
     return open_us % min(duration_us(interval), DAY_US) != 0
 
 
-def bars_per_day(
-    open_time: pl.Series, *, interval: Interval, covered: Iterable[Period]
-) -> list[dict[str, str | int]]:
-    """Count the bars that each day should have, and those it has.
+def rows_per_day(time: pl.Series) -> dict[int, int]:
+    """Count the rows of each day.
 
     Parameters
     ----------
-    open_time
+    time
         Sorted; Datetime[us, UTC].
-    interval
-        Spacing of the bars.
+
+    Returns
+    -------
+    dict
+        By the number of the UTC day since 1970, those without rows left out.
+    """
+    runs = (time.to_physical() // DAY_US).rle().struct.unnest()
+    return dict(zip(runs["value"], runs["len"], strict=True))
+
+
+def expected_per_day(
+    present: Mapping[int, int],
+    *,
+    covered: Iterable[Period],
+    interval: Interval | None = None,
+    spacing: dt.timedelta | None = None,
+) -> list[dict[str, str | int | None]]:
+    """Set the rows that each day has beside those that it should have.
+
+    Parameters
+    ----------
+    present
+        The rows of days, by the number of the UTC day since 1970; see
+        `rows_per_day`.
     covered
-        The days that should have bars; they may overlap.
+        The days that should have rows; they may overlap.
+    interval, spacing
+        The interval of bars, or the time between other rows; None, both, where it
+        is not known how many there should be.
 
     Returns
     -------
     list of dict
-        Sorted by `day`, the UTC day (ISO 8601) of the bars' opening, with
-        `expected` and `present` counts: one entry for each covered day and each day
-        with bars. For intervals longer than a day, only the days on which a bar
-        opens or should open: Mondays, firsts of the month, and for 3d every third
-        day in step with most of the bars present (none without any).
+        Sorted by `day`, the UTC day (ISO 8601), with `expected` (None if not known)
+        and `present` counts: one entry for each covered day and each day with rows.
+        For intervals longer than a day, only the days on which a bar opens or
+        should open: Mondays, firsts of the month, and for 3d every third day in
+        step with most of the bars present (none without any).
     """
-    day_numbers = open_time.to_physical() // DAY_US
-    runs = day_numbers.rle().struct.unnest()
-    present = dict(zip(runs["value"], runs["len"], strict=True))
     wanted = {
         number
         for period in covered
@@ -92,15 +112,18 @@ def bars_per_day(
             day_us(period.begin) // DAY_US, day_us(period.end) // DAY_US
         )
     }
-    per_day = 1
-    if interval.duration is None or interval.duration > _DAY:
-        wanted = _opening_days(wanted, interval=interval, present=present)
-    else:
-        per_day = _DAY // interval.duration
+    per_day = None if spacing is None else _DAY // spacing
+    if interval is not None:
+        if interval.duration is None or interval.duration > _DAY:
+            wanted = _opening_days(wanted, interval=interval, present=present)
+            per_day = 1
+        else:
+            per_day = _DAY // interval.duration
+    elsewhere = None if per_day is None else 0
     return [
         {
             "day": (dt.date(1970, 1, 1) + number * _DAY).isoformat(),
-            "expected": per_day if number in wanted else 0,
+            "expected": per_day if number in wanted else elsewhere,
             "present": present.get(number, 0),
         }
         for number in sorted(wanted | present.keys())
@@ -108,7 +131,7 @@ def bars_per_day(
 
 
 def _opening_days(
-    days: set[int], *, interval: Interval, present: dict[int, int]
+    days: set[int], *, interval: Interval, present: Mapping[int, int]
 ) -> set[int]:
     """Keep the days since 1970 on which a bar longer than a day should open."""
     if interval.duration is None:

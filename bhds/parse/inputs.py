@@ -2,6 +2,7 @@
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -128,3 +129,36 @@ def archive_period(source: ArchiveInput, *, series: str) -> Period:
         )
         raise KeyGrammarError(msg)
     return Period.parse(text)
+
+
+def in_order(
+    inputs: Sequence[ArchiveInput], *, series: str, span: Period
+) -> list[tuple[ArchiveInput, Period]]:
+    """Sort zips by the period that each covers, a month before its days.
+
+    Parameters
+    ----------
+    inputs
+        The zips of a partition, in any order.
+    series
+        What stands before the period in their names: `BTCUSDT-1m`.
+    span
+        What the partition covers.
+
+    Raises
+    ------
+    KeyGrammarError
+        If a zip is not of this series and partition, or is passed twice.
+    """
+    dated = [(source, archive_period(source, series=series)) for source in inputs]
+    dated.sort(key=lambda item: (item[1].begin, -item[1].end.toordinal(), item[0].key))
+    seen = set()
+    for source, period in dated:
+        if not span.covers(period):
+            msg = f"{source.key}: {period} is not within the partition, {span}"
+            raise KeyGrammarError(msg)
+        if source.key in seen:
+            msg = f"{source.key} is passed twice: expected every zip once"
+            raise KeyGrammarError(msg)
+        seen.add(source.key)
+    return dated

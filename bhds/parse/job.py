@@ -5,11 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bhds import storage
+from bhds import datatypes, storage
 from bhds.archive.job import listed_rows
 from bhds.archive.keys import ArchiveFile
 from bhds.markets import Interval, TradeType
-from bhds.parse import klines
+from bhds.parse import large, revisions, tables
 from bhds.parse.inputs import ArchiveInput
 
 
@@ -20,11 +20,14 @@ def write_partition(
     sources_path: str,
     days: Mapping[str, dt.date | None],
     trade_type: str,
+    data_type: str,
     symbol: str,
-    interval: str,
     partition: str,
+    interval: str | None = None,
 ) -> None:
     """Parse the zips of one partition of one symbol, and write it with its sources.
+
+    The sources are written first, so that beside a partition are always its own.
 
     Parameters
     ----------
@@ -35,32 +38,54 @@ def write_partition(
         Where the partition and its sources go.
     days
         `first_day` and `last_day`: the UTC days that the partition may hold.
-    trade_type, symbol, interval, partition
-        What the partition is of.
+    trade_type, data_type, symbol, partition, interval
+        What the partition is of; the interval is None if the data type has none.
 
     Raises
     ------
+    ConfigError
+        If the archive does not publish such a series, or its files are not parsed.
     ParseError
         If a zip does not exist. Bad content of one is a verdict in the sources.
     """
-    parsed = klines.parse_klines(
-        _inputs(zips),
-        trade_type=TradeType(trade_type),
-        symbol=symbol,
-        interval=Interval.parse(interval),
-        partition=partition,
-        first_day=days["first_day"],
-        last_day=days["last_day"],
-    )
-    last_day = days["last_day"]
-    metadata = {
-        "stage": "parse",
-        "revision": str(klines.REVISION),
-        "as_of": last_day.isoformat() if last_day else "",
-        "inputs": " ".join(source["sha256"] for source in parsed.sources["inputs"]),
+    inputs = _inputs(zips)
+    market = TradeType(trade_type)
+    described: dict[str, Any] = {
+        "trade_type": market,
+        "data_type": data_type,
+        "symbol": symbol,
+        "partition": partition,
+        **days,
     }
-    storage.write_json(parsed.sources, sources_path)
-    storage.write_parquet(parsed.frame, partition_path, metadata=metadata)
+    with revisions.recording(partition_path, sources_path=sources_path):
+        if interval is None and _is_large(data_type, market):
+            with storage.replacing(partition_path) as partial:
+                sources = large.parse_large(
+                    inputs, target=partial, metadata=_metadata, **described
+                )
+                storage.write_json(sources, sources_path)
+            return
+        spacing = None if interval is None else Interval.parse(interval)
+        parsed = tables.parse_table(inputs, interval=spacing, **described)
+        storage.write_json(parsed.sources, sources_path)
+        metadata = _metadata(parsed.sources)
+        storage.write_parquet(parsed.frame, partition_path, metadata=metadata)
+
+
+def _is_large(data_type: str, trade_type: TradeType) -> bool:
+    """Tell whether the files of a type of data are parsed piece by piece."""
+    describe = datatypes.data_type(data_type).table
+    return describe is not None and describe(trade_type).is_large
+
+
+def _metadata(sources: Mapping[str, Any]) -> dict[str, str]:
+    """Return what a partition's Parquet file says of how it was made."""
+    return {
+        "stage": "parse",
+        "revision": str(sources["revision"]),
+        "as_of": sources["last_day"] or "",
+        "inputs": " ".join(source["sha256"] for source in sources["inputs"]),
+    }
 
 
 def _inputs(zips: Sequence[str]) -> list[ArchiveInput]:

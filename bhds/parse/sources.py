@@ -1,5 +1,6 @@
 """The account of a partition: what became of every input zip and every row."""
 
+import datetime as dt
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,13 +8,14 @@ from typing import Any
 
 import polars as pl
 
+from bhds.datatypes import Kind, Table
 from bhds.markets import Interval
 from bhds.parse.collapse import Collapsed
 from bhds.parse.grid import is_off_grid
 from bhds.parse.inputs import ArchiveInput, utc_time
 from bhds.parse.verdict import Archive, Verdict
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise by one when the entries of a `.sources.json` change."""
 
 CONFLICTS_LISTED = 1_000
@@ -40,7 +42,7 @@ class SourceRecord:
     header: bool | None = None
     """Whether the CSV has a header; None if it could not be looked at."""
     time_unit: str | None = None
-    """`ms` or `us`; None without rows."""
+    """`ms` or `us`, `s` for text; None without rows."""
     rows_read: int = 0
     rows_kept: int = 0
     rows_outside: int = 0
@@ -51,10 +53,13 @@ class SourceRecord:
     """Dropped: other values than the kept row of their key."""
     out_of_order: int = 0
     """Rows earlier than the row before them in the file."""
-    off_grid: int = 0
-    """Bars that do not open on the interval's grid, kept as published."""
+    off_grid: int | None = None
+    """Bars that do not open on the interval's grid, kept as published; None where
+    the rows are no bars."""
+    blanks: int | None = None
+    """Values left blank in the rows read; left out of the entry where none can be."""
     first_time: str | None = None
-    """The earliest key of the rows read: ISO 8601, UTC."""
+    """The earliest time of the rows read: ISO 8601, UTC."""
     last_time: str | None = None
 
     @classmethod
@@ -74,7 +79,10 @@ class SourceRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain values."""
-        return vars(self) | {"verdict": self.verdict.value}
+        entry = vars(self) | {"verdict": self.verdict.value}
+        if self.blanks is None:
+            del entry["blanks"]
+        return entry
 
 
 def count_rows(
@@ -83,7 +91,8 @@ def count_rows(
     published: pl.DataFrame,
     wanted: pl.DataFrame,
     unique: Collapsed,
-    interval: Interval,
+    table: Table,
+    interval: Interval | None,
 ) -> None:
     """Enter into the records what became of every row.
 
@@ -92,39 +101,29 @@ def count_rows(
     records
         One for each number in the frames' column `file`.
     published
-        All rows read, `open_time` and `file`, in the order of the files' lines.
+        All rows read, with `file`, in the order of the files' lines.
     wanted
         Those of the partition, between its first and last day.
     unique
         What came of these.
+    table
+        What the rows are.
     interval
-        Spacing of the bars.
+        Spacing of the bars; None if the rows are no bars.
     """
-    open_us = pl.col("open_time").to_physical()
-    same_file = pl.col("file") == pl.col("file").shift()
-    read = (
-        published.select(
-            "file",
-            open_us=open_us,
-            out_of_order=same_file & (open_us < open_us.shift()),
-            off_grid=is_off_grid(open_us, interval=interval),
-        )
-        .group_by("file")
-        .agg(
-            pl.len().alias("rows"),
-            pl.col("open_us").min().alias("first"),
-            pl.col("open_us").max().alias("last"),
-            pl.col("out_of_order", "off_grid").sum(),
-        )
-    )
-    for row in read.iter_rows(named=True):
+    has_blanks = any(field.kind is Kind.OPTIONAL_NUMBER for field in table.fields)
+    for record in records:
+        record.off_grid = None if interval is None else 0
+        record.blanks = 0 if has_blanks else None
+    for row in _read_per_file(published, table, interval).iter_rows(named=True):
         record = records[row["file"]]
         record.rows_read = row["rows"]
         record.rows_outside = row["rows"]
         record.first_time = utc_time(row["first"])
         record.last_time = utc_time(row["last"])
         record.out_of_order = row["out_of_order"]
-        record.off_grid = row["off_grid"]
+        record.off_grid = row.get("off_grid")
+        record.blanks = row.get("blanks")
     for number, rows in _rows_per_file(wanted).items():
         records[number].rows_outside -= rows
     for number, rows in _rows_per_file(unique.kept).items():
@@ -133,6 +132,34 @@ def count_rows(
         records[number].duplicates = rows
     for number, rows in _rows_per_file(unique.conflicts).items():
         records[number].conflicts = rows
+
+
+def _read_per_file(
+    published: pl.DataFrame, table: Table, interval: Interval | None
+) -> pl.DataFrame:
+    """Count and bound each file's rows as they stand in it; see `count_rows`."""
+    time_us = pl.col("time_us")
+    counts = {"out_of_order": time_us < time_us.shift()}
+    if interval is not None:
+        counts["off_grid"] = is_off_grid(time_us, interval=interval)
+    optional = [
+        field.name for field in table.fields if field.kind is Kind.OPTIONAL_NUMBER
+    ]
+    if optional:
+        counts["blanks"] = pl.sum_horizontal(pl.col(optional).is_null())
+    same_file = pl.col("file") == pl.col("file").shift()
+    return (
+        published.select("file", *optional, time_us=pl.col(table.time).to_physical())
+        .with_columns(**counts)
+        .with_columns(out_of_order=same_file & pl.col("out_of_order"))
+        .group_by("file")
+        .agg(
+            pl.len().alias("rows"),
+            time_us.min().alias("first"),
+            time_us.max().alias("last"),
+            pl.col(*counts).sum(),
+        )
+    )
 
 
 def _rows_per_file(frame: pl.DataFrame) -> Counter[int]:
@@ -144,38 +171,45 @@ def _rows_per_file(frame: pl.DataFrame) -> Counter[int]:
 
 
 def list_conflicts(
-    conflicts: pl.DataFrame, records: Sequence[SourceRecord], *, columns: Sequence[str]
+    conflicts: pl.DataFrame,
+    records: Sequence[SourceRecord],
+    *,
+    key: Sequence[str],
+    columns: Sequence[str],
 ) -> dict[str, Any]:
-    """Describe the rows that gave way to others of the same `open_time`.
+    """Describe the rows that gave way to others of the same key.
 
     Parameters
     ----------
     conflicts
-        The dropped rows, sorted by `open_time`, the kept beside them; see
+        The dropped rows, sorted by their key, the kept beside them; see
         `Collapsed`.
     records
         One for each number in `file` and `kept_file`.
+    key
+        The columns of the key.
     columns
-        The columns whose values are shown.
+        The other columns whose values are shown.
 
     Returns
     -------
     dict
-        `count`, and of the first `CONFLICTS_LISTED` in `listed`: `open_time`, and
-        the `kept` and the `dropped` row with the `key` of their zip.
+        `count`, and of the first `CONFLICTS_LISTED` in `listed`: the columns of the
+        key, and the `kept` and the `dropped` row with the `key` of their zip.
     """
 
     def side(row: dict[str, Any], prefix: str) -> dict[str, Any]:
-        values = {name: row[prefix + name] for name in columns}
-        values["close_time"] = values["close_time"].isoformat()
+        values = {name: _plain(row[prefix + name]) for name in columns}
         return {"key": records[row[f"{prefix}file"]].key} | values
 
     listed = [
-        {
-            "open_time": row["open_time"].isoformat(),
-            "kept": side(row, "kept_"),
-            "dropped": side(row, ""),
-        }
+        {name: _plain(row[name]) for name in key}
+        | {"kept": side(row, "kept_"), "dropped": side(row, "")}
         for row in conflicts.head(CONFLICTS_LISTED).iter_rows(named=True)
     ]
     return {"count": conflicts.height, "listed": listed}
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    return value.isoformat() if isinstance(value, dt.datetime) else value

@@ -1,21 +1,23 @@
 """Check that the times of a file are times, in one unit, and of its own period.
 
 Archive values are milliseconds, and microseconds for spot from 2025-01-01
-(binance/binance-public-data, README); the magnitude tells which.
+(binance/binance-public-data, README); the magnitude tells which. Some types of data
+have text at a resolution of seconds instead (#381 there).
 """
 
+import datetime as dt
 from typing import Any
 
 import polars as pl
 
+from bhds.datatypes import Kind, Table
 from bhds.errors import ParseError
 from bhds.markets import Interval
 from bhds.parse.csv_bodies import CsvBody
 from bhds.parse.grid import duration_us, earliest_open_us
 from bhds.parse.inputs import Period, day_us, utc_time
 
-_TIMES = ("open_time", "close_time")
-_FACTORS = {"ms": 1_000, "us": 1}
+_FACTORS = {"ms": 1_000, "us": 1, "s": 1}  # text has been read as µs
 _UNITS = {
     "ms": range(10**12, 10**14),  # 2001-09-09 to 5138-11-16
     "us": range(10**15, 10**17),
@@ -29,58 +31,93 @@ def microseconds(time: pl.Expr) -> pl.Expr:
 
 
 def check_times(
-    rows: pl.DataFrame, *, body: CsvBody, period: Period, interval: Interval
+    rows: pl.DataFrame,
+    *,
+    body: CsvBody,
+    period: Period,
+    table: Table,
+    interval: Interval | None,
 ) -> str | None:
     """Return the unit of a file's times.
 
     Parameters
     ----------
     rows
-        The file's n >= 0 rows in its order; `open_time`, `close_time` (Int64, as
-        published).
+        n >= 0 rows in the file's order: the table's times as `read_bodies` returns
+        them, Int64 as published (`EPOCH`) or `TIME` (`CLOCK`).
     body
         The CSV, for line numbers.
     period
         What the file's name says it covers.
+    table
+        What the CSV holds.
     interval
-        Spacing of the bars.
+        Spacing of the bars; None if the rows are no bars.
 
     Returns
     -------
     str or None
-        `"ms"` or `"us"`; None if there are no rows.
+        `"ms"` or `"us"`; `"s"` for text; None if there are no rows.
 
     Raises
     ------
     ParseError
-        If a value is no time in either unit, the units are mixed, a bar opens
-        outside the period, or closes more than a bar's length after it. A bar
-        longer than a day may have opened before the period that it reaches into.
+        If a value is no time in either unit, the units are mixed, or
+        `table.published_time` is outside the period by more than `table.slack`. Of
+        bars: if one opens outside the period, or closes more than a bar's length
+        after it; a bar longer than a day may have opened before the period that it
+        reaches into.
     """
     if rows.is_empty():
         return None
+    times = {field.name: rows[field.name] for field in table.fields if field.is_time}
+    is_text = table.published_time.kind is Kind.CLOCK
+    if is_text:
+        times = {name: time.to_physical() for name, time in times.items()}
     extremes: dict[str, tuple[Any, Any]] = {
-        name: (rows[name].min(), rows[name].max()) for name in _TIMES
+        name: (time.min(), time.max()) for name, time in times.items()
     }
-    unit = _common_unit(rows, extremes=extremes, body=body)
+    unit = "s" if is_text else _common_unit(times, extremes=extremes, body=body)
     factor = _FACTORS[unit]
-    begin, end = earliest_open_us(period.begin, interval), day_us(period.end)
-    limits = {"open_time": end, "close_time": end + duration_us(interval)}
-    for name, (low, high) in extremes.items():
-        if low * factor >= begin and high * factor < limits[name]:
+    limits = _limits(table, period=period, interval=interval)
+    for name, (begin, end) in limits.items():
+        low, high = extremes[name]
+        if low * factor >= begin and high * factor < end:
             continue
-        time_us = rows[name] * factor
-        row = ((time_us < begin) | (time_us >= limits[name])).arg_max() or 0
+        time_us = times[name] * factor
+        row = ((time_us < begin) | (time_us >= end)).arg_max() or 0
+        published = "" if is_text else f"{times[name][row]} is "
+        give_or_take = f", give or take {table.slack}" if table.slack else ""
         msg = (
-            f"line {body.line(row)}: {name} {rows[name][row]} is "
-            f"{utc_time(time_us[row])}: expected a time of {period}"
+            f"line {body.line(row)}: {name} {published}{utc_time(time_us[row])}: "
+            f"expected a time of {period}{give_or_take}"
         )
         raise ParseError(msg)
     return unit
 
 
+def _limits(
+    table: Table, *, period: Period, interval: Interval | None
+) -> dict[str, tuple[int, int]]:
+    """Return from when (included) to when the fields' times may be, in µs."""
+    begin, end = day_us(period.begin), day_us(period.end)
+    if interval is None:
+        slack = table.slack // dt.timedelta(microseconds=1)
+        return {table.published_time.name: (begin - slack, end + slack)}
+    earliest = earliest_open_us(period.begin, interval)
+    latest_close = end + duration_us(interval)
+    return {
+        field.name: (earliest, end if field is table.published_time else latest_close)
+        for field in table.fields
+        if field.is_time
+    }
+
+
 def _common_unit(
-    rows: pl.DataFrame, *, extremes: dict[str, tuple[int, int]], body: CsvBody
+    times: dict[str, pl.Series],
+    *,
+    extremes: dict[str, tuple[int, int]],
+    body: CsvBody,
 ) -> str:
     """Return the unit that all times of a file share, or name the first that errs.
 
@@ -89,11 +126,11 @@ def _common_unit(
     units = {_unit(time) for pair in extremes.values() for time in pair}
     if len(units) == 1 and (unit := units.pop()) is not None:
         return unit
-    first = _unit(rows[_TIMES[0]][0])
+    first = _unit(next(iter(times.values()))[0])
     row, name, time = next(
         (row, name, time)
-        for row, times in enumerate(rows.select(_TIMES).iter_rows())
-        for name, time in zip(_TIMES, times, strict=True)
+        for row, values in enumerate(zip(*times.values(), strict=True))
+        for name, time in zip(times, values, strict=True)
         if first is None or _unit(time) != first
     )
     expected = "a time in ms or µs since 1970"

@@ -106,14 +106,24 @@ def read_archive(source: ArchiveInput) -> Archive:
     sound = replace(archive, content=member.content, warnings=member.warnings)
     if sidecar.sha256 == sha256:
         return sound
-    return _judge_by_etag(sound, data, etag=source.etag, sidecar=sidecar)
-
-
-def _judge_by_etag(
-    sound: Archive, data: bytes, *, etag: str | None, sidecar: Sidecar
-) -> Archive:
-    """Judge a sound zip that no CHECKSUM confirms, by the ETag in the listing."""
     md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+    return judge_by_etag(sound, md5=md5, etag=source.etag, sidecar=sidecar)
+
+
+def judge_by_etag(
+    sound: Archive, *, md5: str, etag: str | None, sidecar: Sidecar
+) -> Archive:
+    """Judge a sound zip that no CHECKSUM confirms, by the ETag in the listing.
+
+    Parameters
+    ----------
+    sound
+        The zip; its verdict so far does not count.
+    md5
+        The MD5 of its bytes, in hex.
+    etag, sidecar
+        What the listing and the CHECKSUM say.
+    """
     if sidecar.sha256 is None:
         warnings = sound.warnings
         if etag is not None and "-" not in etag and etag.lower() != md5:

@@ -111,6 +111,18 @@ def test_equal_frames_make_equal_bytes(tmp_path):
     assert first.read_bytes() == second.read_bytes()
 
 
+def test_the_pieces_that_a_frame_lies_in_do_not_show_in_its_file(tmp_path):
+    whole = pl.DataFrame({"id": pl.int_range(300_000, eager=True)})
+    pieces = pl.concat([whole[:7], whole[7:200_000], whole[200_000:]], rechunk=False)
+
+    for name, frame in (("whole.pqt", whole), ("pieces.pqt", pieces)):
+        storage.write_parquet(frame, tmp_path / name, metadata={})
+
+    assert pieces.n_chunks() == 3
+    whole_bytes = (tmp_path / "whole.pqt").read_bytes()
+    assert (tmp_path / "pieces.pqt").read_bytes() == whole_bytes
+
+
 def test_a_frame_and_its_metadata_are_read_back(tmp_path):
     path = tmp_path / "bars.pqt"
     metadata = {"stage": "parse", "inputs": "ab cd", "symbol": "币安人生USDT", "": "x"}

@@ -6,9 +6,10 @@ import zipfile
 
 import pytest
 
+from bhds.datatypes import data_type
 from bhds.markets import Frequency, Interval, TradeType
 from bhds.parse.inputs import ArchiveInput
-from bhds.parse.klines import parse_klines
+from bhds.parse.tables import parse_table
 
 HEADER = (
     "open_time,open,high,low,close,volume,close_time,quote_volume,count,"
@@ -74,17 +75,26 @@ def archive(tmp_path):
 
 @pytest.fixture
 def parse():
-    """Return `parse_klines` for BTCUSDT 1m, spot, unless told otherwise."""
+    """Return `parse_table` for klines of BTCUSDT 1m, spot, unless told otherwise.
+
+    The interval is `1m` only where the data type has intervals.
+    """
 
     def run(*inputs, partition="2024", **series):
         defaults = {
             "trade_type": TradeType.SPOT,
+            "data_type": "klines",
             "symbol": "BTCUSDT",
-            "interval": "1m",
         }
         series = defaults | series
-        series["interval"] = Interval.parse(series["interval"])
-        return parse_klines(inputs, partition=partition, **series)
+        has_intervals = data_type(series["data_type"]).has_intervals
+        interval = series.pop("interval", "1m" if has_intervals else None)
+        return parse_table(
+            inputs,
+            partition=partition,
+            interval=interval and Interval.parse(interval),
+            **series,
+        )
 
     return run
 

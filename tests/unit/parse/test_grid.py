@@ -5,7 +5,12 @@ import pytest
 
 from bhds.columns import TIME
 from bhds.markets import Interval
-from bhds.parse.grid import bars_per_day, earliest_open_us, is_off_grid
+from bhds.parse.grid import (
+    earliest_open_us,
+    expected_per_day,
+    is_off_grid,
+    rows_per_day,
+)
 from bhds.parse.inputs import Period, day_us
 
 
@@ -54,8 +59,8 @@ def test_week_may_open_before_a_day_that_it_reaches():
 
 
 def table(interval, open_time, *covered):
-    days = bars_per_day(
-        open_time,
+    days = expected_per_day(
+        rows_per_day(open_time),
         interval=Interval.parse(interval),
         covered=[Period.parse(text) for text in covered],
     )
@@ -113,3 +118,30 @@ def test_bar_on_a_day_that_is_not_covered_is_counted_too():
     days = table("1w", times("2024-02-12"), "2024-02-14")
 
     assert days == [("2024-02-12", 0, 1)]
+
+
+def test_rows_of_a_known_spacing_are_counted():
+    present = rows_per_day(times("2023-12-31T23:55", "2024-01-01", "2024-01-01T00:05"))
+
+    days = expected_per_day(
+        present,
+        covered=[Period.parse("2024-01-01"), Period.parse("2024-01-02")],
+        spacing=dt.timedelta(minutes=5),
+    )
+
+    assert [tuple(day.values()) for day in days] == [
+        ("2023-12-31", 0, 1),
+        ("2024-01-01", 288, 2),
+        ("2024-01-02", 288, 0),
+    ]
+
+
+def test_how_many_rows_there_should_be_may_be_unknown():
+    present = rows_per_day(times("2023-12-31T23:55", "2024-01-01"))
+
+    days = expected_per_day(present, covered=[Period.parse("2024-01-01")])
+
+    assert [tuple(day.values()) for day in days] == [
+        ("2023-12-31", None, 1),
+        ("2024-01-01", None, 1),
+    ]

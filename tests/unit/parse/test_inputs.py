@@ -5,7 +5,14 @@ import pytest
 
 from bhds.errors import KeyGrammarError
 from bhds.markets import Frequency
-from bhds.parse.inputs import ArchiveInput, Period, archive_period, day_us, utc_time
+from bhds.parse.inputs import (
+    ArchiveInput,
+    Period,
+    archive_period,
+    day_us,
+    in_order,
+    utc_time,
+)
 
 
 def source(name, frequency=Frequency.MONTHLY, key_name=None):
@@ -90,3 +97,41 @@ def test_zip_of_another_series_is_refused(archive):
 def test_days_and_times_are_microseconds_since_1970():
     assert day_us(dt.date(1970, 1, 2)) == 86_400_000_000
     assert utc_time(1_704_067_200_000_001) == "2024-01-01T00:00:00.000001+00:00"
+
+
+def of_period(period):
+    is_daily = period.count("-") == 2
+    frequency = Frequency.DAILY if is_daily else Frequency.MONTHLY
+    return source(f"BTCUSDT-1m-{period}.zip", frequency)
+
+
+def test_zips_are_sorted_by_period_a_month_before_its_days():
+    periods = ["2024-02", "2024-01-02", "2024-01-31", "2024-01-01", "2024-01"]
+
+    dated = in_order(
+        [of_period(period) for period in periods],
+        series="BTCUSDT-1m",
+        span=Period.parse("2024"),
+    )
+
+    assert [source.path.stem.removeprefix("BTCUSDT-1m-") for source, _ in dated] == [
+        *("2024-01", "2024-01-01", "2024-01-02", "2024-01-31", "2024-02")
+    ]
+    assert [period for _, period in dated][1] == Period.parse("2024-01-01")
+
+
+@pytest.mark.parametrize(
+    ("periods", "message"),
+    [
+        (["2024-01-01", "2023-12-31"], "2023-12-31.zip: .* not within the partition"),
+        (["2024-01", "2024-01"], "2024-01.zip is passed twice"),
+        (["2024-1", "2024-13"], "period '2024-13': month must be in"),
+    ],
+)
+def test_zip_that_does_not_belong_is_an_error(periods, message):
+    with pytest.raises(KeyGrammarError, match=message):
+        in_order(
+            [of_period(period) for period in periods],
+            series="BTCUSDT-1m",
+            span=Period.parse("2024"),
+        )

@@ -14,9 +14,10 @@ from bhds.archive.directory import Directory
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing import LISTING_SCHEMA
 from bhds.columns import parsed_klines
-from bhds.errors import ParseError
+from bhds.datatypes import data_type
+from bhds.errors import ConfigError, ParseError
 from bhds.markets import Frequency, TradeType
-from bhds.parse import job, klines
+from bhds.parse import job
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot/klines/BTCUSDT/1m"
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -57,6 +58,7 @@ def write(zips, *, days=WHOLE, partition="2024"):
         sources_path=SOURCES,
         days=days,
         trade_type="spot",
+        data_type="klines",
         symbol="BTCUSDT",
         interval="1m",
         partition=partition,
@@ -101,7 +103,7 @@ def test_the_metadata_tells_what_a_partition_was_made_of_in_time_order(put):
     assert storage.read_parquet_metadata(PARTITION) == {
         "version": __version__,
         "stage": "parse",
-        "revision": str(klines.REVISION),
+        "revision": str(data_type("klines").revision),
         "as_of": "2024-03-31",
         "inputs": f"{sha256(first)} {sha256(second)}",
     }
@@ -175,6 +177,113 @@ def test_the_same_zips_make_the_same_bytes(put):
     write(zips[::-1])
 
     assert {path: Path(path).read_bytes() for path in before} == before
+
+
+METRICS = (
+    "create_time,symbol,sum_open_interest,sum_open_interest_value,"
+    "count_toptrader_long_short_ratio,sum_toptrader_long_short_ratio,"
+    "count_long_short_ratio,sum_taker_long_short_vol_ratio\n"
+    '2024-03-01 00:05:00,BTCUSDT,1,2,"","","",""\n'
+)
+AGG_TRADES = (
+    "agg_trade_id,price,quantity,first_trade_id,last_trade_id,transact_time,"
+    "is_buyer_maker\n"
+    "7,42000.1,0.5,11,12,1709251200000,true\n"
+    "8,42000.2,0.5,13,13,1709251200001,false\n"
+)
+
+
+@pytest.fixture
+def put_records(archive):
+    """Put a um daily zip into the data directory, and return its path."""
+
+    def put_records(name, content):
+        made = archive(name, content).path
+        symbol, series, _ = name.split("-", maxsplit=2)
+        folder = Path(f"aws_data/um_futures/daily/{series}/{symbol}")
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (made, made.with_name(f"{made.name}.CHECKSUM")):
+            shutil.move(path, folder)
+        return f"{folder}/{made.name}"
+
+    return put_records
+
+
+def write_records(zips, data_type, *, partition):
+    paths = [Path(f"parsed/{partition}{end}") for end in (".parquet", ".sources.json")]
+    job.write_partition(
+        zips,
+        partition_path=str(paths[0]),
+        sources_path=str(paths[1]),
+        days=WHOLE,
+        trade_type="um_futures",
+        data_type=data_type,
+        symbol="BTCUSDT",
+        partition=partition,
+    )
+    return paths
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "partition", "rows"),
+    [
+        pytest.param("metrics", METRICS, "2024", 1, id="whole"),
+        pytest.param("aggTrades", AGG_TRADES, "2024-03", 2, id="piece by piece"),
+    ],
+)
+def test_data_without_intervals_is_written_alike(
+    put_records, name, content, partition, rows
+):
+    path = put_records(f"BTCUSDT-{name}-2024-03-01", content)
+
+    partition_path, sources_path = write_records([path], name, partition=partition)
+
+    frame = pl.read_parquet(partition_path)
+    sources = json.loads(sources_path.read_text(encoding="utf-8"))
+    assert frame.schema == data_type(name).table(TradeType.UM_FUTURES).schema
+    assert frame.height == sources["rows"] == rows
+    assert (sources["data_type"], sources["interval"]) == (name, None)
+    assert storage.read_parquet_metadata(partition_path) == {
+        "version": __version__,
+        "stage": "parse",
+        "revision": str(data_type(name).revision),
+        "as_of": "2024-03-31",
+        "inputs": sha256(path),
+    }
+    assert sorted(partition_path.parent.iterdir()) == [partition_path, sources_path]
+
+
+@pytest.mark.parametrize("name", ["metrics", "aggTrades"])
+def test_sources_that_cannot_be_written_leave_the_partition_as_it_was(
+    put_records, monkeypatch, name
+):
+    content = {"metrics": METRICS, "aggTrades": AGG_TRADES}[name]
+    path = put_records(f"BTCUSDT-{name}-2024-03-01", content)
+    partition_path, _ = write_records([], name, partition="2024-03")
+    before = partition_path.read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(storage, "write_json", fail)
+    with pytest.raises(OSError, match="No space left"):
+        write_records([path], name, partition="2024-03")
+
+    assert partition_path.read_bytes() == before
+    assert list(partition_path.parent.glob(".*.partial")) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("BVOLIndex", "BVOLIndex is only downloaded and verified"),
+        ("klines", "interval None: the archive has none such of um_futures klines"),
+        ("trade", "did you mean 'trades'"),
+    ],
+)
+def test_data_that_is_not_parsed_is_an_error(name, message):
+    with pytest.raises(ConfigError, match=message):
+        write_records([], name, partition="2024-03")
 
 
 @pytest.mark.skipif(

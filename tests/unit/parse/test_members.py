@@ -1,20 +1,22 @@
 import io
+import random
 import zipfile
 import zlib
 
 import pytest
 
 from bhds.errors import ParseError
-from bhds.parse.members import read_csv_member
+from bhds.parse import members
+from bhds.parse.members import Member, find_csv, inflated, read_csv_member
 
 STEM = "BTCUSDT-1m-2024-01-01"
 CONTENT = b"1704067200000,1,2,0,1\n" * 500
 
 
-def zipped(members, method=zipfile.ZIP_DEFLATED):
+def zipped(contents, method=zipfile.ZIP_DEFLATED):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as opened:
-        for name, content in members.items():
+        for name, content in contents.items():
             opened.writestr(name, content)
     return buffer.getvalue()
 
@@ -24,34 +26,51 @@ def patched(archive, old, new, count=-1):
     return archive.replace(old, new, count)
 
 
+def stream_csv_member(archive, *, stem):
+    """Read a member chunk by chunk, as one that is larger than memory."""
+    opened = io.BytesIO(archive)
+    entry = find_csv(opened, stem=stem)
+    chunks = list(inflated(opened, entry=entry, chunk_bytes=1_000))
+    assert all(len(chunk) <= 1_000 for chunk in chunks)
+    return Member(b"".join(chunks), entry.warnings)
+
+
+@pytest.fixture(
+    params=[read_csv_member, stream_csv_member], ids=["in memory", "streamed"]
+)
+def read_member(request):
+    """Return the two ways to read a member, one after the other."""
+    return request.param
+
+
 @pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED])
 @pytest.mark.parametrize("content", [CONTENT, b"", b"1"], ids=["rows", "empty", "byte"])
-def test_member_is_returned_whole(method, content):
-    member = read_csv_member(zipped({f"{STEM}.csv": content}, method), stem=STEM)
+def test_member_is_returned_whole(read_member, method, content):
+    member = read_member(zipped({f"{STEM}.csv": content}, method), stem=STEM)
 
     assert member.content == content
     assert member.warnings == ()
 
 
 @pytest.mark.parametrize("name", ["other.csv", f"folder/{STEM}.csv", f"{STEM}.CSV"])
-def test_only_csv_of_another_name_is_taken_with_a_warning(name):
-    member = read_csv_member(zipped({name: CONTENT}), stem=STEM)
+def test_only_csv_of_another_name_is_taken_with_a_warning(read_member, name):
+    member = read_member(zipped({name: CONTENT}), stem=STEM)
 
     assert member.content == CONTENT
     assert member.warnings == (f"the CSV is named {name!r}, not {STEM}.csv",)
 
 
-def test_other_members_are_ignored_with_a_warning():
-    members = {"readme.txt": b"x", f"{STEM}.csv": CONTENT, "folder/": b""}
+def test_other_members_are_ignored_with_a_warning(read_member):
+    contents = {"readme.txt": b"x", f"{STEM}.csv": CONTENT, "folder/": b""}
 
-    member = read_csv_member(zipped(members), stem=STEM)
+    member = read_member(zipped(contents), stem=STEM)
 
     assert member.content == CONTENT
     assert member.warnings == ("other members are ignored: readme.txt, folder/",)
 
 
 @pytest.mark.parametrize(
-    ("members", "found"),
+    ("contents", "found"),
     [
         pytest.param({}, "0 CSVs in nothing", id="empty zip"),
         pytest.param({"a.txt": b""}, "0 CSVs in 'a.txt'", id="no CSV"),
@@ -65,28 +84,28 @@ def test_other_members_are_ignored_with_a_warning():
         ),
     ],
 )
-def test_any_other_number_of_csvs_is_refused(members, found):
+def test_any_other_number_of_csvs_is_refused(read_member, contents, found):
     with pytest.raises(ParseError, match=rf"{found}.*expected one, {STEM}\.csv"):
-        read_csv_member(zipped(members), stem=STEM)
+        read_member(zipped(contents), stem=STEM)
 
 
-def test_wrong_crc_is_refused():
+def test_wrong_crc_is_refused(read_member):
     archive = zipped({f"{STEM}.csv": CONTENT}, zipfile.ZIP_STORED)
 
     with pytest.raises(ParseError, match=r"CRC-32 is [0-9a-f]{8}: its zip declares"):
-        read_csv_member(patched(archive, b"1704", b"1705", 1), stem=STEM)
+        read_member(patched(archive, b"1704", b"1705", 1), stem=STEM)
 
 
-def test_damaged_stream_is_refused():
+def test_damaged_stream_is_refused(read_member):
     archive = bytearray(zipped({f"{STEM}.csv": CONTENT}))
     archive[30 + len(STEM) + 4] ^= 0xFF
 
     with pytest.raises(ParseError, match=r"inflate|stream|bytes|CRC"):
-        read_csv_member(bytes(archive), stem=STEM)
+        read_member(bytes(archive), stem=STEM)
 
 
 @pytest.mark.parametrize("declared", [0, 1, 10_999, 11_001, 2**31])
-def test_wrong_declared_size_is_refused(declared):
+def test_wrong_declared_size_is_refused(read_member, declared):
     archive = zipped({f"{STEM}.csv": CONTENT})
     directory = archive.rindex(b"PK\x01\x02")
     lying = (
@@ -96,7 +115,7 @@ def test_wrong_declared_size_is_refused(declared):
     )
 
     with pytest.raises(ParseError, match="declares"):
-        read_csv_member(lying, stem=STEM)
+        read_member(lying, stem=STEM)
 
 
 def deflated(stream, content):
@@ -118,16 +137,25 @@ def deflated(stream, content):
         pytest.param(zlib.Z_FINISH, b"more", False, id="ends before the member"),
     ],
 )
-def test_stream_must_end_with_its_member(flush, tail, sound):
+def test_stream_must_end_with_its_member(read_member, flush, tail, sound):
     deflater = zlib.compressobj(wbits=-zlib.MAX_WBITS)
     stream = deflater.compress(CONTENT) + deflater.flush(flush) + tail
     archive = deflated(stream, CONTENT)
 
     if sound:
-        assert read_csv_member(archive, stem=STEM).content == CONTENT
+        assert read_member(archive, stem=STEM).content == CONTENT
     else:
         with pytest.raises(ParseError, match="does not end with the member"):
-            read_csv_member(archive, stem=STEM)
+            read_member(archive, stem=STEM)
+
+
+def test_stream_that_ends_with_a_chunk_must_end_with_its_member(monkeypatch):
+    stream = zlib.compress(CONTENT, wbits=-zlib.MAX_WBITS)
+    monkeypatch.setattr(members, "_STORED_CHUNK_BYTES", len(stream))
+
+    assert stream_csv_member(deflated(stream, CONTENT), stem=STEM).content == CONTENT
+    with pytest.raises(ParseError, match="does not end with the member"):
+        stream_csv_member(deflated(stream + b"more", CONTENT), stem=STEM)
 
 
 def test_bomb_is_refused_before_it_is_inflated():
@@ -137,30 +165,84 @@ def test_bomb_is_refused_before_it_is_inflated():
         read_csv_member(archive, stem=STEM, max_bytes=999_999)
 
 
-def test_encrypted_member_is_refused():
+def test_encrypted_member_is_refused(read_member):
     archive = bytearray(zipped({f"{STEM}.csv": CONTENT}))
     archive[archive.rindex(b"PK\x01\x02") + 8] |= 0x1
 
     with pytest.raises(ParseError, match="is encrypted"):
-        read_csv_member(bytes(archive), stem=STEM)
+        read_member(bytes(archive), stem=STEM)
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-def test_other_compression_is_refused(method):
+def test_other_compression_is_refused(read_member, method):
     archive = zipped({f"{STEM}.csv": CONTENT}, method)
 
     with pytest.raises(ParseError, match=f"compression {method}: expected stored or"):
-        read_csv_member(archive, stem=STEM)
+        read_member(archive, stem=STEM)
 
 
-def test_local_header_that_is_none_is_refused():
+def test_local_header_that_is_none_is_refused(read_member):
     archive = zipped({f"{STEM}.csv": CONTENT})
 
     with pytest.raises(ParseError, match="no local header at 0"):
-        read_csv_member(patched(archive, b"PK\x03\x04", b"XXXX"), stem=STEM)
+        read_member(patched(archive, b"PK\x03\x04", b"XXXX"), stem=STEM)
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x05\x06" + bytes(18)])
-def test_what_is_no_zip_is_refused(content):
+def test_what_is_no_zip_is_refused(read_member, content):
     with pytest.raises(ParseError, match=r"cannot be opened|0 CSVs in nothing"):
-        read_csv_member(content, stem=STEM)
+        read_member(content, stem=STEM)
+
+
+def test_streamed_bomb_is_refused_as_soon_as_it_is_too_large():
+    archive = deflated(zlib.compress(bytes(10_000_000), wbits=-15), bytes(2_500))
+    opened = io.BytesIO(archive)
+    chunks = inflated(opened, entry=find_csv(opened, stem=STEM), chunk_bytes=1_000)
+
+    taken = [next(chunks), next(chunks)]
+
+    assert [len(chunk) for chunk in taken] == [1_000, 1_000]
+    with pytest.raises(ParseError, match="inflates to more than the 2500 bytes"):
+        next(chunks)
+
+
+def test_member_of_many_chunks_is_streamed_whole():
+    rng = random.Random(1)
+    content = b"".join(b"%d\n" % rng.getrandbits(60) for _ in range(60_000))
+    archive = zipped({f"{STEM}.csv": content})
+    assert len(archive) > 2 * (1 << 18)  # more than is read at once
+
+    assert stream_csv_member(archive, stem=STEM).content == content
+
+
+def test_damage_behind_many_chunks_shows_at_the_end():
+    archive = zipped({f"{STEM}.csv": CONTENT * 100}, zipfile.ZIP_STORED)
+    opened = io.BytesIO(patched(archive, CONTENT[-9:] + b"PK", b"9,1,2,2,1PK", 1))
+    chunks = inflated(opened, entry=find_csv(opened, stem=STEM), chunk_bytes=4_096)
+
+    taken = [next(chunks) for _ in range(len(CONTENT) * 100 // 4_096 + 1)]
+
+    assert sum(map(len, taken)) == len(CONTENT) * 100
+    with pytest.raises(ParseError, match="CRC-32 is"):
+        next(chunks)
+
+
+def test_zip64_is_read(read_member, monkeypatch):
+    # What a zip of more than 4 GiB has: sizes and positions in fields of 64 bits.
+    monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    archive = zipped({"readme.txt": bytes(1_000), f"{STEM}.csv": CONTENT})
+    directory = archive.rindex(b"PK\x01\x02")
+    assert b"PK\x06\x06" in archive
+    assert archive[directory + 24 : directory + 28] == b"\xff\xff\xff\xff"
+
+    assert read_member(archive, stem=STEM).content == CONTENT
+
+
+def test_zip_that_shrinks_while_it_is_read_is_refused():
+    archive = zipped({f"{STEM}.csv": CONTENT}, zipfile.ZIP_STORED)
+    opened = io.BytesIO(archive)
+    entry = find_csv(opened, stem=STEM)
+    opened.truncate(entry.begin + 3_000)
+
+    with pytest.raises(ParseError, match="its last 8000 bytes vanished"):
+        list(inflated(opened, entry=entry))

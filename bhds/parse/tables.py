@@ -1,0 +1,241 @@
+"""Parse the zips of one symbol into one typed, sorted, unique partition."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from bhds import datatypes
+from bhds.datatypes import DataType, Table
+from bhds.errors import ConfigError
+from bhds.markets import Frequency, Interval, TradeType
+from bhds.parse.collapse import Collapsed, collapse, collapse_pairs
+from bhds.parse.grid import earliest_open_us, expected_per_day, rows_per_day
+from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
+from bhds.parse.published import OpenedArchive, open_archive, published_rows
+from bhds.parse.sources import SCHEMA_VERSION, count_rows, list_conflicts
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One symbol's rows of a year or a month, and where they come from."""
+
+    frame: pl.DataFrame
+    """`Table.schema`, sorted by and unique on `Table.key`; without a key, sorted by
+    `Table.time` and then as published."""
+    sources: dict[str, Any]
+    """The content of the partition's `.sources.json`; see `parse_table`."""
+
+
+def parse_table(
+    inputs: Sequence[ArchiveInput],
+    *,
+    trade_type: TradeType,
+    data_type: str,
+    symbol: str,
+    interval: Interval | None,
+    partition: str,
+    first_day: dt.date | None = None,
+    last_day: dt.date | None = None,
+) -> Partition:
+    """Parse the zips that make up one partition.
+
+    Parameters
+    ----------
+    inputs
+        n >= 0 zips of this series, in any order; each period within the partition.
+    trade_type, data_type, symbol, interval
+        The series; the interval is None if the data type has none.
+    partition
+        `YYYY` or `YYYY-MM`.
+    first_day, last_day
+        UTC days, both included. Bars that open outside are dropped and counted; a
+        bar longer than a day may open before `first_day` if it reaches into it.
+        Rows that are no bars are dropped only from zips that reach outside: all
+        that a zip of a wanted day holds is wanted, though a few times may be of
+        the day before or after.
+
+    Returns
+    -------
+    Partition
+        `frame` holds one row for each key published by a zip that can be used: of
+        several, that of a daily zip before a monthly one, of the later period
+        before the earlier, of the later line before the earlier. Rows without a key
+        are all kept, but of identical ones each second. `sources` holds `inputs`
+        (one `SourceRecord` for each zip, sorted by period), `conflicts` (`count`,
+        and up to `CONFLICTS_LISTED` `listed`, each with the `kept` and the
+        `dropped` row) and `days` (see `expected_per_day`).
+
+    Raises
+    ------
+    ConfigError
+        If the archive does not publish such a series, or its files are not parsed.
+    KeyGrammarError
+        If a zip is not of this series and partition, or is passed twice, or the
+        partition is not named as above.
+    ParseError
+        If a zip does not exist. Bad content makes a verdict instead.
+    """
+    entry = datatypes.data_type(data_type)
+    table = table_of(entry, trade_type, interval=interval)
+    span = Period.parse(partition)
+    series = f"{symbol}-{interval or data_type}"
+    files = [
+        open_archive(source, period, table=table)
+        for source, period in in_order(inputs, series=series, span=span)
+    ]
+    published = published_rows(
+        files, table=table, symbol=symbol, interval=interval, trade_type=trade_type
+    )
+    days = span.clamp(first_day, last_day)
+    if interval is None:
+        wanted = _of_days(published, files, days=days, time=table.time)
+    else:
+        wanted = _opening_within(published, span=span, days=days, interval=interval)
+    unique = _unique(wanted, files, table=table)
+    account = _account(
+        files,
+        published=published,
+        wanted=wanted,
+        unique=unique,
+        table=table,
+        interval=interval,
+        days=days,
+    )
+    sources = {
+        "schema": SCHEMA_VERSION,
+        "revision": entry.revision,
+        "trade_type": trade_type.value,
+        "data_type": data_type,
+        "symbol": symbol,
+        "interval": interval and interval.name,
+        "partition": partition,
+        "first_day": first_day and first_day.isoformat(),
+        "last_day": last_day and last_day.isoformat(),
+    }
+    frame = unique.kept.select(table.schema.names()).rechunk()
+    return Partition(frame, sources | account)
+
+
+def table_of(
+    entry: DataType, trade_type: TradeType, *, interval: Interval | None
+) -> Table:
+    """Return what the CSVs of a series hold.
+
+    Raises
+    ------
+    ConfigError
+        If the archive does not publish such a series, or its files are not parsed.
+    """
+    if entry.table is None:
+        msg = (
+            f"{entry.name} is only downloaded and verified: expected a data type "
+            "that is parsed; take the zips as they are"
+        )
+        raise ConfigError(msg)
+    if trade_type not in entry.trade_types:
+        known = ", ".join(entry.trade_types)
+        msg = f"{entry.name} of {trade_type}: the archive has none; use one of {known}"
+        raise ConfigError(msg)
+    name = None if interval is None else interval.name
+    if not entry.feeds_of(trade_type, name):
+        known = ", ".join(entry.intervals_of(trade_type)) or "none"
+        msg = (
+            f"interval {name}: the archive has none such of {trade_type} "
+            f"{entry.name}; expected {known}"
+        )
+        raise ConfigError(msg)
+    return entry.table(trade_type)
+
+
+def _opening_within(
+    rows: pl.DataFrame, *, span: Period, days: Period, interval: Interval
+) -> pl.DataFrame:
+    """Keep the bars that open within a partition and reach into some days of it."""
+    begin = max(day_us(span.begin), earliest_open_us(days.begin, interval))
+    open_us = rows["open_time"].to_physical()
+    wanted = (open_us >= begin) & (open_us < day_us(days.end))
+    return rows if wanted.all() else rows.filter(wanted)
+
+
+def _of_days(
+    rows: pl.DataFrame, files: Sequence[OpenedArchive], *, days: Period, time: str
+) -> pl.DataFrame:
+    """Keep the rows of files that lie within some days, and of others those of them."""
+    whole = pl.Series([days.covers(file.period) for file in files], dtype=pl.Boolean)
+    if whole.all():
+        return rows
+    time_us = rows[time].to_physical()
+    in_time = (time_us >= day_us(days.begin)) & (time_us < day_us(days.end))
+    return rows.filter(whole.gather(rows["file"]) | in_time)
+
+
+def _values(table: Table) -> list[str]:
+    """Return the columns in which two rows of a key can differ."""
+    return [name for name in table.schema if name not in {*table.key, "source"}]
+
+
+def _unique(
+    rows: pl.DataFrame, files: Sequence[OpenedArchive], *, table: Table
+) -> Collapsed:
+    """Keep one row of each key: daily before monthly, later before earlier."""
+    values = _values(table)
+    if not table.key:
+        return collapse_pairs(rows, time=table.time, order=["row"], values=values)
+    is_daily = pl.Series(
+        [file.source.frequency is Frequency.DAILY for file in files], dtype=pl.Boolean
+    )
+    return collapse(
+        rows.with_columns(is_daily=is_daily.gather(rows["file"])),
+        key=table.key,
+        precedence=["is_daily", "row"],
+        values=values,
+    )
+
+
+def _account(
+    files: Sequence[OpenedArchive],
+    *,
+    published: pl.DataFrame,
+    wanted: pl.DataFrame,
+    unique: Collapsed,
+    table: Table,
+    interval: Interval | None,
+    days: Period,
+) -> dict[str, Any]:
+    """Return the part of the sources that tells what became of zips and rows.
+
+    Parameters
+    ----------
+    files
+        The zips; their records are completed.
+    published, wanted, unique, table, interval
+        As for `count_rows`.
+    days
+        Those that the partition may hold.
+    """
+    records = [file.record for file in files]
+    last_day = days.end - dt.timedelta(days=1)
+    count_rows(
+        records,
+        published=published,
+        wanted=wanted,
+        unique=unique,
+        table=table,
+        interval=interval,
+    )
+    return {
+        "rows": unique.kept.height,
+        "inputs": [record.to_json() for record in records],
+        "conflicts": list_conflicts(
+            unique.conflicts, records, key=table.key, columns=_values(table)
+        ),
+        "days": expected_per_day(
+            rows_per_day(unique.kept[table.time]),
+            interval=interval,
+            spacing=table.spacing,
+            covered=[file.period.clamp(days.begin, last_day) for file in files],
+        ),
+    }

@@ -1,0 +1,187 @@
+"""Count rows that are never all in memory: those of a zip, those of a partition."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from bhds.datatypes import Table
+from bhds.errors import ParseError
+from bhds.parse.collapse import Collapsed
+from bhds.parse.grid import expected_per_day
+from bhds.parse.inputs import DAY_US, Period, utc_time
+from bhds.parse.order import descents
+from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
+
+
+@dataclass
+class FileTally:
+    """The rows of one CSV, counted piece by piece in its order."""
+
+    table: Table
+    time_unit: str | None = None
+    """`ms`, `us` or `s`; see `check_times`."""
+    rows: int = 0
+    rows_outside: int = 0
+    out_of_order: int = 0
+    """The rows whose key is less than that of the row before them."""
+    first_us: int | None = None
+    """The earliest time, in microseconds since 1970."""
+    last_us: int | None = None
+    last_key: tuple[Any, ...] | None = None
+
+    def add(
+        self, rows: pl.DataFrame, *, outside: int, time_unit: str | None, line: int
+    ) -> None:
+        """Count the next rows, n >= 0.
+
+        Parameters
+        ----------
+        rows
+            The columns of `table.schema`.
+        outside
+            How many of them are not wanted.
+        time_unit
+            The unit of their times as published; None if n = 0.
+        line
+            The number of the first one's line.
+
+        Raises
+        ------
+        ParseError
+            If the unit is not that of the rows before.
+        """
+        if rows.is_empty():
+            return
+        if self.time_unit not in {None, time_unit}:
+            expected = f"expected {self.time_unit}, as in the lines before"
+            msg = f"line {line}: times in {time_unit}: {expected}"
+            raise ParseError(msg)
+        self.time_unit = time_unit
+        self.rows += rows.height
+        self.rows_outside += outside
+        time_us = rows[self.table.time].to_physical()
+        ends: list[Any] = [time_us.min(), time_us.max()]
+        self.first_us = (
+            ends[0] if self.first_us is None else min(self.first_us, ends[0])
+        )
+        self.last_us = ends[1] if self.last_us is None else max(self.last_us, ends[1])
+        first, last = (rows.select(self.table.key).row(at) for at in (0, -1))
+        self.out_of_order += descents(rows, key=self.table.key)
+        if self.last_key is not None and first < self.last_key:
+            self.out_of_order += 1
+        self.last_key = last
+
+    def enter(self, record: SourceRecord) -> None:
+        """Enter the counts into the record of the zip."""
+        record.time_unit = self.time_unit
+        record.rows_read = self.rows
+        record.rows_outside = self.rows_outside
+        record.out_of_order = self.out_of_order
+        if self.first_us is None or self.last_us is None:
+            record.warnings.append("the CSV has no rows")
+        else:
+            record.first_time = utc_time(self.first_us)
+            record.last_time = utc_time(self.last_us)
+
+
+@dataclass
+class PartitionTally:
+    """The rows of a partition, counted piece by piece in the order of its key."""
+
+    table: Table
+    rows: int = 0
+    days: Counter[int] = field(default_factory=Counter)
+    """By the number of the UTC day since 1970."""
+    last_id: int | None = None
+    missing_ids: int = 0
+    """Between the first and the last row; only of ids that count up."""
+    id_holes: int = 0
+    """The stretches that they make."""
+    kept: Counter[int] = field(default_factory=Counter)
+    """By the number of the zip; so are `duplicates` and `conflicts`."""
+    duplicates: Counter[int] = field(default_factory=Counter)
+    conflicts: Counter[int] = field(default_factory=Counter)
+    listed: list[pl.DataFrame] = field(default_factory=list)
+    """At least the first `CONFLICTS_LISTED` conflicts."""
+
+    def add(self, rows: pl.DataFrame, *, file: int) -> None:
+        """Count the next rows, n >= 0, of one zip."""
+        self._add(rows)
+        self.kept[file] += rows.height
+
+    def add_unique(self, unique: Collapsed) -> None:
+        """Count the next rows, n >= 0, and those that gave way to them."""
+        self._add(unique.kept)
+        if unique.conflicts.height and self.conflicts.total() < CONFLICTS_LISTED:
+            self.listed.append(unique.conflicts.head(CONFLICTS_LISTED))
+        self.kept.update(_rows_per_file(unique.kept))
+        self.duplicates.update(_rows_per_file(unique.duplicates))
+        self.conflicts.update(_rows_per_file(unique.conflicts))
+
+    def sources(
+        self, records: Sequence[SourceRecord], *, covered: Iterable[Period]
+    ) -> dict[str, Any]:
+        """Complete the records, and describe what the partition came of.
+
+        Parameters
+        ----------
+        records
+            Those of the zips, by their numbers.
+        covered
+            The days that should have rows; they may overlap.
+
+        Returns
+        -------
+        dict
+            `rows`; of ids that count up `missing_ids` and `id_holes`; `inputs`,
+            `conflicts` and `days`, as `bhds.parse.tables.parse_table` has them.
+        """
+        for number, record in enumerate(records):
+            record.rows_kept = self.kept[number]
+            record.duplicates = self.duplicates[number]
+            record.conflicts = self.conflicts[number]
+        key = self.table.key
+        conflicts = list_conflicts(
+            pl.concat(self.listed) if self.listed else pl.DataFrame(),
+            records,
+            key=key,
+            columns=[name for name in self.table.schema if name not in key],
+        )
+        holes = {"missing_ids": self.missing_ids, "id_holes": self.id_holes}
+        return {
+            "rows": self.rows,
+            **(holes if self.table.consecutive else {}),
+            "inputs": [record.to_json() for record in records],
+            "conflicts": conflicts | {"count": self.conflicts.total()},
+            "days": expected_per_day(self.days, covered=covered),
+        }
+
+    def _add(self, rows: pl.DataFrame) -> None:
+        if rows.is_empty():
+            return
+        self.rows += rows.height
+        # Times need not ascend as keys do: a day may have several stretches.
+        days = (rows[self.table.time].to_physical() // DAY_US).rle().struct.unnest()
+        for day, length in days.select("value", "len").iter_rows():
+            self.days[day] += length
+        if self.table.consecutive:
+            self._add_ids(rows[self.table.key[0]])
+
+    def _add_ids(self, ids: pl.Series) -> None:
+        first, last = ids[0], ids[-1]
+        missing = last - first + 1 - ids.len()
+        if missing:
+            self.id_holes += int((ids.diff() > 1).sum())
+        if self.last_id is not None and first > self.last_id + 1:
+            self.id_holes += 1
+            missing += first - self.last_id - 1
+        self.missing_ids += missing
+        self.last_id = last
+
+
+def _rows_per_file(rows: pl.DataFrame) -> dict[int, int]:
+    counts = rows["file"].value_counts(name="rows")
+    return dict(zip(counts["file"], counts["rows"], strict=True))
