@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from bhds import __version__
+from bhds.commands.clean import clean
+from bhds.commands.plan import plan
 from bhds.sandbox.command import sandbox
 
 app = typer.Typer(
@@ -13,6 +15,8 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("plan")(plan)
+app.command("clean")(clean)
 app.command("sandbox")(sandbox)
 
 

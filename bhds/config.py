@@ -22,10 +22,14 @@ from pydantic import (
     PositiveInt,
     Tag,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 from pydantic_core import ErrorDetails
 
+from bhds import datatypes
+from bhds.datatypes import DataType, Feed
 from bhds.errors import ConfigError
 from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
 from bhds.results.resample import ResampleRule
@@ -33,7 +37,7 @@ from bhds.results.resample import ResampleRule
 _Model = TypeVar("_Model", bound=BaseModel)
 
 FrequencyChoice = Literal["auto", "monthly", "daily"]
-ContractType = Literal["PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL"]
+ContractType = Literal["PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL", "SETTLED"]
 
 
 def _url(value: str) -> str:
@@ -49,6 +53,13 @@ def _archive_interval(value: str) -> str:
         msg = f"expected one of {', '.join(ARCHIVE_INTERVALS)}"
         raise ValueError(msg)
     return value
+
+
+def _data_type(value: str) -> str:
+    try:
+        return datatypes.data_type(value).name
+    except ConfigError as error:
+        raise ValueError(str(error).partition(": ")[2]) from error
 
 
 def _folder(value: object) -> object:
@@ -92,6 +103,7 @@ def _symbols_form(value: object) -> str:
 
 Url = Annotated[str, AfterValidator(_url)]
 ArchiveInterval = Annotated[str, AfterValidator(_archive_interval)]
+DataTypeName = Annotated[str, AfterValidator(_data_type)]
 Day = Annotated[dt.date, BeforeValidator(_day)]
 
 
@@ -160,6 +172,13 @@ class Listing(_Closed):
         ge=0,
         le=87_600,
         description="hours after which a listing is fetched again while planning",
+    )
+    full_every_d: float = Field(
+        default=7,
+        ge=0,
+        le=3_650,
+        description="days after which it is fetched whole, to notice replaced files; "
+        "in between only its newest part is; 0: always whole",
     )
 
 
@@ -260,10 +279,10 @@ class Dataset(_Closed):
     """One series of the archive, for a selection of symbols."""
 
     trade_type: TradeType = Field(description="the market")
-    data_type: Literal["klines"] = Field(
-        default="klines", description="what is published"
+    data_type: DataTypeName = Field(default="klines", description="what is published")
+    interval: ArchiveInterval | None = Field(
+        default=None, description="of klines and their like: 1m unless said otherwise"
     )
-    interval: ArchiveInterval = Field(default="1m", description="the base interval")
     frequency: FrequencyChoice = Field(
         default="auto",
         description="auto: monthly zips of closed months, else daily ones",
@@ -279,10 +298,72 @@ class Dataset(_Closed):
     ] = SymbolFilter()
     results: Results = Results()
 
+    @property
+    def entry(self) -> DataType:
+        """What the registry says of the type of data."""
+        return datatypes.data_type(self.data_type)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether partitions become results; if not, they are the end."""
+        return self.data_type == "klines"
+
+    @property
+    def base_interval(self) -> str:
+        """The interval of klines and their like; empty for other types of data."""
+        return self.interval or ""
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The feeds that the files are taken from, at least one."""
+        return tuple(
+            feed
+            for feed in self.entry.feeds_of(self.trade_type, self.interval)
+            if self.frequency in {"auto", feed.frequency}
+        )
+
+    @property
+    def ended(self) -> dt.date | None:
+        """The last UTC day ever published, of a type of data that has ended."""
+        days = [feed.last_day for feed in self.feeds]
+        return None if None in days else max(day for day in days if day)
+
+    @field_validator("interval")
+    @classmethod
+    def _default_interval(cls, value: str | None, info: ValidationInfo) -> str | None:
+        entry = datatypes.DATA_TYPES.get(info.data.get("data_type", ""))
+        if entry is None:
+            return value
+        if value is not None and not entry.has_intervals:
+            msg = f"{entry.name} has no intervals; remove it"
+            raise ValueError(msg)
+        return value or ("1m" if entry.has_intervals else None)
+
     @model_validator(mode="after")
-    def _seconds_are_spot_only(self) -> "Dataset":
-        if self.interval == "1s" and self.trade_type != TradeType.SPOT:
-            msg = f"interval '1s' exists for spot only, not for {self.trade_type}"
+    def _is_published(self) -> "Dataset":
+        if self.feeds:
+            return self
+        entry, market = self.entry, self.trade_type
+        if market not in entry.trade_types:
+            known = ", ".join(entry.trade_types)
+            msg = f"{entry.name} is not published for {market}, only for {known}"
+        elif not entry.feeds_of(market, self.interval):
+            known = ", ".join(entry.intervals_of(market))
+            msg = (
+                f"interval {self.interval!r} of {entry.name} is not published for "
+                f"{market}; expected one of {known}"
+            )
+        else:
+            series = " ".join(filter(None, (market, entry.name, self.interval)))
+            msg = f"{series} has no {self.frequency} files; set frequency: auto"
+        raise ValueError(msg)
+
+    @model_validator(mode="after")
+    def _only_klines_have_results(self) -> "Dataset":
+        if not self.has_results and self.results != Results():
+            msg = (
+                f"results: only klines become results, not {self.data_type}; remove it"
+            )
             raise ValueError(msg)
         return self
 
@@ -304,7 +385,7 @@ class Dataset(_Closed):
     def _rules_fit_the_base(self) -> "Dataset":
         for resample in self.results.resample:
             try:
-                resample.rule.check_base(Interval.parse(self.interval))
+                resample.rule.check_base(Interval.parse(self.base_interval))
             except ConfigError as error:
                 raise ValueError(str(error)) from error
         return self

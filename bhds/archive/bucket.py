@@ -1,25 +1,28 @@
 """List an S3-compatible bucket: ListObjects V1, anonymous, path style.
 
-Sources: Amazon S3 API Reference, ListObjects (version 1) and REST error responses;
-pages recorded from the exchange's bucket.
+Source: Amazon S3 API Reference, ListObjects (version 1).
 """
 
 import asyncio
-import datetime as dt
 import logging
+import operator
 from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 from urllib.parse import quote, urlencode
-from xml.etree.ElementTree import Element, ParseError
 
 import aiohttp
+import polars as pl
 import stamina
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 from yarl import URL
 
 from bhds import __version__
+from bhds.archive.listing_page import (
+    BrokenPageError,
+    Page,
+    parse_page,
+    refusal_text,
+)
 from bhds.errors import ListingError
 
 _ATTEMPTS = 5
@@ -46,33 +49,6 @@ _retrying = stamina.AsyncRetryingCaller(
 )
 
 
-class ObjectInfo(NamedTuple):
-    """One object of a bucket, as a listing describes it."""
-
-    key: str
-    size: int
-    """Bytes."""
-    etag: str | None
-    """Without its quotes: the MD5 of an object that was uploaded in one part."""
-    last_modified: dt.datetime | None
-    """Time of the upload, UTC."""
-
-
-class Page(NamedTuple):
-    """One answer of the bucket: a stretch of a listing in the order of the keys."""
-
-    keys: list[ObjectInfo]
-    prefixes: list[str]
-    """The common prefixes, each whole, with its delimiter at the end."""
-    next_marker: str | None
-    """After what the next page begins; None on the last page."""
-    truncated: bool
-
-
-class BrokenPageError(ListingError):
-    """An answer that is no whole listing page, but may be one when asked again."""
-
-
 class _UnavailableError(Exception):
     """A status that passes: the server is busy or broken for the moment."""
 
@@ -84,44 +60,6 @@ _PASSING = (
     BrokenPageError,
     _UnavailableError,
 )
-
-
-def parse_page(xml: bytes) -> Page:
-    """Read the body of a ListObjects answer.
-
-    Elements are found by name, whatever their namespace. Where a truncated page
-    has no NextMarker (S3 sends it with a delimiter only), its last entry is it.
-
-    Raises
-    ------
-    BrokenPageError
-        If the body is cut off or no XML, no UTF-8, no ListBucketResult (an error
-        document's code and message are told), has an entry without a key or size,
-        or is truncated without saying where to go on.
-    """
-    root = _root(xml)
-    keys: list[ObjectInfo] = []
-    prefixes: list[str] = []
-    marker = None
-    truncated = False
-    for child in root:
-        match _local_name(child):
-            case "Contents":
-                keys.append(_object_info(child))
-            case "CommonPrefixes":
-                prefixes.append(_common_prefix(child))
-            case "NextMarker":
-                marker = child.text
-            case "IsTruncated":
-                truncated = (child.text or "").strip().lower() == "true"
-    if not truncated:
-        return Page(keys, prefixes, next_marker=None, truncated=False)
-    # Keys compare in the order of their UTF-8 bytes, as code points do.
-    marker = marker or max([*(entry.key for entry in keys[-1:]), *prefixes[-1:], ""])
-    if not marker:
-        msg = "listing page is truncated, but has neither entries nor a NextMarker"
-        raise BrokenPageError(msg)
-    return Page(keys, prefixes, next_marker=marker, truncated=True)
 
 
 class BucketClient:
@@ -180,15 +118,27 @@ class BucketClient:
     ) -> None:
         await self._session.close()
 
-    async def list_keys(self, prefix: str) -> list[ObjectInfo]:
-        """Return all objects whose key begins with `prefix`, in the order of keys.
+    async def list_objects(self, prefix: str, *, after: str = "") -> pl.DataFrame:
+        """Return the objects whose key begins with `prefix` and comes after `after`.
+
+        Returns
+        -------
+        polars.DataFrame
+            As in `LISTING_SCHEMA`, sorted by unique `key`.
 
         Raises
         ------
         ListingError
             As `pages`.
         """
-        return [entry async for page in self.pages(prefix) for entry in page.keys]
+        pages = [page.objects async for page in self.pages(prefix, marker=after)]
+        objects = pl.concat(pages)
+        keys = [after, *objects["key"]]
+        if all(map(operator.lt, keys, keys[1:])):
+            return objects
+        # A server that repeats keys, or takes no notice of the first marker.
+        later = objects.filter(pl.col("key") > after)
+        return later.unique("key", keep="last").sort("key")
 
     async def list_prefixes(self, prefix: str) -> list[str]:
         """Return the folders directly below `prefix`, whole, each ending in `/`.
@@ -203,11 +153,14 @@ class BucketClient:
         folders = [folder async for page in pages for folder in page.prefixes]
         return list(dict.fromkeys(folders))
 
-    async def pages(self, prefix: str, *, delimiter: str = "") -> AsyncIterator[Page]:
+    async def pages(
+        self, prefix: str, *, delimiter: str = "", marker: str = ""
+    ) -> AsyncIterator[Page]:
         """Yield the pages of a listing until the last.
 
         With a `delimiter`, keys that have it after the prefix are rolled up into
-        common prefixes; without one, all keys come, however deep.
+        common prefixes; without one, all keys come, however deep. The listing begins
+        after `marker`, which need not be a key of the bucket.
 
         Raises
         ------
@@ -218,6 +171,8 @@ class BucketClient:
         query = {"prefix": prefix}
         if delimiter:
             query["delimiter"] = delimiter
+        if marker:
+            query["marker"] = marker
         if self._page_size is not None:
             query["max-keys"] = str(self._page_size)
         last = ""
@@ -235,7 +190,7 @@ class BucketClient:
         The names are compared, not the markers, which some servers make opaque.
         """
         prefix = query["prefix"]
-        names = [entry.key for entry in page.keys] + page.prefixes
+        names = page.objects["key"].to_list() + page.prefixes
         last = max(names, default="")
         stray = next((name for name in names if not name.startswith(prefix)), None)
         if stray is not None:
@@ -276,7 +231,7 @@ class BucketClient:
         status = answer.status
         if status == _HTTP_OK:
             return body
-        told = f"status {status}{_error_document(body)}"
+        told = f"status {status}{refusal_text(body)}"
         if status >= _HTTP_SERVER_ERROR or status == _HTTP_TOO_MANY_REQUESTS:
             raise _UnavailableError(told)
         msg = f"{url}: {told}, expected 200; {_ADVICE.get(status, _OTHER_ADVICE)}"
@@ -290,73 +245,3 @@ class BucketClient:
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"
         return f"{error}" or type(error).__name__
-
-
-def _root(xml: bytes) -> Element:
-    """Return the ListBucketResult of a body."""
-    try:
-        # S3 writes UTF-8. Decoded here, so that no declaration can say otherwise.
-        root: Element = fromstring(xml.decode("utf-8"), forbid_dtd=True)
-    except (UnicodeDecodeError, ParseError, DefusedXmlException) as error:
-        msg = f"listing page of {len(xml)} bytes is broken or cut off: {error}"
-        raise BrokenPageError(msg) from error
-    if _local_name(root) != "ListBucketResult":
-        msg = (
-            f"answer is <{_local_name(root)}>{_error_text(root)}, "
-            "expected <ListBucketResult>"
-        )
-        raise BrokenPageError(msg)
-    return root
-
-
-def _object_info(contents: Element) -> ObjectInfo:
-    fields = _fields(contents)
-    try:
-        modified = fields.get("LastModified")
-        return ObjectInfo(
-            key=fields["Key"],
-            size=int(fields["Size"]),
-            etag=fields.get("ETag", "").strip('"') or None,
-            last_modified=_utc(modified) if modified else None,
-        )
-    except (KeyError, ValueError) as error:
-        msg = f"listing entry {fields}: {error!r}; expected a Key and a Size"
-        raise BrokenPageError(msg) from error
-
-
-def _common_prefix(element: Element) -> str:
-    prefix = _fields(element).get("Prefix")
-    if not prefix:
-        msg = "listing has CommonPrefixes without a Prefix"
-        raise BrokenPageError(msg)
-    return prefix
-
-
-def _fields(element: Element) -> dict[str, str]:
-    """Return the texts of an element's children by their local names."""
-    return {_local_name(child): child.text or "" for child in element}
-
-
-def _local_name(element: Element) -> str:
-    return element.tag.rpartition("}")[2]
-
-
-def _utc(text: str) -> dt.datetime:
-    """Read an ISO 8601 time; one without a zone is UTC."""
-    time = dt.datetime.fromisoformat(text)
-    return time.replace(tzinfo=time.tzinfo or dt.UTC).astimezone(dt.UTC)
-
-
-def _error_text(root: Element) -> str:
-    """Return the code and message of an S3 error document, in brackets."""
-    fields = _fields(root)
-    told = [fields[name] for name in ("Code", "Message") if fields.get(name)]
-    return f" ({': '.join(told)})" if told else ""
-
-
-def _error_document(body: bytes) -> str:
-    """Return what the body of a refusal tells, if it is an S3 error document."""
-    try:
-        return _error_text(fromstring(body, forbid_dtd=True))
-    except (ParseError, ValueError, LookupError):
-        return ""  # a proxy's page, or nothing: the status has to do

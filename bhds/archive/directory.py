@@ -41,8 +41,12 @@ class Directory:
     @property
     def listing_path(self) -> str:
         """The listing's path below the data directory."""
-        name = "listing" if self.interval is None else f"listing-{self.interval}"
-        return f"{self._folder}/{name}.parquet"
+        return self._table_path("listing")
+
+    @property
+    def verification_path(self) -> str:
+        """The path, as above, of the table of what was found on disk."""
+        return self._table_path("verification")
 
     @property
     def symbols_path(self) -> str:
@@ -61,6 +65,10 @@ class Directory:
             symbol=symbol,
             interval=self.interval,
         )
+
+    def _table_path(self, name: str) -> str:
+        suffix = "" if self.interval is None else f"-{self.interval}"
+        return f"{self._folder}/{name}{suffix}.parquet"
 
     @property
     def _folder(self) -> str:

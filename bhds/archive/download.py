@@ -23,7 +23,6 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import polars as pl
@@ -118,6 +117,10 @@ class _Batch:
     """Keys that came once in a form unlike the listing."""
     unlike_listing: set[str] = field(default_factory=set)
     failures: dict[str, str] = field(default_factory=dict)
+    requested_at: dt.datetime | None = None
+    """When the download began."""
+    begun: set[str] = field(default_factory=set)
+    """Keys of files that were staged by then, in whole or in part."""
 
     @property
     def missing(self) -> list[Wanted]:
@@ -238,6 +241,11 @@ def _size(path: Path) -> int:
         return 0
 
 
+def _is_placeholder(path: Path) -> bool:
+    """Tell whether a file stands for one that the server did not have."""
+    return path.exists() and _size(path) == 0
+
+
 def _control(place: Path) -> Path:
     return place.with_name(place.name + aria2.CONTROL_SUFFIX)
 
@@ -311,6 +319,8 @@ def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     """
     _tell(progress, batch)
     batch.doubted.clear()  # what was staged before tells nothing of the server
+    batch.begun = {key for key, place in batch.staged.items() if place.exists()}
+    batch.requested_at = dt.datetime.now(dt.UTC)
     for _ in range(_ATTEMPTS):
         missing = batch.missing
         if not missing:
@@ -324,7 +334,12 @@ def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     _tell(progress, batch)
     if batch.missing:
         raise _failure(batch)
-    zips = [f for f in batch.wanted if not f.key.endswith(CHECKSUM_SUFFIX)]
+    # Those that were gone before may well be gone again.
+    zips = [
+        file
+        for file in batch.wanted
+        if not file.key.endswith(CHECKSUM_SUFFIX) and not _is_placeholder(file.path)
+    ]
     if len(zips) > 1 and all(file.key in batch.gone for file in zips):
         msg = (
             f"{source.base_url}: has none of {len(zips)} listed zips, expected most of "
@@ -487,17 +502,21 @@ def _ledger_rows(batch: _Batch) -> pl.DataFrame:
     """Describe the batch for the ledger: one row a file, with `ledger.SCHEMA`."""
     now = dt.datetime.now(dt.UTC)
     came = {k: v for k, v in batch.digests.items() if k not in batch.kept}
-    rows = [_ledger_row(file, came.get(file.key)) for file in batch.wanted]
-    frame = pl.DataFrame(rows, schema=ledger.SCHEMA, orient="row")
-    return frame.with_columns(first_seen=pl.lit(now))
-
-
-def _ledger_row(file: Wanted, digests: _Digests | None) -> tuple[Any, ...]:
-    """Return a row of the ledger, its time still null."""
-    listed = (file.key, file.etag, file.size, file.last_modified)
-    if digests is None:
-        return (*listed, None, None, None)
-    return (*listed, digests.md5, digests.sha256, None)
+    rows = [
+        {
+            "key": file.key,
+            "etag": file.etag,
+            "size": file.size,
+            "last_modified": file.last_modified,
+            "md5": came[file.key].md5 if file.key in came else None,
+            "sha256": came[file.key].sha256 if file.key in came else None,
+            "first_seen": now,
+            "served_size": came[file.key].size if file.key in came else None,
+            "requested_at": None if file.key in batch.begun else batch.requested_at,
+        }
+        for file in batch.wanted
+    ]
+    return pl.DataFrame(rows, schema=ledger.SCHEMA)
 
 
 def _report(batch: _Batch, *, kept: int) -> BatchReport:

@@ -18,13 +18,9 @@ from dataclasses import dataclass
 from typing import Self
 from urllib.parse import quote
 
+from bhds.datatypes import BAR_TYPES
 from bhds.errors import KeyGrammarError
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
-
-INTERVAL_DATA_TYPES = frozenset(
-    {"klines", "markPriceKlines", "indexPriceKlines", "premiumIndexKlines"}
-)
-"""The data types whose symbol folders hold one folder for each interval."""
 
 CHECKSUM_SUFFIX = ".CHECKSUM"
 """What the name of a zip's checksum file adds to the name of the zip."""
@@ -65,7 +61,7 @@ class ArchiveFile:
     data_type: str
     symbol: str
     interval: str | None
-    """The interval's folder, for the `INTERVAL_DATA_TYPES` only."""
+    """The interval's folder, for the `BAR_TYPES` only."""
     period: str
     """The UTC day or month as the name gives it: `2024-02-29` or `2024-02`."""
 
@@ -160,7 +156,7 @@ def layer_fault(data_type: str, *, interval: str | None) -> str | None:
     """Say what is wrong with a data type and its interval; None if nothing is."""
     if _DATA_TYPE.fullmatch(data_type) is None:
         return f"data type {data_type!r}: expected ASCII letters and digits"
-    if data_type in INTERVAL_DATA_TYPES:
+    if data_type in BAR_TYPES:
         if interval not in ARCHIVE_INTERVALS:
             expected = ", ".join(ARCHIVE_INTERVALS)
             return f"interval {interval!r} of {data_type}: expected one of {expected}"

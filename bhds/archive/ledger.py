@@ -2,51 +2,76 @@
 
 The exchange replaces files silently, days to months later. A listing that differs
 from the newest row of its key tells which files to fetch again, and the rows of the
-revisions before stay as evidence.
+revisions before stay as evidence. When each batch was asked for and came tells how
+fast files are had here.
 
-Several processes download at once, so none of them writes the ledger itself: each
-batch adds a part file of its own to `aws_data/ledger.d`, and `compact` merges parts
-into `aws_data/ledger.parquet` now and then. That file's metadata name the parts that
-it holds, so a part that outlived its merger (the process was killed before it removed
-it) is not counted twice.
+Several processes download at once, so the ledger is a table of parts
+(`bhds.parted`): `aws_data/ledger.parquet`, and parts in `aws_data/ledger.d`.
 """
 
-import fcntl
-import io
-import json
-import logging
-import os
-import time
-import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from bhds.columns import TIME
 from bhds.errors import FetchError
-from bhds.storage import write_parquet
+from bhds.parted import PartedTable
 
-logger = logging.getLogger(__name__)
-
-SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "key": pl.String,
-    "etag": pl.String,
-    "size": pl.Int64,
-    "last_modified": pl.Datetime("us", "UTC"),
-    "md5": pl.String,
-    "sha256": pl.String,
-    "first_seen": pl.Datetime("us", "UTC"),
-}
+SCHEMA = pl.Schema(
+    {
+        "key": pl.String(),
+        "etag": pl.String(),
+        "size": pl.Int64(),
+        "last_modified": TIME,
+        "md5": pl.String(),
+        "sha256": pl.String(),
+        "first_seen": TIME,
+        "requested_at": TIME,
+        "served_size": pl.Int64(),
+    }
+)
 """Columns of the ledger.
 
 `etag`, `size` (bytes) and `last_modified` (UTC) are what the listing said when the
 file was asked for; `md5` and `sha256` (hexadecimal) are of the bytes that came, and
 null where the server had no such file; `first_seen` (UTC) is when they came.
+`requested_at` (UTC) is when the batch that the file came with began to download: all
+of a batch share it and `first_seen`. It is null where the file was in the staging
+folder by then, in whole or in part, because what was there is no measure of the time
+since; and in rows of versions that did not measure it. `served_size` (bytes) is of
+what came, which may differ from what is listed.
 """
 
-_MERGED = "merged"  # metadata key: JSON list of the names of the parts within
-_READ_ATTEMPTS = 5
+_TABLE = PartedTable(
+    file="aws_data/ledger.parquet",
+    folder="aws_data/ledger.d",
+    schema=SCHEMA,
+    sort=("key", "first_seen"),
+    error=FetchError,
+    if_lost="the files that it recorded are then taken as never downloaded",
+)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast files came, all connections and batches together."""
+
+    bytes_per_s: float
+    files_per_s: float
+    """More than 0."""
+
+    def seconds_for(self, *, files: int, size_bytes: int) -> float:
+        """Estimate how long files will take: by their number or their bytes.
+
+        Whichever takes longer: many small files are bound by their number, a few
+        large ones by the line.
+        """
+        by_number = files / self.files_per_s
+        if self.bytes_per_s == 0:  # all that came was empty: nothing is known of it
+            return by_number
+        return max(by_number, size_bytes / self.bytes_per_s)
 
 
 def append(data_dir: Path | str, *, rows: pl.DataFrame) -> None:
@@ -57,15 +82,11 @@ def append(data_dir: Path | str, *, rows: pl.DataFrame) -> None:
     data_dir
         The data directory.
     rows
-        n >= 0 rows with the columns of `SCHEMA`, in any order; none is written
-        for n = 0. Safe to call from several processes at once.
+        n >= 0 rows with the columns of `SCHEMA`, in any order; those left out are
+        null, but for `key`. None is written for n = 0. Safe to call from several
+        processes at once.
     """
-    if rows.is_empty():
-        return
-    # Named by time so that parts sort as they came, and unique by a random end.
-    name = f"{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.parquet"
-    frame = rows.select(pl.col(column).cast(SCHEMA[column]) for column in SCHEMA)
-    write_parquet(frame, _parts_dir(data_dir) / name, metadata={})
+    _TABLE.append(data_dir, rows=rows)
 
 
 def read(data_dir: Path | str, *, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -83,30 +104,15 @@ def read(data_dir: Path | str, *, columns: Sequence[str] | None = None) -> pl.Da
     -------
     polars.DataFrame
         n >= 0 rows, unsorted, several to a key; 0 rows if nothing was ever
-        downloaded.
+        downloaded. Columns that a file was written without are null there.
 
     Raises
     ------
     FetchError
-        If a file of the ledger is broken or lacks a column.
+        If a file of the ledger is broken, lacks the keys, or has a column of
+        another dtype.
     """
-    names = list(SCHEMA) if columns is None else list(columns)
-    for _ in range(_READ_ATTEMPTS):
-        # The parts are looked up before the merged file is opened: what another
-        # process merges in between is then found in both, or gone, never missed.
-        parts = _parts(data_dir)
-        merged_frame, merged = _read_merged(data_dir, columns=names)
-        fresh = [part for part in parts if part.name not in merged]
-        try:
-            return pl.concat([merged_frame, _read_parts(fresh, columns=names)])
-        except FileNotFoundError:
-            continue  # merged and removed since: the next look finds it merged
-    msg = (
-        f"{_parts_dir(data_dir)}: its files changed during each of "
-        f"{_READ_ATTEMPTS} attempts to read them; expected one compaction at a time, "
-        "run again"
-    )
-    raise FetchError(msg)
+    return _TABLE.read(data_dir, columns=columns)
 
 
 def newest(ledger: pl.DataFrame) -> pl.DataFrame:
@@ -128,6 +134,47 @@ def newest(ledger: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def download_rate(ledger: pl.DataFrame, *, last: int = 50) -> Rate | None:
+    """Tell how fast the latest batches came.
+
+    Parameters
+    ----------
+    ledger
+        n >= 0 rows with at least `size`, `md5`, `first_seen` and `requested_at`, in
+        any order.
+    last
+        How many batches count, those that came last; at least 1.
+
+    Returns
+    -------
+    Rate or None
+        What came in them over the time in which at least one of them was under
+        way, from request to entry into the ledger. CHECKSUMs are files like others;
+        files that the server did not have are none, nor are those whose bytes were
+        there before, in whole or in part (`requested_at` is null). None where
+        nothing was measured.
+    """
+    batches = (
+        ledger.lazy()
+        .filter(
+            pl.col("md5").is_not_null(),
+            pl.col("requested_at") < pl.col("first_seen"),  # a clock may be set back
+        )
+        .group_by("requested_at", "first_seen")
+        .agg(files=pl.len(), size_bytes=pl.col("size").sum())
+        .sort("first_seen", "requested_at")
+        .tail(last)
+        .collect()
+    )
+    if batches.is_empty():
+        return None
+    seconds = _seconds_covered(batches)
+    return Rate(
+        bytes_per_s=int(batches["size_bytes"].sum()) / seconds,
+        files_per_s=int(batches["files"].sum()) / seconds,
+    )
+
+
 def compact(data_dir: Path | str) -> int:
     """Merge the parts into the ledger's main file, and remove the merged ones.
 
@@ -145,86 +192,15 @@ def compact(data_dir: Path | str) -> int:
     FetchError
         If a file of the ledger is broken; nothing is changed then.
     """
-    parts_dir, target = _parts_dir(data_dir), _merged_path(data_dir)
-    if not _parts(data_dir):
-        return 0
-    with _exclusive(parts_dir / "lock"):
-        parts = _parts(data_dir)
-        frame, merged = _read_merged(data_dir, columns=list(SCHEMA))
-        fresh = [part for part in parts if part.name not in merged]
-        if fresh:
-            frame = pl.concat([frame, _read_parts(fresh, columns=list(SCHEMA))])
-            # The parts found, old ones too: they are what may outlive this call.
-            names = json.dumps([part.name for part in parts])
-            write_parquet(
-                frame.sort("key", "first_seen"), target, metadata={_MERGED: names}
-            )
-            _flush_to_disk(target)
-        for part in parts:
-            part.unlink()
-    logger.info("%s: %d parts merged", target, len(fresh))
-    return len(fresh)
+    return _TABLE.compact(data_dir)
 
 
-def _merged_path(data_dir: Path | str) -> Path:
-    return Path(data_dir) / "aws_data" / "ledger.parquet"
-
-
-def _parts_dir(data_dir: Path | str) -> Path:
-    return Path(data_dir) / "aws_data" / "ledger.d"
-
-
-def _parts(data_dir: Path | str) -> list[Path]:
-    """List the parts, oldest first; unfinished ones have names that begin with `.`."""
-    return sorted(_parts_dir(data_dir).glob("[!.]*.parquet"))
-
-
-def _read_merged(
-    data_dir: Path | str, *, columns: Sequence[str]
-) -> tuple[pl.DataFrame, frozenset[str]]:
-    """Read the main file, and the names of the parts that it holds."""
-    path = _merged_path(data_dir)
-    try:
-        # Read once: rows and metadata must be of the same version of the file.
-        content = path.read_bytes()
-    except FileNotFoundError:
-        return pl.DataFrame(schema=SCHEMA).select(columns), frozenset()
-    try:
-        frame = pl.read_parquet(content, columns=list(columns))
-        metadata = pl.read_parquet_metadata(io.BytesIO(content))
-    except pl.exceptions.PolarsError as error:
-        raise _broken(path, error=error) from error
-    return frame, frozenset(json.loads(metadata.get(f"bhds.{_MERGED}", "[]")))
-
-
-def _read_parts(parts: Sequence[Path], *, columns: Sequence[str]) -> pl.DataFrame:
-    frames = [pl.DataFrame(schema=SCHEMA).select(columns)]
-    for part in parts:
-        try:
-            frames.append(pl.read_parquet(part, columns=list(columns)))
-        except pl.exceptions.PolarsError as error:
-            raise _broken(part, error=error) from error
-    return pl.concat(frames)
-
-
-def _broken(path: Path, *, error: Exception) -> FetchError:
-    reason = str(error).partition("\n")[0]
-    msg = (
-        f"{path}: cannot be read ({reason}); expected a Parquet table with the "
-        f"columns {', '.join(SCHEMA)}. Move it away and run again: the files that it "
-        "recorded are then taken as never downloaded"
-    )
-    return FetchError(msg)
-
-
-@contextmanager
-def _exclusive(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`, waiting for any other process that does."""
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed
-        yield
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+def _seconds_covered(batches: pl.DataFrame) -> float:
+    """Measure the union of intervals from `requested_at` to `first_seen`."""
+    begin, end = pl.col("requested_at"), pl.col("first_seen")
+    covered_before = end.cum_max().shift()
+    uncovered = end - pl.max_horizontal(begin, covered_before)
+    # Below zero where the whole interval was covered before.
+    spans_us = uncovered.dt.total_microseconds().clip(lower_bound=0)
+    total_us = batches.sort("requested_at").select(spans_us.sum()).item()
+    return float(total_us) / 1e6

@@ -1,6 +1,5 @@
 """Cut the files to fetch into download jobs."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,9 +30,6 @@ class Batch:
     """Where their CHECKSUMs go; a zip without one in the bucket has none."""
     size_bytes: int
     """What is to be downloaded, as listed."""
-    revisions: str
-    """A digest of the files' keys, etags, and sizes on disk: where it is not the one
-    that a file was fetched under, Snakemake fetches the file again."""
 
     def __str__(self) -> str:
         """Say what the batch is, for people."""
@@ -52,8 +48,8 @@ def batches(files: pl.DataFrame) -> Iterator[Batch]:
     Parameters
     ----------
     files
-        `key`, `path`, `size` and `disk_size` (bytes), `etag`, `is_checksum` and
-        `state`, one row a file.
+        `path`, `size` (bytes), `etag` (null for a file that is not listed),
+        `is_checksum` and `state`, one row a file.
     """
     pairs = _pairs(files)
     for state in (MISSING, REPLACED):
@@ -62,15 +58,17 @@ def batches(files: pl.DataFrame) -> Iterator[Batch]:
 
 def _pairs(files: pl.DataFrame) -> pl.DataFrame:
     """Return one row a zip, with what is known of its CHECKSUM and of both."""
-    checksums = files.filter("is_checksum").select(
+    # What the server does not list cannot be fetched, and stays as it is.
+    is_listed = pl.col("etag").is_not_null()
+    checksums = files.filter("is_checksum", is_listed).select(
         pl.col("path").str.strip_suffix(CHECKSUM_SUFFIX),
         checksum_path="path",
         checksum_size="size",
-        checksum_etag="etag",
-        checksum_disk_size="disk_size",
         checksum_state="state",
     )
-    outdated = (pl.col("state") == REPLACED) | (pl.col("checksum_state") != PRESENT)
+    outdated = is_listed & (
+        (pl.col("state") == REPLACED) | (pl.col("checksum_state") != PRESENT)
+    )
     return (
         files.filter(~pl.col("is_checksum"))
         .join(checksums, on="path", how="left", maintain_order="left")
@@ -96,14 +94,9 @@ def _cut(pairs: pl.DataFrame, state: str) -> Iterator[Batch]:
 
 
 def _batch(pairs: pl.DataFrame, state: str) -> Batch:
-    revisions = pairs.select(
-        "key", "etag", "checksum_etag", "disk_size", "checksum_disk_size"
-    )
-    digest = hashlib.sha256(repr(revisions.rows()).encode()).hexdigest()
     return Batch(
         state,
         zips=tuple(pairs["path"]),
         checksums=tuple(pairs["checksum_path"].drop_nulls()),
         size_bytes=int(pairs["size"].sum()) + int(pairs["checksum_size"].sum()),
-        revisions=digest[:16],
     )

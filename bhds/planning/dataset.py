@@ -13,6 +13,7 @@ from bhds.archive.directory import Directory
 from bhds.archive.listing import Listing
 from bhds.config import Dataset
 from bhds.planning import files as archive
+from bhds.planning.frequency import choose_frequency
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class PlannedDataset:
     def name(self) -> str:
         """The dataset in words, such as `um_futures klines 1m`."""
         dataset = self.dataset
-        return f"{dataset.trade_type} {dataset.data_type} {dataset.interval}"
+        words = (dataset.trade_type, dataset.data_type, dataset.interval)
+        return " ".join(filter(None, words))
 
     @cached_property
     def partitions(self) -> dict[str, dict[str, Partition]]:
@@ -63,8 +65,10 @@ class PlannedDataset:
 def directories(dataset: Dataset) -> list[Directory]:
     """Return the bucket's directories that a dataset is taken from."""
     return [
-        Directory(dataset.trade_type, frequency, dataset.data_type, dataset.interval)
-        for frequency in archive.frequencies(dataset.frequency)
+        Directory(
+            dataset.trade_type, feed.frequency, dataset.data_type, dataset.interval
+        )
+        for feed in dataset.feeds
     ]
 
 
@@ -94,11 +98,15 @@ def plan_dataset(
     files = pl.concat(
         _files(listing, data_dir=data_dir, newest=newest) for listing in listings
     )
-    zips = archive.choose_frequency(
-        files.filter(~pl.col("is_checksum")), dataset.frequency
+    zips = choose_frequency(
+        files.filter(~pl.col("is_checksum")),
+        dataset.frequency,
+        trade_type=dataset.trade_type,
+        data_type=dataset.data_type,
+        interval=dataset.interval,
     )
     zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
-    form = "%Y-%m" if dataset.interval == "1s" else "%Y"
+    form = dataset.entry.partition_size(dataset.interval).value
     wanted = (
         files.join(zips, on=["symbol", "frequency", "period"], how="semi")
         .with_columns(
@@ -125,6 +133,6 @@ def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.Data
         pl.concat([listed, unlisted]),
         disk=disk,
         newest=newest,
-        listed_at=listing.listed_at,
+        listed_at=listing.listed_whole_at,
     )
     return archive.with_days(files, directory.frequency)

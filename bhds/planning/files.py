@@ -7,6 +7,7 @@ import datetime as dt
 import logging
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
@@ -14,7 +15,6 @@ import polars as pl
 from bhds.archive import keys
 from bhds.archive.directory import Directory
 from bhds.archive.inventory import archive_files
-from bhds.config import FrequencyChoice
 from bhds.markets import Frequency
 
 logger = logging.getLogger(__name__)
@@ -108,12 +108,13 @@ def scan_disk(folders: Iterable[str], *, data_dir: Path) -> pl.DataFrame:
     sizes: list[int] = []
     for folder in folders:
         try:
-            with os.scandir(data_dir / folder) as entries:
-                for entry in entries:
-                    paths.append(f"{folder}/{entry.name}")
-                    sizes.append(entry.stat().st_size)
+            entries = list(os.scandir(data_dir / folder))
         except FileNotFoundError:
             continue
+        for entry in entries:
+            with suppress(FileNotFoundError):  # gone meanwhile, or a link to nowhere
+                sizes.append(entry.stat().st_size)
+                paths.append(f"{folder}/{entry.name}")
     return pl.DataFrame(
         {"path": paths, "disk_size": sizes},
         schema={"path": pl.String, "disk_size": pl.Int64},
@@ -156,14 +157,20 @@ def with_state(
         `path`, `disk_size` of what is on disk.
     newest
         The newest row of the ledger for each key: `key`, `etag`, `md5` (null where
-        the server had no such file), `first_seen`.
+        the server had no such file), `first_seen`, `served_size` (bytes).
     listed_at
         When the files were listed, UTC; None if they never were.
     """
-    recorded = newest.select("key", "md5", "first_seen", fetched_etag="etag")
+    recorded = newest.select(
+        "key", "md5", "first_seen", "served_size", fetched_etag="etag"
+    )
     is_whole = pl.col("disk_size") == pl.col("size")
-    served_otherwise = pl.col("etag").str.len_chars().eq(_MD5_LENGTH) & (
-        pl.col("md5") != pl.col("etag")
+    served_otherwise = (
+        pl.col("etag").str.len_chars().eq(_MD5_LENGTH)
+        & (pl.col("md5") != pl.col("etag"))
+    ) | (
+        (pl.col("served_size") != pl.col("size"))
+        & (pl.col("served_size") == pl.col("disk_size"))
     )
     asked_since = pl.col("first_seen") >= pl.lit(listed_at, pl.Datetime("us", "UTC"))
     is_sound = (
@@ -187,30 +194,8 @@ def with_state(
         files.join(disk, on="path", how="left", maintain_order="left")
         .join(recorded, on="key", how="left", maintain_order="left")
         .with_columns(state=state.cast(STATES))
-        .drop("fetched_etag", "md5", "first_seen")
+        .drop("fetched_etag", "md5", "first_seen", "served_size")
     )
-
-
-def choose_frequency(archives: pl.DataFrame, choice: FrequencyChoice) -> pl.DataFrame:
-    """Keep the zips that cover each day once.
-
-    `auto` takes the monthly zip of a month and, for months that have none (yet),
-    the daily ones; `monthly` and `daily` take one kind alone.
-
-    Parameters
-    ----------
-    archives
-        One row a zip: `symbol`, `frequency`, `first_day`.
-    """
-    monthly = pl.col("frequency") == Frequency.MONTHLY
-    if choice != "auto":
-        return archives.filter(monthly if choice == "monthly" else ~monthly)
-    month = pl.col("first_day").dt.truncate("1mo")
-    whole = archives.filter(monthly).select("symbol", month=month)
-    daily = archives.filter(~monthly).join(
-        whole, left_on=["symbol", month], right_on=["symbol", "month"], how="anti"
-    )
-    return pl.concat([archives.filter(monthly), daily])
 
 
 def within(
@@ -219,10 +204,3 @@ def within(
     """Keep the zips that hold a day from `first_day` to `last_day` (included)."""
     kept = archives.filter(pl.col("first_day") <= last_day)
     return kept if first_day is None else kept.filter(pl.col("last_day") >= first_day)
-
-
-def frequencies(choice: FrequencyChoice) -> tuple[Frequency, ...]:
-    """Return the frequencies that must be listed for `choice`."""
-    if choice == "auto":
-        return (Frequency.MONTHLY, Frequency.DAILY)
-    return (Frequency(choice),)

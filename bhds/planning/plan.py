@@ -17,7 +17,8 @@ from bhds.config import Dataset
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
 from bhds.planning.batches import Batch, batches
-from bhds.planning.dataset import Partition, PlannedDataset
+from bhds.planning.dataset import Partition, PlannedDataset, directories
+from bhds.planning.files import PRESENT
 
 
 class Series(NamedTuple):
@@ -26,10 +27,16 @@ class Series(NamedTuple):
     trade_type: TradeType
     data_type: str
     symbol: str
-    interval: str
+    interval: str | None
 
     def __str__(self) -> str:
-        return " ".join(self)
+        return " ".join(filter(None, self))
+
+    @property
+    def folder(self) -> str:
+        """The folder of its partitions."""
+        parts = (self.trade_type, self.data_type, self.symbol, self.interval)
+        return "/".join(("parsed_data", *filter(None, parts)))
 
 
 class ResampleGroup(NamedTuple):
@@ -129,12 +136,47 @@ class Plan:
     @cached_property
     def parsed(self) -> list[str]:
         """Every partition and its sources."""
-        return [
-            f"parsed_data/{s.trade_type}/{s.data_type}/{s.symbol}/{s.interval}/{name}"
-            for s, planned in self._wanted()
-            for partition in planned.partitions[s.symbol]
-            for name in (f"{partition}.parquet", f"{partition}.sources.json")
-        ]
+        return [path for planned in self.datasets for path in _partition_files(planned)]
+
+    @property
+    def outdated_partitions(self) -> Iterator[str]:
+        """Yield the partitions, without suffix, of zips that are to be fetched."""
+        for planned in (*self.datasets, *self._implied):
+            if planned.dataset.entry.table is None:
+                continue
+            to_fetch = planned.files.filter(pl.col("state") != PRESENT)
+            dataset = planned.dataset
+            for symbol, name in to_fetch.select("symbol", "partition").unique().rows():
+                series = Series(
+                    dataset.trade_type, dataset.data_type, symbol, dataset.interval
+                )
+                yield f"{series.folder}/{name}"
+
+    @cached_property
+    def without_results(self) -> list[str]:
+        """Where it ends for types of data that do not become results.
+
+        These are partitions and their sources, or zips and CHECKSUMs of what is
+        only downloaded.
+        """
+        paths: list[str] = []
+        for planned in self.datasets:
+            if planned.dataset.entry.table is None:
+                paths.extend(planned.files["path"])
+            elif not planned.dataset.has_results:
+                paths += _partition_files(planned)
+        return paths
+
+    @cached_property
+    def verifications(self) -> list[str]:
+        """The tables of what is found on disk, one for each listing."""
+        return sorted(
+            {
+                directory.verification_path
+                for planned in self.datasets
+                for directory in directories(planned.dataset)
+            }
+        )
 
     @cached_property
     def results(self) -> list[str]:
@@ -170,12 +212,13 @@ class Plan:
         )
         groups = []
         for p in planned:
-            market, rules = p.dataset.trade_type, _rules(p.dataset)
+            market, interval = p.dataset.trade_type, p.dataset.base_interval
+            rules = _rules(p.dataset)
             alone = all(shared[market, rule] == 1 for rule in rules)
             pattern = "[^/]+" if alone else _any_of(p.symbols)
-            groups.append(ResampleGroup(market, p.dataset.interval, rules, pattern))
+            groups.append(ResampleGroup(market, interval, rules, pattern))
         for p in self._implied:
-            market, interval = p.dataset.trade_type, p.dataset.interval
+            market, interval = p.dataset.trade_type, p.dataset.base_interval
             for rule, symbol in product(_rules(p.dataset), p.symbols):
                 if not any(group.makes(market, rule, symbol) for group in groups):
                     pattern = _any_of([symbol])
@@ -185,8 +228,8 @@ class Plan:
     @cached_property
     def split_series(self) -> list[tuple[TradeType, str]]:
         """(trade_type, interval) of every dataset with `split.files`."""
-        split = [d.dataset for d in self.datasets if d.dataset.results.split.files]
-        return sorted({(dataset.trade_type, dataset.interval) for dataset in split})
+        datasets = [p.dataset for p in self.datasets if p.dataset.results.split.files]
+        return sorted({(d.trade_type, d.base_interval) for d in datasets})
 
     def split_results(self, trade_type: str, interval: str) -> list[str]:
         """Return the results that are split into files, of one market and interval.
@@ -303,17 +346,30 @@ class Plan:
         return self._owners[series]
 
     def _wanted(self) -> Iterator[tuple[Series, PlannedDataset]]:
-        """Yield the configured series of which the archive has files."""
+        """Yield the configured series that become results."""
         for planned in self.datasets:
-            for series in _series(planned):
-                if series.symbol in planned.partitions:
-                    yield series, planned
+            if planned.dataset.has_results:
+                for series in _series(planned):
+                    if series.symbol in planned.partitions:
+                        yield series, planned
 
 
 def _series(planned: PlannedDataset) -> Iterator[Series]:
     dataset = planned.dataset
     for symbol in planned.symbols:
         yield Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
+
+
+def _partition_files(planned: PlannedDataset) -> list[str]:
+    """Return every partition of a dataset and its sources; none if not parsed."""
+    if planned.dataset.entry.table is None:
+        return []
+    return [
+        f"{series.folder}/{partition}{suffix}"
+        for series in _series(planned)
+        for partition in planned.partitions.get(series.symbol, ())
+        for suffix in (".parquet", ".sources.json")
+    ]
 
 
 def _rules(dataset: Dataset) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Make the plan: refresh stale listings, select symbols, resolve files."""
 
 import datetime as dt
+import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -13,6 +14,8 @@ from bhds.errors import SelectionError
 from bhds.planning.dataset import PlannedDataset, directories, plan_dataset
 from bhds.planning.plan import Plan
 from bhds.planning.targets import implied_datasets
+
+logger = logging.getLogger(__name__)
 
 _ASKS_NOTHING = {
     *("--lint", "--unlock", "--version"),
@@ -32,6 +35,7 @@ def plan(
     data_dir: Path,
     now: dt.datetime,
     online: bool,
+    keep: bool = True,
 ) -> Plan:
     """Plan what the settings and the targets ask for.
 
@@ -48,6 +52,8 @@ def plan(
         The present, UTC.
     online
         Whether stale listings may be fetched again.
+    keep
+        Whether listings that were fetched are written; if not, nothing is.
 
     Raises
     ------
@@ -60,8 +66,10 @@ def plan(
     """
     configured = settings.datasets
     datasets = [*configured, *implied_datasets(targets, configured=configured)]
-    listings = _listings(settings, datasets, data_dir=data_dir, now=now, online=online)
-    columns = ["key", "etag", "md5", "first_seen"]
+    listings = _listings(
+        settings, datasets, data_dir=data_dir, now=now, online=online, keep=keep
+    )
+    columns = ["key", "etag", "md5", "first_seen", "served_size"]
     newest = ledger.newest(ledger.read(data_dir, columns=columns))
     planned = [
         plan_dataset(
@@ -74,7 +82,7 @@ def plan(
         for dataset, found in zip(datasets, listings, strict=True)
     ]
     for dataset in planned:
-        _refuse_nothing(dataset)
+        _expect_something(dataset)
     paths = {table.directory.listing_path for found in listings for table in found}
     first = len(configured)
     return Plan(planned[:first], implied=planned[first:], listings=sorted(paths))
@@ -87,10 +95,19 @@ def _listings(
     data_dir: Path,
     now: dt.datetime,
     online: bool,
+    keep: bool,
 ) -> list[list[Listing]]:
     """Return the listings of each dataset's directories, of its symbols only."""
+    known = {
+        trade_type: universe.read_exchange_info(path)
+        for trade_type in {dataset.trade_type for dataset in datasets}
+        if (path := data_dir / f"api_data/{trade_type}/exchangeInfo.json").exists()
+    }
     requests = [
-        ListingRequest(tuple(directories(dataset)), partial(_select, dataset))
+        ListingRequest(
+            tuple(directories(dataset)),
+            partial(_select, dataset, known=known.get(dataset.trade_type)),
+        )
         for dataset in datasets
     ]
     return listing.ensure_listings(
@@ -101,14 +118,25 @@ def _listings(
         timeout_s=settings.http.timeout_s,
         concurrency=settings.http.connections,
         max_age=dt.timedelta(hours=settings.listing.max_age_h),
+        full_every=dt.timedelta(days=settings.listing.full_every_d),
+        keep=keep,
         now=now,
         offline=settings.offline or not online,
     )
 
 
-def _select(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
-    """Return those of the bucket's symbols that a dataset wants."""
+def _select(
+    dataset: Dataset, symbols: Sequence[str], *, known: universe.Known | None
+) -> list[str]:
+    """Return those of the bucket's symbols that a dataset wants.
+
+    `known` is what the exchange itself says of its symbols, where it was recorded.
+    """
     wanted = dataset.symbols
+    if dataset.ended and isinstance(wanted, list):
+        return sorted(set(wanted))  # what was withdrawn may be on disk
+    if dataset.ended and not symbols:
+        return []
     if isinstance(wanted, list):
         where = f"{dataset.trade_type} {dataset.data_type} of the archive"
         return universe.select_named(wanted, symbols, where=where)
@@ -121,10 +149,26 @@ def _select(dataset: Dataset, symbols: Sequence[str]) -> list[str]:
         leveraged=wanted.leveraged,
         include=wanted.include,
         exclude=wanted.exclude,
+        known=known,
     ).selected
 
 
-def _refuse_nothing(planned: PlannedDataset) -> None:
+def _expect_something(planned: PlannedDataset) -> None:
+    """Refuse a dataset without files, but for a feed that ended: that is no mistake.
+
+    Raises
+    ------
+    SelectionError
+        If there are no symbols, or no files in the time wanted.
+    """
+    ended = planned.dataset.ended
+    if ended and planned.files.is_empty():
+        logger.warning(
+            "%s: the feed ended on %s, and the archive has no file of it in the time "
+            "wanted",
+            *(planned.name, ended),
+        )
+        return
     if not planned.symbols:
         msg = (
             f"{planned.name}: the filter selects 0 symbols of the archive, expected at "

@@ -1,7 +1,7 @@
 """Read which series a file target belongs to.
 
 A single file can be asked for by its path whether the settings select it or not: the
-path says market, interval and symbol.
+path says market, type of data, symbol and interval.
 """
 
 import posixpath
@@ -10,23 +10,30 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bhds.config import Dataset, validated
+from bhds.datatypes import BAR_TYPES, RECORD_TYPES
 from bhds.errors import ConfigError
-from bhds.markets import ARCHIVE_INTERVALS, Interval
+from bhds.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
 from bhds.results.resample import ResampleRule
 
-_TRADE_TYPE = r"(?P<trade_type>spot|um_futures|cm_futures)"
+_TRADE_TYPE = f"(?P<trade_type>{'|'.join(TradeType)})"
+_BARS = f"(?P<data_type>{'|'.join(BAR_TYPES)})"
+_RECORDS = f"(?P<data_type>{'|'.join(RECORD_TYPES)})"
+_FREQUENCY = f"(?P<frequency>{'|'.join(Frequency)})"
 _INTERVAL = f"(?P<interval>{'|'.join(ARCHIVE_INTERVALS)})"
 _SYMBOL = r"(?P<symbol>[^/]+)"
 _PATTERNS = [
     re.compile(pattern)
     for pattern in (
-        rf"aws_data/{_TRADE_TYPE}/(?:daily|monthly)/klines/{_SYMBOL}/{_INTERVAL}/.+",
-        rf"parsed_data/{_TRADE_TYPE}/klines/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_RECORDS}/{_SYMBOL}/.+",
+        rf"parsed_data/{_TRADE_TYPE}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"parsed_data/{_TRADE_TYPE}/{_RECORDS}/{_SYMBOL}/.+",
         rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/{_SYMBOL}\.pqt",
         rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/gaps/{_SYMBOL}\.parquet",
         rf"results_data/{_TRADE_TYPE}/resampled_klines/(?P<rule>[^/]+)/{_SYMBOL}\.pqt",
     )
 ]
+_RESULTS_OF = "klines"
 _RESAMPLED_BASE = "1m"
 
 
@@ -35,11 +42,11 @@ def implied_datasets(
 ) -> list[Dataset]:
     """Return one dataset for each series that a target path names.
 
-    It has the settings of the first configured dataset of the same market and
-    interval, and defaults where there is none. A resampled file of which the path
-    tells no base interval is made from the market's first configured one that has
-    the rule, else from the first that the rule fits, else from 1m. Targets that are
-    no such path imply nothing.
+    It has the settings of the first configured dataset of the same market, type of
+    data and interval, and defaults where there is none. A resampled file of which
+    the path tells no base interval is made from the market's first configured one
+    that has the rule, else from the first that the rule fits, else from 1m. Targets
+    that are no such path imply nothing.
 
     Raises
     ------
@@ -68,13 +75,23 @@ def _describe(target: str) -> dict[str, str] | None:
 def _dataset(
     target: str, parts: dict[str, str], configured: Sequence[Dataset]
 ) -> Dataset:
-    market = [d for d in configured if d.trade_type == parts["trade_type"]]
-    interval = parts.get("interval") or _base_interval(target, parts["rule"], market)
-    like = next((d for d in market if d.interval == interval), None)
+    data_type = parts.get("data_type", _RESULTS_OF)
+    alike = [
+        d
+        for d in configured
+        if (d.trade_type, d.data_type) == (parts["trade_type"], data_type)
+    ]
+    interval = parts.get("interval")
+    if "rule" in parts:
+        interval = _base_interval(target, parts["rule"], alike)
+    like = next((d for d in alike if d.interval == interval), None)
     raw: dict[str, Any] = like.model_dump() if like is not None else {}
-    raw |= {"trade_type": parts["trade_type"], "interval": interval}
-    raw["symbols"] = [parts["symbol"]]
-    raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}
+    raw |= {"trade_type": parts["trade_type"], "data_type": data_type}
+    raw |= {"interval": interval, "symbols": [parts["symbol"]]}
+    if "frequency" in parts:  # a zip that is asked for by name, wanted or not
+        raw |= {"frequency": parts["frequency"], "start": None}
+    if data_type == _RESULTS_OF:
+        raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}
     return validated(Dataset, raw, where=target)
 
 
@@ -86,8 +103,9 @@ def _base_interval(target: str, rule: str, market: Sequence[Dataset]) -> str:
     wanted = _parsed(target, rule)
     for dataset in market:
         if rule in [resample.rule.name for resample in dataset.results.resample]:
-            return dataset.interval
-    return next((d.interval for d in market if _fits(wanted, d)), _RESAMPLED_BASE)
+            return dataset.base_interval
+    fitting = (d.base_interval for d in market if _fits(wanted, d))
+    return next(fitting, _RESAMPLED_BASE)
 
 
 def _parsed(target: str, rule: str) -> ResampleRule:
@@ -100,7 +118,7 @@ def _parsed(target: str, rule: str) -> ResampleRule:
 
 def _fits(rule: ResampleRule, dataset: Dataset) -> bool:
     try:
-        rule.check_base(Interval.parse(dataset.interval))
+        rule.check_base(Interval.parse(dataset.base_interval))
     except ConfigError:
         return False
     return True

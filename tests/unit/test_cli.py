@@ -26,7 +26,7 @@ def test_the_help_names_the_commands():
     result = run("--help")
 
     assert result.exit_code == 0
-    assert "sandbox" in result.stdout
+    assert all(command in result.stdout for command in ("plan", "clean", "sandbox"))
     assert "--version" in result.stdout
 
 
@@ -34,12 +34,20 @@ def test_without_arguments_the_help_is_shown():
     assert "Usage: bhds" in run().output
 
 
-def test_the_sandbox_explains_itself():
-    result = run("sandbox", "--help")
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("sandbox", ["--endpoints-file"]),
+        ("plan", ["--configfile", "--config", "KEY=VALUE", "--json", "--files"]),
+        ("clean", ["--configfile", "--config", "--yes", "--json", "--quarantine"]),
+    ],
+)
+def test_a_command_explains_itself(command, options):
+    result = run(command, "--help")
 
     assert result.exit_code == 0
-    assert "Usage: bhds sandbox" in result.stdout
-    assert "--endpoints-file" in result.stdout
+    assert f"Usage: bhds {command}" in result.stdout
+    assert all(option in result.stdout for option in options)
 
 
 @pytest.mark.parametrize(
@@ -48,6 +56,7 @@ def test_the_sandbox_explains_itself():
         pytest.param(["no-such-command"], "no-such-command", id="command"),
         pytest.param(["sandbox", "--no-such-option"], "--no-such-option", id="option"),
         pytest.param(["sandbox", "--port", "65536"], "--port", id="port"),
+        pytest.param(["plan", "--jsn"], "--jsn", id="option of plan"),
     ],
 )
 def test_what_is_unknown_is_refused_by_name(arguments, named):
@@ -57,8 +66,23 @@ def test_what_is_unknown_is_refused_by_name(arguments, named):
     assert named in result.output
 
 
-def test_an_error_of_a_command_is_one_line():
-    result = run("sandbox", "--now", "noon")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(
+            ["sandbox", "--now", "noon"], "--now 'noon': expected", id="sandbox"
+        ),
+        pytest.param(
+            ["plan", "results_all"], "--config 'results_all': expected", id="plan"
+        ),
+        pytest.param(
+            ["clean", "--configfile", "no.yaml"], "no.yaml: No such file", id="clean"
+        ),
+    ],
+)
+def test_an_error_of_a_command_is_one_line(arguments, message):
+    result = run(*arguments)
 
-    assert str(result.exception).startswith("bhds: error: --now 'noon': expected")
+    assert result.exit_code == 1
+    assert str(result.exception).startswith(f"bhds: error: {message}")
     assert "\n" not in str(result.exception)

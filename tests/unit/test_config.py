@@ -1,6 +1,7 @@
 """Settings: what is accepted, and how a mistake is told."""
 
 import datetime as dt
+import re
 from pathlib import Path
 
 import pytest
@@ -125,9 +126,74 @@ def test_load_refuses_rules_that_the_base_interval_does_not_divide():
         dataset_of(interval="8h", results={"resample": [{"interval": "1h"}]})
 
 
-def test_load_refuses_seconds_for_futures():
-    with pytest.raises(ConfigError, match="interval '1s' exists for spot only"):
-        dataset_of(interval="1s")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            {"interval": "1s"},
+            "interval '1s' of klines is not published for um_futures; expected one "
+            "of 1m, 3m",
+            id="seconds of futures",
+        ),
+        pytest.param(
+            {"trade_type": "spot", "interval": "3d", "frequency": "daily"},
+            "spot klines 3d has no daily files; set frequency: auto",
+            id="frequency",
+        ),
+        pytest.param(
+            {"trade_type": "spot", "data_type": "metrics"},
+            "metrics is not published for spot, only for um_futures, cm_futures",
+            id="market",
+        ),
+        pytest.param(
+            {"data_type": "aggTrade"}, "did you mean 'aggTrades'?", id="misspelt"
+        ),
+        pytest.param(
+            {"data_type": "metrics", "interval": "5m"},
+            "metrics has no intervals; remove it",
+            id="interval of none",
+        ),
+        pytest.param(
+            {"data_type": "trades", "results": {"vwap": False}},
+            "results: only klines become results, not trades; remove it",
+            id="results of trades",
+        ),
+    ],
+)
+def test_load_refuses_a_dataset_that_is_not_published(change, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        dataset_of(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "interval"),
+    [
+        pytest.param({}, "1m", id="klines"),
+        pytest.param({"data_type": "markPriceKlines"}, "1m", id="mark price"),
+        pytest.param({"data_type": "fundingRate"}, None, id="no intervals"),
+        pytest.param({"trade_type": "spot", "interval": "1s"}, "1s", id="given"),
+    ],
+)
+def test_the_interval_defaults_to_that_of_the_type_of_data(change, interval):
+    assert dataset_of(**change).interval == interval
+
+
+def test_files_come_from_the_feeds_that_the_market_has():
+    feeds = dataset_of(data_type="fundingRate").feeds
+
+    assert [feed.frequency for feed in feeds] == ["monthly"]
+
+
+@pytest.mark.parametrize(
+    ("change", "ended"),
+    [
+        ({"data_type": "liquidationSnapshot"}, dt.date(2024, 3, 31)),
+        ({"data_type": "bookTicker", "trade_type": "cm_futures"}, None),
+        ({}, None),
+    ],
+)
+def test_a_feed_may_have_ended(change, ended):
+    assert dataset_of(**change).ended == ended
 
 
 def test_symbols_may_be_a_list_of_names():

@@ -14,6 +14,7 @@ def test_every_market_has_its_folder_in_the_bucket():
         "spot": "spot",
         "um_futures": "futures/um",
         "cm_futures": "futures/cm",
+        "option": "option",
     }
 
 

@@ -163,7 +163,9 @@ class Workspace:
             path
             for path, time in self.times().items()
             if before.get(path) != time
-            and not re.search(r"listing|symbols\.parquet|ledger|\.staging", path)
+            and not re.search(
+                r"listing|symbols\.parquet|ledger|revisions|\.before|\.staging", path
+            )
         }
 
 
@@ -171,7 +173,7 @@ def settings_for(endpoints, **dataset):
     """Settings for one dataset of the sandbox, whose listings are never believed."""
     return {
         "endpoints": asdict(endpoints),
-        "listing": {"max_age_h": 0},
+        "listing": {"max_age_h": 0, "full_every_d": 0},
         "datasets": [
             {
                 "trade_type": "um_futures",

@@ -25,12 +25,18 @@ SPOT_FOLDER = "spot/daily/klines/BTCUSDT/1m"
 UM_FOLDER = "futures/um/monthly/klines/FILUSDT/1m"
 
 
+COPIED = {
+    "spot/klines/BTCUSDT/1m": SPOT_FOLDER,
+    "um/fundingRate/BTCUSDT": "futures/um/monthly/fundingRate/BTCUSDT",
+    "um/metrics/BTCUSDT": "futures/um/daily/metrics/BTCUSDT",
+    "cm/aggTrades/BTCUSD_PERP": "futures/cm/daily/aggTrades/BTCUSD_PERP",
+}
+
+
 def lay_out_bucket(folder):
     """Copy genuine zips as they are in the bucket; zip the CSV of which only it is."""
-    spot = folder / "data" / SPOT_FOLDER
-    spot.mkdir(parents=True)
-    for path in (REALDATA / "spot/klines/BTCUSDT/1m").iterdir():
-        shutil.copy(path, spot)
+    for source, target in COPIED.items():
+        shutil.copytree(REALDATA / source, folder / "data" / target)
     um = folder / "data" / UM_FOLDER
     um.mkdir(parents=True)
     archive = um / "FILUSDT-1m-2023-02.zip"
@@ -63,6 +69,11 @@ def built(tmp_path_factory, new_workspace):
                     "results": {"resample": [{"interval": rule} for rule in rules]},
                 }
                 for trade_type, symbol, rules in datasets
+            ]
+            + [
+                {"trade_type": "um_futures", "data_type": "fundingRate"},
+                {"trade_type": "um_futures", "data_type": "metrics"},
+                {"trade_type": "cm_futures", "data_type": "aggTrades"},
             ],
         }
         workspace = new_workspace(folder, settings)
@@ -82,6 +93,42 @@ def test_three_days_of_spot_parse_to_every_minute(built):
     sources = json.loads((folder / "2020.sources.json").read_text())
     assert [source["verdict"] for source in sources["inputs"]] == ["ok"] * 3
     assert {day["present"] for day in sources["days"]} == {1440}
+
+
+@pytest.mark.parametrize(
+    ("partition", "time", "expected"),
+    [
+        pytest.param(
+            "cm_futures/aggTrades/BTCUSD_PERP/2026-05",
+            "time",
+            (105280, "2026-05-08 00:00:00.020", "2026-05-08 23:59:59.655", "ok"),
+            id="aggTrades",
+        ),
+        pytest.param(
+            "um_futures/fundingRate/BTCUSDT/2026",
+            "funding_time",
+            (90, "2026-04-01 00:00:00", "2026-04-30 16:00:00", "ok"),
+            id="fundingRate",
+        ),
+        pytest.param(
+            "um_futures/metrics/BTCUSDT/2022",
+            "create_time",
+            (288, "2021-12-31 23:55:00", "2022-01-01 23:50:00", "sidecar-missing"),
+            id="metrics",
+        ),
+    ],
+)
+def test_other_types_of_data_parse_to_every_row(built, partition, time, expected):
+    rows, first, last, verdict = expected
+    path = built.path(f"parsed_data/{partition}.parquet")
+
+    frame = pl.read_parquet(path)
+
+    assert frame.height == rows
+    assert str(frame[time].min()).startswith(first)
+    assert str(frame[time].max()).startswith(last)
+    sources = json.loads(path.with_suffix(".sources.json").read_text())
+    assert [source["verdict"] for source in sources["inputs"]] == [verdict]
 
 
 def recorded(rule):

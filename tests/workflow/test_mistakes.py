@@ -165,8 +165,9 @@ def test_a_replaced_zip_outlives_a_download_that_fails(workspace, exchange):
 
     assert failed.status == 1
     assert archive.read_bytes() == old
-    endpoints["archive_download"] = right
     workspace.settings["listing"]["max_age_h"] = 6
+    assert workspace.plan().jobs["fetch_archives"] == 1
+    endpoints["archive_download"] = right
     workspace.build()
     assert archive.read_bytes() != old
     assert workspace.plan().is_idle

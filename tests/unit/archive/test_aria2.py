@@ -45,8 +45,9 @@ def fake(tmp_path):
 
 def run(executable, directory, *, names=("a",), **changes):
     settings = {"proxy": None, "timeout_s": 5, "connections": 16}
+    downloads = [Download(f"http://127.0.0.1:1/{name}", name) for name in names]
     return aria2.run(
-        [Download(f"http://127.0.0.1:1/{name}", name) for name in names],
+        changes.pop("downloads", downloads),
         directory=directory,
         executable=executable,
         on_tick=changes.pop("on_tick", lambda: None),
@@ -138,6 +139,67 @@ def test_few_files_share_all_the_connections(fake, tmp_path, files, connections,
     given = arguments(tmp_path / "args")
     assert given["max-concurrent-downloads"] == str(connections)
     assert given["split"] == given["max-connection-per-server"] == str(split)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "interval_s"),
+    [
+        pytest.param([100, aria2.SMALL_BYTES], "0", id="small"),
+        pytest.param([100, aria2.SMALL_BYTES + 1], "2", id="one large"),
+        pytest.param([100, None], "2", id="one of unknown size"),
+    ],
+)
+def test_records_are_kept_where_a_file_is_large(fake, tmp_path, sizes, interval_s):
+    path = fake(f'for a in "$@"; do echo "$a" >> {tmp_path}/args; done')
+    downloads = [Download(f"http://127.0.0.1:1/{n}", "a", n) for n in sizes]
+
+    run(path, tmp_path, downloads=downloads)
+
+    assert arguments(tmp_path / "args")["auto-save-interval"] == interval_s
+
+
+def test_folders_are_there_before_aria2c_is(fake, tmp_path):
+    path = fake(f"ls {tmp_path}/to > {tmp_path}/found")
+
+    run(path, tmp_path / "to", names=("x/y/a", "z/b", "c"))
+
+    assert (tmp_path / "found").read_text().split() == ["x", "z"]
+    assert (tmp_path / "to/x/y").is_dir()
+
+
+ABORTED = """
+10/05 14:10:48 [ERROR] CUID#7 - Download aborted. URI=http://127.0.0.1:1/a
+  -> [RequestGroup.cc:1] errorCode=9 Not enough disk space
+"""
+
+
+KILLED, GIVEN_UP = "kill -9 $$", f"echo '{ABORTED}'; exit 9"
+
+
+@pytest.mark.parametrize(
+    ("script", "size", "names"),
+    [
+        pytest.param(KILLED, 9, [], id="killed"),
+        pytest.param(KILLED, 9, ["a", "a.aria2"], id="killed, recorded"),
+        pytest.param(KILLED, 4, ["a"], id="killed, but whole"),
+        pytest.param(KILLED, None, ["a"], id="killed, of unknown size"),
+        pytest.param(GIVEN_UP, 9, [], id="given up"),
+        pytest.param(GIVEN_UP, 9, ["a", "a.aria2"], id="given up, recorded"),
+        pytest.param("exit 3", 9, ["a"], id="another given up"),
+        pytest.param("exit 0", 9, ["a"], id="shorter than listed"),
+    ],
+)
+def test_only_parts_that_nothing_tells_from_whole_files_are_deleted(
+    fake, tmp_path, script, size, names
+):
+    folder = tmp_path / "to"
+    folder.mkdir()
+    for name in names or ["a"]:
+        (folder / name).write_bytes(b"part")
+
+    run(fake(script), folder, downloads=[Download("http://127.0.0.1:1/a", "a", size)])
+
+    assert sorted(path.name for path in folder.iterdir()) == names
 
 
 def test_the_proxy_is_given_by_environment_and_not_to_be_read_by_others(

@@ -1,11 +1,9 @@
-"""Listing a bucket: pages as S3 writes them, and a server with faults."""
+"""Listing a bucket: a server with faults, and one that knows the protocol."""
 
 import asyncio
-import datetime as dt
 import http.client
 import logging
 import socket
-from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -14,13 +12,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
-from bhds.archive.bucket import BrokenPageError, BucketClient, ObjectInfo, parse_page
+from bhds.archive.bucket import BucketClient
+from bhds.archive.listing_page import LISTING_SCHEMA
 from bhds.errors import ListingError
-
-PAGES = Path(__file__).parents[4] / "shared/realdata/listings/s3xml"
-recorded = pytest.mark.skipif(
-    not PAGES.is_dir(), reason="needs shared/realdata/listings"
-)
 
 TestServer.__test__ = False
 
@@ -72,129 +66,17 @@ class FaultyServer:
 
         return asyncio.run(asyncio.wait_for(run(), timeout=30))
 
-    def list_keys(self, prefix="a", **settings):
-        objects = self.run(lambda client: client.list_keys(prefix), **settings)
-        return [entry.key for entry in objects]
+    def list_keys(self, prefix="a", *, after="", **settings):
+        objects = self.run(
+            lambda client: client.list_objects(prefix, after=after), **settings
+        )
+        return objects["key"].to_list()
 
 
 @pytest.fixture(autouse=True)
 def _three_attempts_without_waiting():
     with stamina.set_testing(testing=True, attempts=3):
         yield
-
-
-# --- pages ---------------------------------------------------------------------------
-
-
-@recorded
-def test_parse_page_reads_a_recorded_page():
-    first = parse_page((PAGES / "daily-page1.xml").read_bytes())
-    second = parse_page((PAGES / "daily-page2.xml").read_bytes())
-
-    folder = "data/spot/daily/klines/BTCUSDT/1m"
-    assert len(first.keys) == len(second.keys) == 12
-    assert first.keys[0] == ObjectInfo(
-        key=f"{folder}/BTCUSDT-1m-2017-08-17.zip",
-        size=29761,
-        etag="014a8d177da3bf9839c293f341804d26",
-        last_modified=dt.datetime(2023, 7, 18, 4, 11, 20, tzinfo=dt.UTC),
-    )
-    assert first.truncated
-    assert first.next_marker == f"{folder}/BTCUSDT-1m-2017-08-22.zip.CHECKSUM"
-    assert first.next_marker == first.keys[-1].key < second.keys[0].key
-    assert not second.truncated
-    assert second.next_marker is None
-
-
-@recorded
-def test_parse_page_goes_on_after_the_last_key_without_a_next_marker():
-    parsed = parse_page((PAGES / "keys-truncated-no-nextmarker.xml").read_bytes())
-
-    assert parsed.truncated
-    assert parsed.next_marker == parsed.keys[-1].key
-    assert parsed.keys[1].etag is None
-    assert parsed.keys[1].last_modified is None
-    assert parsed.keys[1].size == 92
-
-
-@recorded
-def test_parse_page_keeps_a_child_with_an_empty_name():
-    parsed = parse_page((PAGES / "prefixes-empty-name.xml").read_bytes())
-
-    parent = "data/futures/um/daily/klines/BTCUSDT/"
-    assert parsed.prefixes == [f"{parent}/", f"{parent}12h/", f"{parent}1h/"]
-    assert parsed.keys == []
-
-
-@pytest.mark.parametrize(
-    ("entries", "marker"),
-    [
-        pytest.param(["a/b/", "a/c"], "a/c", id="key last"),
-        pytest.param(["a/b", "a/c/"], "a/c/", id="prefix last"),
-        pytest.param(["a/b"], "a/b", id="one key"),
-        pytest.param(["a/b/"], "a/b/", id="one prefix"),
-        pytest.param(["a/z", "a/币/"], "a/币/", id="order of UTF-8 bytes"),
-    ],
-)
-def test_parse_page_takes_the_later_entry_as_the_marker(entries, marker):
-    parsed = parse_page(page(*entries, truncated=True))
-
-    assert parsed.next_marker == marker
-    assert len(parsed.keys) + len(parsed.prefixes) == len(entries)
-
-
-def test_parse_page_reads_a_page_without_entries():
-    assert parse_page(page()) == ([], [], None, False)
-
-
-@pytest.mark.parametrize(
-    ("body", "reason"),
-    [
-        pytest.param(b"", "0 bytes is broken", id="nothing"),
-        pytest.param(b"<html><p>Log in<br></html>", "broken", id="no XML"),
-        pytest.param(b"<html/>", "answer is <html>", id="another document"),
-        pytest.param(ERROR, r"<Error> \(AccessDenied: Access Denied\)", id="S3 error"),
-        pytest.param(page("\xff").decode().encode("latin1"), "utf-8", id="no UTF-8"),
-        pytest.param(page(truncated=True), "NextMarker", id="truncated and empty"),
-        pytest.param(
-            b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
-            "'Size'",
-            id="no size",
-        ),
-        pytest.param(
-            b"<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>",
-            "'Key'",
-            id="no key",
-        ),
-        pytest.param(
-            page("a").replace(b"</Size>", b"</Size><LastModified>1</LastModified>"),
-            "isoformat",
-            id="no time",
-        ),
-        pytest.param(
-            b"<ListBucketResult><CommonPrefixes/></ListBucketResult>",
-            "without a Prefix",
-            id="empty prefix",
-        ),
-        pytest.param(
-            b'<!DOCTYPE a [<!ENTITY b "c">]><ListBucketResult>&b;</ListBucketResult>',
-            "DTDForbidden",
-            id="entities",
-        ),
-    ],
-)
-def test_parse_page_refuses_what_is_no_whole_page(body, reason):
-    with pytest.raises(BrokenPageError, match=reason):
-        parse_page(body)
-
-
-@recorded
-def test_parse_page_refuses_a_page_cut_off_anywhere():
-    whole = (PAGES / "daily-page2.xml").read_bytes().rstrip()
-
-    for length in range(0, len(whole), 41):
-        with pytest.raises(BrokenPageError):
-            parse_page(whole[:length])
 
 
 # --- a server with faults ------------------------------------------------------------
@@ -261,7 +143,13 @@ def test_a_refusal_is_told_at_once(status, advice):
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"\xff\x00", b'<?xml version="1.0" encoding="x"?>']
+    "body",
+    [
+        b"",
+        b"\xff\x00",
+        b'<?xml version="1.0" encoding="x"?>',
+        b"<!DOCTYPE html><html></html>",
+    ],
 )
 def test_a_refusal_without_an_error_document_is_told_by_its_status(body):
     with pytest.raises(ListingError, match="status 403, expected 200"):
@@ -286,7 +174,7 @@ def test_nobody_at_the_address_is_a_listing_error():
 
         async def list_keys():
             async with BucketClient(endpoint) as client:
-                await client.list_keys("a")
+                await client.list_objects("a")
 
         with pytest.raises(ListingError, match="Cannot connect"):
             asyncio.run(list_keys())
@@ -314,6 +202,27 @@ def test_a_server_that_ignores_the_prefix_is_refused():
         FaultyServer(page("a1", "b1")).list_keys()
 
 
+def test_a_listing_begins_after_a_marker():
+    server = FaultyServer(page("a3", "a4"))
+
+    assert server.list_keys(after="a2") == ["a3", "a4"]
+    assert server.requests[0].query["marker"] == "a2"
+
+
+@pytest.mark.parametrize(
+    "pages",
+    [
+        pytest.param([page("a1", "a2", "a3")], id="takes no notice of the marker"),
+        pytest.param(
+            [page("a2", truncated=True), page("a2", "a3")], id="repeats a key"
+        ),
+        pytest.param([page("a3", "a2")], id="out of order"),
+    ],
+)
+def test_keys_come_once_and_in_order_whatever_the_server_does(pages):
+    assert FaultyServer(*pages).list_keys(after="a1") == ["a2", "a3"]
+
+
 def test_no_more_requests_run_at_once_than_the_client_may_make():
     running, most = 0, 0
 
@@ -327,7 +236,7 @@ def test_no_more_requests_run_at_once_than_the_client_may_make():
         return web.Response(body=page())
 
     async def list_many(client):
-        await asyncio.gather(*(client.list_keys(f"a{i}") for i in range(30)))
+        await asyncio.gather(*(client.list_objects(f"a{i}") for i in range(30)))
 
     FaultyServer(count).run(list_many, concurrency=3)
 
@@ -340,7 +249,7 @@ def test_waiting_for_a_connection_does_not_count_as_silence():
         return web.Response(body=page())
 
     async def list_many(client):
-        await asyncio.gather(*(client.list_keys(f"a{i}") for i in range(6)))
+        await asyncio.gather(*(client.list_objects(f"a{i}") for i in range(6)))
 
     server = FaultyServer(answer_late)
     server.run(list_many, concurrency=1, timeout_s=0.8)
@@ -365,16 +274,16 @@ def test_requests_go_through_the_proxy():
         proxy = client.endpoint.removesuffix("/bucket")
         # A name that no resolver knows: only the proxy can answer for it.
         async with BucketClient("http://s3.invalid/bucket", proxy=proxy) as proxied:
-            return await proxied.list_keys("a")
+            return await proxied.list_objects("a")
 
-    assert [entry.key for entry in server.run(list_through_proxy)] == ["a1"]
+    assert server.run(list_through_proxy)["key"].to_list() == ["a1"]
     assert server.requests[0].host == "s3.invalid"
 
 
 # --- a real implementation of the protocol -------------------------------------------
 
 OBJECTS = sorted(
-    [f"many/{number:04d}.zip" for number in range(1005)]
+    [f"many/{number:04d}.zip" for number in range(105)]
     + [f"{symbol}/1m/{symbol}.zip" for symbol in ("ABC", "币安人生USDT", "Z+Z &")]
     + ["ABC/", "ABC//nameless.zip", "ABC/5m/a.zip", "ABC/readme"]
 )
@@ -406,20 +315,35 @@ def ask(endpoint, act, **settings):
 
 
 @pytest.mark.parametrize(
-    ("prefix", "page_size"),
-    [("many/", None), ("", 100), ("many/00", 1), ("币", 1), ("none", None)],
+    ("prefix", "page_size", "after"),
+    [
+        ("many/", None, ""),
+        ("", 20, ""),
+        ("many/00", 10, ""),
+        ("币", 1, ""),
+        ("none", None, ""),
+        ("many/", 30, "many/0050"),
+        ("many/0", None, "many/0090.zip"),
+        ("ABC/", 1, "ABC/1m/"),
+        ("币", None, "币安人生USDT/1m/币安人生USDT.zip"),
+    ],
 )
-def test_list_keys_returns_every_key_below_the_prefix(s3_endpoint, prefix, page_size):
+def test_list_objects_returns_every_object_below_the_prefix_after_the_marker(
+    s3_endpoint, prefix, page_size, after
+):
     objects = ask(
-        s3_endpoint, lambda client: client.list_keys(prefix), page_size=page_size
+        s3_endpoint,
+        lambda client: client.list_objects(prefix, after=after),
+        page_size=page_size,
     )
 
-    expected = [key for key in OBJECTS if key.startswith(prefix)]
-    assert [entry.key for entry in objects] == expected
-    assert all(entry.size == 1 for entry in objects)
-    # The MD5 of "x".
-    assert {entry.etag for entry in objects} <= {"9dd4e461268c8034f5c8564e155c67a6"}
-    assert all(entry.last_modified.tzinfo is dt.UTC for entry in objects)
+    expected = [key for key in OBJECTS if key.startswith(prefix) and key > after]
+    assert objects["key"].to_list() == expected
+    assert objects.schema == LISTING_SCHEMA
+    # The size and the MD5 of "x".
+    assert set(objects["size"]) <= {1}
+    assert set(objects["etag"]) <= {"9dd4e461268c8034f5c8564e155c67a6"}
+    assert objects["last_modified"].null_count() == 0
 
 
 @pytest.mark.parametrize("page_size", [None, 1, 2])
@@ -440,4 +364,4 @@ def test_list_prefixes_returns_every_folder(s3_endpoint, prefix, folders, page_s
 
 def test_a_bucket_that_is_not_there_is_a_listing_error(s3_endpoint):
     with pytest.raises(ListingError, match=r"status 404 \(NoSuchBucket"):
-        ask(f"{s3_endpoint}s", lambda client: client.list_keys(""))
+        ask(f"{s3_endpoint}s", lambda client: client.list_objects(""))

@@ -208,7 +208,31 @@ def test_a_batch_is_put_into_place_and_entered_into_the_ledger(fetch, want, tmp_
     assert row["etag"] == row["md5"] == md5(b"z" * 57_000)
     assert row["sha256"] == hashlib.sha256(b"z" * 57_000).hexdigest()
     assert (row["size"], row["last_modified"]) == (57_000, LISTED_AT)
-    assert row["first_seen"].timestamp() >= began
+    assert began <= row["requested_at"].timestamp() < row["first_seen"].timestamp()
+
+
+def test_the_files_of_a_batch_share_their_times(fetch, want, tmp_path):
+    fetch(want("A.zip"), want("A.zip.CHECKSUM"))
+    fetch(want("B.zip"))
+
+    times = ledger.read(tmp_path).select("requested_at", "first_seen").rows()
+
+    assert times[0] == times[1]
+    assert times[2][0] > times[1][1]
+
+
+def test_a_file_that_was_staged_before_counts_for_no_rate(fetch, want, tmp_path):
+    kept, new = want("A.zip", b"a" * 100), want("B.zip", b"b" * 9)
+    stage(kept, b"a" * 100)
+
+    fetch(kept, new)
+
+    rows = ledger.read(tmp_path)
+    measured = rows.filter(pl.col("requested_at").is_not_null())
+    assert measured["key"].to_list() == [new.key]
+    seconds = measured["first_seen"][0] - measured["requested_at"][0]
+    rate = ledger.download_rate(rows)
+    assert rate.bytes_per_s == pytest.approx(9 / seconds.total_seconds())
 
 
 def pl_key(wanted):
@@ -586,6 +610,7 @@ def test_a_killed_batch_goes_on_where_it_was(fetch, bucket, want, tmp_path, sign
     assert [bucket.count(file.key) for file in small] == [1, 1, 1, 1]
     assert bucket.starts(large.key)[-1] > 0, "the part was not continued"
     assert large.path.read_bytes() == bucket.objects[large.key]
+    assert ledger.download_rate(ledger.read(tmp_path)) is None, "a part was counted"
 
 
 def test_a_part_is_begun_again_where_the_server_cannot_continue(

@@ -105,7 +105,7 @@ def test_a_file_covers_its_day_or_month(key, first, last):
     ("key", "reason"),
     [
         ("", "begin with"),
-        ("data/option/daily/trades/A/A-trades-2024-02-01.zip", "begin with"),
+        ("data/margin/daily/trades/A/A-trades-2024-02-01.zip", "begin with"),
         ("/data/spot/daily/trades/A/A-trades-2024-02-01.zip", "begin with"),
         ("data/spot/weekly/trades/A/A-trades-2024-02-01.zip", "frequency 'weekly'"),
         (f"{DAILY}/tr-ades/A/A-tr-ades-2024-02-01.zip", "data type 'tr-ades'"),

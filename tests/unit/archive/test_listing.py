@@ -1,6 +1,5 @@
-"""Listing tables: what is in them, when they are refreshed, what survives a fault."""
+"""Answers to requests for listings: fresh ones, or else the last ones."""
 
-import asyncio
 import datetime as dt
 import http.client
 import logging
@@ -13,12 +12,13 @@ import stamina
 from moto.server import ThreadedMotoServer
 
 from bhds.archive import listing
-from bhds.archive.bucket import BucketClient, ObjectInfo, Page
+from bhds.archive.bucket import BucketClient
 from bhds.archive.directory import Directory
 from bhds.archive.listing import ListingRequest
+from bhds.archive.listing_page import LISTING_SCHEMA
+from bhds.archive.tables import Listed, Symbols, Table, TableStore
 from bhds.errors import ListingError
 from bhds.markets import Frequency, TradeType
-from bhds.storage import read_parquet_metadata, write_parquet
 
 UM_KLINES = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1m")
 UM_HOURS = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1h")
@@ -27,231 +27,14 @@ UM_TRADES = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "aggTrades")
 
 NOON = dt.datetime(2026, 10, 5, 12, tzinfo=dt.UTC)
 HOUR = dt.timedelta(hours=1)
-MODIFIED = dt.datetime(2026, 10, 1, 8, 30, tzinfo=dt.UTC)
+WEEK = dt.timedelta(days=7)
+YEAR = range(1, 13)
 
 
 def zip_key(directory, symbol, period="2024-02"):
     tag = directory.interval or directory.data_type
     return f"{directory.symbol_prefix(symbol)}{symbol}-{tag}-{period}.zip"
 
-
-def frame_of(keys):
-    return pl.DataFrame({"key": keys}, schema={"key": pl.String}).select(
-        "key",
-        size=pl.lit(7, pl.Int64),
-        etag=pl.lit("e"),
-        last_modified=pl.lit(MODIFIED, pl.Datetime("us", "UTC")),
-    )
-
-
-class MemoryBucket(BucketClient):
-    """A bucket of keys (with their ETags) in memory, two entries a page."""
-
-    def __init__(self, *keys, etag="e", broken=()):
-        super().__init__("http://bucket.invalid")
-        self.etags = dict.fromkeys(keys, etag)
-        self.broken = broken
-        self.asked = []
-
-    async def pages(self, prefix, *, delimiter=""):
-        self.asked.append(prefix)
-        found = sorted(key for key in self.etags if key.startswith(prefix))
-        if delimiter:
-            names = {key[len(prefix) :].split(delimiter)[0] for key in found}
-            folders = sorted(f"{prefix}{name}{delimiter}" for name in names)
-            yield Page([], folders, None, truncated=False)
-            return
-        for first in range(0, len(found), 2):
-            yield Page(
-                [ObjectInfo(k, 7, self.etags[k], MODIFIED) for k in found[first:][:2]],
-                [],
-                None,
-                truncated=False,
-            )
-            await asyncio.sleep(0)
-            if prefix in self.broken:
-                msg = f"{prefix}: broken"
-                raise ListingError(msg)
-        if not found:
-            yield Page([], [], None, truncated=False)
-
-
-def refresh(bucket, symbols, *, data_dir, directory=UM_KLINES, now=NOON, age=HOUR):
-    return asyncio.run(
-        listing.refresh(
-            bucket, directory, symbols, data_dir=data_dir, now=now, max_age=age
-        )
-    )
-
-
-def refresh_symbols(bucket, *, data_dir, directory=UM_KLINES, now=NOON, age=HOUR):
-    return asyncio.run(
-        listing.refresh_symbols(
-            bucket, directory, data_dir=data_dir, now=now, max_age=age
-        )
-    )
-
-
-# --- directories ---------------------------------------------------------------------
-
-
-def test_symbols_are_the_folders_of_the_directory(tmp_path):
-    bucket = MemoryBucket(*(zip_key(UM_KLINES, name) for name in ("币", "B", "A_B")))
-
-    assert refresh_symbols(bucket, data_dir=tmp_path) == ["A_B", "B", "币"]
-    assert listing.load_symbols(UM_HOURS, data_dir=tmp_path) == ["A_B", "B", "币"]
-    metadata = read_parquet_metadata(tmp_path / UM_KLINES.symbols_path)
-    assert metadata["listed_at"] == NOON.isoformat()
-
-
-def test_a_folder_that_cannot_be_a_symbol_is_left_out_with_a_warning(tmp_path, caplog):
-    bucket = MemoryBucket(*(zip_key(UM_KLINES, name) for name in ("", "..", "A")))
-
-    assert refresh_symbols(bucket, data_dir=tmp_path) == ["A"]
-    assert "2 folder(s) whose names cannot be symbols: '', '..'" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("age", "requests"),
-    [
-        pytest.param(HOUR, 1, id="of max age"),
-        pytest.param(HOUR + dt.timedelta(seconds=1), 2, id="older"),
-        pytest.param(-HOUR, 2, id="from the future"),
-    ],
-)
-def test_symbols_are_listed_again_when_they_are_stale(tmp_path, age, requests):
-    bucket = MemoryBucket(zip_key(UM_KLINES, "A"))
-
-    refresh_symbols(bucket, data_dir=tmp_path, now=NOON)
-    refresh_symbols(bucket, data_dir=tmp_path, now=NOON + age)
-
-    assert len(bucket.asked) == requests
-
-
-# --- refresh -------------------------------------------------------------------------
-
-
-def test_refresh_writes_a_sorted_table_with_the_times_of_its_symbols(tmp_path):
-    months = [zip_key(UM_KLINES, "A", f"2024-0{month}") for month in range(1, 6)]
-    keys = [*months, zip_key(UM_KLINES, "A_B"), zip_key(UM_KLINES, "币")]
-    bucket = MemoryBucket(*keys)
-
-    table = refresh(bucket, ["币", "A_B", "A", "EMPTY"], data_dir=tmp_path)
-
-    assert table["key"].to_list() == sorted(keys, key=str.encode)
-    assert table.schema == listing.LISTING_SCHEMA
-    assert table.row(0) == (months[0], 7, "e", MODIFIED)
-    assert listing.load(UM_KLINES, data_dir=tmp_path).equals(table)
-    metadata = read_parquet_metadata(tmp_path / UM_KLINES.listing_path)
-    times = pl.Series([metadata["listed"]]).str.json_decode(
-        pl.Struct(dict.fromkeys(["A", "A_B", "EMPTY", "币"], pl.String))
-    )
-    assert set(times[0].values()) == {NOON.isoformat()}
-
-
-def test_refresh_lists_only_what_is_due_and_keeps_the_rest(tmp_path):
-    keys = [zip_key(UM_KLINES, name) for name in ("A", "AB", "B")]
-    refresh(MemoryBucket(*keys, etag="old"), ["A", "AB", "B"], data_dir=tmp_path)
-    later = NOON + 2 * HOUR
-    fresher = MemoryBucket(keys[0], zip_key(UM_KLINES, "C"), etag="new")
-
-    table = refresh(fresher, ["A"], data_dir=tmp_path, now=later)
-    again = refresh(fresher, ["A", "A", "C"], data_dir=tmp_path, now=later + HOUR)
-
-    assert fresher.asked == [UM_KLINES.symbol_prefix(name) for name in ("A", "C")]
-    assert table["etag"].to_list() == ["new", "old", "old"]
-    assert again["etag"].to_list() == ["new", "old", "old", "new"]
-
-
-def test_refresh_forgets_what_the_bucket_no_longer_has(tmp_path):
-    months = [zip_key(UM_KLINES, "A", period) for period in ("2024-01", "2024-02")]
-    refresh(MemoryBucket(*months), ["A"], data_dir=tmp_path)
-
-    table = refresh(
-        MemoryBucket(months[1]), ["A"], data_dir=tmp_path, now=NOON + 2 * HOUR
-    )
-
-    assert table["key"].to_list() == months[1:]
-
-
-def test_a_symbol_without_files_is_not_listed_again(tmp_path):
-    bucket = MemoryBucket()
-
-    refresh(bucket, ["A"], data_dir=tmp_path)
-    refresh(bucket, ["A"], data_dir=tmp_path)
-
-    assert bucket.asked == [UM_KLINES.symbol_prefix("A")]
-
-
-@pytest.mark.parametrize("held", [True, False])
-def test_refresh_writes_nothing_unless_every_symbol_was_listed_whole(tmp_path, held):
-    keys = [zip_key(UM_KLINES, name) for name in ("A", "B")]
-    path = tmp_path / UM_KLINES.listing_path
-    if held:
-        refresh(MemoryBucket(*keys), ["A", "B"], data_dir=tmp_path)
-    before = path.read_bytes() if held else None
-    broken = MemoryBucket(*keys, broken=[UM_KLINES.symbol_prefix("B")])
-
-    with pytest.raises(ListingError, match="B/1m/: broken"):
-        refresh(broken, ["A", "B"], data_dir=tmp_path, now=NOON + 2 * HOUR)
-
-    assert (path.read_bytes() if held else None) == before
-    assert path.exists() == held
-    assert list(tmp_path.rglob("*.partial")) == []
-
-
-def _cut_in_half(path):
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-
-
-def _flip_every_byte(path):
-    path.write_bytes(bytes(byte ^ 0xFF for byte in path.read_bytes()))
-
-
-def _change_columns(path):
-    write_parquet(pl.DataFrame({"a": [1]}), path, metadata={"listed": "{}"})
-
-
-def _change_metadata(*, listed):
-    def change(path):
-        metadata = {"listed": listed} if listed else {}
-        frame = pl.DataFrame(schema=listing.LISTING_SCHEMA)
-        write_parquet(frame, path, metadata=metadata)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(lambda path: path.write_bytes(b""), id="empty"),
-        pytest.param(_cut_in_half, id="cut off"),
-        pytest.param(_flip_every_byte, id="garbage"),
-        pytest.param(_change_columns, id="other columns"),
-        pytest.param(_change_metadata(listed=None), id="no times"),
-        pytest.param(_change_metadata(listed="{"), id="no JSON"),
-        pytest.param(_change_metadata(listed="[]"), id="no object"),
-        pytest.param(_change_metadata(listed='{"A": "noon"}'), id="no time"),
-        pytest.param(_change_metadata(listed='{"A": 1}'), id="a number"),
-    ],
-)
-def test_a_damaged_listing_counts_as_absent_with_a_warning(tmp_path, caplog, damage):
-    bucket = MemoryBucket(zip_key(UM_KLINES, "A"))
-    table = refresh(bucket, ["A"], data_dir=tmp_path)
-    damage(tmp_path / UM_KLINES.listing_path)
-
-    assert listing.load(UM_KLINES, data_dir=tmp_path) is None
-    assert "listing-1m.parquet: unreadable listing counts as absent" in caplog.text
-    assert refresh(bucket, ["A"], data_dir=tmp_path).equals(table)
-
-
-def test_no_listing_on_disk_is_no_reason_for_a_warning(tmp_path, caplog):
-    assert listing.load(UM_KLINES, data_dir=tmp_path) is None
-    assert listing.load_symbols(UM_KLINES, data_dir=tmp_path) is None
-    assert caplog.text == ""
-
-
-# --- ensure_listings, over HTTP ------------------------------------------------------
 
 UM_SYMBOLS = ("BTCUSDT", "ETHUSDT", "币安人生USDT")
 STORED = sorted(
@@ -284,7 +67,7 @@ def dead_endpoint():
         yield f"http://127.0.0.1:{reserved.getsockname()[1]}/listed"
 
 
-def ensure(*requests, data_dir, endpoint, now=NOON, offline=False):
+def ensure(*requests, data_dir, endpoint, now=NOON, offline=False, **settings):
     """Ask for listings; a bare directory stands for a request of all its symbols."""
     answers = listing.ensure_listings(
         [
@@ -301,6 +84,7 @@ def ensure(*requests, data_dir, endpoint, now=NOON, offline=False):
         max_age=HOUR,
         now=now,
         offline=offline,
+        **settings,
     )
     return [each for answer in answers for each in answer]
 
@@ -324,6 +108,7 @@ def test_ensure_lists_several_directories_at_once(tmp_path, s3_endpoint):
     assert minutes.symbols == hours.symbols == list(UM_SYMBOLS)
     assert keys_of(hours) == [zip_key(UM_HOURS, "BTCUSDT")]
     assert {answer.listed_at for answer in answers} == {NOON}
+    assert {answer.listed_whole_at for answer in answers} == {NOON}
     assert [answer.directory for answer in answers] == [FUNDING, UM_KLINES, UM_HOURS]
 
 
@@ -337,7 +122,7 @@ def test_requests_for_one_directory_add_up_in_its_table(tmp_path, s3_endpoint):
 
     assert keys_of(first) == [zip_key(UM_KLINES, "BTCUSDT")]
     assert keys_of(second) == [zip_key(UM_KLINES, "ETHUSDT")]
-    table = listing.load(UM_KLINES, data_dir=tmp_path)
+    table = TableStore(tmp_path).table(UM_KLINES).frame
     assert table["key"].to_list() == keys_of(first) + keys_of(second)
 
 
@@ -364,6 +149,26 @@ def test_ensure_refreshes_a_stale_listing(tmp_path, s3_endpoint):
     assert listed.listed_at == NOON + 2 * HOUR
 
 
+def test_ensure_lists_the_tail_of_what_was_listed_whole_lately(tmp_path, s3_endpoint):
+    months = [f"{year}-{month:02d}" for year in (2019, 2020, 2021) for month in YEAR]
+    known = [zip_key(UM_KLINES, "BTCUSDT", month) for month in months]
+    yesterday = NOON - dt.timedelta(days=1)
+    rows = [(key, 1, None, None) for key in known]
+    frame = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
+    store = TableStore(tmp_path)
+    store.put_symbols(UM_KLINES, Symbols(["BTCUSDT", "ETHUSDT"], NOON))
+    times = {"BTCUSDT": Listed(yesterday, yesterday)}
+    store.put_table(UM_KLINES, Table(frame, times))
+
+    [listed] = ensure(
+        UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint, full_every=WEEK
+    )
+
+    listed_now = [zip_key(UM_KLINES, name) for name in ("BTCUSDT", "ETHUSDT")]
+    assert keys_of(listed) == [*known[: 36 - 30], *listed_now]
+    assert (listed.listed_at, listed.listed_whole_at) == (NOON, yesterday)
+
+
 def test_ensure_goes_on_with_an_old_listing_when_the_refresh_fails(
     tmp_path, caplog, s3_endpoint, dead_endpoint
 ):
@@ -381,6 +186,84 @@ def test_ensure_goes_on_with_an_old_listing_when_the_refresh_fails(
     assert "going on with" in warning.message
     assert warning.message.endswith("listing-1m.parquet (30.0 h old)")
     assert "\n" not in warning.message
+
+
+# --- nothing kept --------------------------------------------------------------------
+
+
+def test_ensure_may_keep_nothing(tmp_path, s3_endpoint):
+    [kept] = ensure(UM_KLINES, data_dir=tmp_path / "kept", endpoint=s3_endpoint)
+    folder = tmp_path / "empty"
+
+    [listed] = ensure(UM_KLINES, data_dir=folder, endpoint=s3_endpoint, keep=False)
+
+    assert listed.table.equals(kept.table)
+    assert listed.symbols == kept.symbols
+    assert not folder.exists()
+
+
+def test_ensure_leaves_old_listings_on_disk_where_nothing_is_kept(
+    tmp_path, s3_endpoint
+):
+    ensure(UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
+    later = NOON + 2 * HOUR
+
+    [listed] = ensure(
+        UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint, now=later, keep=False
+    )
+
+    assert listed.listed_at == later
+    assert len(before) == 2
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_requests_for_one_directory_share_what_is_not_kept(
+    tmp_path, s3_endpoint, monkeypatch
+):
+    asked = []
+
+    class CountingClient(BucketClient):
+        def pages(self, prefix, **options):
+            asked.append(prefix)
+            return super().pages(prefix, **options)
+
+    monkeypatch.setattr(listing, "BucketClient", CountingClient)
+
+    first, second = ensure(
+        ListingRequest((UM_KLINES,), only("BTCUSDT")),
+        ListingRequest((UM_KLINES,), only("BTCUSDT", "ETHUSDT")),
+        data_dir=tmp_path,
+        endpoint=s3_endpoint,
+        keep=False,
+    )
+
+    assert keys_of(first) == [zip_key(UM_KLINES, "BTCUSDT")]
+    assert keys_of(second) == [
+        zip_key(UM_KLINES, name) for name in ("BTCUSDT", "ETHUSDT")
+    ]
+    symbols = [UM_KLINES.symbol_prefix(name) for name in ("BTCUSDT", "ETHUSDT")]
+    assert asked == [UM_KLINES.prefix, *symbols]
+
+
+def test_an_old_listing_serves_where_nothing_is_kept_and_the_refresh_fails(
+    tmp_path, s3_endpoint, dead_endpoint
+):
+    [listed] = ensure(UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint)
+
+    [held] = ensure(
+        UM_KLINES,
+        data_dir=tmp_path,
+        endpoint=dead_endpoint,
+        now=NOON + 30 * HOUR,
+        keep=False,
+    )
+
+    assert held.table.equals(listed.table)
+    assert held.listed_at == NOON
+
+
+# --- requests ------------------------------------------------------------------------
 
 
 def test_a_request_selects_among_the_symbols_of_all_its_directories(
@@ -430,7 +313,7 @@ def test_a_directory_that_fails_does_not_hold_up_the_others(tmp_path, s3_endpoin
     with pytest.raises(OSError, match="listing-1m"):
         ensure(UM_KLINES, FUNDING, data_dir=tmp_path, endpoint=s3_endpoint)
 
-    assert listing.load(FUNDING, data_dir=tmp_path).height == 1
+    assert TableStore(tmp_path).table(FUNDING).frame.height == 1
 
 
 def test_offline_takes_what_is_on_disk_whatever_its_age(

@@ -47,24 +47,6 @@ def test_missing_and_replaced_files_never_share_a_batch():
     assert [batch.state for batch in batches.batches(wanted)] == ["missing", "replaced"]
 
 
-def test_the_digest_of_a_batch_follows_its_etags():
-    (before,) = batches.batches(files(3))
-    (again,) = batches.batches(files(3))
-    (after,) = batches.batches(files(3, etag="f"))
-
-    assert before.revisions == again.revisions != after.revisions
-
-
-def test_the_digest_of_a_batch_follows_the_sizes_on_disk():
-    digests = {
-        batch.revisions
-        for size in (None, 0, 5)
-        for batch in batches.batches(files(1, state="replaced", disk_size=size))
-    }
-
-    assert len(digests) == 3
-
-
 def test_a_checksum_goes_with_its_zip():
     zips = files(2)
     checksums = zips.with_columns(

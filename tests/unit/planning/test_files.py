@@ -107,8 +107,8 @@ NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
 
 def newest_rows(*rows):
-    """The newest rows of a ledger: key, etag, md5 and first_seen."""
-    names = ("key", "etag", "md5", "first_seen")
+    """The newest rows of a ledger: key, etag, md5, first_seen and served_size."""
+    names = ("key", "etag", "md5", "first_seen", "served_size")
     schema = {name: ledger.SCHEMA[name] for name in names}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -136,7 +136,7 @@ def test_the_state_of_a_file_follows_listing_disk_and_ledger(
         orient="row",
     )
     on_disk = [] if disk is None else [("p", disk)]
-    recorded = [] if fetched is None else [("k", fetched, fetched, NOW)]
+    recorded = [] if fetched is None else [("k", fetched, fetched, NOW, 10)]
 
     states = archive.with_state(
         files,
@@ -145,7 +145,7 @@ def test_the_state_of_a_file_follows_listing_disk_and_ledger(
             schema={"path": pl.String, "disk_size": pl.Int64},
             orient="row",
         ),
-        newest=newest_rows(*recorded, ("other", "x", "x", NOW)),
+        newest=newest_rows(*recorded, ("other", "x", "x", NOW, 1)),
         listed_at=NOW,
     )
 
@@ -154,11 +154,35 @@ def test_the_state_of_a_file_follows_listing_disk_and_ledger(
     assert states["etag"].to_list() == [listed[1]]
 
 
+@pytest.mark.parametrize(
+    ("disk", "expected"),
+    [
+        pytest.param(12, "present", id="as it was served"),
+        pytest.param(11, "replaced", id="cut since"),
+    ],
+)
+def test_a_file_that_is_served_in_another_size_than_listed_is_not_fetched_for_ever(
+    disk, expected
+):
+    """The etag of an object in several parts is no MD5 that could tell."""
+    etag = "0123456789abcdef0123456789abcdef-2"
+    files = pl.DataFrame({"key": ["k"], "path": ["p"], "size": [10], "etag": [etag]})
+
+    states = archive.with_state(
+        files,
+        disk=pl.DataFrame({"path": ["p"], "disk_size": [disk]}),
+        newest=newest_rows(("k", etag, "m", NOW, 12)),
+        listed_at=NOW,
+    )
+
+    assert states["state"].to_list() == [expected]
+
+
 def test_states_keep_the_order_of_files():
     paths = ["b", "a", "c"]
     files = pl.DataFrame({"key": paths, "path": paths, "size": [1] * 3, "etag": paths})
     disk = pl.DataFrame({"path": ["a", "b"], "disk_size": [1, 1]})
-    newest = newest_rows(("b", "b", "b", NOW), ("a", "x", "x", NOW))
+    newest = newest_rows(("b", "b", "b", NOW, 1), ("a", "x", "x", NOW, 1))
 
     states = archive.with_state(files, disk=disk, newest=newest, listed_at=NOW)
 
@@ -174,36 +198,6 @@ def zips(*rows):
         frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
         frames.append(archive.with_days(frame, frequency))
     return pl.concat(frames)
-
-
-def periods(table):
-    return sorted(table.select("symbol", "period").rows())
-
-
-MIXED = zips(
-    ("A", "2025-01"), ("A", "2025-01-31"), ("A", "2025-02-01"), ("B", "2025-01-31")
-)
-
-
-def test_auto_takes_days_only_of_months_that_the_symbol_lacks():
-    chosen = archive.choose_frequency(MIXED, "auto")
-
-    assert periods(chosen) == [
-        ("A", "2025-01"),
-        ("A", "2025-02-01"),
-        ("B", "2025-01-31"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("choice", "expected"),
-    [
-        ("monthly", [("A", "2025-01")]),
-        ("daily", [("A", "2025-01-31"), ("A", "2025-02-01"), ("B", "2025-01-31")]),
-    ],
-)
-def test_a_forced_frequency_takes_one_kind(choice, expected):
-    assert periods(archive.choose_frequency(MIXED, choice)) == expected
 
 
 @pytest.mark.parametrize(
@@ -225,15 +219,3 @@ def test_zips_with_a_wanted_day_are_kept(first, last, expected):
     kept = archive.within(table, first_day=first, last_day=last)
 
     assert kept["period"].to_list() == expected
-
-
-@pytest.mark.parametrize(
-    ("choice", "expected"),
-    [
-        ("auto", {Frequency.MONTHLY, Frequency.DAILY}),
-        ("monthly", {Frequency.MONTHLY}),
-        ("daily", {Frequency.DAILY}),
-    ],
-)
-def test_only_what_may_be_chosen_is_listed(choice, expected):
-    assert set(archive.frequencies(choice)) == expected

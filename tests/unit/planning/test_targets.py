@@ -64,13 +64,54 @@ def test_a_path_names_its_series(target, expected):
 
 
 @pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (
+            "aws_data/um_futures/monthly/fundingRate/AUSDT/AUSDT-fundingRate-2025-01.zip",
+            ("um_futures", "fundingRate", "AUSDT", None),
+        ),
+        (
+            "parsed_data/spot/aggTrades/AUSDT/2025-01.parquet",
+            ("spot", "aggTrades", "AUSDT", None),
+        ),
+        (
+            "parsed_data/cm_futures/indexPriceKlines/BTCUSD/4h/2025.sources.json",
+            ("cm_futures", "indexPriceKlines", "BTCUSD", "4h"),
+        ),
+        (
+            "aws_data/option/daily/BVOLIndex/BTCBVOLUSDT/BTCBVOLUSDT-BVOLIndex-2023-05-19.zip",
+            ("option", "BVOLIndex", "BTCBVOLUSDT", None),
+        ),
+    ],
+)
+def test_a_path_names_its_type_of_data(target, expected):
+    (found,) = implied(target)
+
+    assert (
+        found.trade_type,
+        found.data_type,
+        *found.symbols,
+        found.interval,
+    ) == expected
+
+
+def test_settings_of_another_type_of_data_are_not_taken_over():
+    target = "parsed_data/um_futures/metrics/AUSDT/2025.parquet"
+
+    (found,) = implied(target, configured=[dataset(results={"vwap": False})])
+
+    assert found.results.vwap
+
+
+@pytest.mark.parametrize(
     "target",
     [
         "results_all",
         "--cores",
         "-n",
         "aws_data/um_futures/monthly/listing-1m.parquet",
-        "aws_data/um_futures/monthly/fundingRate/AUSDT/AUSDT-fundingRate-2025-01.zip",
+        "aws_data/um_futures/monthly/fundingRate/listing.parquet",
+        "aws_data/um_futures/monthly/klines/verification-1m.parquet",
         "aws_data/um_futures/weekly/klines/AUSDT/1m/AUSDT-1m-2025-01.zip",
         "results_data/um_futures/klines/1m/AUSDT.parquet",
         "results_data/um_futures/klines/7m/AUSDT.pqt",
@@ -185,7 +226,7 @@ def test_a_resampled_target_is_made_from_the_base_of_its_market():
         ),
         pytest.param(
             "results_data/um_futures/klines/1s/AUSDT.pqt",
-            "exists for spot only",
+            "'1s' of klines is not published for um_futures",
             id="seconds of futures",
         ),
     ],

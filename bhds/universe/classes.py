@@ -1,28 +1,17 @@
-"""Which class a symbol of the bucket belongs to, and which symbols a filter selects.
-
-The bucket says nothing of a symbol but its name, and the exchange's own list,
-exchangeInfo, shows only what trades today. So a class is read from the name and from
-the tables in `bhds/data`, each row of which names its source; where a recorded
-exchangeInfo is at hand, it goes first (`known`).
-"""
+"""Read from a symbol's name, and the tables in `bhds/data`, what is traded under it."""
 
 import csv
 import datetime as dt
-import difflib
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
-from typing import Any, TypeAlias
+from typing import Any
 
-from bhds.errors import SelectionError
 from bhds.markets import TradeType
-
-Known: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""The `symbols` of a recorded exchangeInfo of the same market, by symbol."""
+from bhds.universe.exchange_info import Known
 
 
 class ContractType(StrEnum):
@@ -35,6 +24,9 @@ class ContractType(StrEnum):
     DELIVERY = "DELIVERY"
     PAIR = "PAIR"
     """No contract but the index that all contracts of a cm pair share (`BTCUSD`)."""
+    OPTION = "OPTION"
+    """All options on a pair (`BTCUSDT`), or the index of their volatility
+    (`BTCBVOLUSDT`)."""
     UNCLASSIFIED = "UNCLASSIFIED"
     """The name does not follow the market's grammar, or ends in no known quote."""
 
@@ -61,34 +53,6 @@ class SymbolClass:
     """Base and quote are both money: fiat, or a token pegged to it."""
 
 
-class Reason(StrEnum):
-    """Why a symbol was not selected."""
-
-    EXCLUDED = "excluded by name"
-    UNMATCHED = "no known quote asset"
-    QUOTE = "other quote asset"
-    CONTRACT_TYPE = "other contract type"
-    STABLE_PAIR = "stable pair"
-    LEVERAGED = "leveraged token"
-
-
-@dataclass(frozen=True)
-class Selection:
-    """The outcome of a filter: every symbol is in one of the two, both sorted."""
-
-    selected: list[str]
-    excluded: dict[str, Reason]
-
-    @property
-    def unmatched(self) -> list[str]:
-        """The symbols that could not be judged: no known quote asset fits them."""
-        return [
-            symbol
-            for symbol, reason in self.excluded.items()
-            if reason is Reason.UNMATCHED
-        ]
-
-
 _SETTLED = "(?P<settled>(?:_?SETTLED)*)"
 _GRAMMAR = {
     TradeType.SPOT: re.compile(f"(?P<pair>[^_]+?){_SETTLED}"),
@@ -98,14 +62,13 @@ _GRAMMAR = {
     TradeType.CM_FUTURES: re.compile(
         f"(?P<pair>[^_]+?)(?:_(?:(?P<date>[0-9]{{6}})|(?P<perpetual>PERP)))?{_SETTLED}"
     ),
+    TradeType.OPTION: re.compile(f"(?P<pair>[^_]+?){_SETTLED}"),
 }
-
-_FILTERABLE = (
-    ContractType.PERPETUAL,
-    ContractType.TRADIFI_PERPETUAL,
-    ContractType.DELIVERY,
-)
-"""The types that a filter may name."""
+_ONLY_TYPE = {
+    TradeType.SPOT: ContractType.SPOT,
+    TradeType.OPTION: ContractType.OPTION,
+}
+"""The markets where all symbols are of one type."""
 
 _LISTED_CONTRACTS = {
     "PERPETUAL": ContractType.PERPETUAL,
@@ -146,7 +109,8 @@ def classify(
     -----
     Grammar of names: recorded listings up to 2026-10-05. A contract settled on a
     change of ticker is renamed `ICPUSDT_SETTLED`, `CVCUSDTSETTLED` or, the second
-    time, `AERGOUSDTSETTLEDSETTLED`, and stays what it was.
+    time, `AERGOUSDTSETTLEDSETTLED`, and stays what it was. Options: the files of
+    BVOLIndex themselves name `BTCBVOL` as the base asset of `BTCBVOLUSDT`.
     """
     entry = {} if known is None else known.get(symbol, {})
     name = _read_name(symbol, trade_type=trade_type)
@@ -230,8 +194,8 @@ def _contract_type(
     name: _Name | None, *, trade_type: TradeType, base: str
 ) -> ContractType:
     """Return the type that a name of known assets says, or fails to say."""
-    if trade_type == TradeType.SPOT:
-        return ContractType.SPOT
+    if trade_type in _ONLY_TYPE:
+        return _ONLY_TYPE[trade_type]
     if name is None:
         return ContractType.UNCLASSIFIED
     if name.delivery_date is not None:
@@ -249,173 +213,6 @@ def _is_leveraged(base: str | None, *, entry: Mapping[str, Any]) -> bool:
         "LEVERAGED" in ([listed] if isinstance(listed, str) else listed)
         for listed in permissions
     )
-
-
-def select(
-    symbols: Iterable[str],
-    *,
-    trade_type: TradeType,
-    quote: Sequence[str] | None,
-    contract_type: Sequence[str] | None,
-    stable_pairs: bool,
-    leveraged: bool,
-    include: Sequence[str],
-    exclude: Sequence[str],
-    known: Known | None = None,
-) -> Selection:
-    """Divide a market's symbols into those that a filter selects and the rest.
-
-    Parameters
-    ----------
-    symbols
-        The names that exist, in any order.
-    trade_type
-        The market that the symbols belong to.
-    quote
-        Quote assets to keep; None keeps all.
-    contract_type
-        `PERPETUAL`, `TRADIFI_PERPETUAL` and `DELIVERY`, those to keep; None keeps
-        all. Has no effect on spot, nor on the index pairs of cm, which belong to
-        every contract. Settled perpetuals count as perpetuals.
-    stable_pairs
-        Whether to keep pairs of money against money, such as `USDCUSDT`.
-    leveraged
-        Whether to keep leveraged tokens.
-    include
-        Names or globs (`1000*`) to select whatever the filters say.
-    exclude
-        Names or globs to leave out whatever else says; what none of `symbols` fits
-        is ignored, so that one list can serve several markets.
-    known
-        See `classify`.
-
-    Returns
-    -------
-    Selection
-        Each of `symbols` once. The same for any order of them.
-
-    Raises
-    ------
-    SelectionError
-        If an item of `include` fits no symbol, or a contract type does not exist.
-
-    Notes
-    -----
-    A settled perpetual is the past of a perpetual, and gone from the exchange's own
-    list: to drop it unasked would be the survivorship bias that flatters every
-    backtest. `exclude: ["*SETTLED"]` drops it.
-    """
-    names = set(symbols)
-    _check_contract_types(contract_type)
-    included = _matching(include, names, where=trade_type)
-    selected, excluded = [], {}
-    for name in sorted(names):
-        reason: Reason | None
-        if any(fnmatchcase(name, pattern) for pattern in exclude):
-            reason = Reason.EXCLUDED
-        elif name in included:
-            reason = None
-        else:
-            reason = _reason_against(
-                classify(name, trade_type=trade_type, known=known),
-                quote=quote,
-                contract_type=contract_type,
-                stable_pairs=stable_pairs,
-                leveraged=leveraged,
-            )
-        if reason is None:
-            selected.append(name)
-        else:
-            excluded[name] = reason
-    return Selection(selected, excluded)
-
-
-def _reason_against(
-    symbol: SymbolClass,
-    *,
-    quote: Sequence[str] | None,
-    contract_type: Sequence[str] | None,
-    stable_pairs: bool,
-    leveraged: bool,
-) -> Reason | None:
-    """Return the first filter that a symbol fails, None if it passes them all."""
-    if symbol.contract_type is ContractType.UNCLASSIFIED:
-        filtered = quote is not None or contract_type is not None
-        return Reason.UNMATCHED if filtered else None
-    if quote is not None and symbol.quote not in quote:
-        return Reason.QUOTE
-    if (
-        contract_type is not None
-        and symbol.contract_type in _FILTERABLE
-        and symbol.contract_type not in contract_type
-    ):
-        return Reason.CONTRACT_TYPE
-    if symbol.stable_pair and not stable_pairs:
-        return Reason.STABLE_PAIR
-    if symbol.leveraged and not leveraged:
-        return Reason.LEVERAGED
-    return None
-
-
-def _check_contract_types(contract_type: Sequence[str] | None) -> None:
-    for name in contract_type or ():
-        if name not in _FILTERABLE:
-            msg = f"contract type {name!r}: expected one of {', '.join(_FILTERABLE)}"
-            raise SelectionError(msg)
-
-
-def select_named(
-    names: Sequence[str], symbols: Iterable[str], *, where: str
-) -> list[str]:
-    """Return the named symbols, sorted and each once, if all of them exist.
-
-    Parameters
-    ----------
-    names
-        Exact names.
-    symbols
-        The names that exist.
-    where
-        What was searched, for the message: `um_futures klines`.
-
-    Raises
-    ------
-    SelectionError
-        If a name is not among `symbols`; the message tells the nearest that is.
-    """
-    existing = set(symbols)
-    unknown = [name for name in names if name not in existing]
-    if unknown:
-        msg = "; ".join(
-            _unknown_symbol(name, existing, where=where) for name in unknown
-        )
-        raise SelectionError(msg)
-    return sorted(set(names))
-
-
-def _matching(
-    patterns: Sequence[str], names: Collection[str], *, where: str
-) -> set[str]:
-    """Return the names that the patterns fit; every pattern must fit one."""
-    exact = [pattern for pattern in patterns if not set(pattern) & set("*?[")]
-    matching = set(select_named(exact, names, where=where))
-    for pattern in set(patterns) - set(exact):
-        found = {name for name in names if fnmatchcase(name, pattern)}
-        if not found:
-            msg = (
-                f"symbol pattern {pattern!r} fits none of the {len(names)} symbols in "
-                f"{where}; expected a glob such as '1000*'; correct or remove it"
-            )
-            raise SelectionError(msg)
-        matching |= found
-    return matching
-
-
-def _unknown_symbol(name: str, existing: Collection[str], *, where: str) -> str:
-    # Most names share their quote asset: less likeness than this is just that.
-    near = difflib.get_close_matches(name.upper(), sorted(existing), n=1, cutoff=0.75)
-    advice = f"did you mean {near[0]!r}?" if near else "no symbol has a similar name"
-    return f"symbol {name!r} is not in {where}; {advice}"
 
 
 def _read_table(name: str) -> list[dict[str, str]]:

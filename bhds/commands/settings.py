@@ -1,0 +1,130 @@
+"""Read the settings as Snakemake does: files, and values of the command line."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+
+from bhds import config
+from bhds.config import Settings
+from bhds.errors import ConfigError
+
+_DEFAULT_FILE = Path("config", "config.yaml")
+_CHECKOUT = Path(__file__).parents[2]
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--configfile",
+        metavar="PATH",
+        help="YAML file of settings, on top of config/config.yaml here, or of the "
+        "checkout that BHDS is in.",
+    ),
+]
+ConfigValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        metavar="KEY=VALUE",
+        help="A setting, such as offline=true or listing.max_age_h=0; may be repeated.",
+    ),
+]
+MoreConfigValues = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="More settings, after --config."),
+]
+
+
+def read_settings(
+    configfile: Path | None,
+    *,
+    values: Iterable[str],
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings that Snakemake would have with the same options.
+
+    Parameters
+    ----------
+    configfile
+        A file whose settings go before those of the default one, which is
+        `config/config.yaml` in the current directory, else in the checkout.
+    values
+        Settings `KEY=VALUE` that go before all files; values are YAML, and a dot in
+        a key goes down into a group.
+    environment
+        See `bhds.config.load`.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read or is no YAML mapping, a value is not of the form
+        above, or the settings are not valid.
+    """
+    raw: dict[str, Any] = {}
+    for path in _files(configfile):
+        _update(raw, _read_file(path))
+    for value in values:
+        _update(raw, _parsed(value))
+    return config.load(raw, environment=environment)
+
+
+def _files(configfile: Path | None) -> list[Path]:
+    """Return the files to read, those that go before others last."""
+    defaults = (_DEFAULT_FILE, _CHECKOUT / _DEFAULT_FILE)
+    default = next((path for path in defaults if path.is_file()), None)
+    found = [path for path in (default, configfile) if path is not None]
+    if not found:
+        msg = (
+            f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
+        )
+        raise ConfigError(msg)
+    return found
+
+
+def _read_file(path: Path) -> Mapping[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_bytes())
+    except OSError as error:
+        msg = f"{path}: {error.strerror}; expected a YAML file of settings"
+        raise ConfigError(msg) from error
+    except yaml.YAMLError as error:
+        msg = f"{path}: {_in_one_line(error)}; expected YAML"
+        raise ConfigError(msg) from error
+    if not isinstance(content, dict):
+        msg = f"{path}: holds no settings; expected YAML such as `data_dir: null`"
+        raise ConfigError(msg)
+    return content
+
+
+def _parsed(value: str) -> dict[str, Any]:
+    key, equals, text = value.partition("=")
+    *groups, name = key.split(".")
+    if not equals or not all((*groups, name)):
+        msg = f"--config {value!r}: expected KEY=VALUE, such as listing.max_age_h=0"
+        raise ConfigError(msg)
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"--config {value!r}: {_in_one_line(error)}; expected a value in YAML"
+        raise ConfigError(msg) from error
+    parsed = {name: content}
+    for group in reversed(groups):
+        parsed = {group: parsed}
+    return parsed
+
+
+def _update(settings: dict[str, Any], newer: Mapping[str, Any]) -> None:
+    """Put newer settings over others: groups are merged, lists are replaced."""
+    for key, value in newer.items():
+        held = settings.get(key)
+        if isinstance(held, dict) and isinstance(value, Mapping):
+            _update(held, value)
+        else:
+            settings[key] = value
+
+
+def _in_one_line(error: yaml.YAMLError) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,24 @@
+"""Which class a symbol of the bucket belongs to, and which symbols a filter selects.
+
+The bucket says nothing of a symbol but its name, and the exchange's own list,
+exchangeInfo, shows only what trades today. So a class is read from the name and from
+the tables in `bhds/data`, each row of which names its source; where a recorded
+exchangeInfo is at hand, it goes first (`known`).
+"""
+
+from bhds.universe.classes import ContractType, SymbolClass, classify
+from bhds.universe.exchange_info import Known, read_exchange_info
+from bhds.universe.selection import SETTLED, Reason, Selection, select, select_named
+
+__all__ = [
+    "SETTLED",
+    "ContractType",
+    "Known",
+    "Reason",
+    "Selection",
+    "SymbolClass",
+    "classify",
+    "read_exchange_info",
+    "select",
+    "select_named",
+]

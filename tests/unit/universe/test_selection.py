@@ -1,0 +1,258 @@
+"""Which symbols a filter or a list of names selects."""
+
+import pytest
+
+from bhds.errors import SelectionError
+from bhds.markets import TradeType
+from bhds.universe import Reason, select, select_named
+
+SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
+
+
+def select_all(symbols, *, trade_type=SPOT, **filters):
+    """Select with every filter open but those given."""
+    everything = {
+        "quote": None,
+        "contract_type": None,
+        "stable_pairs": True,
+        "leveraged": True,
+        "include": [],
+        "exclude": [],
+    }
+    return select(symbols, trade_type=trade_type, **(everything | filters))
+
+
+# --- select
+
+
+def test_a_selection_is_sorted_and_accounts_for_every_symbol_once():
+    names = ["ETHUSDT", "BTCUSDT", "BTCUSDT", "BTCTRY"]
+
+    forward = select_all(names, quote=["USDT"])
+    backward = select_all(reversed(names), quote=["USDT"])
+
+    assert forward == backward
+    assert forward.selected == ["BTCUSDT", "ETHUSDT"]
+    assert forward.excluded == {"BTCTRY": Reason.QUOTE}
+
+
+def test_each_filter_gives_its_reason():
+    names = ["BTCUSDT", "BTCTRY", "USDCUSDT", "BTCUPUSDT", "BTCXYZ", "ETHUSDT"]
+
+    selection = select_all(
+        names,
+        quote=["USDT"],
+        stable_pairs=False,
+        leveraged=False,
+        exclude=["ETH*"],
+    )
+
+    assert selection.selected == ["BTCUSDT"]
+    assert selection.excluded == {
+        "BTCTRY": Reason.QUOTE,
+        "BTCUPUSDT": Reason.LEVERAGED,
+        "BTCXYZ": Reason.UNMATCHED,
+        "ETHUSDT": Reason.EXCLUDED,
+        "USDCUSDT": Reason.STABLE_PAIR,
+    }
+    assert selection.unmatched == ["BTCXYZ"]
+
+
+def test_open_filters_select_everything_even_what_cannot_be_read():
+    names = ["BTCUPUSDT", "BTCXYZ", "USDCUSDT"]
+
+    assert select_all(names).selected == names
+
+
+def test_several_quotes_may_be_wanted_and_any_quote_asset_is_known():
+    names = ["BTCBUSD", "BTCFDUSD", "BTCTRY", "BTCUSDT", "ETHBTC"]
+
+    selection = select_all(names, quote=["FDUSD", "TRY", "BTC"])
+
+    assert selection.selected == ["BTCFDUSD", "BTCTRY", "ETHBTC"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "selected"),
+    [
+        (["PERPETUAL"], ["BTCUSDT", "CVCUSDTSETTLED", "ICPUSDT_SETTLED"]),
+        (["DELIVERY"], ["BTCUSDT_260925"]),
+        (["TRADIFI_PERPETUAL"], ["TSLAUSDT"]),
+        (["DELIVERY", "TRADIFI_PERPETUAL"], ["BTCUSDT_260925", "TSLAUSDT"]),
+        (["SETTLED"], ["CVCUSDTSETTLED", "ICPUSDT_SETTLED"]),
+        (
+            ["DELIVERY", "SETTLED"],
+            ["BTCUSDT_260925", "CVCUSDTSETTLED", "ICPUSDT_SETTLED"],
+        ),
+        ([], []),
+    ],
+)
+def test_contract_types_select_futures_and_keep_settled_perpetuals(wanted, selected):
+    names = [
+        "BTCUSDT",
+        "BTCUSDT_260925",
+        "CVCUSDTSETTLED",
+        "ICPUSDT_SETTLED",
+        "TSLAUSDT",
+    ]
+
+    selection = select_all(names, trade_type=UM, contract_type=wanted)
+
+    assert selection.selected == selected
+    assert set(selection.excluded.values()) == {Reason.CONTRACT_TYPE}
+
+
+@pytest.mark.parametrize(
+    ("trade_type", "symbol"),
+    [
+        pytest.param(SPOT, "BTCUSDT", id="spot"),
+        pytest.param(CM, "BTCUSD", id="index pair"),
+        pytest.param(TradeType.OPTION, "BTCBVOLUSDT", id="option index"),
+    ],
+)
+@pytest.mark.parametrize("wanted", ["PERPETUAL", "SETTLED"])
+def test_contract_types_have_no_effect_where_there_is_but_one(
+    trade_type, symbol, wanted
+):
+    selection = select_all([symbol], trade_type=trade_type, contract_type=[wanted])
+
+    assert selection.selected == [symbol]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "selected"),
+    [
+        pytest.param("BTCUSDT_220325_SETTLED", True, id="delivery"),
+        pytest.param("TSLAUSDT_SETTLED", True, id="share"),
+        pytest.param("BTCXYZSETTLED", True, id="unknown quote"),
+        pytest.param("BTCUSDT_220325", False, id="expired, not settled by name"),
+    ],
+)
+def test_settled_contracts_are_selected_whatever_they_were(symbol, selected):
+    selection = select_all([symbol], trade_type=UM, contract_type=["SETTLED"])
+
+    assert bool(selection.selected) is selected
+
+
+def test_a_settled_contract_of_an_unknown_quote_has_none_that_is_wanted():
+    selection = select_all(
+        ["BTCXYZSETTLED"], trade_type=UM, quote=["USDT"], contract_type=["SETTLED"]
+    )
+
+    assert selection.unmatched == ["BTCXYZSETTLED"]
+
+
+def test_a_contract_type_that_does_not_exist_is_refused():
+    with pytest.raises(SelectionError, match=r"'SWAP': expected one of PERPETUAL, "):
+        select_all(["BTCUSDT"], trade_type=UM, contract_type=["SWAP"])
+
+
+def test_a_contract_type_leaves_out_what_cannot_be_read_and_says_so():
+    selection = select_all(["BTCXYZ"], trade_type=UM, contract_type=["PERPETUAL"])
+
+    assert selection.unmatched == ["BTCXYZ"]
+
+
+def test_stable_pairs_are_left_out_of_futures_too():
+    selection = select_all(["BTCUSDT", "USDCUSDT"], trade_type=UM, stable_pairs=False)
+
+    assert selection.selected == ["BTCUSDT"]
+
+
+def test_a_listing_makes_an_unknown_quote_selectable():
+    known = {"BTCXYZ": {"baseAsset": "BTC", "quoteAsset": "XYZ"}}
+
+    assert select_all(["BTCXYZ"], quote=["XYZ"], known=known).selected == ["BTCXYZ"]
+
+
+def test_include_adds_names_and_globs_whatever_the_filters_say():
+    names = ["1000CATTRY", "1000SATSTRY", "BTCTRY", "BTCUSDT", "USDCUSDT"]
+
+    selection = select_all(
+        names, quote=["USDT"], stable_pairs=False, include=["1000*", "USDCUSDT"]
+    )
+
+    assert selection.selected == ["1000CATTRY", "1000SATSTRY", "BTCUSDT", "USDCUSDT"]
+
+
+def test_exclude_wins_over_include():
+    selection = select_all(["BTCTRY", "ETHTRY"], include=["*TRY"], exclude=["BTCTRY"])
+
+    assert selection.selected == ["ETHTRY"]
+    assert selection.excluded == {"BTCTRY": Reason.EXCLUDED}
+
+
+def test_globs_respect_case():
+    assert select_all(["BTCUSDT"], exclude=["btc*"]).selected == ["BTCUSDT"]
+
+
+def test_an_exclusion_that_fits_nothing_is_ignored():
+    assert select_all(["BTCUSDT"], exclude=["LUNAUSDT"]).selected == ["BTCUSDT"]
+
+
+def test_including_a_name_that_does_not_exist_names_the_nearest():
+    with pytest.raises(
+        SelectionError, match=r"'BTCUSTD' is not in um_futures; did you mean 'BTCUSDT'"
+    ):
+        select_all(["BTCUSDT", "龙虾USDT"], trade_type=UM, include=["BTCUSTD"])
+
+
+def test_including_a_glob_that_fits_nothing_is_refused():
+    with pytest.raises(SelectionError, match=r"'DOGE\*' fits none of the 1 symbols"):
+        select_all(["BTCUSDT"], include=["DOGE*"])
+
+
+def test_the_default_filter_on_the_bucket_of_um(real_lists):
+    perpetual, delivery = real_lists.bucket_symbols()
+    symbols = perpetual + delivery
+
+    selection = select_all(
+        symbols,
+        trade_type=UM,
+        quote=["USDT"],
+        contract_type=["PERPETUAL"],
+        stable_pairs=False,
+        leveraged=False,
+    )
+
+    assert {"CVCUSDTSETTLED", "ICPUSDT_SETTLED", "龙虾USDT"} <= set(selection.selected)
+    assert sorted([*selection.selected, *selection.excluded]) == sorted(symbols)
+    assert selection.unmatched == []
+    assert selection.excluded["USDCUSDT"] is Reason.STABLE_PAIR
+    assert selection.excluded["BTCUSDT_260925"] is Reason.CONTRACT_TYPE
+
+
+# --- select_named
+
+
+def test_named_symbols_are_returned_sorted_and_once():
+    names = ["ETHUSDT", "BTCUSDT", "ETHUSDT"]
+
+    found = select_named(names, ["BTCUSDT", "ETHUSDT", "SOLUSDT"], where="spot klines")
+
+    assert found == ["BTCUSDT", "ETHUSDT"]
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        pytest.param("BTCUSTD", "did you mean 'BTCUSDT'?", id="mistyped"),
+        pytest.param("btcusdt", "did you mean 'BTCUSDT'?", id="lower case"),
+        pytest.param("龙虾USD", "did you mean '龙虾USDT'?", id="not ASCII"),
+        pytest.param("QQ", "no symbol has a similar name", id="nothing near"),
+    ],
+)
+def test_a_name_that_does_not_exist_names_the_nearest(name, advice):
+    with pytest.raises(SelectionError) as caught:
+        select_named(
+            ["ETHUSDT", name],
+            ["BTCUSDT", "ETHUSDT", "龙虾USDT"],
+            where="um_futures klines",
+        )
+
+    assert str(caught.value) == f"symbol {name!r} is not in um_futures klines; {advice}"
+
+
+def test_every_name_that_does_not_exist_is_told():
+    with pytest.raises(SelectionError, match=r"'AUSDT' .*; symbol 'BUSDT' is not in"):
+        select_named(["AUSDT", "BUSDT"], ["BTCTRY"], where="spot klines")
