@@ -32,6 +32,7 @@ rule all:
 
 include: "rules/targets.smk"
 include: "rules/fetch.smk"
+include: "rules/verify.smk"
 include: "rules/parse.smk"
 include: "rules/results.smk"
 include: "rules/resample.smk"

@@ -17,7 +17,9 @@ from polars import read_parquet
 
 from bhds import config as settings
 from bhds.archive import aria2, download, ledger, progress
-from bhds.parse import klines
+from bhds.datatypes import BAR_TYPES, DATA_TYPES, RECORD_TYPES
+from bhds.markets import Frequency, TradeType
+from bhds.parse import revisions
 from bhds.planning import prepare, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan, Series
@@ -34,7 +36,9 @@ DATA_DIR = str(SETTINGS.data_dir)
 
 
 wildcard_constraints:
-    trade_type="spot|um_futures|cm_futures",
+    trade_type="|".join(TradeType),
+    frequency="|".join(Frequency),
+    data_type="|".join(DATA_TYPES),
     symbol="[^/]+",
     interval="[0-9]+(?:s|m|h|d|w|mo)",
     partition="[0-9]{4}(?:-[0-9]{2})?",
@@ -58,8 +62,13 @@ def parsed_files(wildcards):
 
 
 def result_files(wildcards):
-    """Locate every result, its gaps, and every resampled file."""
-    return PLAN.results + PLAN.resampled
+    """Locate every result, its gaps, every resampled file, and what has no result."""
+    return PLAN.results + PLAN.resampled + PLAN.without_results
+
+
+def verification_files(wildcards):
+    """Locate the tables of what verification finds on disk."""
+    return PLAN.verifications
 
 
 def resampled_files(wildcards):
@@ -68,12 +77,22 @@ def resampled_files(wildcards):
 
 
 def series_of(wildcards):
-    """Name the series of a klines path."""
-    return Series(wildcards.trade_type, "klines", wildcards.symbol, wildcards.interval)
+    """Name the series of a path; one that names no type of data is of klines."""
+    return Series(
+        wildcards.trade_type,
+        wildcards.get("data_type", "klines"),
+        wildcards.symbol,
+        wildcards.get("interval"),
+    )
+
+
+def parse_revision(wildcards):
+    """Return the number that changes when zips yield other partitions."""
+    return DATA_TYPES[wildcards.data_type].revision
 
 
 @one_line_errors()
-def kline_archives(wildcards):
+def partition_archives(wildcards):
     """Locate the zips of one partition."""
     return PLAN.partition(series_of(wildcards), wildcards.partition).archives
 
@@ -89,8 +108,7 @@ def wanted_days(wildcards):
 def kline_partitions(wildcards):
     """Locate the parsed partitions of one series, in time order."""
     series = series_of(wildcards)
-    folder = f"parsed_data/{series.trade_type}/klines/{series.symbol}/{series.interval}"
-    return [f"{folder}/{name}.parquet" for name in PLAN.partitions(series)]
+    return [f"{series.folder}/{name}.parquet" for name in PLAN.partitions(series)]
 
 
 @one_line_errors()

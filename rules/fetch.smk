@@ -1,8 +1,9 @@
 """Download the archive's files in batches.
 
 Only files that are missing or replaced get a rule: a file on disk is a leaf of the
-graph, which keeps planning cheap (docs/performance.md). A replaced file has the
-listing that revealed its new revision as input, which makes it out of date.
+graph, which keeps planning cheap (docs/performance.md). Those that have one are out of
+date whatever Snakemake remembers of them: `asked_at` is new in each run, and a replaced
+file has the listing that revealed its new revision as input.
 
 Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.
 Settings: endpoints.archive_download, http.
@@ -27,7 +28,7 @@ for number, batch in enumerate(PLAN.batches):
             downloads=1,
         params:
             revision=download.REVISION,
-            revisions=batch.revisions,
+            asked_at=STARTED.isoformat(),
             base_url=SETTINGS.endpoints.archive_download,
             http=download_http(),
         message:

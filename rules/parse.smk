@@ -7,20 +7,44 @@ counts of every zip.
 
 
 rule parse_klines:
-    """Parse the archives of one partition of one symbol."""
+    """Parse the archives of one partition of bars of one interval."""
     input:
-        kline_archives,
+        partition_archives,
     output:
-        partition="parsed_data/{trade_type}/klines/{symbol}/{interval}/{partition}.parquet",
-        sources="parsed_data/{trade_type}/klines/{symbol}/{interval}/{partition}.sources.json",
+        partition="parsed_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.parquet",
+        sources="parsed_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.sources.json",
     log:
-        "logs/parse_klines/{trade_type}/{symbol}-{interval}-{partition}.log",
+        "logs/parse_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
+    wildcard_constraints:
+        data_type="|".join(BAR_TYPES),
     conda:
         "../envs/bhds.yaml"
     params:
-        revision=klines.REVISION,
+        revision=parse_revision,
         days=wanted_days,
     message:
-        "Parse {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition}"
+        "Parse {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition}"
     script:
         "../scripts/parse_klines.py"
+
+
+rule parse_records:
+    """Parse the archives of one partition of a type of data without intervals."""
+    input:
+        partition_archives,
+    output:
+        partition="parsed_data/{trade_type}/{data_type}/{symbol}/{partition}.parquet",
+        sources="parsed_data/{trade_type}/{data_type}/{symbol}/{partition}.sources.json",
+    log:
+        "logs/parse_records/{trade_type}-{data_type}/{symbol}-{partition}.log",
+    wildcard_constraints:
+        data_type="|".join(RECORD_TYPES),
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=parse_revision,
+        days=wanted_days,
+    message:
+        "Parse {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.partition}"
+    script:
+        "../scripts/parse_records.py"

@@ -5,6 +5,7 @@ a dry run plans against what the server has now; a job's own process takes them 
 they are. --lint, --unlock and the like need no plan.
 """
 
+STARTED = datetime.now(UTC)
 PLANS = not prepare.asks_nothing(sys.argv)
 
 with one_line_errors():
@@ -13,7 +14,7 @@ with one_line_errors():
             SETTINGS,
             targets=sys.argv[1:],
             data_dir=Path(),
-            now=datetime.now(UTC),
+            now=STARTED,
             online=workflow.is_main_process,
         )
         if PLANS
@@ -26,4 +27,9 @@ if PLANS and workflow.is_main_process:
 
 onstart:
     ledger.compact(Path())
+    revisions.compact(Path())
+    for partition in PLAN.outdated_partitions:
+        revisions.keep(
+            f"{partition}.parquet", sources_path=f"{partition}.sources.json"
+        )
     announce_downloads()

@@ -16,6 +16,12 @@ rule raw_all:
         raw_files,
 
 
+rule verify_all:
+    """What is found on disk of every zip: what was damaged is fetched by the next run."""
+    input:
+        verification_files,
+
+
 rule parsed_all:
     """Every typed partition, and its sources."""
     input:
@@ -23,7 +29,7 @@ rule parsed_all:
 
 
 rule results_all:
-    """Every result, the gaps found in it, and the longer bars made from it."""
+    """Every result, its gaps, and longer bars; partitions of what has no result."""
     input:
         result_files,
 
