@@ -75,6 +75,42 @@ class BarSource(ABC):
         first = frame["open_time"].search_sorted(start_ms)
         return frame.slice(first, frame["open_time"].search_sorted(end_ms) - first)
 
+    def bars_until(
+        self,
+        symbol: Symbol,
+        interval: Interval,
+        *,
+        start_ms: int,
+        end_ms: int,
+        now_ms: int,
+    ) -> pl.DataFrame:
+        """Return the bars that open in a range, as they stand at `now_ms`.
+
+        The last one may be running: it holds what has been traded so far.
+        """
+        running_ms = bar_open(interval, now_ms)
+        closed = self.bars(
+            symbol, interval, start_ms=start_ms, end_ms=min(end_ms, running_ms)
+        )
+        if not start_ms <= running_ms < end_ms:
+            return closed
+        return pl.concat(
+            [closed, self._running(symbol, interval, running_ms, now_ms=now_ms)]
+        )
+
+    def _running(
+        self, symbol: Symbol, interval: Interval, open_ms: int, *, now_ms: int
+    ) -> pl.DataFrame:
+        """Return the one bar (or none) that opens at `open_ms`, so far."""
+        step = symbol.step_ms
+        last_ms = now_ms // step * step
+        finest = Interval.parse("1s" if symbol.seconds else "1m")
+        parts = self.bars(symbol, finest, start_ms=open_ms, end_ms=last_ms)
+        if now_ms > last_ms:
+            begun = self.bars(symbol, finest, start_ms=last_ms, end_ms=last_ms + step)
+            parts = pl.concat([parts, _so_far(begun, now_ms - last_ms, step)])
+        return aggregate(parts, interval)
+
     def _block(
         self, symbol: Symbol, interval: Interval, block: tuple[int, int]
     ) -> pl.DataFrame:
@@ -136,3 +172,13 @@ def _blocks(symbol: Symbol, *, start_ms: int, end_ms: int) -> Iterator[tuple[int
     frequency = Frequency.DAILY if symbol.seconds else Frequency.MONTHLY
     for period in periods(frequency, start_ms=start_ms, end_ms=end_ms):
         yield period.start_ms, period.end_ms
+
+
+def _so_far(bar: pl.DataFrame, elapsed_ms: int, step_ms: int) -> pl.DataFrame:
+    """Return one bar of the finest interval as it stands before its end.
+
+    Its close is still its open, and its volumes are what they will be in
+    proportion to the time, rounded up.
+    """
+    traded = (pl.col(*SUMMED) * elapsed_ms + step_ms - 1) // step_ms
+    return bar.with_columns(traded, close=pl.col("open"))

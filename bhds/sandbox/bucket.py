@@ -6,15 +6,16 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
 from bhds.errors import SelectionError
-from bhds.sandbox import formats, tape
+from bhds.sandbox import defects, formats, tape
 from bhds.sandbox.datasets import Feed, member_time
 from bhds.sandbox.datasets.index import FeedIndex
-from bhds.sandbox.filecache import FileCache
+from bhds.sandbox.defects import Defect
+from bhds.sandbox.filecache import Digests, FileCache
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.publication import CHECKSUM, Publication
@@ -31,10 +32,16 @@ class _File:
     feed: Feed
     period: Period
     revision: int
+    defects: tuple[Defect, ...]
 
     @property
     def key(self) -> str:
         return self.feed.key(self.period)
+
+    @property
+    def announced(self) -> "_File":
+        """The file that the CHECKSUM is of."""
+        return replace(self, defects=defects.announced(self.defects))
 
 
 class SyntheticBucket:
@@ -75,9 +82,9 @@ class SyntheticBucket:
         file = self._find(key)
         if file is None:
             return None
-        content = self._cache.content(self._cache_name(file), lambda: self._build(file))
         if key.endswith(CHECKSUM):
-            content = self._checksum(file)
+            return self._describe(key, file), self._checksum(file)
+        content = self._cache.content(self._cache_name(file), lambda: self._build(file))
         return self._describe(key, file), content
 
     def zip_described(self, key: str) -> StoredObject:
@@ -94,6 +101,20 @@ class SyntheticBucket:
             raise SelectionError(msg)
         return self._describe(key, file)
 
+    def data_type_of(self, key: str) -> str:
+        """Return the type of data of the zip `key`, which may be yet to be published.
+
+        Raises
+        ------
+        SelectionError
+            If there never is such a zip.
+        """
+        file = self._file(key)
+        if file is None:
+            msg = f"key {key!r}: expected a zip that this universe yields"
+            raise SelectionError(msg)
+        return file.feed.data_type.name
+
     def _feed_keys(self, feed: Feed) -> Iterator[str]:
         now_ms = to_ms(self._publication.now)
         for period in feed.periods(self._source, now_ms=now_ms):
@@ -104,24 +125,35 @@ class SyntheticBucket:
 
     def _find(self, key: str) -> _File | None:
         """Return the zip that a published `key` is, or is the checksum of."""
-        zip_key = key.removesuffix(CHECKSUM)
-        path, slash, name = zip_key.rpartition("/")
+        if self._publication.is_withheld(key):
+            return None
+        file = self._file(key.removesuffix(CHECKSUM))
+        if file is None:
+            return None
+        published_ms = file.feed.data_type.published_ms(file.feed, file.period)
+        return file if published_ms <= to_ms(self._publication.now) else None
+
+    def _file(self, key: str) -> _File | None:
+        """Return the zip `key`, whether it is published or not."""
+        path, slash, name = key.rpartition("/")
         feed = self._feeds.find(path + slash)
-        if feed is None or self._publication.is_withheld(key):
+        if feed is None:
             return None
         label = name.removeprefix(feed.stem).removesuffix(_ZIP)
         try:
             period = period_of_label(feed.frequency, label)
         except ValueError:
             return None
-        now_ms = to_ms(self._publication.now)
-        if (
-            feed.key(period) != zip_key
-            or feed.data_type.is_empty(self._source, feed, period)
-            or feed.data_type.published_ms(feed, period) > now_ms
+        if feed.key(period) != key or feed.data_type.is_empty(
+            self._source, feed, period
         ):
             return None
-        return _File(feed, period, self._publication.revision(zip_key))
+        return _File(
+            feed,
+            period,
+            self._publication.revision(key),
+            self._publication.spoiled.get(key, ()),
+        )
 
     def _describe_each(self, keys: Sequence[str]) -> list[StoredObject]:
         files = ((key, self._find(key)) for key in keys)
@@ -134,7 +166,7 @@ class SyntheticBucket:
             etag = hashlib.md5(text, usedforsecurity=False).hexdigest()
             later = last_modified + dt.timedelta(seconds=1)
             return StoredObject(key, len(text), etag, later)
-        digests = self._cache.digests(self._cache_name(file), lambda: self._build(file))
+        digests = self._digests(file)
         return StoredObject(key, digests.size, digests.md5.hex(), last_modified)
 
     def _last_modified(self, file: _File) -> dt.datetime:
@@ -143,10 +175,12 @@ class SyntheticBucket:
             return republished.last_modified
         return from_ms(file.feed.data_type.published_ms(file.feed, file.period))
 
+    def _digests(self, file: _File) -> Digests:
+        return self._cache.digests(self._cache_name(file), lambda: self._build(file))
+
     def _checksum(self, file: _File) -> bytes:
-        digests = self._cache.digests(self._cache_name(file), lambda: self._build(file))
         return formats.checksum_file(
-            digests.sha256,
+            self._digests(file.announced).sha256,
             name=file.key.rpartition("/")[2],
             market=file.feed.symbol.market,
         )
@@ -157,12 +191,14 @@ class SyntheticBucket:
         rows = feed.data_type.rows(self._source, feed, period)
         if file.revision:
             rows = feed.data_type.revised(rows, file.revision)
-        return formats.zip_archive(
+        rows = defects.spoiled_rows(rows, file.defects)
+        archive = formats.zip_archive(
             feed.data_type.csv(rows, feed, period),
             member=file.key.rpartition("/")[2].removesuffix(_ZIP) + ".csv",
             market=feed.symbol.market,
             modified=member_time(feed, period),
         )
+        return defects.spoiled_archive(archive, file.defects)
 
     def _cache_name(self, file: _File) -> str:
         """Return a hexadecimal name for all that a file's bytes follow from."""
@@ -177,8 +213,10 @@ class SyntheticBucket:
                 parts = (*parts, tape.REVISION)
             origin = hashlib.blake2b(repr(parts).encode()).digest()
             self._fingerprints[identity] = origin
-        text = f"{file.key} {file.revision}".encode()
-        return hashlib.blake2b(text, key=origin, digest_size=16).hexdigest()
+        text = f"{file.key} {file.revision}"
+        if file.defects:
+            text += f" {','.join(file.defects)} {defects.REVISION}"
+        return hashlib.blake2b(text.encode(), key=origin, digest_size=16).hexdigest()
 
 
 def _month_of(key: str) -> tuple[str, str]:

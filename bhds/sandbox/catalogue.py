@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from bhds.markets import TradeType
-from bhds.sandbox.limits import BUDGETS, Pool
+from bhds.sandbox.limits import Budget
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import SPOT_DECIMALS, Symbol
 
@@ -23,19 +23,19 @@ _USUAL_FUNDING_HOURS = 8
 
 
 def exchange_info(
-    market: TradeType, symbols: Iterable[Symbol], *, now: dt.datetime
+    market: TradeType, symbols: Iterable[Symbol], *, now: dt.datetime, budget: Budget
 ) -> dict[str, Any]:
-    """Return the answer of `exchangeInfo` at `now`."""
-    pool = Pool.SPOT if market is TradeType.SPOT else Pool.FUTURES
+    """Return the answer of `exchangeInfo` at `now`, which tells the `budget`."""
+    minutes, odd_seconds = divmod(budget.window_s, 60)
     answer = {
         "timezone": "UTC",
         "serverTime": to_ms(now),
         "rateLimits": [
             {
                 "rateLimitType": "REQUEST_WEIGHT",
-                "interval": "MINUTE",
-                "intervalNum": 1,
-                "limit": BUDGETS[pool].weight,
+                "interval": "SECOND" if odd_seconds else "MINUTE",
+                "intervalNum": budget.window_s if odd_seconds else minutes,
+                "limit": budget.weight,
             }
         ],
         "exchangeFilters": [],

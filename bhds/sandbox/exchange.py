@@ -3,19 +3,24 @@
 import datetime as dt
 import tempfile
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bhds.errors import SelectionError
+from bhds.errors import ConfigError, SelectionError
+from bhds.markets import TradeType
 from bhds.sandbox.bucket import SyntheticBucket
+from bhds.sandbox.defects import SPOILERS, Defect
+from bhds.sandbox.faults import ApiFaults
 from bhds.sandbox.filecache import FileCache
-from bhds.sandbox.limits import RateLimiter
+from bhds.sandbox.limits import BUDGETS, Budget, Pool, RateLimiter
 from bhds.sandbox.objects import ObjectStore
 from bhds.sandbox.prices import KlineSource
-from bhds.sandbox.publication import Publication
+from bhds.sandbox.publication import Hole, Publication
 from bhds.sandbox.realfiles import RealFiles
 from bhds.sandbox.rest import RestApi
+from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import Universe, load_universe
 
 PRESENT = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
@@ -35,13 +40,17 @@ class Exchange:
         Where built files are kept; default: a temporary folder.
     serve_dir
         A folder of real files, laid out as in the bucket, in place of synthetic ones.
+    budgets
+        Budgets of the API in place of the real exchange's; pools that are left out keep
+        theirs.
     limiter
-        The API's budgets; default: those of the real exchange.
+        What budgets are kept by, with its own clock, in place of `budgets`.
 
     Raises
     ------
     ConfigError
-        If `serve_dir` is not laid out as the bucket is.
+        If `serve_dir` is not laid out as the bucket is, or both `budgets` and `limiter`
+        are given.
     """
 
     def __init__(
@@ -51,6 +60,7 @@ class Exchange:
         now: dt.datetime = PRESENT,
         cache_dir: Path | None = None,
         serve_dir: Path | None = None,
+        budgets: Mapping[Pool, Budget] | None = None,
         limiter: RateLimiter | None = None,
     ) -> None:
         if universe is None:
@@ -58,8 +68,12 @@ class Exchange:
         self.universe = universe
         self.publication = Publication(now)
         self.klines = KlineSource(universe)
-        self.api = RestApi(self.klines, self.publication)
-        self.limiter = limiter or RateLimiter()
+        self.limiter = _limiter(limiter, budgets)
+        """The budgets, what was granted of them, and how often they were overrun."""
+        self.api = RestApi(self.klines, self.publication, limiter=self.limiter)
+        labels = {endpoint.label for endpoint in self.api.endpoints.values()}
+        self.api_faults = ApiFaults(labels)
+        """How the API fails to answer, and how long its answers take."""
         self.requests: Counter[str] = Counter()
         """Requests so far, by kind: `listing`, `zip`, `checksum`, `spot/klines`, ..."""
         real = RealFiles(serve_dir) if serve_dir is not None else None
@@ -128,3 +142,108 @@ class Exchange:
         """
         described = self._bucket.zip_described(key)
         self.publication.republish(key, last_modified=described.last_modified)
+
+    def spoil(self, key: str, how: Defect) -> None:
+        """Let the zip `key` be wrong, as if it had always been; defects add up.
+
+        Times of modification stay as they are. What is not published yet appears with
+        its defects.
+
+        Raises
+        ------
+        SelectionError
+            If there never is such a zip.
+        ConfigError
+            If its type of data cannot have the defect.
+        """
+        data_type = self._bucket.data_type_of(key)
+        possible = SPOILERS[how].data_types
+        if possible is not None and data_type not in possible:
+            msg = (
+                f"key {key!r}: expected {sorted(possible)} for the defect {how.value!r}"
+            )
+            raise ConfigError(msg)
+        self.publication.spoil(key, how)
+
+    def mend(self, key: str) -> None:
+        """Let the zip `key` be what it was before it was spoiled.
+
+        Raises
+        ------
+        SelectionError
+            If `key` is not spoiled.
+        """
+        if key not in self.publication.spoiled:
+            msg = f"key {key!r}: expected one that is spoiled; spoil it first"
+            raise SelectionError(msg)
+        del self.publication.spoiled[key]
+
+    def api_withhold(
+        self,
+        trade_type: TradeType,
+        symbol: str,
+        start: dt.datetime,
+        end: dt.datetime,
+        *,
+        data_type: str | None = None,
+        interval: str | None = None,
+    ) -> None:
+        """Let the API not have the bars of a symbol that open in a range.
+
+        The archive is not concerned. Holes add up.
+
+        Parameters
+        ----------
+        trade_type
+            The market.
+        symbol
+            The symbol, or of index prices the pair, that the bars are asked for by.
+        start, end
+            Aware; bars that open at `start` or later and before `end` are missing.
+        data_type
+            The only type of bars that is concerned, as `klines`; None: all.
+        interval
+            The only interval that is concerned, as in the bucket (`1mo` is a month);
+            None: all. A bar that opens before `start` is there whatever it is made of.
+
+        Raises
+        ------
+        ConfigError
+            If the API has no such bars, or the range is empty.
+        """
+        hole = Hole(trade_type, symbol, to_ms(start), to_ms(end), data_type, interval)
+        self.api.check(hole)
+        self.publication.holes.append(hole)
+
+    def api_release(self, trade_type: TradeType, symbol: str) -> None:
+        """Let the API have all bars of a symbol again.
+
+        Raises
+        ------
+        SelectionError
+            If none of its bars are withheld.
+        """
+        holes = self.publication.holes
+        others = [
+            hole
+            for hole in holes
+            if (hole.trade_type, hole.symbol) != (trade_type, symbol)
+        ]
+        if len(others) == len(holes):
+            msg = (
+                f"symbol {symbol!r}: expected one of {trade_type} of which the API "
+                "withholds bars; withhold some first"
+            )
+            raise SelectionError(msg)
+        self.publication.holes = others
+
+
+def _limiter(
+    given: RateLimiter | None, budgets: Mapping[Pool, Budget] | None
+) -> RateLimiter:
+    if given is None:
+        return RateLimiter(BUDGETS | dict(budgets or {}))
+    if budgets is not None:
+        msg = "budgets: expected none beside a limiter, which has its own"
+        raise ConfigError(msg)
+    return given

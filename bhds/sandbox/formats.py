@@ -101,14 +101,14 @@ def kline_csv(
     return csv_file(rows, header=_KLINES_HEADER if has_header else None)
 
 
-def reference_csv(bars: pl.DataFrame, *, interval: Interval, day: dt.date) -> bytes:
-    """Return the CSV of mark price, index price or premium index klines.
+def reference_rows(bars: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
+    """Return `bars` of a computed price as the exchange shows them.
 
-    It has the columns of klines, and `day` means what it does there. What would be
-    volumes is 0; `count` is how often the price was computed.
+    They have the 12 columns of klines, and prices with 8 decimals. What would be
+    volumes is 0; `trade_count` is how often the price was computed.
     """
     zero = pl.lit(0)
-    rows = bars.select(
+    return bars.select(
         "open_time",
         *(with_point(pl.col(name), REFERENCE_DECIMALS) for name in PRICES),
         zero.alias("volume"),
@@ -117,6 +117,14 @@ def reference_csv(bars: pl.DataFrame, *, interval: Interval, day: dt.date) -> by
         "trade_count",
         *(zero.alias(name) for name in ("taker_volume", "taker_amount", "ignore")),
     )
+
+
+def reference_csv(bars: pl.DataFrame, *, interval: Interval, day: dt.date) -> bytes:
+    """Return the CSV of mark price, index price or premium index klines.
+
+    It has the rows of `reference_rows`, and `day` means what it does in `kline_csv`.
+    """
+    rows = reference_rows(bars, interval=interval)
     return csv_file(rows, header=_KLINES_HEADER if day >= HEADER_SINCE else None)
 
 

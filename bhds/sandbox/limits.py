@@ -8,6 +8,7 @@ days. Coin-M and USD-M futures draw on one budget since 2026-06-30.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum
@@ -63,17 +64,28 @@ class _Account:
 
 @dataclass
 class RateLimiter:
-    """Weights used per address and pool; asked from one thread only."""
+    """Weights used per address and pool; charged from one thread only."""
 
     budgets: dict[Pool, Budget] = field(default_factory=lambda: dict(BUDGETS))
     patience: int = 5
     """Refused requests within a window that are still answered by 429."""
     clock: Callable[[], float] = time.time
-    """Seconds; windows begin at its multiples."""
+    """Seconds; windows begin at multiples of their length."""
+    refused: int = 0
+    """How many requests were refused so far, by 429 or 418."""
+    _granted: defaultdict[Pool, dict[int, int]] = field(
+        default_factory=lambda: defaultdict(dict)
+    )
+    """By pool and number of the window, what all addresses together were granted."""
     _accounts: dict[tuple[str, Pool], _Account] = field(default_factory=dict)
 
     def spend(self, address: str, pool: Pool, weight: int) -> Refusal | None:
         """Charge a request, or tell why it is refused; a refused one is free."""
+        refusal = self._charge(address, pool, weight)
+        self.refused += refusal is not None
+        return refusal
+
+    def _charge(self, address: str, pool: Pool, weight: int) -> Refusal | None:
         now = self.clock()
         budget = self.budgets[pool]
         account = self._account(address, pool, now)
@@ -81,6 +93,8 @@ class RateLimiter:
             return Refusal(418, _seconds_until(account.banned_until_s, now))
         if account.used + weight <= budget.weight:
             account.used += weight
+            granted = self._granted[pool]
+            granted[account.window] = granted.get(account.window, 0) + weight
             return None
         account.refused += 1
         if account.refused <= self.patience:
@@ -94,6 +108,14 @@ class RateLimiter:
     def used(self, address: str, pool: Pool) -> int:
         """Return the weight that `address` has used in the present window."""
         return self._account(address, pool, self.clock()).used
+
+    def weights(self, pool: Pool) -> list[int]:
+        """Return the weight that was granted in each window, of all addresses together.
+
+        Windows are in order of time, the present one last; those in which nothing was
+        granted are left out.
+        """
+        return [*self._granted[pool].values()]
 
     def _account(self, address: str, pool: Pool, now: float) -> _Account:
         account = self._accounts.setdefault((address, pool), _Account())

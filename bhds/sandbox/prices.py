@@ -12,19 +12,17 @@ from functools import lru_cache
 
 import polars as pl
 
-from bhds.markets import Interval, TradeType
+from bhds.markets import TradeType
 from bhds.sandbox.bars import (
     PRICES,
     SUMMED,
     BarSource,
-    aggregate,
     is_trading,
 )
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.pricepath import PART, PricePath
 from bhds.sandbox.references import Reference, ReferenceSource
 from bhds.sandbox.tape import Tape, amount_of, expand, traded_bars
-from bhds.sandbox.timegrid import bar_open
 from bhds.sandbox.universe import Symbol, Universe
 
 REVISION = 1
@@ -63,42 +61,6 @@ class KlineSource(BarSource):
         if not symbol.trades_published:
             return drafts
         return traded_bars(drafts, expand(drafts, symbol, seed=self.universe.seed))
-
-    def bars_until(
-        self,
-        symbol: Symbol,
-        interval: Interval,
-        *,
-        start_ms: int,
-        end_ms: int,
-        now_ms: int,
-    ) -> pl.DataFrame:
-        """Return the bars that open in a range, as they stand at `now_ms`.
-
-        The last one may be running: it holds what has been traded so far.
-        """
-        running_ms = bar_open(interval, now_ms)
-        closed = self.bars(
-            symbol, interval, start_ms=start_ms, end_ms=min(end_ms, running_ms)
-        )
-        if not start_ms <= running_ms < end_ms:
-            return closed
-        return pl.concat(
-            [closed, self._running(symbol, interval, running_ms, now_ms=now_ms)]
-        )
-
-    def _running(
-        self, symbol: Symbol, interval: Interval, open_ms: int, *, now_ms: int
-    ) -> pl.DataFrame:
-        """Return the one bar (or none) that opens at `open_ms`, so far."""
-        step = symbol.step_ms
-        last_ms = now_ms // step * step
-        finest = Interval.parse("1s" if symbol.seconds else "1m")
-        parts = self.bars(symbol, finest, start_ms=open_ms, end_ms=last_ms)
-        if now_ms > last_ms:
-            begun = self.bars(symbol, finest, start_ms=last_ms, end_ms=last_ms + step)
-            parts = pl.concat([parts, _so_far(begun, now_ms - last_ms, step)])
-        return aggregate(parts, interval)
 
     def _new_path(self, market: TradeType, name: str) -> PricePath:
         return PricePath(self.universe, self.universe.symbol(market, name))
@@ -237,13 +199,3 @@ def _with_joined_opens(bars: pl.DataFrame) -> pl.DataFrame:
     is_after_quiet = pl.col("quiet").shift(1) & (pl.col("number").diff() == 1)
     opened = pl.when(is_after_quiet).then(pl.col("close").shift(1)).otherwise("open")
     return bars.with_columns(open=opened)
-
-
-def _so_far(bar: pl.DataFrame, elapsed_ms: int, step_ms: int) -> pl.DataFrame:
-    """Return one bar of the finest interval as it stands before its end.
-
-    Its close is still its open, and its volumes are what they will be in
-    proportion to the time, rounded up.
-    """
-    traded = (pl.col(*SUMMED) * elapsed_ms + step_ms - 1) // step_ms
-    return bar.with_columns(traded, close=pl.col("open"))

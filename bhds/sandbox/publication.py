@@ -1,7 +1,10 @@
-"""The state of the sandbox that may change: its clock, and what it holds back."""
+"""The state of the sandbox that may change: its clock, and what is amiss."""
 
 import datetime as dt
 from dataclasses import dataclass, field
+
+from bhds.markets import TradeType
+from bhds.sandbox.defects import Defect
 
 CHECKSUM = ".CHECKSUM"
 """What the name of a checksum adds to that of its zip."""
@@ -16,6 +19,22 @@ class Republished:
     last_modified: dt.datetime
 
 
+@dataclass(frozen=True)
+class Hole:
+    """Bars that the API does not have, whatever the archive has."""
+
+    trade_type: TradeType
+    symbol: str
+    """The symbol, or of index prices the pair, whose bars these are."""
+    start_ms: int
+    """Bars that open at this time or later, before `end_ms`, are missing."""
+    end_ms: int
+    data_type: str | None = None
+    """The only type of bars that is concerned, as `klines`; None: all."""
+    interval: str | None = None
+    """The only interval that is concerned, as in the bucket (`1mo`); None: all."""
+
+
 @dataclass
 class Publication:
     """What is published at present."""
@@ -26,6 +45,10 @@ class Publication:
     """Keys that are not published; that of a zip holds its checksum back too."""
     revisions: dict[str, Republished] = field(default_factory=dict)
     """By the key of the zip."""
+    spoiled: dict[str, tuple[Defect, ...]] = field(default_factory=dict)
+    """By the key of the zip, what is wrong with it, in the order of `Defect`."""
+    holes: list[Hole] = field(default_factory=list)
+    """What the API does not have."""
 
     def is_withheld(self, key: str) -> bool:
         """Tell whether `key`, or the zip that it is the checksum of, is held back."""
@@ -42,3 +65,8 @@ class Publication:
         self.revisions[key] = Republished(
             self.revision(key) + 1, moment.replace(microsecond=0)
         )
+
+    def spoil(self, key: str, how: Defect) -> None:
+        """Let the zip `key` have a defect more."""
+        having = {*self.spoiled.get(key, ()), how}
+        self.spoiled[key] = tuple(each for each in Defect if each in having)

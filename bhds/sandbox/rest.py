@@ -12,25 +12,24 @@ import datetime as dt
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import polars as pl
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import Interval, TradeType
+from bhds.errors import ConfigError
+from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+from bhds.sandbox.bars import BarSource
 from bhds.sandbox.catalogue import exchange_info, funding_info
-from bhds.sandbox.formats import kline_rows, with_point
+from bhds.sandbox.datasets import DATA_TYPES
+from bhds.sandbox.datasets.bars import ReferenceKlines
+from bhds.sandbox.formats import kline_rows, reference_rows, with_point
 from bhds.sandbox.funding import funding_events
-from bhds.sandbox.limits import Pool
+from bhds.sandbox.limits import Pool, RateLimiter
+from bhds.sandbox.pages import Pages, Series
 from bhds.sandbox.prices import KlineSource
-from bhds.sandbox.publication import Publication
-from bhds.sandbox.timegrid import (
-    DAY_MS,
-    bar_open,
-    first_open,
-    to_ms,
-    width_ms,
-)
+from bhds.sandbox.publication import Hole, Publication
+from bhds.sandbox.timegrid import DAY_MS, to_ms
 from bhds.sandbox.universe import Symbol
 
 MARK_PRICES_SINCE = dt.datetime(2023, 11, 1, tzinfo=dt.UTC)
@@ -41,7 +40,16 @@ _DEFAULT_KLINES = 500
 _DEFAULT_EVENTS = 100
 _MOST_EVENTS = 1_000
 _PRICE_DECIMALS = 8
-_MONTH_MS = 31 * DAY_MS
+
+_DATA_TYPES = {data_type.name: data_type for data_type in DATA_TYPES}
+_KLINES = "klines"
+_INDEX_KLINES = "indexPriceKlines"
+_REFERENCES = {
+    data_type.name: data_type.kind
+    for data_type in DATA_TYPES
+    if isinstance(data_type, ReferenceKlines)
+}
+"""The prices that are computed, by the names that endpoints and the bucket use."""
 
 Parameters = Mapping[str, str]
 
@@ -69,6 +77,10 @@ class Market:
     most_klines: int
 
 
+Respond = Callable[[Market, Parameters], str]
+"""Makes the JSON of an answer."""
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """One path of the API of one market."""
@@ -76,8 +88,8 @@ class Endpoint:
     name: str
     market: Market
     charge: Mapping[Pool, int]
-    """What a request costs, of which budget."""
-    respond: Callable[[Market, Parameters], str]
+    """What a request costs, of which budget, unless that follows from its limit."""
+    respond: Respond
 
     @property
     def label(self) -> str:
@@ -86,7 +98,8 @@ class Endpoint:
 
     def cost(self, parameters: Parameters) -> Mapping[Pool, int]:
         """Return what a request costs, of which budget."""
-        if self.name == "klines" and self.market.trade_type is not TradeType.SPOT:
+        is_of_bars = self.name == _KLINES or self.name in _REFERENCES
+        if is_of_bars and self.market.trade_type is not TradeType.SPOT:
             return {self.market.pool: _klines_weight(parameters)}
         return self.charge
 
@@ -109,18 +122,63 @@ _MARKETS = (
 
 
 class RestApi:
-    """The API of the three markets; answers may be made by several threads."""
+    """The API of the three markets; answers may be made by several threads.
 
-    def __init__(self, source: KlineSource, publication: Publication) -> None:
+    Parameters
+    ----------
+    source
+        The bars, and the universe that they are of.
+    publication
+        The clock, and what the API does not have.
+    limiter
+        Whose budgets `exchangeInfo` tells.
+    """
+
+    def __init__(
+        self, source: KlineSource, publication: Publication, *, limiter: RateLimiter
+    ) -> None:
         self._source = source
         self._universe = source.universe
         self._publication = publication
+        self._limiter = limiter
+        self._pages = Pages(publication)
+        self._sources: dict[str, BarSource] = {_KLINES: source} | {
+            name: source.references[kind] for name, kind in _REFERENCES.items()
+        }
+        self._subjects = lru_cache(maxsize=None)(self._new_subjects)
         self.endpoints: dict[str, Endpoint] = {
             f"{market.root}/{endpoint.name}": endpoint
             for market in _MARKETS
             for endpoint in self._endpoints(market)
         }
         """All endpoints by their paths."""
+
+    def check(self, hole: Hole) -> None:
+        """Refuse a hole that can never be in any answer.
+
+        Raises
+        ------
+        ConfigError
+            If the market has no bars of that name, type and interval, or the range is
+            empty.
+        """
+        types = [_KLINES] if hole.trade_type is TradeType.SPOT else [*self._sources]
+        if not any(
+            hole.symbol in self._subjects(hole.trade_type, name)
+            for name in types
+            if hole.data_type in (None, name)
+        ):
+            msg = (
+                f"symbol {hole.symbol!r}: expected one of which the API of "
+                f"{hole.trade_type} has {hole.data_type or 'bars'}"
+            )
+            raise ConfigError(msg)
+        if hole.interval not in (None, *ARCHIVE_INTERVALS):
+            msg = f"interval {hole.interval!r}: expected one of {[*ARCHIVE_INTERVALS]}"
+            raise ConfigError(msg)
+        if hole.start_ms >= hole.end_ms:
+            msg = f"range of {hole}: expected a start before its end"
+            raise ConfigError(msg)
 
     def _endpoints(self, market: Market) -> Iterator[Endpoint]:
         pool = market.pool
@@ -129,52 +187,77 @@ class RestApi:
         yield Endpoint(
             "exchangeInfo", market, {pool: 20 if is_spot else 1}, self._exchange_info
         )
-        yield Endpoint("klines", market, {pool: 2}, self._klines)
+        yield Endpoint(_KLINES, market, {pool: 2}, self._bars(_KLINES))
         if not is_spot:
+            for name in _REFERENCES:
+                yield Endpoint(name, market, {}, self._bars(name))
             is_um = market.trade_type is TradeType.UM_FUTURES
             charge = {Pool.FUNDING if is_um else pool: 1}
             yield Endpoint("fundingRate", market, charge, self._funding_rate)
             yield Endpoint("fundingInfo", market, charge, self._funding_info)
 
-    @property
-    def _now_ms(self) -> int:
-        return to_ms(self._publication.now)
-
     def _time(self, _market: Market, _parameters: Parameters) -> str:
-        return _as_json({"serverTime": self._now_ms})
+        return _as_json({"serverTime": self._pages.now_ms})
 
     def _exchange_info(self, market: Market, _parameters: Parameters) -> str:
         symbols = self._universe.of_market(market.trade_type)
         return _as_json(
-            exchange_info(market.trade_type, symbols, now=self._publication.now)
+            exchange_info(
+                market.trade_type,
+                symbols,
+                now=self._publication.now,
+                budget=self._limiter.budgets[market.pool],
+            )
         )
 
     def _funding_info(self, market: Market, _parameters: Parameters) -> str:
         symbols = self._universe.of_market(market.trade_type)
         return _as_json(funding_info(symbols, now=self._publication.now))
 
-    def _symbol(self, market: Market, parameters: Parameters) -> Symbol:
-        name = parameters.get("symbol", "")
+    def _subject(
+        self, market: Market, parameters: Parameters, *, data_type: str
+    ) -> tuple[str, Symbol]:
+        """Return the name that is asked for, and the symbol whose data it has."""
+        is_index = data_type == _INDEX_KLINES
+        parameter = "pair" if is_index else "symbol"
+        name = parameters.get(parameter, "")
         if not name:
             raise ApiError(
                 -1102,
-                "Mandatory parameter 'symbol' was not sent, was empty/null, or "
+                f"Mandatory parameter '{parameter}' was not sent, was empty/null, or "
                 "malformed.",
             )
-        try:
-            symbol = self._universe.symbol(market.trade_type, name)
-        except SelectionError as error:
-            raise ApiError(-1121, "Invalid symbol.") from error
+        symbol = self._subjects(market.trade_type, data_type).get(name)
+        if symbol is None:
+            # ASSUME: of a pair too; -4144 is documented as well, but not where it is
+            # answered.
+            raise ApiError(-1121, "Invalid symbol.")
         gone = market.trade_type is not TradeType.SPOT and not symbol.is_listed(
             self._publication.now
         )
         if gone or symbol.listed > self._publication.now:
             raise ApiError(-1121, "Invalid symbol.")
-        return symbol
+        return name, symbol
 
-    def _klines(self, market: Market, parameters: Parameters) -> str:
-        symbol = self._symbol(market, parameters)
-        interval = _interval(symbol, parameters)
+    def _new_subjects(self, trade_type: TradeType, data_type: str) -> dict[str, Symbol]:
+        """Return what the archive has of a type of data: symbols by the names used."""
+        return dict(_DATA_TYPES[data_type].subjects(self._universe, trade_type))
+
+    def _bars(self, data_type: str) -> Respond:
+        """Return how an endpoint of bars answers."""
+
+        def respond(market: Market, parameters: Parameters) -> str:
+            name, symbol = self._subject(market, parameters, data_type=data_type)
+            interval = _interval(symbol, parameters)
+            source = self._sources[data_type]
+            series = Series(data_type, name, source, symbol, interval)
+            return _bars_json(self._page(market, parameters, series), series)
+
+        return respond
+
+    def _page(
+        self, market: Market, parameters: Parameters, series: Series
+    ) -> pl.DataFrame:
         limit = _limit(parameters, default=_DEFAULT_KLINES, most=market.most_klines)
         if limit > market.most_klines:
             if market.trade_type is not TradeType.SPOT:
@@ -185,68 +268,10 @@ class RestApi:
         if market.trade_type is TradeType.CM_FUTURES:
             start_ms, end_ms = _cm_span(start_ms, end_ms)
         elif start_ms is not None:
-            bars = self._oldest(
-                symbol, interval, start_ms=start_ms, end_ms=end_ms, limit=limit
+            return self._pages.oldest(
+                series, start_ms=start_ms, end_ms=end_ms, limit=limit
             )
-            return _klines_json(bars, symbol, interval)
-        bars = self._newest(
-            symbol, interval, start_ms=start_ms, end_ms=end_ms, limit=limit
-        )
-        return _klines_json(bars, symbol, interval)
-
-    def _oldest(
-        self,
-        symbol: Symbol,
-        interval: Interval,
-        *,
-        start_ms: int,
-        end_ms: int | None,
-        limit: int,
-    ) -> pl.DataFrame:
-        """Return the first `limit` bars that open at `start_ms` or later."""
-        end_ms = self._end(end_ms)
-        first_ms = bar_open(interval, to_ms(symbol.listed))
-        at = first_open(interval, max(start_ms, first_ms))
-        found = self._stand(symbol, interval, at, at)
-        while found.height < limit and at < end_ms:
-            until = min(end_ms, at + limit * (width_ms(interval) or _MONTH_MS))
-            until = first_open(interval, until)
-            more = self._stand(symbol, interval, at, min(until, end_ms))
-            found, at = pl.concat([found, more]), until
-        return found.head(limit)
-
-    def _newest(
-        self,
-        symbol: Symbol,
-        interval: Interval,
-        *,
-        start_ms: int | None,
-        end_ms: int | None,
-        limit: int,
-    ) -> pl.DataFrame:
-        """Return the last `limit` bars that open at `end_ms` or earlier."""
-        first_ms = max(start_ms or 0, bar_open(interval, to_ms(symbol.listed)))
-        until = self._end(end_ms)
-        found = self._stand(symbol, interval, until, until)
-        while found.height < limit and until > first_ms:
-            at = until - limit * (width_ms(interval) or _MONTH_MS)
-            at = max(first_open(interval, max(at, 0)), first_ms)
-            if at >= until:
-                at = first_ms
-            more = self._stand(symbol, interval, at, until)
-            found, until = pl.concat([more, found]), at
-        return found.tail(limit)
-
-    def _end(self, end_ms: int | None) -> int:
-        """Return the end of a range whose last moment is `end_ms` or the present."""
-        return min(self._now_ms if end_ms is None else end_ms, self._now_ms) + 1
-
-    def _stand(
-        self, symbol: Symbol, interval: Interval, start_ms: int, end_ms: int
-    ) -> pl.DataFrame:
-        return self._source.bars_until(
-            symbol, interval, start_ms=start_ms, end_ms=end_ms, now_ms=self._now_ms
-        )
+        return self._pages.newest(series, start_ms=start_ms, end_ms=end_ms, limit=limit)
 
     def _funding_rate(self, market: Market, parameters: Parameters) -> str:
         if market.trade_type is TradeType.UM_FUTURES and "symbol" not in parameters:
@@ -254,11 +279,11 @@ class RestApi:
             now = self._publication.now
             symbols = [symbol for symbol in listed if symbol.is_listed(now)]
         else:
-            symbols = [self._symbol(market, parameters)]
+            symbols = [self._subject(market, parameters, data_type=_KLINES)[1]]
         limit = _limit(parameters, default=_DEFAULT_EVENTS, most=_MOST_EVENTS)
         limit = min(limit, _MOST_EVENTS)
         start_ms = _time_ms(parameters, "startTime")
-        end_ms = self._end(_time_ms(parameters, "endTime"))
+        end_ms = self._pages.stop(_time_ms(parameters, "endTime"))
         events = [
             event
             for symbol in symbols
@@ -309,18 +334,20 @@ def _klines_weight(parameters: Parameters) -> int:
     return 10
 
 
-def _klines_json(bars: pl.DataFrame, symbol: Symbol, interval: Interval) -> str:
+def _bars_json(bars: pl.DataFrame, series: Series) -> str:
     """Return bars as the API does: times and counts as numbers, the rest as text."""
-    lines = kline_rows(bars, symbol=symbol, interval=interval).write_csv(
-        include_header=False
-    )
+    if series.data_type == _KLINES:
+        shown = kline_rows(bars, symbol=series.symbol, interval=series.interval)
+    else:
+        shown = reference_rows(bars, interval=series.interval)
+    lines = shown.write_csv(include_header=False)
     rows = (line.split(",") for line in lines.splitlines())
-    shown = (
+    texts = (
         f'[{row[0]},"{row[1]}","{row[2]}","{row[3]}","{row[4]}","{row[5]}",{row[6]},'
         f'"{row[7]}",{row[8]},"{row[9]}","{row[10]}","{row[11]}"]'
         for row in rows
     )
-    return f"[{','.join(shown)}]"
+    return f"[{','.join(texts)}]"
 
 
 def _interval(symbol: Symbol, parameters: Parameters) -> Interval:

@@ -1,7 +1,6 @@
 """The sandbox exchange over HTTP, on loopback."""
 
 import asyncio
-import datetime as dt
 import json
 import signal
 import sys
@@ -10,12 +9,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import format_datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from bhds.errors import BhdsError
+from bhds.sandbox import admin
 from bhds.sandbox.endpoints import (
     ADMIN_ROOT,
     DOWNLOAD_ROOT,
@@ -23,6 +24,7 @@ from bhds.sandbox.endpoints import (
     Endpoints,
 )
 from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.faults import Fault, Manner
 from bhds.sandbox.limits import Pool, Refusal
 from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
@@ -35,6 +37,9 @@ _START_TIMEOUT_S = 30
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _EXCHANGE = web.AppKey("exchange", Exchange)
+_STOPPING = web.AppKey("stopping", asyncio.Event)
+"""Set when the server ends: it would wait for requests that are not answered."""
+_TOO_MANY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT})
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def application(exchange: Exchange) -> web.Application:
     """Return the aiohttp application that serves `exchange`."""
     app = web.Application(middlewares=[_through_here])
     app[_EXCHANGE] = exchange
+    app[_STOPPING] = asyncio.Event()
     app.router.add_get(LISTING_ROOT, _listing, name="listing")
     app.router.add_get(LISTING_ROOT + "/", _listing)
     app.router.add_get(DOWNLOAD_ROOT + "/{key:.+}", _download)
@@ -70,6 +76,7 @@ def application(exchange: Exchange) -> web.Application:
         app.router.add_get(path, _api_handler(endpoint))
     app.router.add_get(ADMIN_ROOT + "/state", _state)
     app.router.add_post(ADMIN_ROOT + "/{action}", _act)
+    app.on_shutdown.append(_release)
     app.on_cleanup.append(_close)
     return app
 
@@ -129,6 +136,10 @@ async def _serve_until_signal(
         await stopped.wait()
     finally:
         await running.runner.cleanup()
+
+
+async def _release(app: web.Application) -> None:
+    app[_STOPPING].set()
 
 
 async def _close(app: web.Application) -> None:
@@ -218,25 +229,82 @@ def _is_known(request: web.Request, described: StoredObject) -> bool:
 
 
 def _api_handler(endpoint: Endpoint) -> Handler:
-    async def handle(request: web.Request) -> web.Response:
-        exchange = request.app[_EXCHANGE]
-        address = request.remote or LOOPBACK
-        refusals = (
-            exchange.limiter.spend(address, pool, weight)
-            for pool, weight in endpoint.cost(request.query).items()
-        )
-        refusal = next(filter(None, refusals), None)
-        pool = endpoint.market.pool
-        headers = {"X-MBX-USED-WEIGHT-1M": str(exchange.limiter.used(address, pool))}
-        if refusal is not None:
-            return _refused(refusal, headers, pool)
-        try:
-            body = await asyncio.to_thread(endpoint.answer, request.query)
-        except ApiError as error:
-            return _json_response(error.body, status=400, headers=headers)
-        return _json_response(body, headers=headers)
+    async def handle(request: web.Request) -> web.StreamResponse:
+        faults = request.app[_EXCHANGE].api_faults
+        await asyncio.sleep(faults.latency_s / 2)
+        fault = faults.take(endpoint.label)
+        if fault is not None and fault.is_free:
+            answer = _fault_response(fault, {})
+        else:
+            answer = await _answer(request, endpoint, fault)
+        await asyncio.sleep(faults.latency_s / 2)
+        if fault is None or fault.manner is Manner.REFUSE:
+            return answer
+        return await _spoiled(request, answer, fault.manner)
 
     return handle
+
+
+async def _answer(
+    request: web.Request, endpoint: Endpoint, fault: Fault | None
+) -> web.Response:
+    """Charge a request and answer it, or refuse it as its budget or `fault` demands."""
+    exchange = request.app[_EXCHANGE]
+    address = request.remote or LOOPBACK
+    refusals = (
+        exchange.limiter.spend(address, pool, weight)
+        for pool, weight in endpoint.cost(request.query).items()
+    )
+    refusal = next(filter(None, refusals), None)
+    pool = endpoint.market.pool
+    headers = {"X-MBX-USED-WEIGHT-1M": str(exchange.limiter.used(address, pool))}
+    if refusal is not None:
+        return _refused(refusal, headers, pool)
+    if fault is not None and fault.manner is Manner.REFUSE:
+        return _fault_response(fault, headers)
+    try:
+        body = await asyncio.to_thread(endpoint.answer, request.query)
+    except ApiError as error:
+        return _json_response(error.body, status=400, headers=headers)
+    return _json_response(body, headers=headers)
+
+
+def _fault_response(fault: Fault, headers: dict[str, str]) -> web.Response:
+    """Return the refusal that was asked for."""
+    if fault.retry_after_s is not None:
+        headers |= {"Retry-After": str(fault.retry_after_s)}
+    if fault.status == HTTPStatus.FORBIDDEN:
+        # The firewall's page is no JSON.
+        page = "<html><body><h1>403 Forbidden</h1></body></html>"
+        return web.Response(
+            status=fault.status, text=page, headers=headers, content_type="text/html"
+        )
+    code = -1003 if fault.status in _TOO_MANY else -1000
+    told = {"code": code, "msg": f"The sandbox was asked to answer {fault.status}."}
+    return _json_response(json.dumps(told), status=fault.status, headers=headers)
+
+
+async def _spoiled(
+    request: web.Request, answer: web.Response, manner: Manner
+) -> web.StreamResponse:
+    """Send `answer` as it should not be; one that is a refusal is sent as it is."""
+    if manner is Manner.STALL:
+        await request.app[_STOPPING].wait()
+        return answer
+    if answer.status != HTTPStatus.OK:
+        return answer
+    body = (answer.text or "").encode()
+    half = body[: len(body) // 2]
+    if manner is Manner.HALVE:
+        answer.body = half
+        return answer
+    begun = web.StreamResponse(headers=answer.headers)
+    begun.content_length = len(body)
+    await begun.prepare(request)
+    await begun.write(half)
+    if request.transport is not None:
+        request.transport.close()
+    return begun
 
 
 def _refused(refusal: Refusal, headers: dict[str, str], pool: Pool) -> web.Response:
@@ -257,36 +325,22 @@ def _json_response(
 
 
 async def _state(request: web.Request) -> web.Response:
-    """Tell the sandbox's clock, what is withheld or replaced, and the requests."""
-    exchange = request.app[_EXCHANGE]
-    publication = exchange.publication
-    revisions = {key: each.number for key, each in publication.revisions.items()}
-    return web.json_response(
-        {
-            "now": publication.now.isoformat(),
-            "withheld": sorted(publication.withheld),
-            "revisions": revisions,
-            "requests": dict(exchange.requests),
-        }
-    )
+    """Tell the state of the sandbox: `admin.state`."""
+    return web.json_response(admin.state(request.app[_EXCHANGE]))
 
 
 async def _act(request: web.Request) -> web.Response:
-    """Change the sandbox: `now`, `withhold`, `release` or `republish`, with JSON."""
-    exchange = request.app[_EXCHANGE]
-    action = request.match_info["action"]
-    actions: dict[str, tuple[str, Callable[[str], None]]] = {
-        "now": ("now", lambda text: exchange.set_now(dt.datetime.fromisoformat(text))),
-        "withhold": ("key", exchange.withhold),
-        "release": ("key", exchange.release),
-        "republish": ("key", exchange.republish),
-    }
-    if action not in actions:
-        raise web.HTTPNotFound(text=f"action {action!r}: expected one of {[*actions]}")
-    name, act = actions[action]
-    sent: Any = await request.json()
+    """Change the sandbox by an action of `admin.actions`, and tell its state.
+
+    The body is a JSON object of the action's fields.
+    """
+    exchange, action = request.app[_EXCHANGE], request.match_info["action"]
+    known = sorted(admin.actions(exchange))
+    if action not in known:
+        raise web.HTTPNotFound(text=f"action {action!r}: expected one of {known}")
     try:
-        await asyncio.to_thread(act, sent[name])
-    except (BhdsError, ValueError, KeyError, TypeError) as error:
+        sent: Any = await request.json()
+        await asyncio.to_thread(admin.act, exchange, action, sent)
+    except (BhdsError, ValueError, TypeError) as error:
         raise web.HTTPBadRequest(text=str(error)) from error
     return await _state(request)

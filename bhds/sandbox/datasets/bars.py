@@ -77,25 +77,25 @@ class ReferenceKlines(_Bars):
             formats.REVISION,
             references.REVISION,
         )
-        self._kind = kind
+        self.kind = kind
 
     def publishes(self, symbol: Symbol) -> bool:
         """Tell whether the symbol has such a price of its own."""
-        return symbol.is_perpetual or self._kind is Reference.MARK
+        return symbol.is_perpetual or self.kind is Reference.MARK
 
     def subjects(
         self, universe: Universe, market: TradeType
     ) -> Iterator[tuple[str, Symbol]]:
         """Yield symbols, but of COIN-M's index the pairs, made of their perpetual."""
         for name, symbol in super().subjects(universe, market):
-            if self._kind is Reference.INDEX and market is TradeType.CM_FUTURES:
+            if self.kind is Reference.INDEX and market is TradeType.CM_FUTURES:
                 yield symbol.pair, symbol
             else:
                 yield name, symbol
 
     def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
         """Return the bars that open in the period."""
-        return self.bars(source.references[self._kind], feed, period)
+        return self.bars(source.references[self.kind], feed, period)
 
     def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
         """Return the bars in the format of their era."""

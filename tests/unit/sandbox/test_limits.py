@@ -56,3 +56,14 @@ def test_going_on_leads_to_bans_that_grow(limiter, clock):
     assert limiter.spend(HOME, Pool.SPOT, 10) is None
     second = [limiter.spend(HOME, Pool.SPOT, 1) for _ in range(3)][-1]
     assert second == Refusal(418, 240)
+
+
+def test_what_is_granted_is_kept_by_window_and_refusals_are_counted(limiter, clock):
+    for address, weight in ((HOME, 4), (HOME, 7), ("127.0.0.2", 10), (HOME, 6)):
+        limiter.spend(address, Pool.SPOT, weight)
+    clock[0] += 180
+    limiter.spend(HOME, Pool.SPOT, 3)
+
+    assert limiter.weights(Pool.SPOT) == [20, 3]
+    assert limiter.weights(Pool.FUNDING) == []
+    assert limiter.refused == 1

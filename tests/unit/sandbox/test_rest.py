@@ -3,6 +3,7 @@ import datetime as dt
 import io
 import json
 import zipfile
+from decimal import Decimal
 
 import pytest
 
@@ -14,6 +15,11 @@ SPOT, UM, CM = "/api/v3", "/fapi/v1", "/dapi/v1"
 LISTED = to_ms(dt.datetime(2024, 12, 30, 12, tzinfo=dt.UTC))
 NOW = to_ms(dt.datetime(2025, 2, 10, 12, tzinfo=dt.UTC))
 SYMBOLS = {SPOT: "AAAUSDT", UM: "AAAUSDT", CM: "AAAUSD_PERP"}
+MARK, INDEX, PREMIUM = REFERENCES = (
+    "markPriceKlines",
+    "indexPriceKlines",
+    "premiumIndexKlines",
+)
 
 
 def ask(exchange, path, **parameters):
@@ -29,6 +35,22 @@ def klines(exchange, root, interval="1m", **parameters):
     )
 
 
+def reference_klines(exchange, root, kind, interval="1m", **parameters):
+    name = {"pair": SYMBOLS[root].partition("_")[0]}
+    if kind != INDEX:
+        name = {"symbol": SYMBOLS[root]}
+    return ask(
+        exchange, f"{root}/{kind}", **({"interval": interval} | name | parameters)
+    )
+
+
+def archived_rows(exchange, key):
+    """Return the rows of a file as lists of text, without its header."""
+    with zipfile.ZipFile(io.BytesIO(exchange.store.read(key)[1])) as archive:
+        text = archive.read(archive.namelist()[0]).decode()
+    return [row for row in csv.reader(io.StringIO(text)) if row[0].isdigit()]
+
+
 def refusal(exchange, path, **parameters):
     with pytest.raises(ApiError) as caught:
         ask(exchange, path, **parameters)
@@ -42,10 +64,7 @@ def refusal(exchange, path, **parameters):
 def test_klines_show_what_the_archive_holds(exchange, root, folder):
     name = SYMBOLS[root]
     key = f"data/{folder}/daily/klines/{name}/1m/{name}-1m-2024-12-31.zip"
-    _, content = exchange.store.read(key)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        text = archive.read(archive.namelist()[0]).decode()
-    archived = [row for row in csv.reader(io.StringIO(text)) if row[0].isdigit()]
+    archived = archived_rows(exchange, key)
     start = to_ms(dt.datetime(2024, 12, 31, tzinfo=dt.UTC))
 
     rows = klines(exchange, root, startTime=start, endTime=start + 500 * MINUTE_MS - 1)
@@ -55,6 +74,92 @@ def test_klines_show_what_the_archive_holds(exchange, root, folder):
     assert [type(value) for value in rows[0]] == [
         int, str, str, str, str, str, int, str, int, str, str, str,
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+@pytest.mark.parametrize(("root", "folder"), [(UM, "um"), (CM, "cm")])
+@pytest.mark.parametrize("interval", ["1m", "4h", "1d", "1w", "1mo"])
+def test_reference_klines_show_what_the_archive_holds(
+    exchange, root, folder, kind, interval
+):
+    name = SYMBOLS[root] if kind != INDEX else SYMBOLS[root].partition("_")[0]
+    # Of a month, the API's name is another one.
+    asked = "1M" if interval == "1mo" else interval
+    path = f"data/futures/{folder}/monthly/{kind}/{name}/{interval}"
+    archived = archived_rows(exchange, f"{path}/{name}-{interval}-2025-01.zip")[-1500:]
+
+    rows = reference_klines(
+        exchange,
+        root,
+        kind,
+        asked,
+        startTime=archived[0][0],
+        endTime=archived[-1][0],
+        limit=1500,
+    )
+
+    assert [list(map(Decimal, row)) for row in rows] == [
+        list(map(Decimal, row)) for row in archived
+    ]
+    assert [type(value) for value in rows[0]] == [
+        int, str, str, str, str, str, int, str, int, str, str, str,
+    ]  # fmt: skip
+    assert {value for row in rows for value in (row[5], row[7], *row[9:])} == {"0"}
+
+
+@pytest.mark.parametrize("kind", REFERENCES)
+def test_reference_klines_are_paged_as_klines_of_their_market(exchange, kind):
+    given = {"startTime": LISTED, "endTime": LISTED + DAY_MS, "limit": 3}
+
+    um, cm = (reference_klines(exchange, root, kind, **given) for root in (UM, CM))
+
+    assert [row[0] - LISTED for row in um] == [0, MINUTE_MS, 2 * MINUTE_MS]
+    assert [row[0] - LISTED for row in cm] == [
+        DAY_MS - minutes * MINUTE_MS for minutes in (2, 1, 0)
+    ]
+
+
+def test_the_last_bar_of_a_reference_price_may_be_running(exchange):
+    exchange.set_now(exchange.now + dt.timedelta(minutes=10))
+
+    running = reference_klines(exchange, UM, MARK, "1h", limit=1)[0]
+
+    assert running[0] == NOW
+    assert running[8] == 10 * 60
+
+
+@pytest.mark.parametrize(
+    ("root", "kind", "parameters", "code"),
+    [
+        pytest.param(UM, INDEX, {"pair": ""}, -1102, id="no pair"),
+        pytest.param(UM, MARK, {"symbol": ""}, -1102, id="no symbol"),
+        pytest.param(CM, INDEX, {"pair": "AAAUSD_PERP"}, -1121, id="symbol as pair"),
+        pytest.param(UM, PREMIUM, {"symbol": "NONE"}, -1121, id="unknown symbol"),
+        pytest.param(UM, INDEX, {"pair": "币安人生USDT"}, -1121, id="delisted"),
+        pytest.param(UM, MARK, {"limit": 1501}, -1130, id="limit too large"),
+        pytest.param(UM, MARK, {"interval": "1s"}, -1120, id="no seconds"),
+        pytest.param(
+            CM,
+            INDEX,
+            {"startTime": 0, "endTime": 200 * DAY_MS + 1},
+            -1127,
+            id="more than 200 days",
+        ),
+    ],
+)
+def test_of_reference_klines_what_is_wrong_is_refused(
+    exchange, root, kind, parameters, code
+):
+    with pytest.raises(ApiError) as caught:
+        reference_klines(exchange, root, kind, **parameters)
+
+    assert caught.value.code == code
+
+
+def test_only_futures_have_reference_prices(exchange):
+    for kind in REFERENCES:
+        assert f"{SPOT}/{kind}" not in exchange.api.endpoints
+        assert exchange.api.endpoints[f"{UM}/{kind}"].label == f"um_futures/{kind}"
 
 
 @pytest.mark.parametrize("root", [SPOT, UM])
@@ -174,8 +279,9 @@ def test_spot_caps_the_limit(exchange):
 )
 def test_futures_klines_cost_by_their_limit(exchange, limit, weight):
     for root in (UM, CM):
-        cost = exchange.api.endpoints[f"{root}/klines"].cost({"limit": str(limit)})
-        assert cost == {Pool.FUTURES: weight}
+        for name in ("klines", *REFERENCES):
+            cost = exchange.api.endpoints[f"{root}/{name}"].cost({"limit": str(limit)})
+            assert cost == {Pool.FUTURES: weight}
 
 
 def test_spot_klines_cost_two(exchange):

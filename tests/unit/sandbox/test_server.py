@@ -1,9 +1,11 @@
 import asyncio
 import datetime as dt
 import hashlib
+import json
 import re
 import shutil
 import subprocess
+import time
 import urllib.parse
 import zipfile
 from contextlib import asynccontextmanager
@@ -196,6 +198,133 @@ def test_um_and_cm_use_up_one_budget(exchange, clock):
     ]
 
 
+KLINES = "/fapi/v1/klines?symbol=AAAUSDT&interval=1d&limit=5"
+TIME = "/fapi/v1/time"
+
+
+def ask_um(exchange, path=KLINES):
+    return get(exchange, lambda e: e.api_um + path)
+
+
+@pytest.mark.parametrize("status", [500, 503, 429, 418, 403, 451])
+def test_a_status_is_answered_on_request(exchange, status):
+    exchange.api_faults.refuse(status, retry_after_s=9)
+
+    told, headers, _ = ask_um(exchange)
+
+    assert (told, headers["Retry-After"]) == (status, "9")
+    assert exchange.limiter.weights(Pool.FUTURES) == [1] * (status >= 500)
+    assert exchange.limiter.refused == 0
+    assert ask_um(exchange)[0] == 200
+
+
+def test_the_firewalls_answer_is_no_json(exchange):
+    exchange.api_faults.refuse(403)
+    exchange.api_faults.refuse(451)
+
+    assert ask_um(exchange)[1]["Content-Type"].startswith("text/html")
+    assert ask_um(exchange)[1]["Content-Type"].startswith("application/json")
+
+
+def test_a_fault_of_one_endpoint_leaves_the_others_alone(exchange):
+    exchange.api_faults.refuse(500, times=None, endpoint="um_futures/klines")
+
+    assert [ask_um(exchange, path)[0] for path in (TIME, KLINES, KLINES)] == [
+        200,
+        500,
+        500,
+    ]
+
+
+def test_a_body_is_cut_off_in_the_middle(exchange):
+    whole = ask_um(exchange)[2]
+    exchange.api_faults.cut_off()
+
+    async def ask():
+        async with (
+            client_of(exchange) as (endpoints, session),
+            session.get(endpoints.api_um + KLINES) as response,
+        ):
+            assert response.status == 200
+            assert response.headers["Content-Length"] == str(len(whole))
+            received = await response.content.readexactly(len(whole) // 2)
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.content.read()
+            return received
+
+    assert asyncio.run(ask()) == whole[: len(whole) // 2]
+
+
+def test_half_of_a_body_comes_as_if_it_were_all(exchange):
+    whole = ask_um(exchange)[2]
+    exchange.api_faults.halve()
+
+    status, _, body = ask_um(exchange)
+
+    assert (status, body) == (200, whole[: len(whole) // 2])
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(body)
+
+
+@pytest.mark.parametrize("spoil", ["cut_off", "halve"])
+def test_what_is_refused_anyway_is_not_spoiled(exchange, spoil):
+    getattr(exchange.api_faults, spoil)()
+
+    status, _, body = ask_um(exchange, "/fapi/v1/klines?symbol=NONE&interval=1m")
+
+    assert (status, json.loads(body)["code"]) == (400, -1121)
+
+
+def test_a_stalled_request_gets_no_answer_and_does_not_keep_the_server(exchange):
+    exchange.api_faults.stall()
+
+    async def ask():
+        running = await start(exchange)
+        timeout = aiohttp.ClientTimeout(total=0.2)
+        url = running.endpoints.api_um + TIME
+        async with aiohttp.ClientSession() as session:
+            with pytest.raises(TimeoutError):
+                await session.get(url, timeout=timeout)
+            async with session.get(url) as response:
+                assert response.status == 200
+            exchange.api_faults.stall()
+            waiting = asyncio.ensure_future(session.get(url))
+            while exchange.api_faults.served < 2:
+                await asyncio.sleep(0)
+            began = time.monotonic()
+            await running.runner.cleanup()
+            (await waiting).close()
+            return time.monotonic() - began
+
+    assert asyncio.run(ask()) < 10
+
+
+def test_latency_is_added_to_each_answer_of_the_api_but_not_to_others(exchange):
+    exchange.api_faults.latency_s = 0.2
+
+    async def took(make_url):
+        async with client_of(exchange) as (endpoints, session):
+            began = time.monotonic()
+            async with asyncio.TaskGroup() as group:
+                for _ in range(5):
+                    group.create_task(session.get(make_url(endpoints)))
+            return time.monotonic() - began
+
+    assert 0.2 <= asyncio.run(took(lambda e: e.api_um + TIME)) < 5 * 0.2
+    exchange.api_faults.latency_s = 1_000
+    assert asyncio.run(took(lambda e: f"{e.admin}/state")) < 1_000
+
+
+def test_the_state_is_told_over_http(exchange):
+    ask_um(exchange)
+
+    _, _, body = get(exchange, lambda e: f"{e.admin}/state")
+
+    api = json.loads(body)["api"]
+    assert api["refused"] == 0
+    assert api["weights"]["futures"] == [1]
+
+
 def test_the_sandbox_is_changed_over_http(exchange):
     async def act():
         async with client_of(exchange) as (endpoints, session):
@@ -203,6 +332,8 @@ def test_the_sandbox_is_changed_over_http(exchange):
                 ("withhold", {"key": KEY}),
                 ("republish", {"key": KEY.replace("-01.zip", "-02.zip")}),
                 ("now", {"now": "2025-02-11T00:00:00Z"}),
+                ("spoil", {"key": KEY, "how": "corrupt"}),
+                ("api_refuse", {"status": 503}),
             ):
                 url = f"{endpoints.admin}/{action}"
                 async with session.post(url, json=sent) as response:
@@ -214,6 +345,8 @@ def test_the_sandbox_is_changed_over_http(exchange):
 
     assert state["withheld"] == [KEY]
     assert list(state["revisions"].values()) == [1]
+    assert state["spoiled"] == {KEY: ["corrupt"]}
+    assert [each["status"] for each in state["api"]["faults"]] == [503]
     assert state["now"] == "2025-02-11T00:00:00+00:00"
     assert exchange.now == dt.datetime(2025, 2, 11, tzinfo=dt.UTC)
 
@@ -225,6 +358,8 @@ def test_the_sandbox_is_changed_over_http(exchange):
         ("republish", {"key": "none"}, 400),
         ("now", {"now": "noon"}, 400),
         ("now", {}, 400),
+        ("now", ["noon"], 400),
+        ("spoil", {"key": KEY, "how": "burnt"}, 400),
         ("break", {}, 404),
     ],
 )
