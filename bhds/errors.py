@@ -33,5 +33,17 @@ class ParseError(BhdsError):
     """An archive file whose content cannot be trusted."""
 
 
+class ApiError(BhdsError):
+    """A REST API that did not answer, or not as documented."""
+
+
+class RefusedError(ApiError):
+    """A REST API that does not answer this address at all, or not from this place."""
+
+
+class UnknownSymbolError(ApiError):
+    """A symbol that the REST API does not know, as those that are delisted."""
+
+
 class ResultError(BhdsError):
     """Partitions that cannot be made into a result."""

@@ -1,0 +1,367 @@
+"""Ask one market's REST API for bars, funding and what it lists.
+
+Ranges of bars are asked for in as few requests as can be: first whole, for an answer
+with room left says all there is to say of it, be it years without a bar; what is left
+after a full answer in pages, several at once.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, Self, TypeVar
+
+from bhds.api import rows
+from bhds.api.budget import Budget
+from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, Market
+from bhds.api.paging import Cutter
+from bhds.api.rows import Bar, FundingEvent, FundingInfo
+from bhds.api.transport import Transport, Usage
+from bhds.errors import ApiError
+from bhds.gridpoints import Grid, Span
+from bhds.markets import Interval, TradeType
+
+_Row = TypeVar("_Row")
+_T = TypeVar("_T")
+
+
+class KlinePage(NamedTuple):
+    """All bars that open in a range and that the API has."""
+
+    start_ms: int
+    """Milliseconds since 1970, UTC, inclusive."""
+    end_ms: int
+    """Likewise, exclusive."""
+    rows: list[Bar]
+    """Sorted by unique `open_time`."""
+
+
+class FundingPage(NamedTuple):
+    """All funding events that were settled in a range and that the API has."""
+
+    start_ms: int
+    """Milliseconds since 1970, UTC, inclusive."""
+    end_ms: int
+    """Likewise, exclusive."""
+    rows: list[FundingEvent]
+    """Sorted by unique `funding_time`."""
+
+
+@dataclass(frozen=True)
+class _Series:
+    """Bars of one symbol, and how they are asked for."""
+
+    data_type: str
+    symbol: str
+    interval: Interval
+    cutter: Cutter
+
+
+class ApiClient:
+    """Asks the API of one market; use it in `async with`.
+
+    Parameters
+    ----------
+    trade_type
+        The market: spot, um_futures or cm_futures.
+    endpoint
+        The URL to which paths such as `/fapi/v1/klines` are appended.
+    budget
+        What is shared with all other clients of this machine.
+    proxy
+        URL of an HTTP proxy, or None to connect directly.
+    timeout_s
+        Seconds without a byte, or until connected, after which a request counts as
+        failed. Waiting for the budget does not count.
+    concurrency
+        The largest number of simultaneous requests.
+
+    Raises
+    ------
+    ApiError
+        If the market has no such API.
+    """
+
+    def __init__(
+        self,
+        trade_type: TradeType,
+        *,
+        endpoint: str,
+        budget: Budget,
+        proxy: str | None = None,
+        timeout_s: float = 15.0,
+        concurrency: int = 8,
+    ) -> None:
+        self._market = _market(trade_type)
+        self._concurrency = concurrency
+        self._transport = Transport(
+            self._market,
+            endpoint=endpoint,
+            budget=budget,
+            proxy=proxy,
+            timeout_s=timeout_s,
+            concurrency=concurrency,
+        )
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._transport.__aexit__(kind, error, traceback)
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked for and got so far."""
+        return self._transport.usage
+
+    async def server_time(self) -> int:
+        """Return the server's clock, in ms since 1970, UTC.
+
+        Raises
+        ------
+        ApiError
+            As `klines`.
+        """
+        answer = await self._transport.ask(self._market.time())
+        return rows.parse_server_time(answer.content, subject=answer.subject)
+
+    async def exchange_info(self) -> bytes:
+        """Return the JSON that lists the market's symbols, as the server wrote it.
+
+        Raises
+        ------
+        ApiError
+            As `klines`, or if it lists none.
+        """
+        answer = await self._transport.ask(self._market.exchange_info())
+        rows.check_exchange_info(answer.content, subject=answer.subject)
+        return answer.body
+
+    async def funding_info(self) -> list[FundingInfo]:
+        """Return the contracts whose funding differs from the usual, in any order.
+
+        Raises
+        ------
+        ApiError
+            As `klines`, or if the market knows no funding.
+        """
+        answer = await self._transport.ask(self._market.funding_info())
+        return rows.parse_funding_info(answer.content, subject=answer.subject)
+
+    async def funding_rates(
+        self, symbol: str, *, start_ms: int, end_ms: int
+    ) -> AsyncGenerator[FundingPage, None]:
+        """Yield the funding events of a range, page by page, in time order.
+
+        Parameters
+        ----------
+        symbol
+            A contract.
+        start_ms, end_ms
+            Start inclusive, end exclusive; ms since 1970, UTC. The pages together
+            cover this range exactly once.
+
+        Raises
+        ------
+        UnknownSymbolError, RefusedError, ApiError
+            As `klines`; also if the market knows no funding.
+        """
+        while start_ms < end_ms:
+            request = self._market.funding_rates(
+                symbol, start_ms=start_ms, end_ms=end_ms
+            )
+            answer = await self._transport.ask(request)
+            subject = answer.subject
+            events = rows.parse_funding_events(answer.content, subject=subject)
+            asked = Span(start_ms, end_ms)
+            _check(events, _funding_time, asked=asked, subject=subject)
+            _check_symbols(events, symbol, subject=subject)
+            if len(events) >= FUNDING_LIMIT:
+                asked = Span(start_ms, events[-1].funding_time + 1)
+            self.usage.rows += len(events)
+            yield FundingPage(*asked, events)
+            start_ms = asked.end_ms
+
+    async def klines(
+        self,
+        data_type: str,
+        symbol: str,
+        interval: Interval,
+        *,
+        start_ms: int,
+        end_ms: int,
+        closed_by_ms: int | None = None,
+    ) -> AsyncGenerator[KlinePage, None]:
+        """Yield the bars of a range, page by page, in any order.
+
+        Parameters
+        ----------
+        data_type
+            The archive's name of the series: `klines`, or of futures also
+            `markPriceKlines`, `indexPriceKlines`, `premiumIndexKlines`.
+        symbol
+            The name in the archive; of cm `indexPriceKlines` that is a pair.
+        interval
+            The spacing of the bars.
+        start_ms, end_ms
+            Bars that open from the start, inclusive, to the end, exclusive; ms since
+            1970, UTC. The pages together cover this range exactly once.
+        closed_by_ms
+            The server's time, or None to take bars that are still running for done.
+            Bars whose `close_time` is not before it are left out, and the pages then
+            cover the range only up to the grid point, or the bar, where they begin.
+
+        Raises
+        ------
+        UnknownSymbolError
+            If the API does not know the symbol.
+        RefusedError
+            If it does not serve this address or place.
+        ApiError
+            If it has no such series, or if it refuses, bans this address for long, or
+            does not answer soundly in several attempts.
+        """
+        series = self._series(data_type, symbol, interval)
+        if closed_by_ms is not None:
+            end_ms = min(end_ms, series.cutter.grid.floor(closed_by_ms))
+        async with aclosing(self._pages(series, Span(start_ms, end_ms))) as pages:
+            async for page in pages:
+                closed = page if closed_by_ms is None else _closed(page, closed_by_ms)
+                if closed.start_ms < closed.end_ms:
+                    self.usage.rows += len(closed.rows)
+                    yield closed
+
+    def _series(self, data_type: str, symbol: str, interval: Interval) -> _Series:
+        market = self._market
+        cutter = Cutter(
+            Grid(interval),
+            limit=market.tiers[-1].limit,
+            newest_first=market.newest_first,
+            longest_span_ms=market.longest_span_ms,
+        )
+        return _Series(data_type, symbol, interval, cutter)
+
+    async def _pages(
+        self, series: _Series, rest: Span
+    ) -> AsyncGenerator[KlinePage, None]:
+        """Yield pages that together cover a range.
+
+        As long as answers have room left, and again where pages stay empty, as much as
+        may be is asked for at once: that is how absences are skipped.
+        """
+        cutter = series.cutter
+        is_sparse = True
+        while rest.start_ms < rest.end_ms:
+            if is_sparse:
+                asked = cutter.longest(rest)
+                page = await self._ask(series, asked)
+                yield page
+                rest = cutter.without(rest, Span(page.start_ms, page.end_ms))
+                is_sparse = (page.start_ms, page.end_ms) == asked
+                continue
+            spans = cutter.pages(rest, count=self._concurrency)
+            coming = _as_completed([self._ask_whole(series, span) for span in spans])
+            async with aclosing(coming) as pages:
+                async for page in pages:
+                    yield page
+                    if spans[-1] == (page.start_ms, page.end_ms):
+                        is_sparse = not page.rows
+            rest = cutter.without(rest, spans[-1])
+
+    async def _ask_whole(self, series: _Series, span: Span) -> KlinePage:
+        """Return all bars of a range, of which there may be more than an answer."""
+        found: list[Bar] = []
+        rest = span
+        while rest.start_ms < rest.end_ms:
+            page = await self._ask(series, rest)
+            found += page.rows
+            rest = series.cutter.without(rest, Span(page.start_ms, page.end_ms))
+        return KlinePage(*span, sorted(found))
+
+    async def _ask(self, series: _Series, span: Span) -> KlinePage:
+        """Ask once for the bars of a range; return those of the part answered."""
+        request = self._market.klines(
+            series.data_type,
+            series.symbol,
+            series.interval,
+            start_ms=span.start_ms,
+            end_ms=span.end_ms,
+            points=series.cutter.grid.points(span),
+        )
+        answer = await self._transport.ask(request)
+        bars = rows.parse_bars(answer.content, subject=answer.subject)
+        _check(bars, _open_time, asked=span, subject=answer.subject)
+        start_ms, end_ms = series.cutter.answered(span, bars, limit=request.limit)
+        kept = [bar for bar in bars if start_ms <= bar.open_time < end_ms]
+        return KlinePage(start_ms, end_ms, kept)
+
+
+def _market(trade_type: TradeType) -> Market:
+    if trade_type not in MARKETS:
+        msg = f"market {trade_type}: has no such API, expected {', '.join(MARKETS)}"
+        raise ApiError(msg)
+    return MARKETS[trade_type]
+
+
+def _open_time(bar: Bar) -> int:
+    return bar.open_time
+
+
+def _funding_time(event: FundingEvent) -> int:
+    return event.funding_time
+
+
+def _check(
+    found: Sequence[_Row], time: Callable[[_Row], int], *, asked: Span, subject: str
+) -> None:
+    """Check that the rows of an answer are those of the range, each once, in order."""
+    last = asked.start_ms - 1
+    for row in found:
+        at = time(row)
+        if not last < at < asked.end_ms:
+            msg = (
+                f"{subject}: the answer holds a row at {at} ms after one at {last} ms, "
+                f"expected rows from {asked.start_ms} until before {asked.end_ms} ms, "
+                "in order and each once; run again, or set api.enabled: false"
+            )
+            raise ApiError(msg)
+        last = at
+
+
+def _check_symbols(found: Sequence[FundingEvent], symbol: str, *, subject: str) -> None:
+    stray = next((event.symbol for event in found if event.symbol != symbol), None)
+    if stray is not None:
+        msg = (
+            f"{subject}: the answer holds an event of {stray!r}, expected {symbol!r} "
+            "alone; run again, or set api.enabled: false"
+        )
+        raise ApiError(msg)
+
+
+def _closed(page: KlinePage, closed_by_ms: int) -> KlinePage:
+    """Return a page up to its first bar that is not over by a moment."""
+    for number, bar in enumerate(page.rows):
+        if bar.close_time >= closed_by_ms:
+            return KlinePage(page.start_ms, bar.open_time, page.rows[:number])
+    return page
+
+
+async def _as_completed(
+    parts: Sequence[Coroutine[Any, Any, _T]],
+) -> AsyncGenerator[_T, None]:
+    """Run coroutines at once and yield what they return, the first to end first."""
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        for done in asyncio.as_completed(tasks):
+            yield await done
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

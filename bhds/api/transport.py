@@ -1,0 +1,295 @@
+"""Send requests within the budget, and tell passing faults from lasting ones.
+
+Notes
+-----
+Binance API documentation, "HTTP Return Codes" and "LIMITS", read 2026-07: 429 and 418
+tell in `Retry-After` for how many seconds to send nothing; 418 is a ban of 2 minutes to
+3 days; 403 comes from the firewall, 451 from a place that is not served; after 5xx it
+is unknown whether the request was carried out, which for questions is no matter.
+"""
+
+import asyncio
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlencode
+
+import aiohttp
+import stamina
+
+from bhds import __version__
+from bhds.api.budget import Budget, Pool
+from bhds.api.endpoints import Market, Request
+from bhds.errors import ApiError, RefusedError, UnknownSymbolError
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 5
+_FIRST_WAIT_S = 0.5  # doubles with each attempt: 7.5 s altogether, without jitter
+_WHOLE_ANSWER_TIMEOUTS = 4  # an answer that trickles may take this many timeouts
+_MOST_REFUSALS = 20
+_DEFAULT_PAUSE_S = {429: 60.0, 418: 120.0}
+_USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
+_HTTP_OK = 200
+_HTTP_BANNED = 418
+_HTTP_SERVER_ERROR = 500
+_INVALID_SYMBOL = -1121
+_REFUSED = {
+    403: "the exchange's firewall refuses this address",
+    451: "the exchange does not serve this place",
+}
+_SHOWN = 200
+
+# A person is told once, with the last cause, when there is nothing left to try.
+logging.getLogger("stamina").setLevel(logging.ERROR)
+
+_retrying = stamina.AsyncRetryingCaller(
+    attempts=_ATTEMPTS, timeout=None, wait_initial=_FIRST_WAIT_S
+)
+
+
+class _UnavailableError(Exception):
+    """A status that passes: the server is broken for the moment."""
+
+
+class _BrokenAnswerError(Exception):
+    """An answer that was cut off, or that something on the way made."""
+
+
+_PASSING = (
+    aiohttp.ClientConnectionError,
+    aiohttp.ClientPayloadError,
+    TimeoutError,
+    _BrokenAnswerError,
+    _UnavailableError,
+)
+
+
+class Answer(NamedTuple):
+    """A good answer."""
+
+    content: Any
+    """The JSON, read."""
+    body: bytes
+    subject: str
+    """The request, as errors name it."""
+
+
+@dataclass
+class Usage:
+    """What a client has asked for and got so far."""
+
+    requests: int = 0
+    """Those sent, refused or failed ones too."""
+    weight: int = 0
+    """What they cost, of all budgets."""
+    refusals: int = 0
+    """Answers that ordered a pause: 429 and 418."""
+    rows: int = 0
+    """Bars and funding events that were handed out."""
+
+
+class _Received(NamedTuple):
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport:
+    """Asks one market's endpoint; use it in `async with`.
+
+    Parameters
+    ----------
+    market
+        What its API is like.
+    endpoint
+        Its URL, to which paths are appended.
+    budget
+        What is shared with all other clients of this machine.
+    proxy
+        URL of an HTTP proxy, or None to connect directly.
+    timeout_s
+        Seconds without a byte, or until connected, after which a request counts as
+        failed.
+    concurrency
+        The largest number of simultaneous requests.
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        *,
+        endpoint: str,
+        budget: Budget,
+        proxy: str | None,
+        timeout_s: float,
+        concurrency: int,
+    ) -> None:
+        self.endpoint = endpoint.rstrip("/")
+        self.usage = Usage()
+        self._market = market
+        self._budget = budget
+        self._proxy = proxy
+        self._timeout_s = timeout_s
+        self._concurrency = concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._concurrency),
+            headers={"User-Agent": f"bhds/{__version__}"},
+            timeout=aiohttp.ClientTimeout(
+                total=self._longest_s,
+                sock_connect=self._timeout_s,
+                sock_read=self._timeout_s,
+            ),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._session.close()
+        self._budget.close()  # others that use it open it again
+
+    async def ask(self, request: Request) -> Answer:
+        """Return the answer to a request, asked again where that may help.
+
+        Raises
+        ------
+        RefusedError
+            If the server does not serve this address or place.
+        UnknownSymbolError
+            If it does not know the symbol.
+        ApiError
+            If it refuses the request, orders a pause that is too long or too many of
+            them, or does not answer soundly in several attempts.
+        """
+        subject = self._subject(request)
+        try:
+            return await _retrying(_PASSING, self._ask_once, request, subject)
+        except _PASSING as error:
+            msg = (
+                f"{subject}: could not be had; last cause: {self._cause(error)}; check "
+                "the connection, http.proxy and endpoints"
+            )
+            raise ApiError(msg) from error
+        except aiohttp.ClientError as error:
+            msg = f"{subject}: {self._cause(error)}; check endpoints and http.proxy"
+            raise ApiError(msg) from error
+
+    async def _ask_once(self, request: Request, subject: str) -> Answer:
+        """Ask until the server does not order a pause, which is no fault."""
+        for _ in range(_MOST_REFUSALS):
+            received = await self._send(request)
+            if received.status not in _DEFAULT_PAUSE_S:
+                return _judged(received, subject)
+            self.usage.refusals += 1
+            self._pause(request, received)
+        msg = (
+            f"{subject}: the server ordered a pause {_MOST_REFUSALS} times, expected "
+            "an answer after it; look what else at this address uses the API"
+        )
+        raise ApiError(msg)
+
+    async def _send(self, request: Request) -> _Received:
+        url = f"{self.endpoint}{request.path}"
+        spending = self._budget.spend(
+            request.pool, request.weight, timeout_s=self._longest_s
+        )
+        async with self._slots, spending as spent:
+            self.usage.requests += 1
+            self.usage.weight += request.weight
+            async with self._session.get(
+                url, params=request.parameters, proxy=self._proxy
+            ) as answer:
+                body = await answer.read()
+            if request.pool is not Pool.FUNDING:  # which the header does not count
+                spent.report(answer.headers.get(_USED_WEIGHT))
+        return _Received(answer.status, answer.headers, body)
+
+    def _pause(self, request: Request, received: _Received) -> None:
+        """Close the budget to all processes for as long as the server orders."""
+        told = received.headers.get("Retry-After", "")
+        pause_s = (
+            float(told)
+            if told.isascii() and told.isdecimal()
+            else _DEFAULT_PAUSE_S[received.status]
+        )
+        logger.info(
+            "%s: status %d, nothing is sent for %g s",
+            *(self.endpoint, received.status, pause_s),
+        )
+        # A ban is of the address, whatever the request draws on.
+        is_ban = received.status == _HTTP_BANNED
+        for pool in self._market.pools if is_ban else (request.pool,):
+            self._budget.shut(pool, pause_s)
+
+    @property
+    def _longest_s(self) -> float:
+        return _WHOLE_ANSWER_TIMEOUTS * self._timeout_s
+
+    def _subject(self, request: Request) -> str:
+        query = urlencode(request.parameters, safe="/", encoding="utf-8")
+        query = f"?{query}" if query else ""
+        return f"{self.endpoint}{request.path}{query}"
+
+    def _cause(self, error: Exception) -> str:
+        if isinstance(error, TimeoutError):
+            return f"no answer within {self._timeout_s:g} s"
+        return f"{error}" or type(error).__name__
+
+
+def _judged(received: _Received, subject: str) -> Answer:
+    """Return a good answer, or raise what another is."""
+    status, _, body = received
+    content, is_json = _read_json(body)
+    if status == _HTTP_OK:
+        if is_json:
+            return Answer(content, body, subject)
+        msg = f"the answer is no JSON: {body[:_SHOWN]!r}"
+        raise _BrokenAnswerError(msg)
+    if status >= _HTTP_SERVER_ERROR:
+        msg = f"status {status}"
+        raise _UnavailableError(msg)
+    if status in _REFUSED:
+        msg = (
+            f"{subject}: status {status}, expected 200: {_REFUSED[status]}; run from "
+            "another place, go through a proxy (http.proxy), or set api.enabled: false "
+            "to go on with the archive alone"
+        )
+        raise RefusedError(msg)
+    code, told = _error_of(content)
+    if code == _INVALID_SYMBOL:
+        msg = (
+            f"{subject}: status {status}, code {code} ({told}), expected a symbol that "
+            "the API knows; it forgets delisted contracts: the archive alone has them"
+        )
+        raise UnknownSymbolError(msg)
+    msg = (
+        f"{subject}: status {status}, code {code} ({told}), expected 200; check "
+        "endpoints and http.proxy, or set api.enabled: false to do without the API"
+    )
+    raise ApiError(msg)
+
+
+def _read_json(body: bytes) -> tuple[Any, bool]:
+    """Return what a body holds, and whether it is JSON at all."""
+    try:
+        return json.loads(body), True
+    except (ValueError, RecursionError):
+        return None, False
+
+
+def _error_of(content: Any) -> tuple[Any, str]:
+    """Return code and text of an error that the API explains; None and blank if not."""
+    if not isinstance(content, dict):
+        return None, "no reason given"
+    return content.get("code"), str(content.get("msg", "no reason given"))[:_SHOWN]

@@ -1,0 +1,110 @@
+import asyncio
+import datetime as dt
+
+import pytest
+import stamina
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from bhds.api.budget import Budget, Limit, Pool
+from bhds.api.client import ApiClient
+from bhds.markets import TradeType
+
+TestServer.__test__ = False
+
+AMPLE = dict.fromkeys(Pool, Limit(weight=1_000_000, window_s=60))
+
+
+class Clock:
+    """A clock that runs only while somebody sleeps."""
+
+    def __init__(self):
+        self.now = dt.datetime(2025, 2, 10, 12, tzinfo=dt.UTC).timestamp()
+        self.slept = []
+
+    def __call__(self):
+        return self.now
+
+    async def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def open_budget(tmp_path, clock):
+    """A function that opens a budget in a folder of the test's own."""
+    opened = []
+
+    def open_one(endpoint="http://exchange", **settings):
+        given = {
+            "spot": endpoint,
+            "um": endpoint,
+            "cm": endpoint,
+            "directory": tmp_path / "budget",
+            "limits": AMPLE,
+            "clock": clock,
+            "sleep": clock.sleep,
+        }
+        opened.append(Budget(**(given | settings)))
+        return opened[-1]
+
+    yield open_one
+    for budget in opened:
+        budget.close()
+
+
+class FakeServer:
+    """Gives its answers in order, the last one for ever, and keeps the requests.
+
+    An answer is a status, a body and headers, of which all but the first may be left
+    out; or a function of the request.
+    """
+
+    def __init__(self, open_budget, *answers):
+        self.open_budget = open_budget
+        self.answers = list(answers)
+        self.requests = []
+
+    async def handle(self, request):
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if callable(answer):
+            return await answer(request)
+        status, body, headers = (*answer, *("[]", {})[len(answer) - 1 :])
+        return web.Response(status=status, text=body, headers=headers)
+
+    def run(self, act, *, trade_type=TradeType.UM_FUTURES, budget=None, **settings):
+        """Run `act(client)` against this server."""
+
+        async def run():
+            app = web.Application()
+            app.router.add_get("/{path:.*}", self.handle)
+            async with TestServer(app) as server:
+                endpoint = str(server.make_url("")).rstrip("/")
+                async with ApiClient(
+                    trade_type,
+                    endpoint=endpoint,
+                    budget=budget or self.open_budget(endpoint),
+                    **settings,
+                ) as client:
+                    return await act(client)
+
+        return asyncio.run(asyncio.wait_for(run(), timeout=30))
+
+
+@pytest.fixture
+def fake_server(open_budget):
+    """A function that makes a server of the answers that it is to give."""
+    return lambda *answers: FakeServer(open_budget, *answers)
+
+
+@pytest.fixture(autouse=True)
+def _three_attempts_without_waiting():
+    with stamina.set_testing(testing=True, attempts=3):
+        yield

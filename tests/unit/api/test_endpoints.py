@@ -1,0 +1,116 @@
+import pytest
+
+from bhds.api.budget import Pool
+from bhds.api.endpoints import MARKETS, api_interval
+from bhds.errors import ApiError
+from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+
+SPOT, UM, CM = (
+    MARKETS[trade_type]
+    for trade_type in (TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES)
+)
+MINUTE = Interval.parse("1m")
+
+
+def klines(market, data_type="klines", *, points=10, interval=MINUTE):
+    return market.klines(
+        data_type, "AAA", interval, start_ms=60_000, end_ms=120_000, points=points
+    )
+
+
+@pytest.mark.parametrize(
+    ("market", "points", "limit", "weight"),
+    [
+        (SPOT, 1, 1_000, 2),
+        (SPOT, 5_000, 1_000, 2),
+        (UM, 1, 99, 1),
+        (UM, 98, 99, 1),
+        (UM, 99, 499, 2),
+        (UM, 498, 499, 2),
+        (CM, 98, 99, 1),
+        (CM, 50_000, 499, 2),
+    ],
+)
+def test_the_limit_leaves_room_at_the_least_weight(market, points, limit, weight):
+    request = klines(market, points=points)
+
+    assert request.parameters["limit"] == str(request.limit) == str(limit)
+    assert request.weight == weight
+
+
+def test_the_end_that_the_api_includes_is_the_last_millisecond():
+    assert klines(UM).parameters == {
+        "symbol": "AAA",
+        "interval": "1m",
+        "startTime": "60000",
+        "endTime": "119999",
+        "limit": "99",
+    }
+
+
+@pytest.mark.parametrize(
+    ("market", "data_type", "path", "name"),
+    [
+        (SPOT, "klines", "/api/v3/klines", "symbol"),
+        (UM, "klines", "/fapi/v1/klines", "symbol"),
+        (UM, "markPriceKlines", "/fapi/v1/markPriceKlines", "symbol"),
+        (UM, "indexPriceKlines", "/fapi/v1/indexPriceKlines", "pair"),
+        (CM, "indexPriceKlines", "/dapi/v1/indexPriceKlines", "pair"),
+        (CM, "premiumIndexKlines", "/dapi/v1/premiumIndexKlines", "symbol"),
+    ],
+)
+def test_index_prices_are_asked_for_by_pair(market, data_type, path, name):
+    request = klines(market, data_type)
+
+    assert request.path == path
+    assert request.parameters[name] == "AAA"
+    assert len({"symbol", "pair"} & request.parameters.keys()) == 1
+
+
+@pytest.mark.parametrize("data_type", ["markPriceKlines", "trades"])
+def test_a_series_that_the_market_lacks_is_refused(data_type):
+    with pytest.raises(ApiError, match=f"spot {data_type} of AAA: .* one of klines;"):
+        klines(SPOT, data_type)
+
+
+def test_intervals_have_the_archives_names_but_for_months():
+    names = {
+        name: api_interval(Interval.parse(name))
+        for name in ARCHIVE_INTERVALS
+        if api_interval(Interval.parse(name)) != name
+    }
+
+    assert names == {"1mo": "1M"}
+
+
+@pytest.mark.parametrize(
+    ("market", "pools"),
+    [
+        (SPOT, [Pool.SPOT, 20, None]),
+        (UM, [Pool.FUTURES, 1, Pool.FUNDING]),
+        (CM, [Pool.FUTURES, 1, Pool.FUTURES]),
+    ],
+)
+def test_requests_draw_on_the_markets_budgets(market, pools):
+    info = market.exchange_info()
+
+    assert market.time().weight == 1
+    assert {market.time().pool, klines(market).pool, info.pool} == {pools[0]}
+    assert [info.pool, info.weight, market.funding_pool] == pools
+
+
+def test_funding_of_um_has_a_budget_of_requests():
+    rates = UM.funding_rates("AAA", start_ms=0, end_ms=1)
+
+    assert (rates.path, rates.pool, rates.weight) == (
+        "/fapi/v1/fundingRate",
+        Pool.FUNDING,
+        1,
+    )
+    assert UM.funding_info().pool is Pool.FUNDING
+    assert set(UM.pools) == {Pool.FUTURES, Pool.FUNDING}
+
+
+def test_spot_knows_no_funding():
+    with pytest.raises(ApiError, match="spot: the API has no funding"):
+        SPOT.funding_info()
