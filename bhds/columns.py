@@ -38,8 +38,9 @@ def parsed_klines(trade_type: TradeType) -> pl.Schema:
 def result_klines(trade_type: TradeType) -> pl.Schema:
     """Return the columns of results; the key is `open_time`.
 
-    `vwap` is null where it was not asked for; `funding_rate` is null on bars
-    without a funding event; `segment` counts from 0 in time order.
+    `vwap` is null where it was not asked for; `funding_rate` is the sum of the funding
+    events in the bar, and null on bars without one; `segment` counts from 0 in time
+    order.
     """
     return pl.Schema(
         _bar_columns(trade_type)
@@ -55,8 +56,10 @@ def result_klines(trade_type: TradeType) -> pl.Schema:
 def resampled_klines(trade_type: TradeType) -> pl.Schema:
     """Return the columns of resampled bars; the key is `open_time`.
 
-    `first_vwap` is the VWAP of the first base bar; `funding_rate` is the sum and
-    `funding_time` the first of the bar's `funding_count` events, null without one;
+    `first_vwap` is the VWAP of the first base bar; `funding_rate` is the sum of the
+    bar's funding events and null without one; `funding_count` is the number of base
+    bars with an event, and `funding_time` the open time of the first of them
+    (`results.resample.resample` tells when these are the events themselves);
     `filled_count` is the number of base bars that were never published.
     """
     return pl.Schema(
@@ -89,6 +92,21 @@ def _bar_columns(trade_type: TradeType) -> dict[str, pl.DataType]:
         taker_buy_turnover: pl.Float64(),
     }
 
+
+FUNDING = pl.Schema(
+    {
+        "funding_time": TIME,
+        "calc_time": TIME,
+        "funding_interval_hours": pl.Int8(),
+        "funding_rate": pl.Float64(),
+        "mark_price": pl.Float64(),
+        "source": SOURCES,
+    }
+)
+"""Funding events: parsed, from the API, and merged. The key is `funding_time`, the
+minute that an event was due; `calc_time` is as published, some ms later. A rate of
+0.0001 is 0.01 % of a position. `funding_interval_hours` is null where only the API has
+the event, and `mark_price` where only the archive has it."""
 
 GAPS = pl.Schema(
     {

@@ -21,6 +21,7 @@ from functools import cache, cached_property
 
 import polars as pl
 
+from bhds import columns
 from bhds.columns import SOURCES, TIME, parsed_klines, turnover_columns
 from bhds.errors import ConfigError
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
@@ -161,6 +162,8 @@ class DataType:
     """What a market's files hold; None: they are downloaded and verified only."""
     partition: PartitionSize = PartitionSize.YEAR
     """How much time a partition covers; a month at least for bars of 1s."""
+    has_api: bool = False
+    """Whether the REST API has its history too, and may be asked to fill holes."""
     revision: int = 1
     """Raise by one when the same zips must yield a different partition."""
 
@@ -201,6 +204,9 @@ class DataType:
         """Return how much time a partition covers."""
         return PartitionSize.MONTH if interval == "1s" else self.partition
 
+
+FUNDING = "fundingRate"
+"""The type of data whose events are joined into results."""
 
 _SPOT, _UM, _CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 _DAILY, _MONTHLY = Frequency.DAILY, Frequency.MONTHLY
@@ -290,16 +296,7 @@ def _funding_rate(_: TradeType) -> Table:
             Field("funding_interval_hours", Kind.WHOLE),
             Field("funding_rate", Kind.NUMBER, ("last_funding_rate",)),
         ),
-        schema=pl.Schema(
-            {
-                "funding_time": TIME,
-                "calc_time": TIME,
-                "funding_interval_hours": pl.Int8(),
-                "funding_rate": pl.Float64(),
-                "mark_price": pl.Float64(),
-                "source": SOURCES,
-            }
-        ),
+        schema=columns.FUNDING,
         key=("funding_time",),
         time="funding_time",
         derive=_funding_columns,
@@ -490,14 +487,17 @@ DATA_TYPES = {
                 *_futures_bars(),
             ),
             table=_klines,
+            has_api=True,
         ),
-        DataType("markPriceKlines", feeds=_futures_bars(), table=_price_klines),
-        DataType("indexPriceKlines", feeds=_futures_bars(), table=_price_klines),
-        DataType("premiumIndexKlines", feeds=_futures_bars(), table=_price_klines),
+        *(
+            DataType(name, feeds=_futures_bars(), table=_price_klines, has_api=True)
+            for name in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
+        ),
         DataType(
-            "fundingRate",
+            FUNDING,
             feeds=(Feed(_UM, _MONTHLY), Feed(_CM, _MONTHLY)),
             table=_funding_rate,
+            has_api=True,
         ),
         DataType(
             "liquidationSnapshot",

@@ -5,10 +5,11 @@ from bhds.runlog import job_log
 
 with job_log(snakemake.log[0]):
     job.write_results(
-        list(snakemake.input),
+        list(snakemake.input.partitions),
         result=snakemake.output.result,
         gaps=snakemake.output.gaps,
         settings=snakemake.params.settings,
         last_day=snakemake.params.last_day,
+        funding=str(snakemake.input.get("funding", "")) or None,
         **snakemake.wildcards,
     )

@@ -4,23 +4,24 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.columns import RESULT_SOURCES, parsed_klines, result_klines
+from bhds.columns import FUNDING, RESULT_SOURCES, parsed_klines, result_klines
 from bhds.errors import ResultError
 from bhds.markets import Interval, TradeType
 from bhds.results.fill import fill_segments
+from bhds.results.funding import join_funding
 from bhds.results.gaps import SplitRule, find_gaps
 from bhds.results.grid import put_on_grid
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.segments import assign_segments
 from bhds.results.vwap import vwap as vwap_of_bar
 
-REVISION = 1
-"""Raise by one when the same klines must yield a different result."""
+REVISION = 2
+"""Raise by one when the same klines and events must yield a different result."""
 
 
 @dataclass(frozen=True)
 class Counts:
-    """What was done to the published bars of one symbol, in bars."""
+    """What was done to the published bars and funding events of one symbol."""
 
     published: int
     off_grid: int
@@ -31,6 +32,12 @@ class Counts:
     """Bars without trades outside every segment: lead, tail, and splitting gaps."""
     filled: int
     segments: int
+    funding_events: int
+    """Events of the contract; 0 if funding is not wanted."""
+    funding_dropped: int
+    """Events outside every bar: before, after and between the segments."""
+    funding_combined: int
+    """Bars in which several events lie, whose rates were added up."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +58,7 @@ def build_results(
     vwap: bool,
     fill: bool,
     split: SplitRule,
+    funding: pl.DataFrame | None = None,
 ) -> Results:
     """Make published bars into a regular series, cut at its gaps.
 
@@ -66,34 +74,35 @@ def build_results(
         Whether to insert the bars that are missing within a segment.
     split
         When a gap ends one segment and begins the next.
+    funding
+        m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
+        if funding is not wanted or the market has none.
 
     Returns
     -------
     Results
-        `frame` is sorted by unique `open_time`; `funding_rate` is null throughout.
-        The columns and dtypes are the same whatever the data: a symbol that never
-        traded has 0 rows.
+        `frame` is sorted by unique `open_time`; `funding_rate` is null on bars without
+        an event. The columns and dtypes are the same whatever the data, and without
+        funding: a symbol that never traded has 0 rows.
 
     Raises
     ------
     ResultError
-        If `parsed` has other columns, is unsorted or has an `open_time` twice, or
-        splits into more segments than can be numbered.
+        If `parsed` or `funding` has other columns, is unsorted or has a time twice,
+        or if there are more segments than can be numbered.
     """
-    _check(parsed, trade_type=trade_type, symbol=symbol)
+    events = FUNDING.to_frame() if funding is None else funding
+    _check_bars(parsed, trade_type=trade_type, symbol=symbol)
+    _check_events(events, symbol=symbol)
     grid = put_on_grid(parsed, trade_type=trade_type, interval=interval)
     gaps = find_gaps(grid.frame, symbol=symbol, interval=interval, split=split)
-    source = pl.col("source").cast(RESULT_SOURCES)
-    bars = grid.frame.with_columns(source)
+    bars = grid.frame.with_columns(pl.col("source").cast(RESULT_SOURCES))
     bars = assign_segments(bars, gaps=gaps, symbol=symbol)
     complete = fill_segments(bars, interval=interval) if fill else bars
+    # On the complete grid, so that an event in a bar that was filled is kept.
+    joined = join_funding(complete, events, interval=interval)
     price = vwap_of_bar(trade_type=trade_type, symbol=symbol) if vwap else pl.lit(None)
-    frame = complete.with_columns(
-        vwap=price,
-        # Null means "no funding event in this bar". Events are joined on the
-        # complete grid afterwards, so that one in a bar without trades is kept.
-        funding_rate=pl.lit(None),
-    ).select(
+    frame = joined.frame.with_columns(vwap=price).select(
         pl.col(name).cast(dtype) for name, dtype in result_klines(trade_type).items()
     )
     counts = Counts(
@@ -103,20 +112,41 @@ def build_results(
         trimmed=grid.frame.height - bars.height,
         filled=complete.height - bars.height,
         segments=0 if bars.is_empty() else bars["segment"][-1] + 1,
+        funding_events=joined.counts.events,
+        funding_dropped=joined.counts.dropped,
+        funding_combined=joined.counts.combined,
     )
     return Results(frame, gaps, counts)
 
 
-def _check(parsed: pl.DataFrame, *, trade_type: TradeType, symbol: str) -> None:
+def _check_bars(parsed: pl.DataFrame, *, trade_type: TradeType, symbol: str) -> None:
     """Raise ResultError unless the frame is what `merge.merge` returns."""
     expected = parsed_klines(trade_type)
     if parsed.schema != expected:
-        wrong = dict(set(parsed.schema.items()) ^ set(expected.items()))
         msg = (
-            f"{symbol}: columns {sorted(wrong) or parsed.columns} are not those of "
+            f"{symbol}: columns {_differences(parsed, expected)} are not those of "
             f"parsed {trade_type} klines; build its partitions again"
         )
         raise ResultError(msg)
     if not is_strictly_increasing(parsed["open_time"]):
         msg = f"{symbol}: open_time is unsorted or not unique; merge the partitions"
         raise ResultError(msg)
+
+
+def _check_events(events: pl.DataFrame, *, symbol: str) -> None:
+    """Raise ResultError unless the frame is what `funding.merge_events` returns."""
+    if events.schema != FUNDING:
+        msg = (
+            f"{symbol}: columns {_differences(events, FUNDING)} are not those of "
+            "funding events; build its funding again"
+        )
+        raise ResultError(msg)
+    if not is_strictly_increasing(events["funding_time"]):
+        msg = f"{symbol}: funding_time is unsorted or not unique; merge the events"
+        raise ResultError(msg)
+
+
+def _differences(frame: pl.DataFrame, expected: pl.Schema) -> list[str]:
+    """Name the columns of other dtypes, or all if only their order is another."""
+    wrong = dict(set(frame.schema.items()) ^ set(expected.items()))
+    return sorted(wrong) or frame.columns

@@ -1,7 +1,8 @@
 """The files of the results stage: read inputs, call the pure functions, write.
 
 Every file carries in its metadata what made it: stage, revision, the last UTC day
-that it may hold, and the SHA-256 of each input in the order of time.
+that it may hold, and the SHA-256 of each input in the order of time, that of funding
+last.
 """
 
 import datetime as dt
@@ -14,9 +15,11 @@ from typing import Any
 import polars as pl
 
 from bhds import storage
+from bhds.columns import FUNDING
 from bhds.errors import ResultError
 from bhds.markets import Interval, TradeType
 from bhds.results import build, resample, split
+from bhds.results import funding as events
 from bhds.results.gaps import SplitRule
 from bhds.results.merge import merge
 from bhds.results.resample import ResampleRule
@@ -32,6 +35,7 @@ def write_results(
     trade_type: str,
     symbol: str,
     interval: str,
+    funding: str | None = None,
 ) -> None:
     """Build one symbol's result and its gaps from its parsed partitions.
 
@@ -48,11 +52,13 @@ def write_results(
         The last UTC day that the partitions cover; it goes into the metadata.
     trade_type, symbol, interval
         What the bars are of.
+    funding
+        Path of what `write_funding` wrote for the symbol; None or empty: without.
 
     Raises
     ------
     ResultError
-        If a partition cannot be read or has other columns.
+        If a partition or the funding cannot be read or has other columns.
     """
     built = build.build_results(
         merge([_read(path) for path in partitions]),
@@ -62,12 +68,45 @@ def write_results(
         vwap=settings["vwap"],
         fill=settings["fill"],
         split=SplitRule(**settings["split"]),
+        funding=_read(funding) if funding else None,
     )
-    metadata = _metadata("results", build.REVISION, partitions)
+    inputs = [*partitions, funding] if funding else partitions
+    metadata = _metadata("results", build.REVISION, inputs)
     metadata["as_of"] = last_day.isoformat()
     storage.write_parquet(built.gaps, gaps, metadata=metadata)
     counts = {name: str(count) for name, count in vars(built.counts).items()}
     storage.write_parquet(built.frame, result, metadata=metadata | counts)
+
+
+def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) -> None:
+    """Merge the funding events of one contract, from the archive and the API.
+
+    Parameters
+    ----------
+    partitions
+        Paths of Parquet files of `columns.FUNDING`, partitions and fills, in time
+        order; there may be none.
+    output
+        Where the events go: `columns.FUNDING`, as `funding.merge_events` returns them.
+        The metadata counts the rows read (`published`), the `events`, and those that
+        only the API has (`from_api`).
+    last_day
+        The last UTC day that the partitions cover; it goes into the metadata.
+
+    Raises
+    ------
+    ResultError
+        If a partition cannot be read or has other columns.
+    """
+    frames = [_read_events(path) for path in partitions]
+    merged = events.merge_events(frames)
+    metadata = _metadata("funding", events.REVISION, partitions) | {
+        "as_of": last_day.isoformat(),
+        "published": str(sum(frame.height for frame in frames)),
+        "events": str(merged.height),
+        "from_api": str((merged["source"] == "api").sum()),
+    }
+    storage.write_parquet(merged, output, metadata=metadata)
 
 
 def write_resampled(
@@ -169,6 +208,17 @@ def _read(path: str, *, columns: list[str] | None = None) -> pl.DataFrame:
     except pl.exceptions.PolarsError as error:
         msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
         raise ResultError(msg) from error
+
+
+def _read_events(path: str) -> pl.DataFrame:
+    frame = _read(path)
+    if frame.schema != FUNDING:
+        msg = (
+            f"{path}: columns {frame.columns} are not those of funding events; delete "
+            "it and run again"
+        )
+        raise ResultError(msg)
+    return frame
 
 
 def _metadata(stage: str, revision: int, inputs: Sequence[str]) -> dict[str, str]:

@@ -133,9 +133,10 @@ def resample(
     polars.DataFrame
         `columns.resampled_klines`, sorted by unique `open_time`, the same bytes
         whatever the number of threads. `vwap` and `first_vwap` are null where
-        the results have none. `funding_count` counts base bars with an event and
-        `funding_time` is the open time of the first of them; it may be later than
-        the label, so the funding is not known yet when the bar opens.
+        the results have none. `funding_rate` is the sum of the events in the bar,
+        null without one; `funding_count` counts base bars with an event, and
+        `funding_time` is the open time of the first of them, which may be later than
+        the label: the funding is not known yet when the bar opens.
 
     Raises
     ------
@@ -143,6 +144,15 @@ def resample(
         If the rule does not fit the base interval.
     ResultError
         If `results` is unsorted or has an `open_time` twice.
+
+    Notes
+    -----
+    Results keep the sum of the events in a base bar, but neither their number nor
+    their minutes. ASSUME: events are due on full hours, as those of all genuine files
+    at hand are. Where base bars divide an hour, `funding_count` is then the number of
+    events and `funding_time` the minute of the first. Where they are longer, several
+    events of one base bar count as one, and `funding_time` may be earlier than the
+    event; `funding_combined` in the metadata of the result tells how often.
     """
     rule.check_base(base)
     if not is_strictly_increasing(results["open_time"]):

@@ -3,7 +3,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import parsed_klines, turnover_columns
+from bhds.columns import FUNDING, parsed_klines, turnover_columns
+from bhds.datatypes import data_type
 from bhds.markets import TradeType
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -43,6 +44,41 @@ def make_published(minutes, *, trade_type=TradeType.SPOT, source="daily", **colu
 @pytest.fixture
 def published():
     return make_published
+
+
+def make_events(
+    minutes, *, rate=0.0001, hours=8, late_ms=0, mark_price=None, source="monthly"
+):
+    """Events due some minutes after 2024-01-01, with their minutes as parsing finds."""
+    due = pl.Series([START + dt.timedelta(minutes=minute) for minute in minutes])
+    rows = pl.DataFrame({"calc_time": due.cast(FUNDING["calc_time"])}).with_columns(
+        pl.col("calc_time") + pl.duration(milliseconds=late_ms)
+    )
+    um = TradeType.UM_FUTURES
+    given = {
+        "funding_rate": rate,
+        "funding_interval_hours": hours,
+        "mark_price": mark_price,
+        "source": source,
+    }
+    columns = {
+        name: value if isinstance(value, list) else [value] * len(due)
+        for name, value in given.items()
+    }
+    return (
+        data_type("fundingRate")
+        .table(um)
+        .derive(rows, um)
+        .with_columns(
+            pl.Series(name, values, FUNDING[name]) for name, values in columns.items()
+        )
+        .select(FUNDING.names())
+    )
+
+
+@pytest.fixture
+def events():
+    return make_events
 
 
 @pytest.fixture

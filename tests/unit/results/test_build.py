@@ -12,7 +12,7 @@ from bhds.results import build
 from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
 
-GOLDEN = {1: "efaeee41896c9d5b"}
+GOLDEN = {2: "b96eff4b9365f0f5"}
 DAY = 24 * 60
 KNOWN_GAPS = Path("../shared/realdata/knowledge/bhds_kline_gaps")
 
@@ -39,8 +39,15 @@ def eventful(published):
     )
 
 
-def test_results_change_only_with_the_revision(eventful):
-    results = build_from(eventful)
+@pytest.fixture
+def funding(events):
+    """Events before, in and after the segments, on published and on filled bars."""
+    minutes = [0, 1, 5, 8, DAY, 3 * DAY + 1, 6 * DAY, 6 * DAY + 1]
+    return events(minutes, rate=[0.25, -0.5, 0.0, 1.0, 2.0, 4.0, 8.0, 16.0])
+
+
+def test_results_change_only_with_the_revision(eventful, funding):
+    results = build_from(eventful, funding=funding)
     content = results.frame.write_csv() + results.gaps.write_json()
     digest = hashlib.sha256(content.encode()).hexdigest()
 
@@ -69,11 +76,19 @@ def test_results_are_complete_within_each_segment(eventful, minutes_of):
     assert results.gaps["first_open_time"].null_count() == 1
 
 
-def test_counts_tell_what_was_done(eventful):
-    counts = build_from(eventful).counts
+def test_counts_tell_what_was_done(eventful, funding):
+    counts = build_from(eventful, funding=funding).counts
 
     assert counts == build.Counts(
-        published=11, off_grid=2, combined=1, trimmed=2, filled=4, segments=3
+        published=11,
+        off_grid=2,
+        combined=1,
+        trimmed=2,
+        filled=4,
+        segments=3,
+        funding_events=8,
+        funding_dropped=3,
+        funding_combined=0,
     )
 
 
@@ -107,10 +122,96 @@ def test_vwap_of_a_filled_bar_is_its_price(published):
     assert frame["vwap"].to_list() == [5.0, 5.0, 6.0]
 
 
-def test_no_bar_has_a_funding_rate_yet(eventful):
-    frame = build_from(eventful).frame
+def rates_by_minute(frame, minutes_of):
+    paid = frame.filter(pl.col("funding_rate").is_not_null())
+    return dict(zip(minutes_of(paid["open_time"]), paid["funding_rate"], strict=True))
 
-    assert frame["funding_rate"].null_count() == frame.height
+
+def test_events_are_on_published_untraded_and_filled_bars(
+    eventful, funding, minutes_of
+):
+    frame = build_from(eventful, funding=funding).frame
+
+    rates = {1: -0.5, 5: 0.0, 8: 1.0, 3 * DAY + 1: 4.0, 6 * DAY: 8.0}
+    assert rates_by_minute(frame, minutes_of) == rates
+    assert frame.filter(pl.col("funding_rate") == 0)["source"].to_list() == ["filled"]
+
+
+@pytest.mark.parametrize(
+    "minute",
+    [
+        pytest.param(0, id="before the first trade"),
+        pytest.param(2 * DAY, id="in the halt between two segments"),
+        pytest.param(4 * DAY, id="on the first bar of the tail without trades"),
+        pytest.param(9 * DAY, id="long after delisting"),
+    ],
+)
+def test_phantom_events_are_dropped_and_counted(published, events, minute):
+    bars = published(
+        [0, 1, 2, 3 * DAY + 30, 4 * DAY - 1, 4 * DAY, 4 * DAY + 1],
+        trade_count=[0, 1, 1, 1, 1, 0, 0],
+    )
+
+    results = build_from(bars, funding=events([minute]))
+
+    assert results.counts.segments == 2
+    assert results.frame["funding_rate"].null_count() == results.frame.height
+    assert (results.counts.funding_events, results.counts.funding_dropped) == (1, 1)
+
+
+def test_an_event_in_a_hole_that_is_not_filled_is_dropped(published, events):
+    bars = published([0, 2])
+
+    results = build_from(bars, fill=False, funding=events([1, 2]))
+
+    assert results.frame["funding_rate"].to_list() == [None, 0.0001]
+    assert results.counts.funding_dropped == 1
+
+
+def test_an_event_is_on_the_bar_that_opened_between_two_grid_points(published, events):
+    results = build_from(published([0.5, 1]), funding=events([0]))
+
+    assert results.frame["funding_rate"].to_list() == [0.0001, None]
+
+
+def test_funding_changes_no_other_column_and_no_dtype(eventful, funding):
+    without = build_from(eventful)
+    paid = build_from(eventful, funding=funding)
+
+    assert paid.frame.schema == without.frame.schema
+    assert paid.frame.drop("funding_rate").equals(without.frame.drop("funding_rate"))
+    assert without.frame["funding_rate"].null_count() == without.frame.height
+    assert paid.gaps.equals(without.gaps)
+
+
+def test_no_events_are_as_no_funding(eventful, events):
+    without = build_from(eventful)
+    none = build_from(eventful, funding=events([]))
+
+    assert none.frame.equals(without.frame)
+    assert none.counts == without.counts
+
+
+def test_a_symbol_that_never_traded_drops_all_events(published, events):
+    results = build_from(published([]), funding=events([0, 480]))
+
+    assert results.frame.schema == result_klines(TradeType.SPOT)
+    assert results.counts.funding_dropped == 2
+
+
+def test_events_with_other_columns_are_refused(published, events):
+    other = events([0]).cast({"funding_interval_hours": pl.Int64})
+
+    with pytest.raises(
+        ResultError, match=r"BTCUSDT: .*'funding_interval_hours'\].* of"
+    ):
+        build_from(published([0]), funding=other)
+
+
+@pytest.mark.parametrize("minutes", [[1, 0], [1, 1]], ids=["unsorted", "twice"])
+def test_unmerged_events_are_refused(published, events, minutes):
+    with pytest.raises(ResultError, match="funding_time is unsorted or not unique"):
+        build_from(published([0]), funding=events(minutes))
 
 
 @pytest.mark.parametrize("trade_type", TradeType)

@@ -1,5 +1,11 @@
-"""1m bars of the exchange resampled to the bars that the exchange itself made."""
+"""1m bars of the exchange resampled to the bars that the exchange itself made.
 
+And its funding events, as archive and API tell them, on bars of any length.
+"""
+
+import csv
+import datetime as dt
+import io
 import json
 import zipfile
 from pathlib import Path
@@ -8,9 +14,12 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from bhds.columns import parsed_klines
-from bhds.markets import Interval, TradeType
+from bhds.columns import FUNDING, TIME, parsed_klines
+from bhds.markets import Frequency, Interval, TradeType
+from bhds.parse.inputs import ArchiveInput
+from bhds.parse.tables import parse_table
 from bhds.results.build import build_results
+from bhds.results.funding import FundingCounts, join_funding, merge_events
 from bhds.results.gaps import SplitRule
 from bhds.results.merge import merge
 from bhds.results.resample import ResampleRule, resample
@@ -148,3 +157,89 @@ def test_filling_changes_nothing_where_no_bar_is_missing(bitcoin):
     filled = resampled(bitcoin, "1h_5m", fill=True)
 
     assert filled.equals(resampled(bitcoin, "1h_5m"))
+
+
+FUNDING_ZIP = REALDATA / "um/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2026-04.zip"
+FUNDING_API = REALDATA / "um/api/2026-07-04/fapi-v1-fundingRate-BTCUSDT-limit20.json"
+APRIL = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
+
+
+def published_rates():
+    """Return the rates of the archive's CSV and of the API's JSON, in their order."""
+    with zipfile.ZipFile(FUNDING_ZIP) as archive:
+        text = archive.read(archive.namelist()[0]).decode()
+    of_archive = [row["last_funding_rate"] for row in csv.DictReader(io.StringIO(text))]
+    of_api = [event["fundingRate"] for event in json.loads(FUNDING_API.read_text())]
+    return [float(rate) for rate in of_archive], [float(rate) for rate in of_api]
+
+
+@pytest.fixture(scope="module")
+def partition():
+    key = f"data/futures/um/monthly/fundingRate/BTCUSDT/{FUNDING_ZIP.name}"
+    return parse_table(
+        [ArchiveInput(FUNDING_ZIP, key, Frequency.MONTHLY, None)],
+        trade_type=TradeType.UM_FUTURES,
+        data_type="fundingRate",
+        symbol="BTCUSDT",
+        interval=None,
+        partition="2026",
+    ).frame
+
+
+@pytest.fixture(scope="module")
+def answer():
+    rows = json.loads(FUNDING_API.read_text())
+    frame = pl.DataFrame(
+        {
+            "calc_time": [row["fundingTime"] * 1000 for row in rows],
+            "funding_rate": [float(row["fundingRate"]) for row in rows],
+            "mark_price": [float(row["markPrice"]) for row in rows],
+        }
+    ).with_columns(pl.col("calc_time").cast(TIME))
+    return frame.select(
+        pl.col("calc_time").dt.round("1m").alias("funding_time"),
+        "calc_time",
+        pl.lit(None, pl.Int8).alias("funding_interval_hours"),
+        "funding_rate",
+        "mark_price",
+        pl.lit("api", FUNDING["source"]).alias("source"),
+    )
+
+
+def bars_between(first, last, name):
+    times = pl.datetime_range(first, last, name, time_unit="us", eager=True)
+    return times.alias("open_time").to_frame()
+
+
+def test_genuine_events_of_archive_and_api_are_each_on_the_bar_they_are_due(
+    partition, answer
+):
+    events = merge_events([answer, partition, answer])
+    bars = bars_between(APRIL, dt.datetime(2026, 7, 5, tzinfo=dt.UTC), "1m")
+
+    joined = join_funding(bars, events, interval=Interval.parse("1m"))
+
+    of_archive, of_api = published_rates()
+    paid = joined.frame.drop_nulls("funding_rate")
+    assert paid["funding_rate"].to_list() == of_archive + of_api
+    every_8_hours = pl.col("open_time").dt.truncate("8h") == pl.col("open_time")
+    assert paid.select(every_8_hours.all()).item()
+    assert joined.counts == FundingCounts(events=110, dropped=0, combined=0)
+    assert events["mark_price"].is_null().to_list() == [True] * 90 + [False] * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "n", "of_a_bar"), [("8h", 90, 1), ("1d", 30, 3), ("1mo", 1, 90)]
+)
+def test_genuine_events_of_a_month_are_all_on_its_bars(partition, name, n, of_a_bar):
+    bars = bars_between(APRIL, dt.datetime(2026, 4, 30, 23, tzinfo=dt.UTC), name)
+
+    joined = join_funding(
+        bars, merge_events([partition]), interval=Interval.parse(name)
+    )
+
+    rates, _ = published_rates()
+    sums = [sum(rates[i : i + of_a_bar]) for i in range(0, 90, of_a_bar)]
+    assert len(sums) == n
+    assert joined.frame["funding_rate"].to_list() == pytest.approx(sums, abs=1e-15)
+    assert joined.counts.dropped == 0

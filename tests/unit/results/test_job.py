@@ -8,10 +8,11 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
-from bhds.columns import GAPS, SEGMENT_FILES, result_klines
+from bhds.columns import FUNDING, GAPS, SEGMENT_FILES, result_klines
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import TradeType
 from bhds.results import build, job, resample, split
+from bhds.results import funding as module
 
 DAY = 24 * 60
 SPLIT = {"enabled": True, "min_days": 1.0, "min_price_change": 0.1}
@@ -21,6 +22,7 @@ LAST_DAY = dt.date(2024, 1, 31)
 RESULT = "results/AUSDT.pqt"
 GAPS_FILE = "results/gaps/AUSDT.parquet"
 SEGMENTS = "split/segments.parquet"
+FUNDING_FILE = "results/fundingRate/AUSDT.pqt"
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +44,19 @@ def partition(published):
     return partition
 
 
-def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS):
+@pytest.fixture
+def funding_partition(events):
+    """Write some events after 2024-01-01, and return the path."""
+
+    def partition(name, minutes, **columns):
+        path = f"parsed/fundingRate/{name}.parquet"
+        storage.write_parquet(events(minutes, **columns), path, metadata={})
+        return path
+
+    return partition
+
+
+def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS, **options):
     job.write_results(
         partitions,
         result=f"results/{symbol}.pqt",
@@ -51,8 +65,14 @@ def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS):
         last_day=LAST_DAY,
         symbol=symbol,
         **SERIES,
+        **options,
     )
     return f"results/{symbol}.pqt"
+
+
+def write_funding(partitions):
+    job.write_funding(partitions, output=FUNDING_FILE, last_day=LAST_DAY)
+    return FUNDING_FILE
 
 
 def write_resampled(result, *rules):
@@ -115,6 +135,9 @@ def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
         "trimmed": "1",
         "filled": "2",
         "segments": "2",
+        "funding_events": "0",
+        "funding_dropped": "0",
+        "funding_combined": "0",
     }
 
 
@@ -159,6 +182,72 @@ def test_a_partition_of_another_market_is_refused(partition):
         write_results([other])
 
     assert not Path(RESULT).exists()
+
+
+def test_the_events_of_all_partitions_are_in_one_file(funding_partition):
+    partitions = [
+        funding_partition("2024", [0, 480]),
+        funding_partition("fill", [480, 960], source="api", mark_price=7.0, hours=None),
+    ]
+
+    write_funding(partitions)
+
+    frame = pl.read_parquet(FUNDING_FILE)
+    assert frame.schema == FUNDING
+    assert frame["source"].to_list() == ["monthly", "monthly", "api"]
+    assert frame["mark_price"].to_list() == [None, 7.0, 7.0]
+    assert storage.read_parquet_metadata(FUNDING_FILE) == {
+        "version": __version__,
+        "stage": "funding",
+        "revision": str(module.REVISION),
+        "as_of": "2024-01-31",
+        "inputs": " ".join(map(sha256, partitions)),
+        "published": "4",
+        "events": "3",
+        "from_api": "1",
+    }
+
+
+def test_the_same_events_make_the_same_bytes(funding_partition):
+    partitions = [funding_partition("2024", range(0, 9600, 60))]
+    before = Path(write_funding(partitions)).read_bytes()
+
+    assert Path(write_funding(partitions)).read_bytes() == before
+
+
+def test_without_partitions_there_is_a_file_without_events():
+    assert pl.read_parquet(write_funding([])).equals(FUNDING.to_frame())
+
+
+def test_a_partition_that_is_not_of_funding_is_named(partition, funding_partition):
+    partitions = [funding_partition("2024", [0]), partition("2024-01", [0])]
+
+    with pytest.raises(ResultError, match=r"parsed/2024-01\.parquet: columns \['open"):
+        write_funding(partitions)
+
+    assert not Path(FUNDING_FILE).exists()
+
+
+def test_funding_reaches_the_result_and_its_metadata(partition, funding_partition):
+    partitions = [partition("2024-01", range(481))]
+    funding = write_funding([funding_partition("2024", [0, 480, 960], rate=0.25)])
+
+    write_results(partitions, funding=funding)
+
+    rates = pl.read_parquet(RESULT)["funding_rate"]
+    assert rates.to_list() == [0.25, *[None] * 479, 0.25]
+    metadata = storage.read_parquet_metadata(RESULT)
+    assert metadata["inputs"] == " ".join(map(sha256, [*partitions, funding]))
+    assert storage.read_parquet_metadata(GAPS_FILE)["inputs"] == metadata["inputs"]
+    counts = [metadata[f"funding_{n}"] for n in ("events", "dropped", "combined")]
+    assert counts == ["3", "1", "0"]
+
+
+def test_a_broken_funding_file_is_named(partition):
+    Path("broken.pqt").write_bytes(b"PAR1 and no more")
+
+    with pytest.raises(ResultError, match=r"broken\.pqt: cannot be read"):
+        write_results([partition("2024-01", [0])], funding="broken.pqt")
 
 
 def test_every_rule_makes_its_own_file(partition):

@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhds.columns import parsed_klines
+from bhds.columns import FUNDING, parsed_klines
 from bhds.markets import Interval, TradeType
 from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
@@ -139,6 +139,46 @@ def test_results_equal_those_of_the_row_by_row_reference(rows):
     ]
 
 
+funding_events = st.dictionaries(
+    st.integers(-30, 400).map(lambda hour: START + hour * STEP)
+    | st.integers(-100, 6000).map(lambda m: START + dt.timedelta(minutes=m)),
+    st.integers(-8, 8),
+    max_size=60,
+)
+"""The rates of events before, in and after the bars, most of them on full hours."""
+
+
+def funding_frame(paid):
+    rows = [{"funding_time": time, "funding_rate": paid[time]} for time in sorted(paid)]
+    return pl.DataFrame(rows, schema=FUNDING.names(), schema_overrides=FUNDING)
+
+
+def pay(rows, paid):
+    """Put the sum of the rates that lie in each bar on it."""
+    for row in rows:
+        times = [t for t in paid if row["open_time"] <= t < row["open_time"] + STEP]
+        row["funding_rate"] = sum(paid[t] for t in times) if times else None
+    return rows
+
+
+@settings(max_examples=150, deadline=None)
+@given(published_bars(), funding_events)
+def test_funding_of_results_equals_that_of_the_row_by_row_reference(rows, paid):
+    results = build(rows, funding=funding_frame(paid))
+
+    expected = pay(reference(rows), paid)
+    assert results.frame.select("open_time", "funding_rate").rows() == [
+        (row["open_time"], row["funding_rate"]) for row in expected
+    ]
+    hours = [time - (time - START) % STEP for time in paid]
+    on_bars = [hour for hour in hours if hour in {row["open_time"] for row in expected}]
+    counts = results.counts
+    assert counts.funding_events == len(paid)
+    assert counts.funding_dropped == len(hours) - len(on_bars)
+    combined = sum(on_bars.count(hour) > 1 for hour in set(on_bars))
+    assert counts.funding_combined == combined
+
+
 @settings(max_examples=100, deadline=None)
 @given(published_bars(), st.booleans(), st.booleans())
 def test_no_trade_is_lost_and_every_bar_is_sound(rows, fill, enabled):
@@ -186,17 +226,30 @@ def resample_reference(rows, *, every, offset):
         if times[0] <= label and label + every <= times[-1] + STEP:
             filled = sum(row["source"] == "filled" for row in group)
             bar = combine(group) | {"open_time": label, "filled_count": filled}
-            bars.append(bar | {"first_vwap": group[0]["vwap"]})
+            bars.append(bar | {"first_vwap": group[0]["vwap"]} | funding_of(group))
     return bars
 
 
+def funding_of(group):
+    paid = [row for row in group if row["funding_rate"] is not None]
+    return {
+        "funding_rate": sum(row["funding_rate"] for row in paid) if paid else None,
+        "funding_count": len(paid),
+        "funding_time": paid[0]["open_time"] if paid else None,
+    }
+
+
 @settings(max_examples=100, deadline=None)
-@given(published_bars(), st.sampled_from(["1h", "2h", "4h_1h", "5h_3h", "1d", "1d_7h"]))
-def test_resampled_bars_equal_those_of_the_row_by_row_reference(rows, name):
+@given(
+    published_bars(),
+    funding_events,
+    st.sampled_from(["1h", "2h", "4h_1h", "5h_3h", "1d", "1d_7h"]),
+)
+def test_resampled_bars_equal_those_of_the_row_by_row_reference(rows, paid, name):
     rule = ResampleRule.parse(name)
 
     bars = resample(
-        build(rows).frame,
+        build(rows, funding=funding_frame(paid)).frame,
         trade_type=TradeType.SPOT,
         symbol="X",
         base=HOUR,
@@ -204,13 +257,11 @@ def test_resampled_bars_equal_those_of_the_row_by_row_reference(rows, name):
     )
 
     expected = resample_reference(
-        reference(rows), every=rule.interval.duration, offset=rule.offset
+        pay(reference(rows), paid),
+        every=rule.interval.duration,
+        offset=rule.offset,
     )
-    names = [
-        name
-        for name in bars.columns
-        if name != "vwap" and not name.startswith("funding")
-    ]
+    names = [name for name in bars.columns if name != "vwap"]
     assert bars.select(names).rows() == [
         tuple(row[name] for name in names) for row in expected
     ]

@@ -21,15 +21,25 @@ DAY = 24 * 60
 
 @pytest.fixture
 def results(published):
-    def build(minutes, *, fill=True, vwap=True, trade_type=TradeType.SPOT, **columns):
+    def build(
+        minutes,
+        *,
+        fill=True,
+        vwap=True,
+        trade_type=TradeType.SPOT,
+        funding=None,
+        interval=MINUTE,
+        **columns,
+    ):
         return build_results(
             published(minutes, trade_type=trade_type, **columns),
             trade_type=trade_type,
             symbol="BTCUSD_PERP",
-            interval=MINUTE,
+            interval=interval,
             vwap=vwap,
             fill=fill,
             split=SplitRule(),
+            funding=funding,
         ).frame
 
     return build
@@ -234,6 +244,35 @@ def test_funding_is_summed_counted_and_timed(results, minutes_of):
     assert bars["funding_rate"].to_list() == [0.125, None, 0.0]
     assert bars["funding_count"].to_list() == [2, 0, 1]
     assert minutes_of(bars["funding_time"]) == [0, None, 121]
+
+
+def test_funding_of_hourly_events_is_that_of_the_events(results, events, minutes_of):
+    minutes = [0, 60, 120, 180, 420]
+    rates = [0.5, 0.25, -1.0, 0.125, 0.0]
+    frame = results(
+        [*range(100), *range(200, 480)], funding=events(minutes, rate=rates)
+    )
+
+    bars = resampled(frame, "2h_1h")
+
+    assert minutes_of(bars["open_time"]) == [60, 180, 300]
+    assert bars["funding_rate"].to_list() == [-0.75, 0.125, None]
+    assert bars["funding_count"].to_list() == [2, 1, 0]
+    assert minutes_of(bars["funding_time"]) == [60, 180, None]
+
+
+def test_of_base_bars_with_several_events_only_the_sum_is_exact(
+    results, events, minutes_of
+):
+    four_hours = Interval.parse("4h")
+    funding = events(range(480, 780, 60), rate=0.25, hours=1)
+    frame = results(range(0, DAY, 240), interval=four_hours, funding=funding)
+
+    bars = resampled(frame, "12h", base=four_hours)
+
+    assert bars["funding_rate"].to_list() == [1.0, 0.25]
+    assert bars["funding_count"].to_list() == [1, 1]
+    assert minutes_of(bars["funding_time"]) == [480, 720]
 
 
 def test_the_vwap_of_a_window_without_trades_is_its_open(results):

@@ -1,0 +1,11 @@
+"""Merge the funding events of one contract."""
+
+from bhds.results import job
+from bhds.runlog import job_log
+
+with job_log(snakemake.log[0]):
+    job.write_funding(
+        list(snakemake.input),
+        output=snakemake.output.result,
+        last_day=snakemake.params.last_day,
+    )
