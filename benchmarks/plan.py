@@ -1,8 +1,11 @@
 """Measure planning at the scale of a whole market, on real keys.
 
 Lays out the listing of the um monthly 1m klines of 2026-03-08 (16,956 zips and as
-many CHECKSUMs, 668 symbols) and plans `results_all` twice: with nothing on disk, and
-with everything there. Usage: python benchmarks/plan.py [KEYS.zip] [--data-dir DIR]
+many CHECKSUMs, 668 symbols) and a month of funding for each month of klines, and plans
+`results_all` twice: with nothing on disk, and with everything there. --archive-alone:
+without the API and without funding. Usage:
+
+    python benchmarks/plan.py [KEYS.zip] [--data-dir DIR] [--archive-alone]
 """
 
 import argparse
@@ -45,23 +48,54 @@ def read_keys(archive: Path) -> list[str]:
     return [line.strip().removeprefix(HOST) for line in text.splitlines()]
 
 
-def write_config(data_dir: Path) -> None:
+def write_config(data_dir: Path, *, archive_alone: bool) -> None:
     """Write the shipped settings, offline, for every symbol of the listing."""
     settings = yaml.safe_load(CONFIG.read_text())
     settings |= {"offline": True, "data_dir": str(data_dir)}
     settings["datasets"][0]["symbols"] = {}
+    if archive_alone:
+        settings["api"]["enabled"] = False
+        settings["datasets"][0]["results"]["funding"] = False
     (data_dir / "config.yaml").write_text(yaml.safe_dump(settings))
 
 
-def lay_out_listing(data_dir: Path, keys: list[str]) -> None:
+def funding_keys(keys: list[str]) -> list[str]:
+    """Return the keys of a month of funding for each month of klines."""
+    parts = (key.split("/") for key in keys)
+    months = {
+        (symbol, name.removeprefix(f"{symbol}-1m-"))
+        for *_, symbol, _, name in parts
+        if "_" not in symbol  # deliveries have none
+    }
+    folder = "data/futures/um/monthly/fundingRate"
+    return sorted(f"{folder}/{s}/{s}-fundingRate-{name}" for s, name in months)
+
+
+def lay_out_listings(data_dir: Path, keys: list[str], funding: list[str]) -> None:
     """Write the listings that the plan reads, as if the bucket had just been asked.
 
-    Each zip has a CHECKSUM; sizes are 1 MB and 105 bytes, etags are made up. The
-    daily directory is there too, without files.
+    The daily directory of klines is there too, without files.
+    """
+    symbols = sorted({key.split("/")[5] for key in keys})
+    market, monthly = TradeType.UM_FUTURES, Frequency.MONTHLY
+    for directory, found in (
+        (Directory(market, monthly, "klines", "1m"), keys),
+        (Directory(market, Frequency.DAILY, "klines", "1m"), []),
+        (Directory(market, monthly, "fundingRate", None), funding),
+    ):
+        lay_out_listing(data_dir, directory, found, symbols=symbols)
+
+
+def lay_out_listing(
+    data_dir: Path, directory: Directory, keys: list[str], *, symbols: list[str]
+) -> None:
+    """Write one listing of some symbols: each zip has a CHECKSUM.
+
+    Sizes are 1 MB and 105 bytes, etags are made up.
     """
     names = sorted([*keys, *(f"{key}.CHECKSUM" for key in keys)], key=str.encode)
     published = dt.datetime(2026, 3, 8, tzinfo=dt.UTC)
-    monthly = pl.DataFrame(
+    table = pl.DataFrame(
         {
             "key": names,
             "size": [105 if name.endswith("CHECKSUM") else 1_000_000 for name in names],
@@ -70,22 +104,17 @@ def lay_out_listing(data_dir: Path, keys: list[str]) -> None:
         },
         schema=listing.LISTING_SCHEMA,
     )
-    symbols = sorted({key.split("/")[5] for key in keys})
     now = dt.datetime.now(dt.UTC).isoformat()
-    for frequency, table in (("monthly", monthly), ("daily", monthly.clear())):
-        directory = Directory(
-            TradeType.UM_FUTURES, Frequency(frequency), "klines", "1m"
-        )
-        storage.write_parquet(
-            pl.DataFrame({"symbol": symbols}),
-            data_dir / directory.symbols_path,
-            metadata={"listed_at": now},
-        )
-        storage.write_parquet(
-            table,
-            data_dir / directory.listing_path,
-            metadata={"listed": json.dumps(dict.fromkeys(symbols, now))},
-        )
+    storage.write_parquet(
+        pl.DataFrame({"symbol": symbols}),
+        data_dir / directory.symbols_path,
+        metadata={"listed_at": now},
+    )
+    storage.write_parquet(
+        table,
+        data_dir / directory.listing_path,
+        metadata={"listed": json.dumps(dict.fromkeys(symbols, now))},
+    )
 
 
 def etag(key: str) -> str:
@@ -119,14 +148,17 @@ def lay_out_outputs(data_dir: Path) -> None:
         now=dt.datetime.now(dt.UTC),
         online=False,
     )
-    for path in (*planned.parsed, *planned.results, *planned.resampled):
+    for path in (
+        *(*planned.parsed, *planned.api, *planned.funding),
+        *(*planned.results, *planned.resampled),
+    ):
         (data_dir / path).parent.mkdir(parents=True, exist_ok=True)
         (data_dir / path).touch()
     snakemake(data_dir, "--touch", "--cores", "1")
 
 
-def snakemake(data_dir: Path, *arguments: str) -> tuple[float, int, str]:
-    """Run Snakemake on `results_all`; return seconds, peak MB, and what it said."""
+def snakemake(data_dir: Path, *arguments: str) -> tuple[str, str]:
+    """Run Snakemake on `results_all`; return what it took, and what it said."""
     command = [
         *(sys.executable, "-m", "snakemake", "results_all"),
         *("--snakefile", str(ROOT / "Snakefile")),
@@ -141,7 +173,8 @@ def snakemake(data_dir: Path, *arguments: str) -> tuple[float, int, str]:
         text = output.read().decode()
     if status:
         sys.exit(f"{' '.join(command)} failed:\n{text[-3000:]}")
-    return seconds, usage.ru_maxrss // 1024, text
+    cpu_s = usage.ru_utime + usage.ru_stime
+    return f"{seconds:.1f} s, {cpu_s:.1f} CPU s, {usage.ru_maxrss // 1024} MB", text
 
 
 def main() -> None:
@@ -149,23 +182,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("keys", nargs="?", type=Path, default=KEYS)
     parser.add_argument("--data-dir", type=Path, help="keep what is laid out here")
+    parser.add_argument(
+        "--archive-alone", action="store_true", help="without the API and funding"
+    )
     options = parser.parse_args()
     keys = read_keys(options.keys)
+    funding = [] if options.archive_alone else funding_keys(keys)
     with tempfile.TemporaryDirectory() as scratch:
         data_dir = (options.data_dir or Path(scratch)).resolve()
         data_dir.mkdir(parents=True, exist_ok=True)
-        write_config(data_dir)
-        lay_out_listing(data_dir, keys)
-        seconds, megabytes, said = snakemake(data_dir, "--dry-run", "--quiet", "rules")
+        write_config(data_dir, archive_alone=options.archive_alone)
+        lay_out_listings(data_dir, keys, funding)
+        took, said = snakemake(data_dir, "--dry-run", "--quiet", "rules")
         if not re.search(r"^total +\d{4}", said, re.MULTILINE):
             sys.exit(f"expected thousands of jobs, but:\n{said[-3000:]}")
-        print(f"first plan: {seconds:.1f} s {megabytes} MB")
-        lay_out_raw(data_dir, keys)
+        print(f"first plan: {took}")
+        lay_out_raw(data_dir, [*keys, *funding])
         lay_out_outputs(data_dir)
-        seconds, megabytes, said = snakemake(data_dir, "--dry-run")
+        took, said = snakemake(data_dir, "--dry-run")
         if "Nothing to be done" not in said:
             sys.exit(f"expected nothing to be done, but:\n{said[-3000:]}")
-        print(f"no-op plan: {seconds:.1f} s {megabytes} MB")
+        print(f"no-op plan: {took}")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ Run from a checkout as `python -m bhds.demo`; `make demo` does all set-up first.
 Environment: DEMO_DIR (where the data goes), CORES (jobs at once).
 """
 
+import datetime as dt
 import os
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from rich.table import Table
 
 from bhds.runlog import one_line_errors
 from bhds.sandbox.endpoints import Endpoints
-from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.server import serving
 from bhds.storage import replacing
 
@@ -70,6 +71,7 @@ def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
     """Write the demo's settings beside its data, and return where."""
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),
+        "as_of": (PRESENT - dt.timedelta(days=1)).date().isoformat(),
         "listing": {"max_age_h": 24},  # the sandbox ends with the demo
         "datasets": DATASETS,
     }

@@ -4,6 +4,7 @@ Needs `config`; defines SETTINGS, DATA_DIR and the input and parameter functions
 """
 
 import gc
+import inspect
 import os
 import sys
 from datetime import UTC, datetime
@@ -17,13 +18,15 @@ from polars import read_parquet
 
 from bhds import config as settings
 from bhds.archive import aria2, download, ledger, progress
-from bhds.datatypes import BAR_TYPES, DATA_TYPES, RECORD_TYPES
+from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
+from bhds.fill import job as fill
+from bhds.fill import refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions
 from bhds.planning import prepare, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan, Series
-from bhds.results import build, resample, split
+from bhds.results import build, funding, resample, split
 from bhds.runlog import one_line_errors
 
 # Building the graph makes millions of objects that all stay: collecting garbage among
@@ -33,6 +36,17 @@ gc.set_threshold(200_000, 50, 100)
 with one_line_errors():
     SETTINGS = settings.load(config, environment=os.environ)
 DATA_DIR = str(SETTINGS.data_dir)
+
+
+def for_rules(function):
+    """Make a function fit for rules: it is called, and looked into, for each job.
+
+    An error is one line; the signature need not be found out anew (a tenth of the
+    planning time, docs/performance.md).
+    """
+    guarded = one_line_errors()(function)
+    guarded.__signature__ = inspect.signature(function)
+    return guarded
 
 
 wildcard_constraints:
@@ -61,9 +75,14 @@ def parsed_files(wildcards):
     return PLAN.parsed
 
 
+def api_files(wildcards):
+    """Locate every fill and its sources."""
+    return PLAN.api
+
+
 def result_files(wildcards):
     """Locate every result, its gaps, every resampled file, and what has no result."""
-    return PLAN.results + PLAN.resampled + PLAN.without_results
+    return PLAN.results + PLAN.resampled + PLAN.funding + PLAN.without_results
 
 
 def verification_files(wildcards):
@@ -86,39 +105,82 @@ def series_of(wildcards):
     )
 
 
-def parse_revision(wildcards):
-    """Return the number that changes when zips yield other partitions."""
-    return DATA_TYPES[wildcards.data_type].revision
+def funding_series_of(wildcards):
+    """Name the series of funding events of a path."""
+    return Series(wildcards.trade_type, FUNDING, wildcards.symbol, None)
 
 
-@one_line_errors()
+@for_rules
 def partition_archives(wildcards):
     """Locate the zips of one partition."""
     return PLAN.partition(series_of(wildcards), wildcards.partition).archives
 
 
-@one_line_errors()
+@for_rules
 def wanted_days(wildcards):
     """Bound the UTC days that one partition may hold."""
     partition = PLAN.partition(series_of(wildcards), wildcards.partition)
     return {"first_day": partition.first_day, "last_day": partition.last_day}
 
 
-@one_line_errors()
-def kline_partitions(wildcards):
-    """Locate the parsed partitions of one series, in time order."""
+@for_rules
+def parse_revision(wildcards):
+    """Return the number that changes when zips yield other partitions."""
+    return DATA_TYPES[wildcards.data_type].revision
+
+
+@for_rules
+def filled_partition(wildcards):
+    """Locate the partition that a fill completes; its sources lie beside it."""
     series = series_of(wildcards)
-    return [f"{series.folder}/{name}.parquet" for name in PLAN.partitions(series)]
+    if not PLAN.fill(series, wildcards.partition).has_archive:
+        return []
+    return f"{series.folder}/{wildcards.partition}.parquet"
 
 
-@one_line_errors()
+@for_rules
+def fill_bounds(wildcards):
+    """Bound a fill by days and by the life of the symbol.
+
+    `asked_at` makes one that was refused an answer differ from the one that was not.
+    """
+    series = series_of(wildcards)
+    fill = PLAN.fill(series, wildcards.partition)
+    asked_at = PLAN.asked_at.get(f"{series.fill_folder}/{wildcards.partition}.parquet")
+    return {**fill._asdict(), "asked_at": asked_at}
+
+
+@for_rules
+def kline_partitions(wildcards):
+    """Locate the partitions and fills of one series, in time order."""
+    return PLAN.sources_of_result(series_of(wildcards))
+
+
+@for_rules
 def last_day(wildcards):
-    """Return the last UTC day that the partitions of one series cover."""
-    partitions = PLAN.partitions(series_of(wildcards))
-    return max(partition.last_day for partition in partitions.values())
+    """Return the last UTC day that the result of one series may hold."""
+    return PLAN.last_day(series_of(wildcards))
 
 
-@one_line_errors()
+@for_rules
+def funding_of_result(wildcards):
+    """Locate the funding that is joined into a result, if it has any."""
+    return PLAN.funding_of(series_of(wildcards))
+
+
+@for_rules
+def funding_partitions(wildcards):
+    """Locate the partitions and fills of the funding of one symbol, in time order."""
+    return PLAN.sources_of_result(funding_series_of(wildcards))
+
+
+@for_rules
+def funding_last_day(wildcards):
+    """Return the last UTC day that the funding of one symbol may hold."""
+    return PLAN.last_day(funding_series_of(wildcards))
+
+
+@for_rules
 def result_settings(wildcards):
     """Select the settings of one series that shape its result."""
     results = PLAN.dataset(series_of(wildcards)).results
@@ -126,7 +188,7 @@ def result_settings(wildcards):
     return {"vwap": results.vwap, "fill": results.fill, "split": split_rule}
 
 
-@one_line_errors()
+@for_rules
 def split_results(wildcards):
     """Locate the results that are split into files."""
     return PLAN.split_results(wildcards.trade_type, wildcards.interval)
@@ -161,7 +223,7 @@ def resampled_of_segment(wildcards):
     return f"{folder}/{symbol}.pqt"
 
 
-@one_line_errors()
+@for_rules
 def segments_of_rule(wildcards):
     """Locate the table of the segments that a rule's files are cut by."""
     symbol = split.symbol_of(wildcards.segment)
@@ -197,3 +259,9 @@ def announce_downloads():
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
     size_bytes = sum(batch.size_bytes for batch in due)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
+
+
+def tell_unanswered():
+    """Tell at the end of a run how many fills the API refused to answer."""
+    if number := unanswered.count(Path()):
+        print(unanswered.message(number), file=sys.stderr)

@@ -28,8 +28,19 @@ if PLANS and workflow.is_main_process:
 onstart:
     ledger.compact(Path())
     revisions.compact(Path())
+    unanswered.compact(Path())
+    usage.compact(Path())
+    refusal.forget(Path())
     for partition in PLAN.outdated_partitions:
         revisions.keep(
             f"{partition}.parquet", sources_path=f"{partition}.sources.json"
         )
     announce_downloads()
+
+
+onsuccess:
+    tell_unanswered()
+
+
+onerror:
+    tell_unanswered()

@@ -1,14 +1,35 @@
 """Make one result a symbol from its partitions.
 
-Inputs: the parsed partitions. Outputs: the result on its complete grid, and the gaps
-that were found. Settings: `results` of the symbol's dataset.
+Inputs: the parsed partitions and their fills. Outputs: the funding events of a contract;
+the result on its complete grid, with these events, and the gaps that were found.
+Settings: `results` of the symbol's dataset.
 """
+
+
+rule build_funding:
+    """Merge the funding events of one contract."""
+    input:
+        funding_partitions,
+    output:
+        result="results_data/{trade_type}/fundingRate/{symbol}.pqt",
+    log:
+        "logs/build_funding/{trade_type}/{symbol}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=funding.REVISION,
+        last_day=funding_last_day,
+    message:
+        "Build the funding of {wildcards.trade_type} {wildcards.symbol}"
+    script:
+        "../scripts/build_funding.py"
 
 
 rule build_results:
     """Merge, scan for gaps, split, fill and price the bars of one symbol."""
     input:
-        kline_partitions,
+        partitions=kline_partitions,
+        funding=funding_of_result,
     output:
         result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
         gaps="results_data/{trade_type}/klines/{interval}/gaps/{symbol}.parquet",

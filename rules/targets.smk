@@ -28,6 +28,12 @@ rule parsed_all:
         parsed_files,
 
 
+rule api_all:
+    """What the API has of what the archive lacks, and what it has not."""
+    input:
+        api_files,
+
+
 rule results_all:
     """Every result, its gaps, and longer bars; partitions of what has no result."""
     input:

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import polars as pl
 
@@ -60,6 +60,11 @@ class Listing:
 
     What left the bucket or changed since may still be here as it was.
     """
+
+    @classmethod
+    def empty(cls, directory: Directory) -> Self:
+        """Return a listing of no symbols."""
+        return cls(directory, [], Table.empty().frame, None, None)
 
 
 def ensure_listings(

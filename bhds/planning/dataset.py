@@ -2,8 +2,8 @@
 
 import datetime as dt
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from bhds.archive.directory import Directory
 from bhds.archive.listing import Listing
 from bhds.config import Dataset
 from bhds.planning import files as archive
+from bhds.planning.fills import Fill, fills_of
 from bhds.planning.frequency import choose_frequency
 
 
@@ -39,6 +40,8 @@ class PlannedDataset:
     """One row a file: `symbol, partition, frequency, first_day, last_day, key, path,
     size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
     before its CHECKSUM."""
+    fills: Mapping[str, Mapping[str, Fill]] = field(default_factory=dict)
+    """What the API is asked for, of each symbol, by the name of the partition."""
 
     @property
     def name(self) -> str:
@@ -117,6 +120,44 @@ def plan_dataset(
     )
     symbols = {symbol for listing in listings for symbol in listing.symbols}
     return PlannedDataset(dataset, tuple(sorted(symbols)), wanted)
+
+
+def with_fills(
+    planned: PlannedDataset,
+    *,
+    last_day: dt.date,
+    first_days: Mapping[str, dt.date] | None = None,
+) -> PlannedDataset:
+    """Add what the API is asked for, if it has data of that type.
+
+    Parameters
+    ----------
+    planned
+        The dataset.
+    last_day
+        The last UTC day wanted.
+    first_days
+        The first UTC day of symbols whose life is known to begin earlier than their
+        files.
+    """
+    dataset = planned.dataset
+    if not dataset.entry.has_api:
+        return planned
+    known: dict[str, dt.date] = dict(first_days or {})
+    first_of = planned.files.group_by("symbol").agg(pl.col("first_day").min())
+    for symbol, first_day in first_of.iter_rows():
+        known[symbol] = min(first_day, known.get(symbol, first_day))
+    fills = fills_of(
+        {
+            symbol: {name: partition.last_day for name, partition in found.items()}
+            for symbol, found in planned.partitions.items()
+        },
+        size=dataset.entry.partition_size(dataset.interval),
+        first_days={s: known[s] for s in planned.symbols if s in known},
+        start=dataset.start,
+        last_day=last_day,
+    )
+    return replace(planned, fills=fills)
 
 
 def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:

@@ -9,12 +9,12 @@ import polars as pl
 
 from bhds.archive.ledger import Rate
 from bhds.config import Dataset
+from bhds.datatypes import FUNDING
 from bhds.markets import Interval, TradeType
 from bhds.planning import space
 
 _DAY = dt.timedelta(days=1)
 _SHORTEST_MONTH = 28 * _DAY
-_FUNDING = "fundingRate"
 _FUNDING_SPACING = dt.timedelta(hours=1)
 """ASSUME: at most an event an hour, the shortest funding interval that there is."""
 
@@ -140,7 +140,7 @@ def _requests(
 
 def _paging(dataset: Dataset) -> Paging | None:
     """Return how a dataset is asked for; None if it cannot be."""
-    if dataset.data_type == _FUNDING:
+    if dataset.data_type == FUNDING:
         return _EVENTS
     return _BARS.get(dataset.trade_type) if dataset.entry.has_intervals else None
 

@@ -4,6 +4,7 @@ Made once, in the process that reads the Snakefile; rules then ask it for names.
 paths are relative to the data directory.
 """
 
+import datetime as dt
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,11 +15,13 @@ from typing import NamedTuple
 import polars as pl
 
 from bhds.config import Dataset
+from bhds.datatypes import FUNDING
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
 from bhds.planning.batches import Batch, batches
 from bhds.planning.dataset import Partition, PlannedDataset, directories
 from bhds.planning.files import PRESENT
+from bhds.planning.fills import Fill
 
 
 class Series(NamedTuple):
@@ -35,8 +38,17 @@ class Series(NamedTuple):
     @property
     def folder(self) -> str:
         """The folder of its partitions."""
+        return f"parsed_data/{self._below}"
+
+    @property
+    def fill_folder(self) -> str:
+        """The folder of its fills."""
+        return f"api_data/{self._below}"
+
+    @property
+    def _below(self) -> str:
         parts = (self.trade_type, self.data_type, self.symbol, self.interval)
-        return "/".join(("parsed_data", *filter(None, parts)))
+        return "/".join(filter(None, parts))
 
 
 class ResampleGroup(NamedTuple):
@@ -69,6 +81,9 @@ class Plan:
         but not to what `results_all` and its like ask for.
     listings
         Paths of the listings that the plan was made from.
+    asked_at
+        By the path of a fill that was refused an answer before: what makes it differ
+        from the one that was.
 
     Raises
     ------
@@ -83,9 +98,11 @@ class Plan:
         *,
         implied: Sequence[PlannedDataset] = (),
         listings: Sequence[str] = (),
+        asked_at: Mapping[str, str] | None = None,
     ) -> None:
         self.datasets = tuple(configured)
         self.listings = list(listings)
+        self.asked_at = dict(asked_at or {})
         self._implied = tuple(implied)
         self._owners: dict[Series, PlannedDataset] = {}
         for planned in configured:
@@ -138,6 +155,11 @@ class Plan:
         """Every partition and its sources."""
         return [path for planned in self.datasets for path in _partition_files(planned)]
 
+    @cached_property
+    def api(self) -> list[str]:
+        """Every fill and its sources."""
+        return [path for planned in self.datasets for path in _fill_files(planned)]
+
     @property
     def outdated_partitions(self) -> Iterator[str]:
         """Yield the partitions, without suffix, of zips that are to be fetched."""
@@ -156,8 +178,8 @@ class Plan:
     def without_results(self) -> list[str]:
         """Where it ends for types of data that do not become results.
 
-        These are partitions and their sources, or zips and CHECKSUMs of what is
-        only downloaded.
+        These are partitions, fills and their sources, or zips and CHECKSUMs of what
+        is only downloaded.
         """
         paths: list[str] = []
         for planned in self.datasets:
@@ -165,6 +187,7 @@ class Plan:
                 paths.extend(planned.files["path"])
             elif not planned.dataset.has_results:
                 paths += _partition_files(planned)
+                paths += _fill_files(planned)
         return paths
 
     @cached_property
@@ -177,6 +200,17 @@ class Plan:
                 for directory in directories(planned.dataset)
             }
         )
+
+    @cached_property
+    def funding(self) -> list[str]:
+        """The funding of every symbol that has any, or may have."""
+        return [
+            _funding_path(series)
+            for planned in self.datasets
+            if planned.dataset.data_type == FUNDING
+            for series in _series(planned)
+            if series.symbol in planned.partitions or planned.fills.get(series.symbol)
+        ]
 
     @cached_property
     def results(self) -> list[str]:
@@ -304,6 +338,85 @@ class Plan:
         msg = f"{trade_type}: no dataset resamples by {rule!r}; add it to `resample`"
         raise SelectionError(msg)
 
+    def fills(self, series: Series) -> Mapping[str, Fill]:
+        """Return the fills of a series by name, in time order; none without an API.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name it.
+        """
+        return self._owner(series).fills.get(series.symbol, {})
+
+    def fill(self, series: Series, name: str) -> Fill:
+        """Return one fill of a series.
+
+        Raises
+        ------
+        SelectionError
+            If there is nothing to ask the API for in that time, or it may not be asked.
+        """
+        found = self.fills(series)
+        if name not in found:
+            known = ", ".join(found) or "none; see `api.enabled`"
+            msg = f"{series}: the API is not asked for {name}; fills: {known}"
+            raise SelectionError(msg)
+        return found[name]
+
+    def sources_of_result(self, series: Series) -> list[str]:
+        """Return the partitions and fills that a series' result is made from.
+
+        In time order, a partition before its fill.
+
+        Raises
+        ------
+        SelectionError
+            If there are none.
+        """
+        partitions = self._owner(series).partitions.get(series.symbol, {})
+        fills = self.fills(series)
+        if not partitions and not fills:
+            raise SelectionError(_absent(series))
+        return [
+            f"{folder}/{name}.parquet"
+            for name in sorted({*partitions, *fills})
+            for folder, names in (
+                (series.folder, partitions),
+                (series.fill_folder, fills),
+            )
+            if name in names
+        ]
+
+    def last_day(self, series: Series) -> dt.date:
+        """Return the last UTC day that the result of a series may hold.
+
+        Raises
+        ------
+        SelectionError
+            If it has neither partitions nor fills.
+        """
+        partitions = self._owner(series).partitions.get(series.symbol, {})
+        days = [partition.last_day for partition in partitions.values()]
+        days += [fill.last_day for fill in self.fills(series).values()]
+        if not days:
+            raise SelectionError(_absent(series))
+        return max(days)
+
+    def funding_of(self, series: Series) -> list[str]:
+        """Return the path of the funding that a result takes in; none if it does not.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        events = Series(series.trade_type, FUNDING, series.symbol, None)
+        owner = self._owners.get(events)
+        if not self.dataset(series).results.funding or owner is None:
+            return []
+        has_any = events.symbol in owner.partitions or owner.fills.get(events.symbol)
+        return [_funding_path(events)] if has_any else []
+
     def partitions(self, series: Series) -> dict[str, Partition]:
         """Return the partitions of a series by name, in time order.
 
@@ -370,6 +483,20 @@ def _partition_files(planned: PlannedDataset) -> list[str]:
         for partition in planned.partitions.get(series.symbol, ())
         for suffix in (".parquet", ".sources.json")
     ]
+
+
+def _fill_files(planned: PlannedDataset) -> list[str]:
+    """Return every fill of a dataset and its sources."""
+    return [
+        f"{series.fill_folder}/{name}{suffix}"
+        for series in _series(planned)
+        for name in planned.fills.get(series.symbol, ())
+        for suffix in (".parquet", ".sources.json")
+    ]
+
+
+def _funding_path(series: Series) -> str:
+    return f"results_data/{series.trade_type}/{FUNDING}/{series.symbol}.pqt"
 
 
 def _rules(dataset: Dataset) -> tuple[str, ...]:

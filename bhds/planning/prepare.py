@@ -2,20 +2,35 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from bhds import universe
+import polars as pl
+
+from bhds import datatypes, universe
 from bhds.archive import ledger, listing
 from bhds.archive.listing import Listing, ListingRequest
 from bhds.config import Dataset, Settings
-from bhds.errors import SelectionError
-from bhds.planning.dataset import PlannedDataset, directories, plan_dataset
+from bhds.datatypes import FUNDING
+from bhds.errors import ListingError, SelectionError
+from bhds.fill import unanswered
+from bhds.markets import TradeType
+from bhds.planning.dataset import (
+    PlannedDataset,
+    directories,
+    plan_dataset,
+    with_fills,
+)
 from bhds.planning.plan import Plan
 from bhds.planning.targets import implied_datasets
 
 logger = logging.getLogger(__name__)
+
+Choice = Callable[[Sequence[str]], list[str]]
+"""Chooses among the symbols of the bucket."""
 
 _ASKS_NOTHING = {
     *("--lint", "--unlock", "--version"),
@@ -64,65 +79,195 @@ def plan(
     ConfigError
         If two datasets contradict each other.
     """
+    planner = _Planner(settings, data_dir=data_dir, now=now, online=online, keep=keep)
     configured = settings.datasets
-    datasets = [*configured, *implied_datasets(targets, configured=configured)]
-    listings = _listings(
-        settings, datasets, data_dir=data_dir, now=now, online=online, keep=keep
-    )
-    columns = ["key", "etag", "md5", "first_seen", "served_size"]
-    newest = ledger.newest(ledger.read(data_dir, columns=columns))
-    planned = [
-        plan_dataset(
-            dataset,
-            listings=found,
-            data_dir=data_dir,
-            newest=newest,
-            last_day=settings.last_day(now),
-        )
-        for dataset, found in zip(datasets, listings, strict=True)
-    ]
+    implied = implied_datasets(targets, configured=configured)
+    planned = planner.plan([*configured, *implied])
     for dataset in planned:
         _expect_something(dataset)
-    paths = {table.directory.listing_path for found in listings for table in found}
     first = len(configured)
-    return Plan(planned[:first], implied=planned[first:], listings=sorted(paths))
-
-
-def _listings(
-    settings: Settings,
-    datasets: Sequence[Dataset],
-    *,
-    data_dir: Path,
-    now: dt.datetime,
-    online: bool,
-    keep: bool,
-) -> list[list[Listing]]:
-    """Return the listings of each dataset's directories, of its symbols only."""
-    known = {
-        trade_type: universe.read_exchange_info(path)
-        for trade_type in {dataset.trade_type for dataset in datasets}
-        if (path := data_dir / f"api_data/{trade_type}/exchangeInfo.json").exists()
-    }
-    requests = [
-        ListingRequest(
-            tuple(directories(dataset)),
-            partial(_select, dataset, known=known.get(dataset.trade_type)),
-        )
-        for dataset in datasets
-    ]
-    return listing.ensure_listings(
-        requests,
-        data_dir=data_dir,
-        endpoint=settings.endpoints.archive_listing,
-        proxy=settings.http.proxy_for(settings.endpoints.archive_listing),
-        timeout_s=settings.http.timeout_s,
-        concurrency=settings.http.connections,
-        max_age=dt.timedelta(hours=settings.listing.max_age_h),
-        full_every=dt.timedelta(days=settings.listing.full_every_d),
-        keep=keep,
-        now=now,
-        offline=settings.offline or not online,
+    funding = planner.funding_of(planned[:first], known=planned)
+    more_funding = planner.funding_of(planned[first:], known=[*planned, *funding])
+    lives = _first_days(planned)
+    return Plan(
+        [planner.with_fills(each, lives) for each in (*planned[:first], *funding)],
+        implied=[
+            planner.with_fills(each, lives)
+            for each in (*planned[first:], *more_funding)
+        ],
+        listings=sorted(planner.listing_paths),
+        asked_at=unanswered.asked_at(data_dir, now=now),
     )
+
+
+class _Planner:
+    """Resolves datasets to files; see `plan`."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        data_dir: Path,
+        now: dt.datetime,
+        online: bool,
+        keep: bool,
+    ) -> None:
+        self._settings = settings
+        self._data_dir = data_dir
+        self._now = now
+        self._offline = settings.offline or not online
+        self._keep = keep
+        columns = ["key", "etag", "md5", "first_seen", "served_size"]
+        self._newest = ledger.newest(ledger.read(data_dir, columns=columns))
+        self._known = {
+            trade_type: universe.read_exchange_info(path)
+            for trade_type in TradeType
+            if (path := data_dir / f"api_data/{trade_type}/exchangeInfo.json").exists()
+        }
+        self.listing_paths: set[str] = set()
+        """Paths of the listings that were used."""
+
+    def plan(self, datasets: Sequence[Dataset]) -> list[PlannedDataset]:
+        """Resolve datasets by their own selections."""
+        choices = [
+            partial(_select, dataset, known=self._known.get(dataset.trade_type))
+            for dataset in datasets
+        ]
+        listings = self._listings(datasets, choices)
+        return [
+            self._plan(dataset, found)
+            for dataset, found in zip(datasets, listings, strict=True)
+        ]
+
+    def funding_of(
+        self, planned: Iterable[PlannedDataset], *, known: Sequence[PlannedDataset]
+    ) -> list[PlannedDataset]:
+        """Resolve the funding that results need, of symbols that `known` has none of.
+
+        That is one dataset a market at most, of the perpetuals among its klines. A
+        symbol may have no file of it, as one that is new.
+        """
+        needed: dict[TradeType, list[PlannedDataset]] = defaultdict(list)
+        for each in planned:
+            dataset = each.dataset
+            if dataset.has_results and dataset.results.funding:
+                needed[dataset.trade_type].append(each)
+        markets = set(datatypes.data_type(FUNDING).trade_types)
+        found = (
+            self._funding(market, needed[market], known=known)
+            for market in sorted(markets & needed.keys())
+        )
+        return [each for each in found if each.symbols]
+
+    def _funding(
+        self,
+        market: TradeType,
+        klines: Sequence[PlannedDataset],
+        *,
+        known: Sequence[PlannedDataset],
+    ) -> PlannedDataset:
+        elsewhere = {
+            symbol
+            for each in known
+            if (each.dataset.trade_type, each.dataset.data_type) == (market, FUNDING)
+            for symbol in each.symbols
+        }
+        info = self._known.get(market)
+        symbols = sorted(
+            symbol
+            for symbol in {s for each in klines for s in each.partitions} - elsewhere
+            if _has_funding(universe.classify(symbol, trade_type=market, known=info))
+        )
+        starts = [each.dataset.start for each in klines]
+        dataset = Dataset(
+            trade_type=market,
+            data_type=FUNDING,
+            start=None if None in starts else min(filter(None, starts)),
+        )
+        planned = self._plan(dataset, self._funding_listings(dataset, set(symbols)))
+        return replace(planned, symbols=tuple(symbols))
+
+    def _funding_listings(self, dataset: Dataset, symbols: set[str]) -> list[Listing]:
+        """Return the listings of some symbols; without any if there is none offline."""
+
+        def choose(names: Sequence[str]) -> list[str]:
+            return sorted(symbols.intersection(names))
+
+        try:
+            return self._listings([dataset], [choose])[0]
+        except ListingError as error:
+            if not self._offline:
+                raise
+            logger.warning("%s; results go on without the archive's funding", error)
+            return [Listing.empty(directory) for directory in directories(dataset)]
+
+    def with_fills(
+        self, planned: PlannedDataset, lives: Mapping[TradeType, Mapping[str, dt.date]]
+    ) -> PlannedDataset:
+        """Add what the API is asked for, if it may be asked."""
+        if not self._settings.api.enabled:
+            return planned
+        is_funding = planned.dataset.data_type == FUNDING
+        return with_fills(
+            planned,
+            # A day that has not come would not be asked for when it has.
+            last_day=min(self._settings.last_day(self._now), self._now.date()),
+            first_days=lives[planned.dataset.trade_type] if is_funding else None,
+        )
+
+    def _plan(self, dataset: Dataset, found: Sequence[Listing]) -> PlannedDataset:
+        return plan_dataset(
+            dataset,
+            listings=found,
+            data_dir=self._data_dir,
+            newest=self._newest,
+            last_day=self._settings.last_day(self._now),
+        )
+
+    def _listings(
+        self, datasets: Sequence[Dataset], choices: Sequence[Choice]
+    ) -> list[list[Listing]]:
+        """Return the listings of each dataset's directories, of its symbols only."""
+        settings = self._settings
+        found = listing.ensure_listings(
+            [
+                ListingRequest(tuple(directories(dataset)), choose)
+                for dataset, choose in zip(datasets, choices, strict=True)
+            ],
+            data_dir=self._data_dir,
+            endpoint=settings.endpoints.archive_listing,
+            proxy=settings.http.proxy_for(settings.endpoints.archive_listing),
+            timeout_s=settings.http.timeout_s,
+            concurrency=settings.http.connections,
+            max_age=dt.timedelta(hours=settings.listing.max_age_h),
+            full_every=dt.timedelta(days=settings.listing.full_every_d),
+            keep=self._keep,
+            now=self._now,
+            offline=self._offline,
+        )
+        self.listing_paths.update(
+            table.directory.listing_path for tables in found for table in tables
+        )
+        return found
+
+
+def _has_funding(symbol: universe.SymbolClass) -> bool:
+    """Tell whether a contract is a perpetual, or may be one."""
+    return symbol.contract_type is not universe.ContractType.DELIVERY
+
+
+def _first_days(
+    planned: Iterable[PlannedDataset],
+) -> dict[TradeType, dict[str, dt.date]]:
+    """Return the first UTC day with klines of each symbol, by market."""
+    found: dict[TradeType, dict[str, dt.date]] = defaultdict(dict)
+    for each in planned:
+        if each.dataset.has_results:
+            days = found[each.dataset.trade_type]
+            firsts = each.files.group_by("symbol").agg(pl.col("first_day").min())
+            for symbol, first_day in firsts.iter_rows():
+                days[symbol] = min(first_day, days.get(symbol, first_day))
+    return found
 
 
 def _select(

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from bhds.config import Dataset, validated
-from bhds.datatypes import BAR_TYPES, RECORD_TYPES
+from bhds.datatypes import BAR_TYPES, FUNDING, RECORD_TYPES
 from bhds.errors import ConfigError
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
 from bhds.results.resample import ResampleRule
@@ -26,8 +26,9 @@ _PATTERNS = [
     for pattern in (
         rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
         rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_RECORDS}/{_SYMBOL}/.+",
-        rf"parsed_data/{_TRADE_TYPE}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
-        rf"parsed_data/{_TRADE_TYPE}/{_RECORDS}/{_SYMBOL}/.+",
+        rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_RECORDS}/{_SYMBOL}/.+",
+        rf"results_data/{_TRADE_TYPE}/(?P<data_type>{FUNDING})/{_SYMBOL}\.pqt",
         rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/{_SYMBOL}\.pqt",
         rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/gaps/{_SYMBOL}\.parquet",
         rf"results_data/{_TRADE_TYPE}/resampled_klines/(?P<rule>[^/]+)/{_SYMBOL}\.pqt",

@@ -169,15 +169,20 @@ class Workspace:
         }
 
 
-def settings_for(endpoints, **dataset):
-    """Settings for one dataset of the sandbox, whose listings are never believed."""
+def settings_for(endpoints, *, with_api=False, **dataset):
+    """Settings for one dataset of the sandbox, whose listings are never believed.
+
+    The archive does alone unless told otherwise, without funding.
+    """
+    resample = [{"interval": "1h"}, {"interval": "1d"}]
     return {
         "endpoints": asdict(endpoints),
         "listing": {"max_age_h": 0, "full_every_d": 0},
+        "api": {"enabled": with_api},
         "datasets": [
             {
                 "trade_type": "um_futures",
-                "results": {"resample": [{"interval": "1h"}, {"interval": "1d"}]},
+                "results": {"resample": resample, "funding": with_api},
                 **dataset,
             }
         ],

@@ -62,6 +62,7 @@ def built(tmp_path_factory, new_workspace):
         ]
         settings = {
             "endpoints": asdict(running.endpoints),
+            "api": {"enabled": False},  # of real files only the bucket is served
             "datasets": [
                 {
                     "trade_type": trade_type,

@@ -131,7 +131,13 @@ def configfile(tmp_path):
         "data_dir": str(tmp_path / "data"),
         "as_of": "2025-03-09",
         "offline": True,
-        "datasets": [{"trade_type": "um_futures", "interval": "1h"}],
+        "datasets": [
+            {
+                "trade_type": "um_futures",
+                "interval": "1h",
+                "results": {"funding": False},
+            }
+        ],
     }
     path.write_text(yaml.safe_dump(settings))
     return path

@@ -43,7 +43,8 @@ def documented(bhds, *arguments):
 def test_one_document_has_all_figures(published, bhds):
     told = documented(
         bhds,
-        "datasets=[{trade_type: um_futures, interval: 1h, symbols: [AUSDT]}]",
+        "datasets=[{trade_type: um_futures, interval: 1h, symbols: [AUSDT], "
+        "results: {funding: false}}]",
         "--config",
         "as_of=2025-03-03",
     )
@@ -89,7 +90,8 @@ def test_one_document_has_all_figures(published, bhds):
 @pytest.mark.usefixtures("published")
 def test_the_total_adds_up_all_datasets(bhds):
     datasets = ", ".join(
-        f"{{trade_type: um_futures, interval: 1h, symbols: [{symbol}]}}"
+        f"{{trade_type: um_futures, interval: 1h, symbols: [{symbol}], "
+        "results: {funding: false}}"
         for symbol in ("AUSDT", "BUSDT")
     )
     told = documented(bhds, f"datasets=[{datasets}]")

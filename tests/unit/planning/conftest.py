@@ -13,6 +13,7 @@ from bhds.archive.listing import LISTING_SCHEMA, SYMBOLS_SCHEMA
 from bhds.markets import Frequency, TradeType
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+FUNDING = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "fundingRate", None)
 
 
 class Bucket:
@@ -22,7 +23,18 @@ class Bucket:
         self.data_dir = data_dir
         self.etags = {}
         self.left = set()
+        self.funding = {}
         self.symbols = {frequency: set() for frequency in Frequency}
+
+    def publish_funding(self, symbol, *months):
+        """List months of funding, beside the klines."""
+        prefix = FUNDING.symbol_prefix(symbol)
+        self.funding |= {
+            f"{prefix}{symbol}-fundingRate-{month}.zip": symbol for month in months
+        }
+        symbols = sorted(set(self.funding.values()))
+        self._write_table(FUNDING, sorted(self.funding.items()), symbols)
+        self._write_symbols(FUNDING, symbols)
 
     def key(self, symbol, period):
         frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
@@ -54,23 +66,28 @@ class Bucket:
         symbols = sorted(self.left.union(*self.symbols.values()))
         for frequency in Frequency:
             directory = Directory(TradeType.UM_FUTURES, frequency, "klines", "1m")
-            rows = [
-                (key, 10, etag, NOW)
+            etags = [
+                (key, etag)
                 for key, etag in sorted(self.etags.items())
                 if key.startswith(directory.prefix)
             ]
-            storage.write_parquet(
-                pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row"),
-                self.data_dir / directory.listing_path,
-                metadata={"listed": json.dumps(dict.fromkeys(symbols, str(NOW)))},
-            )
-            storage.write_parquet(
-                pl.DataFrame(
-                    {"symbol": sorted(self.symbols[frequency])}, SYMBOLS_SCHEMA
-                ),
-                self.data_dir / directory.symbols_path,
-                metadata={"listed_at": str(NOW)},
-            )
+            self._write_table(directory, etags, symbols)
+            self._write_symbols(directory, sorted(self.symbols[frequency]))
+
+    def _write_table(self, directory, etags, symbols):
+        rows = [(key, 10, etag, NOW) for key, etag in etags]
+        storage.write_parquet(
+            pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row"),
+            self.data_dir / directory.listing_path,
+            metadata={"listed": json.dumps(dict.fromkeys(symbols, str(NOW)))},
+        )
+
+    def _write_symbols(self, directory, symbols):
+        storage.write_parquet(
+            pl.DataFrame({"symbol": symbols}, SYMBOLS_SCHEMA),
+            self.data_dir / directory.symbols_path,
+            metadata={"listed_at": str(NOW)},
+        )
 
     def fetch(self, symbol, *periods, size=10):
         for period in periods:

@@ -9,6 +9,7 @@ import pytest
 from bhds import config
 from bhds.archive import ledger
 from bhds.errors import ConfigError, ListingError, SelectionError
+from bhds.fill import unanswered
 from bhds.markets import TradeType
 from bhds.planning import prepare
 from bhds.planning.plan import Series
@@ -359,3 +360,167 @@ def test_a_key_against_the_grammar_is_left_out_and_told(bucket, caplog):
     assert zips(plan, "AUSDT", "2025") == ["AUSDT-1m-2025-01.zip"]
     assert "1 key(s) are left out" in caplog.text
     assert "2025-2" in caplog.text
+
+
+# --- the API, and funding
+
+
+def um(symbol, data_type="klines", interval="1m"):
+    return Series(TradeType.UM_FUTURES, data_type, symbol, interval)
+
+
+def test_a_result_is_made_from_partitions_and_fills_in_time_order(bucket):
+    bucket.publish("AUSDT", "2023-12", "2025-01")
+
+    plan = plan_of(bucket)
+
+    parsed, api = (
+        f"{stage}_data/um_futures/klines/AUSDT/1m" for stage in ("parsed", "api")
+    )
+    assert plan.sources_of_result(um("AUSDT")) == [
+        f"{parsed}/2023.parquet",
+        f"{api}/2023.parquet",
+        f"{api}/2024.parquet",
+        f"{parsed}/2025.parquet",
+        f"{api}/2025.parquet",
+    ]
+    assert plan.last_day(um("AUSDT")) == dt.date(2025, 3, 9)
+    assert f"{api}/2024.sources.json" in plan.api
+    assert not set(plan.api) & set(plan.parsed)
+
+
+def test_without_the_api_there_are_no_fills(bucket):
+    bucket.publish("AUSDT", "2023-12", "2025-01")
+    bucket.publish_funding("AUSDT", "2025-01")
+
+    plan = plan_of(bucket, settings={"api": {"enabled": False}})
+
+    assert plan.api == []
+    assert not any("api_data" in path for path in plan.sources_of_result(um("AUSDT")))
+    assert plan.last_day(um("AUSDT")) == dt.date(2025, 1, 31)
+    assert plan.sources_of_result(um("AUSDT", "fundingRate", None)) == [
+        "parsed_data/um_futures/fundingRate/AUSDT/2025.parquet"
+    ]
+    with pytest.raises(SelectionError, match=r"not asked for 2025.*api\.enabled"):
+        plan.fill(um("AUSDT"), "2025")
+
+
+def test_the_fills_of_a_day_that_has_not_come_wait_for_it(bucket):
+    bucket.publish("AUSDT", "2025-02")
+
+    plan = plan_of(bucket, settings={"as_of": "2025-04-30"})
+
+    assert plan.last_day(um("AUSDT")) == NOW.date()
+
+
+def test_results_of_perpetuals_bring_their_funding(bucket):
+    bucket.publish("AUSDT", "2024-12", "2025-01")
+    bucket.publish("BUSDT_250328", "2025-01")
+    bucket.publish("NEWUSDT", "2025-02")
+    bucket.publish_funding("AUSDT", "2024-12", "2025-01")
+    bucket.publish_funding("OTHERUSDT", "2025-01")
+
+    plan = plan_of(bucket)
+
+    folder = "results_data/um_futures/fundingRate"
+    assert plan.funding == [f"{folder}/AUSDT.pqt", f"{folder}/NEWUSDT.pqt"]
+    assert plan.funding_of(um("NEWUSDT")) == [f"{folder}/NEWUSDT.pqt"]
+    assert plan.funding_of(um("BUSDT_250328")) == []
+    assert plan.sources_of_result(um("NEWUSDT", "fundingRate", None)) == [
+        "api_data/um_futures/fundingRate/NEWUSDT/2025.parquet"
+    ]
+    raw = "aws_data/um_futures/monthly/fundingRate/AUSDT/AUSDT-fundingRate-2025-01.zip"
+    assert raw in plan.raw
+
+
+def test_funding_is_asked_for_from_the_first_bar_on(bucket):
+    bucket.publish("AUSDT", "2023-11", "2024-12")
+    bucket.publish_funding("AUSDT", "2024-12")
+
+    fills = plan_of(bucket).fills(um("AUSDT", "fundingRate", None))
+
+    assert list(fills) == ["2023", "2024", "2025"]
+    assert fills["2023"].first_day == dt.date(2023, 11, 1)
+    assert [fill.has_archive for fill in fills.values()] == [False, True, False]
+
+
+def test_results_without_funding_bring_none(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish_funding("AUSDT", "2025-01")
+
+    plan = plan_of(bucket, results={"funding": False})
+
+    assert plan.funding == []
+    assert plan.funding_of(um("AUSDT")) == []
+
+
+def test_funding_that_the_settings_name_is_not_planned_twice(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("BUSDT", "2025-01")
+    bucket.publish_funding("AUSDT", "2025-01")
+    bucket.publish_funding("BUSDT", "2025-01")
+    funding = {"trade_type": "um_futures", "data_type": "fundingRate"}
+    datasets = [{"trade_type": "um_futures"}, {**funding, "symbols": ["BUSDT"]}]
+
+    plan = plan_of(bucket, settings={"datasets": datasets})
+
+    assert sorted(plan.funding) == [
+        f"results_data/um_futures/fundingRate/{symbol}.pqt"
+        for symbol in ("AUSDT", "BUSDT")
+    ]
+    assert [planned.symbols for planned in plan.datasets] == [
+        ("AUSDT", "BUSDT"),
+        ("BUSDT",),
+        ("AUSDT",),
+    ]
+
+
+def test_a_single_result_brings_its_funding_though_the_settings_want_none(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("BUSDT", "2025-01")
+    bucket.publish_funding("BUSDT", "2025-01")
+    target = "results_data/um_futures/klines/1m/BUSDT.pqt"
+
+    plan = plan_of(
+        bucket,
+        symbols=["AUSDT"],
+        results={"funding": True},
+        targets=[target],
+    )
+
+    assert plan.funding_of(um("BUSDT")) == [
+        "results_data/um_futures/fundingRate/BUSDT.pqt"
+    ]
+    assert plan.funding == ["results_data/um_futures/fundingRate/AUSDT.pqt"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "api_data/um_futures/klines/BUSDT/1m/2025.parquet",
+        "api_data/um_futures/fundingRate/BUSDT/2025.sources.json",
+        "results_data/um_futures/fundingRate/BUSDT.pqt",
+    ],
+)
+def test_a_fill_can_be_asked_for_by_its_path(bucket, target):
+    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("BUSDT", "2025-01")
+    bucket.publish_funding("BUSDT", "2025-01")
+    is_bars = "klines" in target
+    series = um("BUSDT") if is_bars else um("BUSDT", "fundingRate", None)
+
+    plan = plan_of(bucket, symbols=["AUSDT"], targets=[target])
+
+    assert plan.fill(series, "2025").last_day == dt.date(2025, 3, 9)
+
+
+def test_a_fill_that_was_refused_an_answer_differs_until_it_has_it(bucket):
+    bucket.publish("AUSDT", "2025-01")
+    path = "api_data/um_futures/klines/AUSDT/1m/2025.parquet"
+    assert plan_of(bucket).asked_at == {}
+
+    unanswered.tell(bucket.data_dir, path, asked_at=None, is_answered=False)
+    assert plan_of(bucket).asked_at == {path: NOW.isoformat()}
+
+    unanswered.tell(bucket.data_dir, path, asked_at="then", is_answered=True)
+    assert plan_of(bucket).asked_at == {path: "then"}

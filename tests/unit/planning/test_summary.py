@@ -14,7 +14,8 @@ from bhds.planning.summary import Row, files_table, show, summarise, with_due
 
 
 def planned(bucket, *, symbols):
-    settings = {"datasets": [{"trade_type": "um_futures", "symbols": symbols}]}
+    dataset = {"trade_type": "um_futures", "symbols": symbols}
+    settings = {"datasets": [dataset | {"results": {"funding": False}}]}
     (found,) = prepare.plan(
         config.load(settings, environment={}),
         targets=(),

@@ -1,0 +1,110 @@
+"""Bars: which a partition lacks, and what the API's answers give of them."""
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from bhds import datatypes
+from bhds.api.client import ApiClient, KlinePage
+from bhds.columns import TIME
+from bhds.fill.answers import Row
+from bhds.fill.held import Bounds, Held
+from bhds.fill.holes import Hole, doubtful_bars, missing_bars
+from bhds.gridpoints import Grid, Span
+from bhds.markets import Interval, TradeType
+from bhds.parse.tables import table_of
+
+_MS = 1_000  # microseconds
+_API_FIELDS = 11
+"""The API's bars have the fields of the archive's, in their order, but for the last."""
+
+_PAGE_BARS = 498
+"""Holes that one request for so many bars spans are asked for at once."""
+
+
+@dataclass(frozen=True)
+class Bars:
+    """Bars of one series."""
+
+    trade_type: TradeType
+    data_type: str
+    symbol: str
+    interval: Interval
+
+    time = "open_time"
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of partitions and fills."""
+        return self._table.schema
+
+    @property
+    def _table(self) -> datatypes.Table:
+        entry = datatypes.data_type(self.data_type)
+        return table_of(entry, self.trade_type, interval=self.interval)
+
+    def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
+        """List what is to be asked for, in time order."""
+        missing = missing_bars(
+            held.rows,
+            interval=self.interval,
+            begin_ms=bounds.begin_ms,
+            end_ms=bounds.end_ms,
+            coverage=held.coverage,
+            is_first=bounds.is_first,
+            is_last=bounds.is_last,
+        )
+        if "trade_count" not in self.schema:
+            return missing
+        doubtful = doubtful_bars(held.rows, interval=self.interval)
+        return sorted([*missing, *doubtful], key=lambda hole: hole.span)
+
+    def joint_span_ms(self) -> int:
+        """Return how long a time one request may answer for, holes and all."""
+        grid = Grid(self.interval)
+        return grid.time(_PAGE_BARS) - grid.time(0)
+
+    def extent(self, row: Row) -> Span:
+        """Return the range that one bar is about: until the next grid point."""
+        open_ms: int = row[0]
+        return Span(open_ms, Grid(self.interval).ceil(open_ms + 1))
+
+    def ask(
+        self, client: ApiClient, span: Span, *, closed_by_ms: int
+    ) -> AsyncIterator[KlinePage]:
+        """Ask for the bars of a range that are over by a moment."""
+        return client.klines(
+            self.data_type,
+            self.symbol,
+            self.interval,
+            start_ms=span.start_ms,
+            end_ms=span.end_ms,
+            closed_by_ms=closed_by_ms,
+        )
+
+    def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
+        """Return bars as partitions have them, sorted by unique `open_time`.
+
+        Parameters
+        ----------
+        rows
+            `api.rows.Bar`; of two that open at once, the later in the sequence counts.
+        """
+        fields = self._table.fields[:_API_FIELDS]
+        epochs = [field.name for field in fields if field.is_time]
+        frame = pl.DataFrame(
+            list(rows),
+            schema={field.name: self._dtype(field.name) for field in fields},
+            orient="row",
+        )
+        return (
+            frame.with_columns((pl.col(epochs) * _MS).cast(TIME), source=pl.lit("api"))
+            .unique("open_time", keep="last", maintain_order=True)
+            .sort("open_time")
+            .select(pl.col(name).cast(dtype) for name, dtype in self.schema.items())
+        )
+
+    def _dtype(self, name: str) -> pl.DataType:
+        dtype = self.schema.get(name, pl.Float64())
+        return pl.Int64() if dtype.is_temporal() else dtype

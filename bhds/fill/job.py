@@ -1,0 +1,203 @@
+"""The files of the fill stage: what a partition lacks, and what the API has of it."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds import storage
+from bhds.config import Settings
+from bhds.datatypes import FUNDING
+from bhds.fill import asking, unanswered
+from bhds.fill.answers import Journal, outstanding
+from bhds.fill.asking import Kind
+from bhds.fill.bars import Bars
+from bhds.fill.events import Events
+from bhds.fill.held import Bounds, Held
+from bhds.fill.holes import Hole, Reason
+from bhds.gridpoints import Span
+from bhds.markets import Interval, TradeType
+from bhds.parse.inputs import utc_time
+
+REVISION = 1
+"""Raise by one when the same partition and answers must yield a different fill."""
+
+SCHEMA_VERSION = 1
+"""Raise by one when the entries of a fill's `.sources.json` change."""
+
+_MS = 1_000  # microseconds
+
+
+def write_fill(
+    inputs: Sequence[str],
+    *,
+    fill_path: str,
+    sources_path: str,
+    bounds: Mapping[str, Any],
+    settings: Settings,
+    trade_type: str,
+    data_type: str,
+    symbol: str,
+    partition: str,
+    interval: str | None = None,
+) -> None:
+    """Ask for what one partition lacks, and write the fill with its sources.
+
+    What was answered is kept beside the fill, in `<partition>.answers.jsonl`, and is
+    not asked again. Where the API refuses this place, or none may be asked, the fill
+    has what was answered before, its sources say what was not, and the next run asks.
+
+    Parameters
+    ----------
+    inputs
+        The path of the partition, relative to the data directory, which is the current
+        one; none if the archive has nothing of the time. Its sources lie beside it.
+    fill_path, sources_path
+        Where the fill and its sources go.
+    bounds
+        `first_day` and `last_day` (UTC, included), `is_first` and `is_last`, as in
+        `bhds.planning.fills.Fill`; and `asked_at`, which makes this fill differ from
+        one that was refused an answer, or is None.
+    settings
+        Endpoints, proxy, time-out, connections, and whether anything may be asked.
+    trade_type, data_type, symbol, partition, interval
+        What the fill is of; the interval is None for funding.
+
+    Raises
+    ------
+    ApiError
+        If the API cannot be reached, or does not answer as documented. What was
+        answered by then is kept.
+    ParseError
+        If the partition cannot be read.
+    """
+    kind = _kind(TradeType(trade_type), data_type, symbol, interval)
+    held = Held.read(inputs, schema=kind.schema)
+    now = dt.datetime.now(dt.UTC)
+    holes = kind.holes(held, bounds=Bounds.until(now, bounds))
+    journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))
+    why_not = asking.complete(kind, holes, journal, settings=settings, path=fill_path)
+    spans = [hole.span for hole in holes]
+    journal.keep(spans)
+    rows = _wanted(kind.frame(asking.rows_of(journal)), holes, time=kind.time)
+    left = outstanding(spans, journal.answers, now=now, extent=kind.extent)
+    sources = {
+        "schema": SCHEMA_VERSION,
+        "revision": REVISION,
+        "trade_type": trade_type,
+        "data_type": data_type,
+        "symbol": symbol,
+        "interval": interval,
+        "partition": partition,
+        "first_day": bounds["first_day"].isoformat(),
+        "last_day": bounds["last_day"].isoformat(),
+        "rows": rows.height,
+        "unanswered": why_not,
+        "holes": _account(
+            holes,
+            rows,
+            left=left,
+            left_is="pending" if why_not is None else "unanswered",
+            time=kind.time,
+        ),
+    }
+    storage.write_json(sources, sources_path)
+    metadata = {
+        "stage": "fill",
+        "revision": str(REVISION),
+        "as_of": sources["last_day"],
+        "inputs": held.sha256,
+    }
+    storage.write_parquet(rows, fill_path, metadata=metadata)
+    asked_at, is_answered = bounds["asked_at"], why_not is None
+    unanswered.tell(Path(), fill_path, asked_at=asked_at, is_answered=is_answered)
+
+
+def _kind(
+    trade_type: TradeType, data_type: str, symbol: str, interval: str | None
+) -> Kind:
+    if data_type == FUNDING:
+        return Events(trade_type, symbol)
+    return Bars(trade_type, data_type, symbol, Interval.parse(interval or ""))
+
+
+def _wanted(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+    """Keep the rows that lie in holes; of bars that are doubted, those with trades."""
+    inside = _with_hole(rows, holes, time=time)
+    doubted = [n for n, hole in enumerate(holes) if hole.reason is Reason.UNTRADED]
+    if doubted:
+        is_confirmed = pl.col("hole").is_in(doubted) & (pl.col("trade_count") == 0)
+        inside = inside.filter(~is_confirmed)
+    return inside.drop("hole")
+
+
+def _with_hole(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+    """Keep the rows that lie in a hole, and add its position among them: `hole`."""
+    table = pl.DataFrame(
+        {
+            "hole": range(len(holes)),
+            "start_us": [hole.span.start_ms * _MS for hole in holes],
+            "end_us": [hole.span.end_ms * _MS for hole in holes],
+        },
+        schema={"hole": pl.Int64, "start_us": pl.Int64, "end_us": pl.Int64},
+    )
+    return (
+        rows.with_columns(at_us=pl.col(time).to_physical())
+        .join_asof(table, left_on="at_us", right_on="start_us", strategy="backward")
+        .filter(pl.col("at_us") < pl.col("end_us"))
+        .select(*rows.columns, "hole")
+    )
+
+
+def _account(
+    holes: Sequence[Hole],
+    rows: pl.DataFrame,
+    *,
+    left: Sequence[Span],
+    left_is: str,
+    time: str,
+) -> list[dict[str, Any]]:
+    """Say what came of each hole: how many rows, and whether it was answered.
+
+    Parameters
+    ----------
+    holes
+        What was wanted.
+    rows
+        The rows of the fill.
+    left
+        What was not answered.
+    left_is
+        The status of what was not: `unanswered`, or `pending` where the exchange is
+        not yet that far.
+    time
+        The column that tells where a row lies.
+    """
+    counted = _with_hole(rows, holes, time=time).group_by("hole").len()
+    found = dict(counted.iter_rows())
+    return [
+        {
+            "start": utc_time(hole.span.start_ms * _MS),
+            "end": utc_time(hole.span.end_ms * _MS),
+            "reason": hole.reason.value,
+            "expected": hole.expected,
+            "found": found.get(number, 0),
+            "status": left_is
+            if any(_overlap(hole.span, span) for span in left)
+            else _status(hole, found.get(number, 0)),
+        }
+        for number, hole in enumerate(holes)
+    ]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start_ms < other.end_ms and other.start_ms < one.end_ms
+
+
+def _status(hole: Hole, found: int) -> str:
+    """Say what an answered hole has: `empty`, `part` or `filled`."""
+    if not found:
+        return "empty"
+    return "part" if hole.expected is not None and found < hole.expected else "filled"

@@ -1,0 +1,93 @@
+"""Remember which fills could not ask all that they had to, so that a later run asks.
+
+Snakemake takes a fill that is there for done. One that was refused an answer is told to
+the plan by this table, and gets the time of the run as a parameter, which makes it out
+of date; the fill that was answered keeps the parameter that it was made with.
+"""
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+
+from bhds.columns import TIME
+from bhds.errors import ApiError
+from bhds.parted import PartedTable
+
+_TABLE = PartedTable(
+    file="api_data/unanswered.parquet",
+    folder="api_data/unanswered.d",
+    schema=pl.Schema(
+        {
+            "path": pl.String(),
+            "told_at": TIME,
+            "asked_at": pl.String(),
+            "is_answered": pl.Boolean(),
+        }
+    ),
+    sort=("path", "told_at"),
+    error=ApiError,
+    if_lost="fills that were refused an answer are then taken for complete",
+)
+
+
+def tell(data_dir: Path, path: str, *, asked_at: str | None, is_answered: bool) -> None:
+    """Record how a fill came out, if it was refused an answer now or before.
+
+    Parameters
+    ----------
+    data_dir
+        The data directory.
+    path
+        The fill, below the data directory.
+    asked_at
+        The parameter that the fill was made with; None unless it is made again
+        because it was refused an answer before.
+    is_answered
+        Whether all that had to be asked was answered.
+    """
+    if is_answered and asked_at is None:
+        return
+    row = {
+        "path": path,
+        "told_at": dt.datetime.now(dt.UTC),
+        "asked_at": asked_at,
+        "is_answered": is_answered,
+    }
+    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=_TABLE.schema))
+
+
+def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
+    """Return the parameter of each fill that was ever refused an answer, by its path.
+
+    That is the present, UTC, for one that still lacks it.
+    """
+    newest = (
+        _TABLE.read(data_dir)
+        .sort("path", "told_at")
+        .unique("path", keep="last", maintain_order=True)
+    )
+    return {
+        row["path"]: row["asked_at"] if row["is_answered"] else now.isoformat()
+        for row in newest.iter_rows(named=True)
+    }
+
+
+def count(data_dir: Path) -> int:
+    """Return how many fills lack an answer that they were refused."""
+    newest = _TABLE.read(data_dir).sort("path", "told_at").unique("path", keep="last")
+    return newest.filter(~pl.col("is_answered")).height
+
+
+def compact(data_dir: Path) -> int:
+    """Merge what jobs recorded into one file; return how many parts there were."""
+    return _TABLE.compact(data_dir)
+
+
+def message(number: int) -> str:
+    """Say that a number of fills lack an answer, for the end of a run."""
+    return (
+        f"bhds: warning: {number:,} fill(s) of api_data were not answered in full (see "
+        "`unanswered` in their sources): results have there what the archive has; the "
+        "next run asks again"
+    )

@@ -1,0 +1,153 @@
+"""The funding events that a partition lacks."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.columns import FUNDING
+from bhds.fill.events import Events, missing_events
+from bhds.fill.holes import Coverage
+from bhds.markets import TradeType
+from bhds.parse.inputs import DAY_US, day_us
+
+UM = Events(TradeType.UM_FUTURES, "AUSDT")
+
+
+def at(text):
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
+def events(*times, hours=8):
+    """Events at some times; (time, hours) where the interval is another."""
+    rows = [time if isinstance(time, tuple) else (time, hours) for time in times]
+    return pl.DataFrame(
+        {
+            "funding_time": [at(time) for time, _ in rows],
+            "funding_interval_hours": [hours for _, hours in rows],
+        },
+        schema={
+            name: FUNDING[name] for name in ("funding_time", "funding_interval_hours")
+        },
+    )
+
+
+def month(text):
+    first = dt.date.fromisoformat(f"{text}-01")
+    last = (first + dt.timedelta(days=32)).replace(day=1)
+    return range(day_us(first) // DAY_US, day_us(last) // DAY_US)
+
+
+def found(frame, begin, end, *, usable=(), useless=(), is_last=True):
+    holes = missing_events(
+        frame,
+        begin_ms=int(at(begin).timestamp() * 1000),
+        end_ms=int(at(end).timestamp() * 1000),
+        coverage=Coverage(
+            frozenset(day for text in usable for day in month(text)),
+            frozenset(day for text in useless for day in month(text)),
+        ),
+        is_last=is_last,
+    )
+    return [
+        (
+            *(
+                f"{dt.datetime.fromtimestamp(ms / 1e3, dt.UTC):%m-%d %H:%M}"
+                for ms in hole.span
+            ),
+            hole.reason.value,
+        )
+        for hole in holes
+    ]
+
+
+def test_months_that_the_archive_has_not_are_asked_for():
+    assert found(
+        events(),
+        "2025-01-01",
+        "2025-05-10T12:00",
+        usable=["2025-02"],
+        useless=["2025-03"],
+    ) == [
+        ("01-01 00:00", "02-01 00:00", "missing_file"),
+        ("03-01 00:00", "04-01 00:00", "corrupt"),
+        ("04-01 00:00", "05-10 12:00", "tail"),
+    ]
+
+
+def test_a_closed_year_has_no_tail():
+    holes = found(
+        events(), "2024-12-01", "2025-01-01", usable=["2024-11"], is_last=False
+    )
+
+    assert holes == [("12-01 00:00", "01-01 00:00", "missing_file")]
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        pytest.param(
+            ["2025-01-01T00:00", "2025-01-01T08:00", "2025-01-01T16:00"], [], id="whole"
+        ),
+        pytest.param(
+            ["2025-01-01T00:00", "2025-01-01T16:00"],
+            [("01-01 00:01", "01-01 15:59", "missing")],
+            id="one lost",
+        ),
+        pytest.param(
+            [
+                "2025-01-01T00:00",
+                "2025-01-01T08:00",
+                ("2025-01-01T12:00", 4),
+                ("2025-01-01T13:00", 1),
+                ("2025-01-01T21:00", 8),
+            ],
+            [],
+            id="changes of the interval",
+        ),
+        pytest.param(
+            [("2025-01-01T00:00", 4), ("2025-01-01T08:00", 4)],
+            [("01-01 00:01", "01-01 07:59", "missing")],
+            id="one lost of each 4 h",
+        ),
+    ],
+)
+def test_events_further_apart_than_they_say_have_others_between(times, expected):
+    assert (
+        found(events(*times), "2025-01-01", "2025-02-01", usable=["2025-01"])
+        == expected
+    )
+
+
+def test_what_is_between_months_that_the_archive_has_not_is_asked_for_once():
+    frame = events("2025-01-31T16:00", "2025-03-01T00:00")
+
+    holes = found(frame, "2025-01-01", "2025-04-01", usable=["2025-01", "2025-03"])
+
+    assert holes == [("02-01 00:00", "03-01 00:00", "missing_file")]
+
+
+def test_events_of_the_api_are_rounded_to_the_minute_and_have_no_interval():
+    due = int(at("2025-01-01T08:00").timestamp() * 1000)
+
+    frame = UM.frame(
+        [("AUSDT", due + 13, 0.0001, None), ("AUSDT", due - 8 * 3_600_000, -0.5, 60.25)]
+    )
+
+    assert frame.schema == FUNDING
+    assert frame.select(
+        "funding_time", "funding_rate", "mark_price", "funding_interval_hours", "source"
+    ).rows() == [
+        (at("2025-01-01T00:00"), -0.5, 60.25, None, "api"),
+        (at("2025-01-01T08:00"), 0.0001, None, None, "api"),
+    ]
+    assert frame["calc_time"].dt.millisecond().to_list() == [0, 13]
+
+
+def test_of_two_answers_for_one_event_the_later_counts():
+    due = int(at("2025-01-01T08:00").timestamp() * 1000)
+
+    frame = UM.frame([("AUSDT", due, 0.1, None), ("AUSDT", due + 5, 0.2, None)])
+
+    assert frame["funding_rate"].to_list() == [0.2]
+    assert UM.frame([]).schema == FUNDING

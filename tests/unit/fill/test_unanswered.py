@@ -1,0 +1,44 @@
+"""Fills that were refused an answer."""
+
+import datetime as dt
+
+import pytest
+
+from bhds.fill import unanswered
+
+NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+PATH = "api_data/spot/klines/BTCUSDT/1m/2025.parquet"
+
+
+def test_a_fill_that_was_always_answered_leaves_no_trace(tmp_path):
+    unanswered.tell(tmp_path, PATH, asked_at=None, is_answered=True)
+
+    assert list(tmp_path.iterdir()) == []
+    assert unanswered.asked_at(tmp_path, now=NOW) == {}
+
+
+def test_a_fill_is_made_again_until_it_is_answered_and_then_no_more(tmp_path):
+    later = NOW + dt.timedelta(days=1)
+    unanswered.tell(tmp_path, PATH, asked_at=None, is_answered=False)
+    assert unanswered.asked_at(tmp_path, now=NOW) == {PATH: NOW.isoformat()}
+    assert unanswered.count(tmp_path) == 1
+
+    unanswered.tell(tmp_path, PATH, asked_at=NOW.isoformat(), is_answered=True)
+    assert unanswered.asked_at(tmp_path, now=later) == {PATH: NOW.isoformat()}
+    assert unanswered.count(tmp_path) == 0
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_merging_what_jobs_recorded_changes_nothing(tmp_path, is_answered):
+    unanswered.tell(tmp_path, PATH, asked_at=None, is_answered=False)
+    unanswered.tell(tmp_path, PATH, asked_at="then", is_answered=is_answered)
+    before = unanswered.asked_at(tmp_path, now=NOW)
+
+    assert unanswered.compact(tmp_path) == 2
+
+    assert unanswered.asked_at(tmp_path, now=NOW) == before
+    assert unanswered.compact(tmp_path) == 0
+
+
+def test_the_end_of_a_run_says_how_many_there_are():
+    assert "1,200 fill(s)" in unanswered.message(1200)

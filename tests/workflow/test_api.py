@@ -1,0 +1,358 @@
+"""What the archive lacks, filled from the API, as a user runs it."""
+
+import datetime as dt
+import json
+import os
+import signal
+import time
+
+import polars as pl
+import pytest
+
+from bhds.fill import usage
+from bhds.markets import TradeType
+from bhds.sandbox.defects import Defect
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.server import serving
+
+from .conftest import UNIVERSE, Workspace, settings_for
+
+pytestmark = pytest.mark.workflow
+
+UM = TradeType.UM_FUTURES
+KLINES = "um_futures/klines"
+
+
+def day(number):
+    return dt.datetime(2025, 3, number, tzinfo=dt.UTC)
+
+
+def key(symbol, number):
+    return (
+        f"data/futures/um/daily/klines/{symbol}/1m/{symbol}-1m-2025-03-{number:02}.zip"
+    )
+
+
+@pytest.fixture
+def filled(tmp_path, exchange):
+    """Return a workspace of one young symbol, whose results the API completes."""
+    settings = settings_for(exchange.endpoints, with_api=True, symbols=["NEWUSDT"])
+    return Workspace(tmp_path, {**settings, "as_of": "2025-03-09"})
+
+
+def result(workspace, symbol="NEWUSDT"):
+    return pl.read_parquet(
+        workspace.path(f"results_data/um_futures/klines/1m/{symbol}.pqt")
+    )
+
+
+def holes(workspace, symbol="NEWUSDT", data_type="klines/{}/1m", partition="2025"):
+    folder = workspace.path("api_data/um_futures") / data_type.format(symbol)
+    sources = json.loads((folder / f"{partition}.sources.json").read_text())
+    return [
+        (hole["start"][5:16], hole["reason"], hole["found"], hole["status"])
+        for hole in sources["holes"]
+    ]
+
+
+def prices(frame):
+    """What does not depend on where a bar comes from."""
+    return frame.drop("source")
+
+
+def test_what_the_archive_lacks_comes_from_the_api_as_if_it_had_been_there(
+    tmp_path_factory, filled, exchange
+):
+    settings = {**filled.settings, "api": {"enabled": True}}
+    whole = Workspace(tmp_path_factory.mktemp("whole"), settings)
+    whole.build()
+    assert set(result(whole)["source"]) == {"daily"}
+    exchange.exchange.withhold(key("NEWUSDT", 9))
+    exchange.exchange.spoil(key("NEWUSDT", 7), Defect.TRUNCATED)
+    exchange.exchange.spoil(key("NEWUSDT", 8), Defect.CORRUPT)
+    exchange.exchange.spoil(key("NEWUSDT", 6), Defect.NO_VOLUME)
+
+    filled.build()
+
+    assert prices(result(filled)).equals(prices(result(whole)))
+    by_source = dict(result(filled).group_by("source").len().rows())
+    assert by_source["api"] == 13 + 960 + 1440 + 1440
+    assert [hole[1:] for hole in holes(filled)] == [
+        ("untraded", 13, "filled"),
+        ("truncated", 960, "filled"),
+        ("corrupt", 1440, "filled"),
+        ("tail", 1440, "filled"),
+    ]
+    assert exchange.exchange.limiter.refused == 0
+    assert filled.plan().is_idle
+    asked = exchange.exchange.requests[KLINES]
+    filled.build()
+    assert exchange.exchange.requests[KLINES] == asked
+
+
+def test_the_archive_wins_when_its_file_appears(filled, exchange):
+    withheld = key("NEWUSDT", 9)
+    exchange.exchange.withhold(withheld)
+    filled.build()
+    before = result(filled)
+    assert set(before.filter(pl.col("open_time") >= day(9))["source"]) == {"api"}
+
+    exchange.exchange.release(withheld)
+    filled.build()
+
+    after = result(filled)
+    assert set(after["source"]) == {"daily"}
+    assert prices(after).equals(prices(before))
+    assert holes(filled) == []
+    fill = "api_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
+    assert pl.read_parquet(filled.path(fill)).is_empty()
+
+
+def test_what_the_api_does_not_have_is_recorded_and_not_asked_for_again(
+    filled, exchange
+):
+    exchange.exchange.withhold(key("NEWUSDT", 7))
+    exchange.exchange.api_withhold(UM, "NEWUSDT", day(7), day(8))
+    filled.build(settings={"as_of": "2025-03-08"})
+    assert holes(filled) == [("03-07T00:00", "missing_file", 0, "empty")]
+    assert result(filled).filter(pl.col("source") == "filled").height == 1440
+    asked = exchange.exchange.requests[KLINES]
+
+    outcome = filled.build()
+
+    assert outcome.jobs["fill_klines"] == 1
+    assert exchange.exchange.requests[KLINES] == asked
+    assert holes(filled) == [("03-07T00:00", "missing_file", 0, "empty")]
+
+
+def test_a_fill_changes_only_when_its_partition_or_the_last_day_does(
+    tmp_path, exchange
+):
+    settings = settings_for(exchange.endpoints, with_api=True, symbols=["OLDUSDT"])
+    workspace = Workspace(tmp_path, settings)
+    workspace.build(settings={"as_of": "2025-03-08"})
+    before = workspace.times()
+
+    workspace.build(settings={"as_of": "2025-03-09"})
+
+    changed = {
+        path for path in workspace.changed(before) if path.startswith("api_data")
+    }
+    assert "api_data/um_futures/klines/OLDUSDT/1m/2025.parquet" in changed
+    assert not {path for path in changed if "2024" in path}
+
+
+def test_a_refused_place_goes_on_with_the_archive_alone_and_is_told_once(
+    filled, exchange
+):
+    filled.settings["datasets"][0]["symbols"] = ["NEWUSDT", "OLDUSDT", "龙虾USDT"]
+    for symbol in ("NEWUSDT", "OLDUSDT", "龙虾USDT"):
+        exchange.exchange.withhold(key(symbol, 9))
+    exchange.exchange.api_faults.refuse(451, times=None)
+
+    outcome = filled.build()
+
+    told = [line for line in outcome.text.splitlines() if "451" in line]
+    assert len(told) == 1, outcome.text
+    assert "api.enabled" in told[0]
+    assert "not answered in full" in outcome.text
+    assert result(filled)["open_time"].max() == day(9) - dt.timedelta(minutes=1)
+    assert {hole[3] for hole in holes(filled)} == {"unanswered"}
+    assert exchange.exchange.requests[KLINES] <= 2
+
+    exchange.exchange.api_faults.clear()
+    outcome = filled.build()
+
+    assert "451" not in outcome.text
+    assert "not answered in full" not in outcome.text
+    assert result(filled)["open_time"].max() == day(10) - dt.timedelta(minutes=1)
+    assert filled.plan().is_idle
+
+
+def test_offline_nothing_is_asked_and_a_later_run_makes_up_for_it(filled, exchange):
+    exchange.exchange.withhold(key("NEWUSDT", 9))
+    filled.build("parsed_all")
+    asked = exchange.exchange.requests.total()
+
+    filled.build(settings={"offline": True})
+    assert exchange.exchange.requests.total() == asked
+    assert holes(filled) == [("03-09T00:00", "tail", 0, "unanswered")]
+
+    filled.build()
+    assert holes(filled) == [("03-09T00:00", "tail", 1440, "filled")]
+    assert filled.plan().is_idle
+
+
+def test_an_api_that_cannot_be_reached_fails_its_fills_in_one_line(filled, exchange):
+    exchange.exchange.withhold(key("NEWUSDT", 9))
+    filled.settings["endpoints"]["api_um"] = "http://127.0.0.1:9"
+
+    outcome = filled.snakemake("results_all")
+
+    assert outcome.status == 1
+    assert len(set(outcome.error_lines)) == 1, outcome.text
+    assert "http://127.0.0.1:9" in outcome.error_lines[0]
+    assert not filled.path(
+        "api_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
+    ).exists()
+    assert filled.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet").exists()
+
+
+@pytest.mark.parametrize("status", [500, 503, 429])
+def test_what_passes_is_asked_again(filled, exchange, status):
+    exchange.exchange.withhold(key("NEWUSDT", 9))
+    exchange.exchange.api_faults.refuse(status, times=2, endpoint=KLINES)
+
+    filled.build()
+
+    assert holes(filled) == [("03-09T00:00", "tail", 1440, "filled")]
+
+
+def killed_in_the_middle(workspace, path, pages):
+    """Start a run, and kill it as soon as some pages have been written down."""
+    with workspace.start("api_all") as process:
+        deadline = time.monotonic() + 120
+        while not (path.exists() and path.read_bytes().count(b"\n") >= pages):
+            assert process.poll() is None, process.stdout.read()
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.stdout.read()
+    workspace.snakemake("--unlock")
+
+
+def test_a_run_that_was_killed_in_a_fill_asks_for_nothing_twice(tmp_path_factory):
+    """All of the archive's days are missing: 52 pages for the symbol's 18 days."""
+    asked = {}
+    for name, is_killed in (("whole", False), ("killed", True)):
+        with Exchange(UNIVERSE) as exchange, serving(exchange) as running:
+            for number in range(7, 10):
+                exchange.withhold(key("NEWUSDT", number))
+            exchange.api_faults.latency_s = 0.25
+            settings = settings_for(
+                running.endpoints, with_api=True, symbols=["NEWUSDT"]
+            )
+            settings |= {"as_of": "2025-03-09", "http": {"connections": 1}}
+            settings["datasets"][0]["results"]["funding"] = False
+            workspace = Workspace(tmp_path_factory.mktemp(name), settings)
+            folder = workspace.path("api_data/um_futures/klines/NEWUSDT/1m")
+            if is_killed:
+                killed_in_the_middle(workspace, folder / "2025.answers.jsonl", 3)
+                assert not (folder / "2025.parquet").exists()
+            workspace.build("api_all")
+            asked[name] = exchange.requests[KLINES]
+            fill = (folder / "2025.parquet").read_bytes()
+            asked[f"{name} fill"] = fill
+
+    assert asked["killed fill"] == asked["whole fill"]
+    # The page that was under way is asked for again; each run begins with one page.
+    assert asked["whole"] <= asked["killed"] <= asked["whole"] + 2
+
+
+# --- funding
+
+
+def funding(workspace, symbol="NEWUSDT"):
+    return pl.read_parquet(
+        workspace.path(f"results_data/um_futures/fundingRate/{symbol}.pqt")
+    )
+
+
+def test_funding_of_archive_and_api_is_joined_into_results(filled):
+    filled.settings["datasets"][0]["symbols"] = ["NEWUSDT", "OLDUSDT"]
+
+    filled.build()
+
+    old, new = funding(filled, "OLDUSDT"), funding(filled)
+    assert set(old["source"]) == {"monthly", "api"}
+    assert set(new["source"]) == {"api"}
+    assert old["funding_time"].is_sorted()
+    assert old["funding_time"].is_unique().all()
+    # Nothing is missing from the first event to the last.
+    hours = old["funding_time"].diff().drop_nulls().dt.total_hours()
+    assert set(hours) == {8}
+    for symbol, events in (("OLDUSDT", old), ("NEWUSDT", new)):
+        bars = result(filled, symbol)
+        joined = bars.drop_nulls("funding_rate")
+        assert joined["open_time"].to_list() == events["funding_time"].to_list()
+        assert joined["funding_rate"].to_list() == events["funding_rate"].to_list()
+        assert joined["funding_rate"].null_count() == 0
+        daily = pl.read_parquet(
+            filled.path(f"results_data/um_futures/resampled_klines/1d/{symbol}.pqt")
+        )
+        assert set(daily["funding_count"]) <= {2, 3}
+
+
+def test_a_month_of_funding_that_the_archive_lacks_comes_from_the_api(filled, exchange):
+    filled.settings["datasets"][0]["symbols"] = ["OLDUSDT"]
+    filled.build()
+    whole = funding(filled, "OLDUSDT")
+    monthly = "data/futures/um/monthly/fundingRate/OLDUSDT/OLDUSDT-fundingRate"
+    exchange.exchange.withhold(f"{monthly}-2025-01.zip")
+    fresh = Workspace(filled.folder / "fresh", filled.settings)
+    fresh.folder.mkdir()
+
+    fresh.build()
+
+    found = funding(fresh, "OLDUSDT")
+    january = found.filter(pl.col("funding_time") < day(1) - dt.timedelta(days=28))
+    assert "api" in set(january["source"])
+    times = ["funding_time", "funding_rate"]
+    assert found.select(times).equals(whole.select(times))
+
+
+def test_columns_are_the_same_with_and_without_funding(filled):
+    filled.build()
+    with_funding = result(filled)
+
+    filled.settings["datasets"][0]["results"]["funding"] = False
+    filled.build()
+
+    assert with_funding["funding_rate"].count() > 0
+    assert result(filled)["funding_rate"].count() == 0
+    assert result(filled).schema == with_funding.schema
+
+
+# --- by market and type
+
+
+def test_prices_that_are_no_trades_are_filled_too(tmp_path, exchange):
+    settings = settings_for(exchange.endpoints, with_api=True)
+    settings["as_of"] = "2025-03-09"
+    settings["datasets"] = [
+        {
+            "trade_type": "um_futures",
+            "data_type": data_type,
+            "interval": "15m",
+            "symbols": ["NEWUSDT"],
+        }
+        for data_type in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
+    ]
+    workspace = Workspace(tmp_path, settings)
+    for dataset in settings["datasets"]:
+        name = dataset["data_type"]
+        folder = f"data/futures/um/daily/{name}/NEWUSDT/15m"
+        exchange.exchange.withhold(f"{folder}/NEWUSDT-15m-2025-03-08.zip")
+
+    workspace.build()
+
+    for dataset in settings["datasets"]:
+        found = holes(workspace, data_type=f"{dataset['data_type']}/{{}}/15m")
+        assert found == [("03-08T00:00", "missing_file", 96, "filled")]
+
+
+def test_every_fill_that_asked_is_on_record(filled, exchange):
+    exchange.exchange.withhold(key("NEWUSDT", 9))
+    filled.build()
+
+    record = usage.read(filled.data)
+
+    klines = record.filter(pl.col("path").str.contains("klines"))
+    assert klines["rows"].to_list() == [1440]
+    requests = sum(
+        count
+        for name, count in exchange.exchange.requests.items()
+        if name.startswith("um_futures/")
+    )
+    assert record["requests"].sum() == requests
+    assert record["refusals"].sum() == 0
