@@ -25,7 +25,8 @@ from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions
 from bhds.planning import prepare, summary
 from bhds.planning.files import REPLACED
-from bhds.planning.plan import Plan, Series
+from bhds.planning.plan import Plan
+from bhds.planning.series import Series
 from bhds.results import build, funding, resample, split
 from bhds.runlog import one_line_errors
 

@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
-from typing import NamedTuple
 
 import polars as pl
 
@@ -22,51 +21,7 @@ from bhds.planning.batches import Batch, batches
 from bhds.planning.dataset import Partition, PlannedDataset, directories
 from bhds.planning.files import PRESENT
 from bhds.planning.fills import Fill
-
-
-class Series(NamedTuple):
-    """What one folder of parsed partitions holds."""
-
-    trade_type: TradeType
-    data_type: str
-    symbol: str
-    interval: str | None
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, self))
-
-    @property
-    def folder(self) -> str:
-        """The folder of its partitions."""
-        return f"parsed_data/{self._below}"
-
-    @property
-    def fill_folder(self) -> str:
-        """The folder of its fills."""
-        return f"api_data/{self._below}"
-
-    @property
-    def _below(self) -> str:
-        parts = (self.trade_type, self.data_type, self.symbol, self.interval)
-        return "/".join(filter(None, parts))
-
-
-class ResampleGroup(NamedTuple):
-    """Symbols whose results are resampled by the same rules, in one job a symbol."""
-
-    trade_type: TradeType
-    interval: str
-    rules: tuple[str, ...]
-    symbol_pattern: str
-    """A regular expression that matches the symbols."""
-
-    def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
-        """Tell whether the group makes a rule's file of a symbol."""
-        return (
-            self.trade_type == trade_type
-            and rule in self.rules
-            and re.fullmatch(self.symbol_pattern, symbol) is not None
-        )
+from bhds.planning.series import ResampleGroup, Series
 
 
 class Plan:
@@ -205,7 +160,7 @@ class Plan:
     def funding(self) -> list[str]:
         """The funding of every symbol that has any, or may have."""
         return [
-            _funding_path(series)
+            series.funding_path
             for planned in self.datasets
             if planned.dataset.data_type == FUNDING
             for series in _series(planned)
@@ -415,7 +370,7 @@ class Plan:
         if not self.dataset(series).results.funding or owner is None:
             return []
         has_any = events.symbol in owner.partitions or owner.fills.get(events.symbol)
-        return [_funding_path(events)] if has_any else []
+        return [events.funding_path] if has_any else []
 
     def partitions(self, series: Series) -> dict[str, Partition]:
         """Return the partitions of a series by name, in time order.
@@ -493,10 +448,6 @@ def _fill_files(planned: PlannedDataset) -> list[str]:
         for name in planned.fills.get(series.symbol, ())
         for suffix in (".parquet", ".sources.json")
     ]
-
-
-def _funding_path(series: Series) -> str:
-    return f"results_data/{series.trade_type}/{FUNDING}/{series.symbol}.pqt"
 
 
 def _rules(dataset: Dataset) -> tuple[str, ...]:

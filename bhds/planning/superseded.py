@@ -25,7 +25,7 @@ from bhds.parse.verdict import Verdict
 from bhds.planning import files as archive
 from bhds.planning.dataset import PlannedDataset, directories
 from bhds.planning.files import PRESENT
-from bhds.planning.plan import Series
+from bhds.planning.series import Series
 
 _USABLE = {Verdict.OK, Verdict.SIDECAR_STALE, Verdict.SIDECAR_MISSING}
 _UNREADABLE = (

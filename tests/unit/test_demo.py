@@ -35,6 +35,10 @@ def test_the_demo_asks_the_sandbox_alone(settings):
     assert {address[:21] for address in addresses} == {"http://127.0.0.1:8080"}
 
 
+def test_the_demo_ends_where_the_sandbox_does(settings):
+    assert settings.as_of == dt.date(2025, 3, 9)
+
+
 def test_the_demo_covers_every_market_of_klines_and_resamples_each(settings):
     markets = {dataset.trade_type for dataset in settings.datasets}
     assert markets == set(TradeType) - {TradeType.OPTION}
@@ -56,10 +60,11 @@ def shown(data_dir):
 
 
 def test_a_result_is_one_line_with_its_counts_and_times(tmp_path):
+    sources = {7: "filled", 50: "api", 51: "api"}
     bars = [
         (START + dt.timedelta(minutes=minute), int(minute > 1_000), source)
         for minute in range(1_500)
-        for source in ["filled" if minute % 100 == 7 else "daily"]
+        for source in [sources.get(minute % 100, "daily")]
     ]
     write_result(tmp_path, "um_futures", "AUSDT", rows=bars)
 
@@ -68,7 +73,7 @@ def test_a_result_is_one_line_with_its_counts_and_times(tmp_path):
     fields = line.split()
     assert fields[:2] == ["um_futures", "AUSDT"]
     assert fields[2:6] == ["2025-01-01", "00:00", "2025-01-02", "00:59"]
-    assert fields[6:9] == ["1,500", "15", "2"]
+    assert fields[6:10] == ["1,500", "30", "15", "2"]
 
 
 def test_results_are_in_order_of_market_and_symbol(tmp_path):

@@ -10,7 +10,8 @@ from bhds.config import Dataset
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
 from bhds.planning.dataset import Partition, PlannedDataset
-from bhds.planning.plan import Plan, Series
+from bhds.planning.plan import Plan
+from bhds.planning.series import Series
 
 UM = TradeType.UM_FUTURES
 SPOT = TradeType.SPOT

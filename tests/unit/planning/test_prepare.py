@@ -12,7 +12,7 @@ from bhds.errors import ConfigError, ListingError, SelectionError
 from bhds.fill import unanswered
 from bhds.markets import TradeType
 from bhds.planning import prepare
-from bhds.planning.plan import Series
+from bhds.planning.series import Series
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 

@@ -1,0 +1,57 @@
+"""What files of one symbol are of: a series, and the rules that resample it."""
+
+import re
+from typing import NamedTuple
+
+from bhds.datatypes import FUNDING
+from bhds.markets import TradeType
+
+
+class Series(NamedTuple):
+    """What one folder of parsed partitions holds."""
+
+    trade_type: TradeType
+    data_type: str
+    symbol: str
+    interval: str | None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
+
+    @property
+    def folder(self) -> str:
+        """The folder of its partitions."""
+        return f"parsed_data/{self._below}"
+
+    @property
+    def fill_folder(self) -> str:
+        """The folder of its fills."""
+        return f"api_data/{self._below}"
+
+    @property
+    def funding_path(self) -> str:
+        """Where the funding events of its symbol go."""
+        return f"results_data/{self.trade_type}/{FUNDING}/{self.symbol}.pqt"
+
+    @property
+    def _below(self) -> str:
+        parts = (self.trade_type, self.data_type, self.symbol, self.interval)
+        return "/".join(filter(None, parts))
+
+
+class ResampleGroup(NamedTuple):
+    """Symbols whose results are resampled by the same rules, in one job a symbol."""
+
+    trade_type: TradeType
+    interval: str
+    rules: tuple[str, ...]
+    symbol_pattern: str
+    """A regular expression that matches the symbols."""
+
+    def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
+        """Tell whether the group makes a rule's file of a symbol."""
+        return (
+            self.trade_type == trade_type
+            and rule in self.rules
+            and re.fullmatch(self.symbol_pattern, symbol) is not None
+        )
