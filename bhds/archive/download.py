@@ -361,6 +361,7 @@ def _run_aria2(
         aria2.Download(
             url=source.url(file),
             name=batch.staged[file.key].relative_to(batch.staging).as_posix(),
+            size=file.size,
         )
         for file in ordered
     ]

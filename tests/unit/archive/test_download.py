@@ -299,6 +299,29 @@ def test_a_relative_data_directory_will_do(fetch, want, tmp_path, monkeypatch):
     assert (tmp_path / "aws_data/spot/A.zip").read_bytes() == b"zip"
 
 
+@pytest.mark.parametrize(
+    ("size", "interval_s"),
+    [
+        pytest.param(57_000, 0, id="small"),
+        pytest.param(aria2.SMALL_BYTES + 1, 2, id="large"),
+    ],
+)
+def test_records_of_parts_are_kept_of_large_files_alone(
+    fetch, want, tmp_path, size, interval_s
+):
+    """They cost more than all the rest of a small file (`SMALL_BYTES`)."""
+    told = tmp_path / "arguments"
+    telling = tmp_path / "aria2c"
+    telling.write_text(
+        f'#!/bin/sh\necho "$@" > {told}\nexec {aria2.find_executable()} "$@"\n'
+    )
+    telling.chmod(0o755)
+
+    fetch(want("A.zip", b"z" * size), aria2c=telling)
+
+    assert f"--auto-save-interval={interval_s}" in told.read_text().split()
+
+
 def test_a_place_on_another_file_system_is_copied_to(
     fetch, want, tmp_path, monkeypatch
 ):
