@@ -6,6 +6,7 @@ profile allows, by turns:
 
 - by `fetch_batch`: staged, hashed, checked, put into place, told to the ledger;
 - by `aria2c --input-file` with the same options: put where they belong, no more;
+- by one `aria2c --input-file` with all the files, and the same options;
 - with `--defaults` also by `aria2c --input-file` with its own options, for the record.
 
 All run one aria2c a batch, with the same connections and the same order of files. The
@@ -317,6 +318,8 @@ def compare(rounds: int, *, scratch: Path, with_defaults: bool) -> float:
             "fetch_batch": partial(fetch_by_bhds, **given, pool=pool),
             "aria2c": bare,
         }
+        ordered = [[file for batch in batches for file in batch]]
+        ways["one aria2c"] = partial(bare, batches=ordered)
         if with_defaults:
             ways["aria2c by default"] = partial(bare, by_default=True)
         runs: dict[str, list[Run]] = {name: [] for name in ways}

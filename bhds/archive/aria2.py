@@ -56,7 +56,7 @@ else. What a run that is killed outright has of such a file is lost. It is not f
 in pieces (`--min-split-size`), so that a part is always shorter than the whole.
 """
 
-_TICK_S = 2.0
+_TICK_S = 0.1
 _STOP_S = 10.0
 _MAX_CONNECTIONS_PER_FILE = 16  # aria2's own limit for one server
 _KILLED_BY_SIGTERM = 128 + signal.SIGTERM
@@ -208,7 +208,7 @@ def run(
     connections
         Most connections open at once, over all files.
     on_tick
-        Called every two seconds while aria2c runs.
+        Called about ten times a second while aria2c runs.
 
     Raises
     ------

@@ -2,7 +2,8 @@
 
 1. Files are fetched into a staging folder, `aws_data/.staging`, that mirrors the
    paths below `aws_data`; there they stay, to be resumed, whatever happens.
-2. Each is checked for its size and, where the ETag is one, its MD5.
+2. Each is checked for its size and, where the ETag is one, its MD5. Most are hashed
+   while others are still on their way.
 3. When all are there they are renamed into place, and the ledger is told.
 
 A staged file carries its revision's ETag in its name, so a file in part is never
@@ -19,7 +20,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,6 +42,8 @@ REVISION = 1
 
 _ATTEMPTS = 3  # one may fail, and two tell whether a file is unlike its listing
 _HASH_THREADS = min(8, os.cpu_count() or 1)
+_HASH_TASK = 16  # files
+_TELL_S = 2.0
 _CHUNK_BYTES = 1 << 20
 _GONE = frozenset({404, 410})  # a 403 may as well be a firewall
 _NAMED_FILES = 3
@@ -90,6 +93,14 @@ class _Digests:
 
 
 @dataclass(frozen=True)
+class _Hashed:
+    """What a file was found to be, and when it had been written last."""
+
+    digests: _Digests
+    mtime_ns: int
+
+
+@dataclass(frozen=True)
 class _Source:
     """Where a batch comes from, and how it is fetched."""
 
@@ -111,6 +122,8 @@ class _Batch:
     staging: Path
     staged: dict[str, Path]
     digests: dict[str, _Digests] = field(default_factory=dict)
+    hashed_early: dict[Path, _Hashed | None] = field(default_factory=dict)
+    """Staged files that were hashed while aria2 fetched others; None: to no use."""
     gone: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     doubted: set[str] = field(default_factory=set)
@@ -205,14 +218,17 @@ def _stage(wanted: Sequence[Wanted], *, data_dir: Path) -> _Batch:
     """
     root = data_dir.absolute() / "aws_data"
     staging = root / ".staging"
+    folders: dict[Path, Path] = {}
     staged = {}
     for file in wanted:
-        place = staging / file.path.absolute().relative_to(root)
-        staged[file.key] = place.with_name(f"{place.name}.{_tag(file)}")
-    _discard_other_revisions(staged.values())
+        folder = file.path.parent
+        if folder not in folders:
+            folders[folder] = staging / folder.absolute().relative_to(root)
+        staged[file.key] = folders[folder] / f"{file.path.name}.{_tag(file)}"
+    there = _clear(staged.values())
     for file in wanted:
         place = staged[file.key]
-        if file.etag is None or _size(place) > file.size:
+        if place in there and (file.etag is None or _size(place) > file.size):
             _discard(place)
     return _Batch(wanted, staging, staged)
 
@@ -222,15 +238,22 @@ def _tag(wanted: Wanted) -> str:
     return _UNSAFE_IN_NAME.sub("_", wanted.etag or "unlisted")
 
 
-def _discard_other_revisions(places: Iterable[Path]) -> None:
-    """Delete what is staged of the same files, but under another tag."""
+def _clear(places: Iterable[Path]) -> set[Path]:
+    """Delete what is staged of the same files, but under another tag.
+
+    Returns those of the places where there is something, be it aria2's record alone.
+    """
     current = set(places)
     untagged = {place.with_suffix("") for place in current}
+    there = set()
     for folder in {place.parent for place in current}:
         for found in folder.iterdir() if folder.is_dir() else ():
             place = found.with_name(found.name.removesuffix(aria2.CONTROL_SUFFIX))
-            if place not in current and place.with_suffix("") in untagged:
+            if place in current:
+                there.add(place)
+            elif place.with_suffix("") in untagged:
                 found.unlink()
+    return there
 
 
 def _size(path: Path) -> int:
@@ -268,18 +291,59 @@ def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
     """
     ended = [file for file in wanted if _is_ended(batch.staged[file.key])]
     places = [batch.staged[file.key] for file in ended]
+    hashed = _digest_all(places, early=batch.hashed_early)
+    for file, digests in zip(ended, hashed, strict=True):
+        if _agrees(digests, wanted=file):
+            batch.digests[file.key] = digests
+        elif file.key in batch.doubted:
+            batch.digests[file.key] = digests
+            batch.unlike_listing.add(file.key)
+            _warn_unlike(file, digests)
+        else:
+            _discard(batch.staged[file.key])
+            batch.doubted.add(file.key)
+            batch.failures[file.key] = "came with another size or MD5 than listed"
+
+
+def _digest_all(
+    paths: Sequence[Path], *, early: Mapping[Path, _Hashed | None]
+) -> list[_Digests]:
+    """Hash files, but for those that have not been written since they were.
+
+    In threads; a task has several files, or it would cost as much as a small one.
+    """
+
+    def digest(path: Path) -> _Digests:
+        hashed = early.get(path)
+        if hashed is not None and path.stat().st_mtime_ns == hashed.mtime_ns:
+            return hashed.digests
+        return _digest(path)
+
+    tasks = [paths[i : i + _HASH_TASK] for i in range(0, len(paths), _HASH_TASK)]
     with ThreadPoolExecutor(_HASH_THREADS) as pool:
-        for file, digests in zip(ended, pool.map(_digest, places), strict=True):
-            if _agrees(digests, wanted=file):
-                batch.digests[file.key] = digests
-            elif file.key in batch.doubted:
-                batch.digests[file.key] = digests
-                batch.unlike_listing.add(file.key)
-                _warn_unlike(file, digests)
-            else:
-                _discard(batch.staged[file.key])
-                batch.doubted.add(file.key)
-                batch.failures[file.key] = "came with another size or MD5 than listed"
+        done = pool.map(lambda task: list(map(digest, task)), tasks)
+        return [digests for task in done for digests in task]
+
+
+def _hash_early(batch: _Batch, wanted: Iterable[Wanted]) -> None:
+    """Hash files that seem whole while aria2 runs, so that less is left for the end.
+
+    Those that agree with their ETag's MD5 are done with, if they are the same when
+    aria2 has ended; the others are judged then.
+    """
+    for file in wanted:
+        place = batch.staged[file.key]
+        if place in batch.hashed_early or not _has_md5(file):
+            continue
+        try:
+            found = place.stat()
+            if found.st_size != file.size or not _is_ended(place):
+                continue
+            hashed = _Hashed(_digest(place), found.st_mtime_ns)
+        except FileNotFoundError:  # not there yet, or begun again
+            continue
+        is_sound = _agrees(hashed.digests, wanted=file)
+        batch.hashed_early[place] = hashed if is_sound else None
 
 
 def _digest(path: Path) -> _Digests:
@@ -297,8 +361,11 @@ def _agrees(digests: _Digests, *, wanted: Wanted) -> bool:
     """Compare with the listing; an ETag of several parts (`md5-N`) proves nothing."""
     if digests.size != wanted.size:
         return False
-    etag = wanted.etag
-    return etag is None or _PLAIN_MD5.fullmatch(etag) is None or digests.md5 == etag
+    return not _has_md5(wanted) or digests.md5 == wanted.etag
+
+
+def _has_md5(wanted: Wanted) -> bool:
+    return wanted.etag is not None and _PLAIN_MD5.fullmatch(wanted.etag) is not None
 
 
 def _warn_unlike(wanted: Wanted, digests: _Digests) -> None:
@@ -356,6 +423,15 @@ def _run_aria2(
     progress: BatchProgress,
 ) -> aria2.Outcome:
     """Fetch files into staging, large ones first, so that none is left for last."""
+    told_at = time.monotonic()
+
+    def on_tick() -> None:
+        nonlocal told_at
+        _hash_early(batch, ordered)
+        if time.monotonic() - told_at >= _TELL_S:
+            _tell(progress, batch)
+            told_at = time.monotonic()
+
     ordered = sorted(missing, key=lambda file: file.size, reverse=True)
     downloads = [
         aria2.Download(
@@ -372,7 +448,7 @@ def _run_aria2(
         proxy=source.proxy,
         timeout_s=source.timeout_s,
         connections=source.connections,
-        on_tick=lambda: _tell(progress, batch),
+        on_tick=on_tick,
     )
 
 

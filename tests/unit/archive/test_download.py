@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 import polars as pl
 import pytest
 
-from bhds.archive import aria2, ledger
+from bhds.archive import aria2, download, ledger
 from bhds.archive.download import Wanted, fetch_batch
 from bhds.errors import FetchError
 
@@ -297,6 +297,84 @@ def test_a_relative_data_directory_will_do(fetch, want, tmp_path, monkeypatch):
     fetch(wanted, data_dir=".")
 
     assert (tmp_path / "aws_data/spot/A.zip").read_bytes() == b"zip"
+
+
+@pytest.fixture
+def hashed(monkeypatch):
+    """Return the contents that are hashed, as they are."""
+    contents = []
+
+    def digest(path, *, digest=download._digest):
+        contents.append(path.read_bytes())
+        return digest(path)
+
+    monkeypatch.setattr(download, "_digest", digest)
+    return contents
+
+
+@pytest.fixture
+def staged_as(monkeypatch):
+    """Stand in for aria2: of each run, what is staged at a tick, and at its end."""
+
+    def staged_as(*runs):
+        left = iter(runs)
+
+        def run(downloads, *, directory, on_tick, **_):
+            for number, content in enumerate(next(left)):
+                place = directory / downloads[0].name
+                place.parent.mkdir(parents=True, exist_ok=True)
+                if not place.exists() or place.read_bytes() != content:
+                    place.write_bytes(content)
+                    os.utime(place, (number, number))
+                on_tick()
+            return aria2.Outcome(0, {})
+
+        monkeypatch.setattr(aria2, "run", run)
+
+    return staged_as
+
+
+def test_a_file_that_is_whole_is_hashed_while_others_come(
+    fetch, want, hashed, staged_as
+):
+    staged_as([b"whole", b"whole"])
+
+    report = fetch(want("A.zip", b"whole"))
+
+    assert hashed == [b"whole"]
+    assert report.size_bytes == 5
+
+
+def test_a_file_that_changed_since_it_was_hashed_is_hashed_again(
+    fetch, want, hashed, staged_as
+):
+    wanted = want("A.zip", b"sound")
+    staged_as([b"sound", b"s0und"], [b"sound"])
+
+    report = fetch(wanted)
+
+    assert hashed[:2] == [b"sound", b"s0und"]
+    assert wanted.path.read_bytes() == b"sound"
+    assert report.unlike_listing == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "listed"),
+    [
+        pytest.param(b"spoil", {}, id="unlike its ETag"),
+        pytest.param(b"whole", {"etag": f"{'0' * 32}-2"}, id="of parts"),
+        pytest.param(b"who", {}, id="in part"),
+    ],
+)
+def test_what_cannot_be_known_to_be_whole_is_judged_at_the_end(
+    fetch, want, staged_as, content, listed
+):
+    wanted = want("A.zip", b"whole", **listed)
+    staged_as([content], [b"whole"])
+
+    fetch(wanted)
+
+    assert wanted.path.read_bytes() == b"whole"
 
 
 @pytest.mark.parametrize(
