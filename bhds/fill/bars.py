@@ -51,6 +51,7 @@ class Bars:
             interval=self.interval,
             begin_ms=bounds.begin_ms,
             end_ms=bounds.end_ms,
+            now_ms=bounds.now_ms,
             coverage=held.coverage,
             is_first=bounds.is_first,
             is_last=bounds.is_last,
@@ -63,12 +64,17 @@ class Bars:
     def joint_span_ms(self) -> int:
         """Return how long a time one request may answer for, holes and all."""
         grid = Grid(self.interval)
-        return grid.time(_PAGE_BARS) - grid.time(0)
+        first = grid.number(0)  # months are numbered from a year that no calendar has
+        return grid.time(first + _PAGE_BARS) - grid.time(first)
 
     def extent(self, row: Row) -> Span:
-        """Return the range that one bar is about: until the next grid point."""
-        open_ms: int = row[0]
-        return Span(open_ms, Grid(self.interval).ceil(open_ms + 1))
+        """Return the range that one bar is about: from grid point to grid point.
+
+        One that opens between two stands for the former, as in `missing_bars`.
+        """
+        grid = Grid(self.interval)
+        number = grid.number(row[0])
+        return Span(grid.time(number), grid.time(number + 1))
 
     def ask(
         self, client: ApiClient, span: Span, *, closed_by_ms: int

@@ -38,7 +38,7 @@ class Events:
         return missing_events(
             held.rows,
             begin_ms=bounds.begin_ms,
-            end_ms=bounds.end_ms,
+            end_ms=min(bounds.end_ms, bounds.now_ms),
             coverage=held.coverage,
             is_last=bounds.is_last,
         )

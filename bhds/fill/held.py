@@ -55,7 +55,7 @@ class Held:
         sources = partition.with_suffix(".sources.json")
         try:
             content = partition.read_bytes()
-            rows = pl.read_parquet(content)
+            rows = _checked(pl.read_parquet(content), schema=schema)
             zips = json.loads(sources.read_bytes())["inputs"]
             coverage = Coverage.of(zips)
         except _UNREADABLE as error:
@@ -67,13 +67,23 @@ class Held:
         return cls(rows, coverage, hashlib.sha256(content).hexdigest())
 
 
+def _checked(rows: pl.DataFrame, *, schema: pl.Schema) -> pl.DataFrame:
+    if rows.schema != schema:
+        msg = f"its columns are {dict(rows.schema)}, not {dict(schema)}"
+        raise ValueError(msg)
+    return rows
+
+
 @dataclass(frozen=True)
 class Bounds:
     """The time that a fill may cover."""
 
     begin_ms: int
     end_ms: int
-    """Excluded; here and above, milliseconds since 1970, UTC."""
+    """Excluded; as all here in milliseconds since 1970, UTC. What begins before it may
+    end later, as does the week in which a year ends."""
+    now_ms: int
+    """The present: there is nothing later."""
     is_first: bool
     """Whether the archive has nothing earlier: the symbol may begin within."""
     is_last: bool
@@ -81,11 +91,11 @@ class Bounds:
 
     @classmethod
     def until(cls, now: dt.datetime, bounds: Mapping[str, Any]) -> Self:
-        """Bound UTC days, both included, by the present: there is nothing later."""
-        last_ms = day_us(bounds["last_day"] + _DAY) // _MS
+        """Bound UTC days, both included, and the present."""
         return cls(
             day_us(bounds["first_day"]) // _MS,
-            min(last_ms, (now - _EPOCH) // _MILLISECOND),
+            day_us(bounds["last_day"] + _DAY) // _MS,
+            (now - _EPOCH) // _MILLISECOND,
             bounds["is_first"],
             bounds["is_last"],
         )

@@ -101,6 +101,7 @@ def missing_bars(
     interval: Interval,
     begin_ms: int,
     end_ms: int,
+    now_ms: int,
     coverage: Coverage,
     is_first: bool,
     is_last: bool,
@@ -114,9 +115,9 @@ def missing_bars(
         points stands for the former.
     interval
         Their spacing.
-    begin_ms, end_ms
-        Milliseconds since 1970, UTC: bars that open at `begin_ms` or later and are
-        over by `end_ms` are wanted.
+    begin_ms, end_ms, now_ms
+        Milliseconds since 1970, UTC: bars that open at `begin_ms` or later and before
+        `end_ms`, and are over by `now_ms`, are wanted.
     coverage
         What the partition was made from.
     is_first
@@ -133,7 +134,8 @@ def missing_bars(
         if present.len():
             born.append(grid.time(present[0]))
         begin_ms = max(begin_ms, min(born, default=begin_ms))
-    first, last = grid.number(grid.ceil(begin_ms)), grid.number(end_ms)
+    first = grid.number(grid.ceil(begin_ms))
+    last = min(grid.number(grid.ceil(end_ms)), grid.number(now_ms))
     inside = present.filter((present >= first) & (present < last))
     edges = pl.concat([pl.Series([first - 1]), inside, pl.Series([max(last, first)])])
     before_hole = edges.diff().shift(-1) > 1

@@ -75,13 +75,14 @@ def write_fill(
     """
     kind = _kind(TradeType(trade_type), data_type, symbol, interval)
     held = Held.read(inputs, schema=kind.schema)
-    now = dt.datetime.now(dt.UTC)
-    holes = kind.holes(held, bounds=Bounds.until(now, bounds))
+    holes = kind.holes(held, bounds=Bounds.until(dt.datetime.now(dt.UTC), bounds))
     journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))
     why_not = asking.complete(kind, holes, journal, settings=settings, path=fill_path)
     spans = [hole.span for hole in holes]
     journal.keep(spans)
     rows = _wanted(kind.frame(asking.rows_of(journal)), holes, time=kind.time)
+    # Of the answers that came just now, too.
+    now = dt.datetime.now(dt.UTC)
     left = outstanding(spans, journal.answers, now=now, extent=kind.extent)
     sources = {
         "schema": SCHEMA_VERSION,

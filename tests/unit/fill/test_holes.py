@@ -10,6 +10,7 @@ from bhds.markets import Interval
 from bhds.parse.inputs import DAY_US, day_us
 
 MINUTE = Interval.parse("1m")
+NOW_MS = day_us(dt.date(2030, 1, 1)) // 1000
 
 
 def at(text):
@@ -49,7 +50,7 @@ def found(frame, begin, end, *, usable=(), useless=(), interval="1m", **more):
         coverage=Coverage(
             frozenset(map(number, usable)), frozenset(map(number, useless))
         ),
-        **{"is_first": False, "is_last": True, **more},
+        **{"now_ms": NOW_MS, "is_first": False, "is_last": True, **more},
     )
     return [told(hole) for hole in holes]
 
@@ -170,20 +171,48 @@ def test_a_bar_off_the_grid_stands_for_the_point_before_it():
     assert found(frame, "2025-01-01", "2025-01-02", usable=["2025-01-01"]) == []
 
 
-def test_nothing_is_missing_that_is_not_over_by_the_end():
+def test_nothing_is_missing_that_is_not_over_yet():
     weeks = bars("2025-01-06", "2025-01-07", interval="1w")
 
     holes = found(
-        weeks, "2025-01-01", "2025-01-28", interval="1w", usable=["2025-01-06"]
+        weeks,
+        "2025-01-01",
+        "2025-01-28",
+        interval="1w",
+        usable=["2025-01-06"],
+        now_ms=day_us(dt.date(2025, 1, 28)) // 1000,
     )
 
     assert holes == [("01-13 00:00", "01-27 00:00", "tail", 2)]
 
 
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        ("2024-12-20", "2025-01-01", [("12-23 00:00", "01-06 00:00", "tail", 2)]),
+        ("2025-01-01", "2025-01-12", [("01-06 00:00", "01-13 00:00", "tail", 1)]),
+    ],
+    ids=["the year that it begins in", "the next"],
+)
+def test_the_week_in_which_a_year_ends_is_one_of_the_year_it_begins_in(
+    begin, end, expected
+):
+    none = bars("2025-01-01", "2025-01-01", interval="1w")
+
+    assert found(none, begin, end, interval="1w") == expected
+
+
 def test_months_are_counted_as_bars_of_their_own():
     none = bars("2025-01-01", "2025-01-01", interval="1mo")
 
-    holes = found(none, "2025-01-01", "2025-04-06", interval="1mo", is_last=False)
+    holes = found(
+        none,
+        "2025-01-01",
+        "2025-04-06",
+        interval="1mo",
+        is_last=False,
+        now_ms=day_us(dt.date(2025, 4, 6)) // 1000,
+    )
 
     assert holes == [("01-01 00:00", "04-01 00:00", "missing_file", 3)]
 
