@@ -1,0 +1,240 @@
+"""One fill from partition to file, against the sandbox."""
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds import storage
+from bhds.errors import ApiError
+from bhds.fill import job, refusal, unanswered, usage
+from bhds.markets import TradeType
+
+UM = TradeType.UM_FUTURES
+GOLDEN = {1: "f3ab5b5ea05fc03d"}
+"""Digests of `test_a_fill_changes_only_with_the_revision`, by `job.REVISION`."""
+
+
+def at(day, hour=0):
+    return dt.datetime(2025, 3, day, hour, tzinfo=dt.UTC)
+
+
+def without(rows, *spans):
+    time = pl.col("open_time")
+    inside = (time.is_between(*span, closed="left") for span in spans)
+    return rows.filter(~pl.any_horizontal(*inside))
+
+
+def test_a_fill_is_what_the_partition_lacks(workspace):
+    whole = workspace.published()
+    rows = without(whole, (at(6, 3), at(6, 5)), (at(8, 20), at(9, 2)))
+
+    fill = workspace.write_fill(workspace.parse(rows))
+
+    merged = pl.concat([rows, fill]).sort("open_time")
+    assert merged.drop("source").equals(whole.drop("source"))
+    assert set(fill["source"]) == {"api"}
+    told = workspace.told()
+    assert told["rows"] == fill.height == 2 + 6
+    assert told["unanswered"] is None
+    assert told["holes"][0] == {
+        "start": "2025-03-06T03:00:00+00:00",
+        "end": "2025-03-06T05:00:00+00:00",
+        "reason": "missing",
+        "expected": 2,
+        "found": 2,
+        "status": "filled",
+    }
+    assert [hole["reason"] for hole in told["holes"][1:]] == ["truncated", "missing"]
+
+
+def test_a_fill_says_what_it_was_made_from(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    workspace.write_fill(inputs)
+
+    metadata = storage.read_parquet_metadata(workspace.fill)
+    assert metadata["stage"] == "fill"
+    assert metadata["revision"] == str(job.REVISION)
+    assert metadata["as_of"] == "2025-03-09"
+    assert (
+        metadata["inputs"] == hashlib.sha256(Path(inputs[0]).read_bytes()).hexdigest()
+    )
+
+
+def test_a_whole_partition_needs_no_request(workspace):
+    fill = workspace.write_fill(workspace.parse(workspace.published()))
+
+    assert fill.is_empty()
+    assert fill.schema == workspace.bars.schema
+    assert workspace.exchange.requests.total() == 0
+    assert not Path(workspace.answers).exists()
+    assert usage.read(workspace.data_dir).is_empty()
+
+
+def test_without_a_partition_all_is_asked_for(workspace):
+    fill = workspace.write_fill([])
+
+    assert fill.drop("source").equals(workspace.published().drop("source"))
+    assert {hole["reason"] for hole in workspace.told()["holes"]} == {"tail"}
+
+
+def test_a_fill_made_again_asks_for_nothing_that_was_answered(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+    first = workspace.write_fill(inputs)
+    content, asked = Path(workspace.fill).read_bytes(), workspace.asked
+    Path(workspace.fill).unlink()
+
+    assert workspace.write_fill(inputs).equals(first)
+
+    assert workspace.asked == asked
+    assert Path(workspace.fill).read_bytes() == content
+
+
+def test_a_day_more_is_asked_for_alone(workspace):
+    workspace.write_fill([], last_day="2025-03-08")
+
+    fill = workspace.write_fill([], last_day="2025-03-09")
+
+    assert fill["open_time"].max() == at(9, 23)
+    rows = usage.read(workspace.data_dir).sort("asked_at")["rows"].to_list()
+    assert rows == [4 * 24, 24]
+
+
+def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
+    rows = workspace.published()
+    workspace.write_fill(workspace.parse(without(rows, (at(7), at(8)))))
+    assert Path(workspace.answers).exists()
+
+    assert workspace.write_fill(workspace.parse(rows)).is_empty()
+
+    assert not Path(workspace.answers).exists()
+
+
+def test_what_the_api_does_not_have_is_empty_and_not_asked_for_again(workspace):
+    workspace.exchange.api_withhold(UM, "AUSDT", at(7), at(7, 12))
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+    workspace.write_fill(inputs)
+
+    fill = workspace.write_fill(inputs)
+
+    assert fill.height == 12
+    assert workspace.asked == 1
+    assert [h["status"] for h in workspace.told()["holes"]] == ["part"]
+
+
+def test_a_symbol_that_the_api_does_not_know_is_answered(workspace):
+    workspace.exchange.set_now(at(4))  # before it was listed
+
+    fill = workspace.write_fill([])
+
+    assert fill.is_empty()
+    asked = workspace.asked
+    workspace.write_fill([])
+    assert workspace.asked == asked
+
+
+def test_what_the_exchange_has_not_come_to_is_pending_and_asked_for_later(workspace):
+    workspace.exchange.set_now(at(9, 6))
+    workspace.write_fill([])
+    assert [hole["status"] for hole in workspace.told()["holes"]] == ["pending"]
+    assert workspace.told()["holes"][0]["found"] == 4 * 24 + 6
+
+    workspace.exchange.set_now(at(10))
+    fill = workspace.write_fill([])
+
+    assert fill["open_time"].max() == at(9, 23)
+
+
+def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    fill = workspace.write_fill(inputs, offline=True)
+
+    assert fill.is_empty()
+    assert workspace.exchange.requests.total() == 0
+    assert "offline" in workspace.told()["unanswered"]
+    assert [hole["status"] for hole in workspace.told()["holes"]] == ["unanswered"]
+    assert unanswered.count(workspace.data_dir) == 1
+
+    workspace.write_fill(inputs, asked_at="then")
+    assert unanswered.count(workspace.data_dir) == 0
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_refusal_leaves_a_fill_that_says_so_and_is_not_repeated(workspace, status):
+    workspace.exchange.api_faults.refuse(status, times=None)
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    workspace.write_fill(inputs)
+    asked = workspace.exchange.requests.total()
+    workspace.write_fill(inputs)
+
+    assert workspace.exchange.requests.total() == asked
+    assert str(status) in workspace.told()["unanswered"]
+    assert refusal.known(workspace.data_dir, "um_futures") is not None
+
+
+def test_a_failure_keeps_what_was_answered_and_leaves_no_fill(workspace):
+    rows = without(workspace.published(), (at(5, 6), at(5, 8)))
+    inputs = workspace.parse(rows)
+    workspace.write_fill(inputs)
+    Path(workspace.fill).unlink()
+    Path(workspace.sources).unlink()
+    content = Path(workspace.answers).read_bytes()
+    workspace.exchange.api_faults.refuse(400, times=None)
+
+    with pytest.raises(ApiError):
+        workspace.write_fill(workspace.parse(without(rows, (at(8), at(9)))))
+
+    assert not Path(workspace.fill).exists()
+    assert not Path(workspace.sources).exists()
+    assert Path(workspace.answers).read_bytes() == content
+    assert usage.read(workspace.data_dir).height == 2
+
+
+def test_a_fill_changes_only_with_the_revision(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    fill = workspace.write_fill(inputs)
+
+    digest = hashlib.sha256(fill.write_csv().encode()).hexdigest()[:16]
+    assert digest == GOLDEN.get(job.REVISION), (
+        "the fill has other rows: raise job.REVISION and record the new digest"
+    )
+
+
+def test_the_order_of_runs_does_not_show_in_the_fill(workspace):
+    """Asked for at once, or a day at a time with the partition growing meanwhile."""
+    rows = without(workspace.published(), (at(6, 3), at(6, 9)), (at(8), at(9)))
+    at_once = workspace.write_fill(workspace.parse(rows))
+    content = Path(workspace.fill).read_bytes()
+    Path(workspace.answers).unlink()
+
+    for day in range(6, 10):
+        before = rows.filter(pl.col("open_time") < at(day))
+        days = range(5, day)
+        workspace.write_fill(
+            workspace.parse(before, days=days), last_day=f"2025-03-{day:02}"
+        )
+    assert workspace.write_fill(workspace.parse(rows)).equals(at_once)
+
+    assert Path(workspace.fill).read_bytes() == content
+
+
+def test_bars_that_the_api_has_without_trades_too_are_not_in_the_fill():
+    frame = pl.DataFrame(
+        {
+            "open_time": [at(7), at(8), at(9)],
+            "trade_count": [0, 5, 0],
+        }
+    ).cast({"open_time": pl.Datetime("us", "UTC")})
+    start, end = (int(at(day).timestamp() * 1000) for day in (7, 9))
+    doubted = job.Hole(job.Span(start, end), job.Reason.UNTRADED, 2)
+    missing = job.Hole(job.Span(end, end + 1), job.Reason.MISSING, 1)
+
+    kept = job._wanted(frame, [doubted, missing], time="open_time")
+
+    assert kept["open_time"].to_list() == [at(8), at(9)]
