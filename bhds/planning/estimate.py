@@ -1,17 +1,21 @@
 """Estimate what a plan takes: requests to the REST API, time, and disk space."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
+from bhds import storage
 from bhds.archive.ledger import Rate
 from bhds.config import Dataset
 from bhds.datatypes import FUNDING
 from bhds.markets import Interval, TradeType
 from bhds.planning import space
+from bhds.planning.dataset import PlannedDataset
+from bhds.planning.fills import STAYS_OPEN
+from bhds.planning.series import Series
 
 _DAY = dt.timedelta(days=1)
 _SHORTEST_MONTH = 28 * _DAY
@@ -21,8 +25,6 @@ _FUNDING_SPACING = dt.timedelta(hours=1)
 _ENDED_AFTER = 31 * _DAY
 """ASSUME: a symbol more than a month behind the newest file of its dataset has ended:
 all symbols of a market are published together."""
-_NEVER_LATE = 62 * _DAY
-"""ASSUME: no file comes that late: months are published by the middle of the next."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ def estimate(
     data_dir: Path,
     last_day: dt.date,
     has_api: bool,
+    filled: Collection[tuple[str, str]] = (),
 ) -> Estimate:
     """Estimate what the plan of one dataset takes.
 
@@ -86,12 +89,15 @@ def estimate(
         The last UTC day wanted.
     has_api
         Whether the API is asked for what the archive lacks.
+    filled
+        Symbol and partition of the fills that are up to date; see `filled_partitions`.
     """
     zips = files.filter(~pl.col("is_checksum"))
     requests, seconds = 0, 0.0
     paging = _paging(dataset)
     if has_api and paging is not None and not zips.is_empty():
-        requests = _requests(dataset, zips, paging=paging, last_day=last_day)
+        runs = _runs(dataset, zips, last_day=last_day, filled=filled)
+        requests = _requests(dataset, runs, paging=paging)
         seconds = requests / paging.requests_per_s
     return Estimate(
         requests,
@@ -120,10 +126,58 @@ def download_seconds(rate: Rate | None, *, files: int, size_bytes: int) -> float
     )
 
 
-def _requests(
-    dataset: Dataset, zips: pl.DataFrame, *, paging: Paging, last_day: dt.date
-) -> int:
-    """Count the requests that fill what the archive lacks, as if none was made yet.
+def filled_partitions(
+    planned: PlannedDataset, *, data_dir: Path
+) -> set[tuple[str, str]]:
+    """Return symbol and partition of the fills that hold all days that they may.
+
+    What the API has not answered, or what changed in the partition since, is not seen.
+    """
+    dataset = planned.dataset
+    found = set()
+    for symbol, fills in planned.fills.items():
+        series = Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
+        for name, fill in fills.items():
+            path = data_dir / series.fill_folder / f"{name}.parquet"
+            last_day = _last_day(path)
+            if last_day == fill.last_day.isoformat():
+                found.add((symbol, name))
+    return found
+
+
+def _last_day(path: Path) -> str | None:
+    """Return the last day that a fill may hold, None if there is no such fill."""
+    try:
+        return storage.read_parquet_metadata(path).get("as_of")
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+
+
+def _runs(
+    dataset: Dataset,
+    zips: pl.DataFrame,
+    *,
+    last_day: dt.date,
+    filled: Collection[tuple[str, str]],
+) -> pl.DataFrame:
+    """Return the runs of days without a zip, `days` and `has_ended`, not yet filled.
+
+    A run belongs to the partition in which it ends.
+    """
+    runs = pl.concat([_holes(zips), _tails(zips, last_day=last_day)])
+    if not filled:
+        return runs
+    form = dataset.entry.partition_size(dataset.interval).value
+    done = pl.DataFrame(
+        list(filled), schema={"symbol": pl.String, "partition": pl.String}, orient="row"
+    )
+    return runs.with_columns(partition=pl.col("until").dt.strftime(form)).join(
+        done, on=["symbol", "partition"], how="anti"
+    )
+
+
+def _requests(dataset: Dataset, runs: pl.DataFrame, *, paging: Paging) -> int:
+    """Count the requests that fill what the archive lacks.
 
     That is, for each symbol: the days without a zip between its first and its last
     day with one, and the days after that. A symbol that has ended costs one request
@@ -132,7 +186,6 @@ def _requests(
     span = _spacing(dataset) * paging.rows
     if paging.max_span is not None:
         span = min(span, paging.max_span)
-    runs = pl.concat([_holes(zips), _tails(zips, last_day=last_day)])
     pages = (pl.col("days") * (_DAY / span)).ceil().cast(pl.Int64)
     requests = pl.when("has_ended").then(1).otherwise(pages)
     return int(runs.select(requests.sum()).item())
@@ -158,7 +211,12 @@ def _holes(zips: pl.DataFrame) -> pl.DataFrame:
     days = (pl.col("first_day") - covered_until).dt.total_days() - 1
     return (
         zips.sort("symbol", "first_day")
-        .select(days=days, has_ended=pl.lit(value=False))
+        .select(
+            "symbol",
+            days=days,
+            has_ended=pl.lit(value=False),
+            until=pl.col("first_day").dt.offset_by("-1d"),
+        )
         .filter(pl.col("days") > 0)
     )
 
@@ -172,8 +230,10 @@ def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
         zips.group_by("symbol")
         .agg(end=end)
         .select(
+            "symbol",
             days=missing.dt.total_days(),
-            has_ended=(behind > _ENDED_AFTER) | (missing > _NEVER_LATE),
+            has_ended=(behind > _ENDED_AFTER) | (missing > STAYS_OPEN),
+            until=pl.min_horizontal(pl.lit(last_day), pl.col("end") + STAYS_OPEN),
         )
         .filter(pl.col("days") > 0)
     )

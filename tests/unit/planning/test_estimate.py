@@ -5,10 +5,12 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import config
+from bhds import config, storage
 from bhds.archive.ledger import Rate
 from bhds.planning import estimate
+from bhds.planning.dataset import PlannedDataset
 from bhds.planning.estimate import Estimate
+from bhds.planning.fills import Fill
 
 DAY = dt.date
 AS_OF = DAY(2025, 3, 9)
@@ -32,13 +34,14 @@ def zips(*spans):
 
 @pytest.fixture
 def requests(tmp_path):
-    def count(*spans, last_day=AS_OF, has_api=True, **fields):
+    def count(*spans, last_day=AS_OF, has_api=True, filled=(), **fields):
         return estimate.estimate(
             dataset_of(**fields),
             zips(*spans),
             data_dir=tmp_path,
             last_day=last_day,
             has_api=has_api,
+            filled=filled,
         ).api_requests
 
     return count
@@ -181,3 +184,42 @@ def test_downloads_take_as_long_as_they_did(rate, files, expected):
     )
 
     assert seconds == expected
+
+
+@pytest.mark.parametrize(
+    ("filled", "expected"),
+    [
+        pytest.param([], 6, id="neither"),
+        pytest.param([("A", "2024")], 3, id="the hole"),
+        pytest.param([("A", "2025")], 3, id="the tail"),
+        pytest.param([("A", "2024"), ("A", "2025")], 0, id="both"),
+        pytest.param([("B", "2024")], 6, id="another symbol"),
+    ],
+)
+def test_what_was_filled_is_not_asked_for_again(requests, filled, expected):
+    spans = [
+        ("A", DAY(2024, 1, 1), DAY(2024, 6, 1)),
+        ("A", DAY(2024, 6, 3), AS_OF - dt.timedelta(days=1)),
+    ]
+
+    assert requests(*spans, filled=filled) == expected
+
+
+def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
+    days = {"first_day": DAY(2024, 1, 1), "is_first": True, "is_last": True}
+    fills = {
+        name: Fill(has_archive=True, last_day=last_day, **days)
+        for name, last_day in (("2024", DAY(2024, 12, 31)), ("2025", AS_OF))
+    }
+    planned = PlannedDataset(
+        dataset_of(), ("A", "B"), zips(), fills={"A": fills, "B": fills}
+    )
+    folder = tmp_path / "api_data/um_futures/klines/A/1m"
+    for name, as_of in (("2024", "2024-12-31"), ("2025", "2025-03-08")):
+        metadata = {"as_of": as_of}
+        path = folder / f"{name}.parquet"
+        storage.write_parquet(pl.DataFrame({"x": [1]}), path, metadata=metadata)
+
+    found = estimate.filled_partitions(planned, data_dir=tmp_path)
+
+    assert found == {("A", "2024")}
