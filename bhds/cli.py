@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from bhds import __version__
+from bhds.commands import api_data
 from bhds.commands.clean import clean
 from bhds.commands.plan import plan
 from bhds.sandbox.command import sandbox
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command("plan")(plan)
 app.command("clean")(clean)
 app.command("sandbox")(sandbox)
+app.add_typer(api_data.app)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer's callback form

@@ -1,1 +1,1 @@
-"""The commands that read the settings: `bhds plan`, `bhds clean`."""
+"""The commands that read the settings: `bhds plan`, `bhds clean`, `bhds api-data`."""

@@ -118,7 +118,7 @@ async def _ask(
 ) -> None:
     """Ask for ranges, near ones together, and write down each page as it comes."""
     begun = dt.datetime.now(dt.UTC)
-    async with _client(kind, settings) as client:
+    async with open_client(kind.trade_type, settings) as client:
         try:
             closed_by_ms = await client.server_time()
             joined = joined_within(
@@ -176,15 +176,16 @@ async def _all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
         raise failures.exceptions[0] from None
 
 
-def _client(kind: Kind, settings: Settings) -> ApiClient:
+def open_client(trade_type: TradeType, settings: Settings) -> ApiClient:
+    """Return a client of one market, to be used in `async with`."""
     endpoints = settings.endpoints
     endpoint = {
         TradeType.SPOT: endpoints.api_spot,
         TradeType.UM_FUTURES: endpoints.api_um,
         TradeType.CM_FUTURES: endpoints.api_cm,
-    }[kind.trade_type]
+    }[trade_type]
     return ApiClient(
-        kind.trade_type,
+        trade_type,
         endpoint=endpoint,
         budget=Budget(
             spot=endpoints.api_spot, um=endpoints.api_um, cm=endpoints.api_cm

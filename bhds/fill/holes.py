@@ -5,6 +5,7 @@ there, bars without trades are doubted where the symbol otherwise trades in ever
 the archive has published such runs that were wrong (2025-01-29, 2021-03-02).
 """
 
+import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,6 +22,8 @@ from bhds.parse.verdict import Verdict
 from bhds.results.grid import grid_number
 
 _DAY_MS = DAY_US // 1_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
 
 _RARE = 1e-4
 """A run of bars without trades is doubted if so long a run is to be expected in fewer
@@ -117,7 +120,8 @@ def missing_bars(
         Their spacing.
     begin_ms, end_ms, now_ms
         Milliseconds since 1970, UTC: bars that open at `begin_ms` or later and before
-        `end_ms`, and are over by `now_ms`, are wanted.
+        `end_ms`, and are over by `now_ms`, are wanted; also, as of the archive, the
+        one that is open at `begin_ms`, unless it is of the year before.
     coverage
         What the partition was made from.
     is_first
@@ -134,7 +138,7 @@ def missing_bars(
         if present.len():
             born.append(grid.time(present[0]))
         begin_ms = max(begin_ms, min(born, default=begin_ms))
-    first = grid.number(grid.ceil(begin_ms))
+    first = grid.number(_earliest(begin_ms, grid))
     last = min(grid.number(grid.ceil(end_ms)), grid.number(now_ms))
     inside = present.filter((present >= first) & (present < last))
     edges = pl.concat([pl.Series([first - 1]), inside, pl.Series([max(last, first)])])
@@ -148,6 +152,13 @@ def missing_bars(
             range(start, stop), grid=grid, coverage=coverage, is_last=is_last
         )
     ]
+
+
+def _earliest(begin_ms: int, grid: Grid) -> int:
+    """Return where the first bar opens that covers part of a year from a moment on."""
+    open_ms = grid.floor(begin_ms)
+    years = {(_EPOCH + ms * _MILLISECOND).year for ms in (open_ms, begin_ms)}
+    return open_ms if len(years) == 1 else grid.ceil(begin_ms)
 
 
 def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:

@@ -4,7 +4,10 @@ import datetime as dt
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -356,3 +359,49 @@ def test_every_fill_that_asked_is_on_record(filled, exchange):
     )
     assert record["requests"].sum() == requests
     assert record["refusals"].sum() == 0
+
+
+# --- by hand
+
+
+def by_hand(workspace, *arguments):
+    """Run `bhds api-data` with the settings of a workspace."""
+    workspace.command()  # writes the settings
+    return subprocess.run(
+        [
+            *(str(Path(sys.executable).with_name("bhds")), "api-data", *arguments),
+            *("--configfile", str(workspace.folder / "config.yaml"), "--cores", "2"),
+        ],
+        cwd=workspace.folder,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "data_type"),
+    [
+        (("missing-kline", "um_futures", "1m", "OLDUSDT"), "klines/{}/1m"),
+        (("recent-funding", "um_futures", "OLDUSDT"), "fundingRate/{}"),
+    ],
+)
+def test_fills_of_named_symbols_are_built_by_a_command(
+    filled, exchange, command, data_type
+):
+    exchange.exchange.withhold(key("OLDUSDT", 9))
+
+    done = by_hand(filled, *command)
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    (tail,) = [
+        hole
+        for hole in holes(filled, "OLDUSDT", data_type=data_type)
+        if hole[1] == "tail"
+    ]
+    assert tail[3] == "filled"
+    assert not filled.path("results_data").exists()
+    assert not list(filled.data.rglob("NEWUSDT*"))
+    repeated = by_hand(filled, *command, "--dry-run")
+    assert "Nothing to be done" in repeated.stdout + repeated.stderr

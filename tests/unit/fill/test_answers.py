@@ -51,6 +51,22 @@ def test_a_young_answer_without_rows_is_believed_for_a_while(later, expected):
     assert left(TODAY, answer(TODAY), now=NOW + dt.timedelta(hours=later)) == expected
 
 
+def test_an_answer_of_the_future_tells_nothing_but_its_rows():
+    """The clock was a year ahead: then all that was asked for seemed long over."""
+    ahead = answer(TODAY, (TODAY.start_ms, 1.5), asked_at=NOW + dt.timedelta(days=365))
+
+    assert left(TODAY, ahead) == [(TODAY.start_ms + HOUR, TODAY.end_ms)]
+
+
+def test_of_a_long_answer_only_what_was_young_is_asked_for_again():
+    span = Span(LONG_AGO.start_ms, TODAY.end_ms)
+    tomorrow = NOW + dt.timedelta(days=1)
+
+    assert left(span, answer(span), now=tomorrow) == [
+        (NOW_MS - 72 * HOUR, TODAY.end_ms)
+    ]
+
+
 def test_rows_that_came_are_not_asked_for_again_whatever_their_age():
     rows = [(TODAY.start_ms + 2 * HOUR, 1.5), (TODAY.start_ms + 3 * HOUR, 1.5)]
 

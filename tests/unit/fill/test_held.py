@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import io
 import json
 
 import polars as pl
@@ -12,6 +13,9 @@ from bhds.fill.held import Bounds, Held
 
 SCHEMA = pl.Schema({"open_time": pl.Int64()})
 KEY = "data/spot/daily/klines/AUSDT/1m/AUSDT-1m-2025-01-01.zip"
+_BUFFER = io.BytesIO()
+pl.DataFrame({"open_time": [1.5]}).write_parquet(_BUFFER)
+OTHER = _BUFFER.getvalue()
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
 
@@ -45,6 +49,7 @@ def test_where_the_archive_has_nothing_there_are_no_rows():
     ("name", "content"),
     [
         pytest.param("2025.parquet", b"no Parquet", id="partition"),
+        pytest.param("2025.parquet", OTHER, id="other columns"),
         pytest.param("2025.sources.json", b"{", id="no JSON"),
         pytest.param("2025.sources.json", b"[]", id="no object"),
         pytest.param("2025.sources.json", b'{"inputs": [{}]}', id="no key"),

@@ -186,10 +186,18 @@ def test_nothing_is_missing_that_is_not_over_yet():
     assert holes == [("01-13 00:00", "01-27 00:00", "tail", 2)]
 
 
+def test_the_week_that_is_open_on_the_first_day_is_wanted():
+    none = bars("2025-01-01", "2025-01-01", interval="1w")
+
+    assert found(none, "2025-03-06", "2025-03-10", interval="1w") == [
+        ("03-03 00:00", "03-10 00:00", "tail", 1)
+    ]
+
+
 @pytest.mark.parametrize(
     ("begin", "end", "expected"),
     [
-        ("2024-12-20", "2025-01-01", [("12-23 00:00", "01-06 00:00", "tail", 2)]),
+        ("2024-12-23", "2025-01-01", [("12-23 00:00", "01-06 00:00", "tail", 2)]),
         ("2025-01-01", "2025-01-12", [("01-06 00:00", "01-13 00:00", "tail", 1)]),
     ],
     ids=["the year that it begins in", "the next"],

@@ -1,0 +1,290 @@
+"""The commands `bhds api-data ...`: ask the REST API by hand."""
+
+import asyncio
+import datetime as dt
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from bhds import datatypes
+from bhds.api.client import ApiClient
+from bhds.archive.keys import symbol_fault
+from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
+from bhds.commands.workflow import Cores, DryRun, run_snakemake
+from bhds.config import Dataset, Settings, validated
+from bhds.datatypes import FUNDING
+from bhds.errors import (
+    BhdsError,
+    ConfigError,
+    RefusedError,
+    SelectionError,
+)
+from bhds.fill import by_hand
+from bhds.fill.asking import open_client
+from bhds.fill.bars import Bars
+from bhds.gridpoints import Span
+from bhds.markets import Interval, TradeType
+from bhds.runlog import one_line_errors
+
+app = typer.Typer(
+    name="api-data",
+    help="Ask the REST API by hand, within the budget that all of BHDS shares.",
+    no_args_is_help=True,
+)
+
+_Market = Annotated[TradeType, typer.Argument(help="The market.", metavar="TRADE_TYPE")]
+_Interval = Annotated[str, typer.Argument(help="Length of a bar, such as 1m or 1h.")]
+_Symbols = Annotated[list[str], typer.Argument(help="Names of symbols.")]
+_AnySymbols = Annotated[
+    list[str] | None,
+    typer.Argument(help="Names of symbols; default: those of the settings."),
+]
+_Start = Annotated[
+    dt.datetime, typer.Option("--start", formats=["%Y-%m-%d"], help="First UTC day.")
+]
+_End = Annotated[
+    dt.datetime,
+    typer.Option("--end", formats=["%Y-%m-%d"], help="Last UTC day, included."),
+]
+_DataType = Annotated[
+    str,
+    typer.Option(
+        "--data-type",
+        help="klines, markPriceKlines, indexPriceKlines or premiumIndexKlines.",
+    ),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", help="Folder; default: api_data/by_hand/... in the data directory."
+    ),
+]
+_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What came of one symbol."""
+
+    symbol: str
+    rows: int
+    first_open_time: str | None
+    last_open_time: str | None
+    path: str
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What is asked for of every symbol, and where it goes."""
+
+    trade_type: TradeType
+    data_type: str
+    interval: Interval
+    span: Span
+    days: str
+    folder: Path
+
+    def path(self, symbol: str) -> Path:
+        return self.folder / f"{symbol}-{self.days}.parquet"
+
+
+@app.command("kline")
+def kline(
+    trade_type: _Market,
+    interval: _Interval,
+    symbols: _Symbols,
+    *,
+    start: _Start,
+    end: _End,
+    data_type: _DataType = "klines",
+    output: _Output = None,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    as_json: _AsJson = False,
+) -> None:
+    """Write the closed bars of some days of named symbols, one Parquet file each.
+
+    Example: bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end
+    2025-03-02
+    """
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or ())
+        wanted = _range(
+            trade_type,
+            data_type,
+            interval,
+            days=(start.date(), end.date()),
+            folder=output or (settings.data_dir or Path()) / "api_data" / "by_hand",
+            is_own_folder=output is not None,
+        )
+        _may_ask(settings)
+        written, faults, usage = asyncio.run(_ask(symbols, wanted, settings=settings))
+    if as_json:
+        document = {"files": [asdict(file) for file in written], "faults": faults}
+        typer.echo(json.dumps(document | usage, indent=2, ensure_ascii=False))
+    else:
+        for file in written:
+            bounds = f"{file.first_open_time} to {file.last_open_time}"
+            told = f"{file.rows:,} bars, {bounds}" if file.rows else "no bars"
+            typer.echo(f"{file.symbol}: {told}: {file.path}")
+        typer.echo(f"{usage['requests']:,} requests, weight {usage['weight']:,}")
+    for fault in faults:
+        typer.echo(f"bhds: error: {fault}", err=True)
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command("missing-kline")
+def missing_kline(
+    trade_type: _Market,
+    interval: _Interval,
+    symbols: _AnySymbols = None,
+    *,
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+) -> None:
+    """Fill what the archive's klines lack, by Snakemake: the target api_all.
+
+    Example: bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT
+    """
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or ())
+        dataset = _dataset(
+            settings, trade_type, "klines", interval=interval, symbols=symbols
+        )
+        status = _fill(settings, dataset, cores=cores, dry_run=dry_run)
+    raise typer.Exit(status)
+
+
+@app.command("recent-funding")
+def recent_funding(
+    trade_type: _Market,
+    symbols: _AnySymbols = None,
+    *,
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+) -> None:
+    """Fill the funding that the archive lacks, by Snakemake: the target api_all.
+
+    Example: bhds api-data recent-funding um_futures BTCUSDT
+    """
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or ())
+        dataset = _dataset(
+            settings, trade_type, FUNDING, interval=None, symbols=symbols
+        )
+        status = _fill(settings, dataset, cores=cores, dry_run=dry_run)
+    raise typer.Exit(status)
+
+
+def _range(
+    trade_type: TradeType,
+    data_type: str,
+    interval: str,
+    *,
+    days: tuple[dt.date, dt.date],
+    folder: Path,
+    is_own_folder: bool,
+) -> _Range:
+    """Check what is asked for, before any server is."""
+    entry = datatypes.data_type(data_type)
+    if not (entry.has_api and entry.has_intervals):
+        known = [n for n, e in datatypes.DATA_TYPES.items() if e.has_api]
+        msg = (
+            f"data type {data_type!r}: the API has no bars of it; expected one of "
+            f"{', '.join(name for name in known if name != FUNDING)}"
+        )
+        raise ConfigError(msg)
+    spacing = Interval.parse(interval)
+    _ = Bars(trade_type, data_type, "", spacing).schema  # a market that has none
+    if not is_own_folder:
+        folder = folder / trade_type / data_type / interval
+    span = by_hand.days_span(*days)
+    return _Range(trade_type, data_type, spacing, span, f"{days[0]}-{days[1]}", folder)
+
+
+def _may_ask(settings: Settings) -> None:
+    for forbidden, name in (
+        (settings.offline, "offline: true"),
+        (not settings.api.enabled, "api.enabled: false"),
+    ):
+        if forbidden:
+            msg = f"{name}: nothing may be asked; change it, or pass --config"
+            raise ConfigError(msg)
+
+
+async def _ask(
+    symbols: Sequence[str], wanted: _Range, *, settings: Settings
+) -> tuple[list[_Written], list[str], dict[str, Any]]:
+    """Ask for one symbol after the other; a fault of one leaves the others."""
+    written: list[_Written] = []
+    faults: list[str] = []
+    async with open_client(wanted.trade_type, settings) as client:
+        for symbol in dict.fromkeys(symbols):
+            try:
+                written.append(await _ask_one(symbol, wanted, client=client))
+            except BhdsError as error:
+                faults.append(str(error))
+                if isinstance(error, RefusedError):
+                    break  # it is the place that is refused, not the symbol
+    usage = {"requests": client.usage.requests, "weight": client.usage.weight}
+    return written, faults, usage
+
+
+async def _ask_one(symbol: str, wanted: _Range, *, client: ApiClient) -> _Written:
+    if (fault := symbol_fault(symbol)) is not None:
+        raise SelectionError(fault)
+    bars = Bars(wanted.trade_type, wanted.data_type, symbol, wanted.interval)
+    frame = await by_hand.ask_bars(bars, wanted.span, client)
+    path = wanted.path(symbol)
+    by_hand.write_bars(frame, path, bars=bars, span=wanted.span)
+    time = pl.col("open_time").dt.to_string("iso:strict")
+    bounds = (
+        frame.select(first=time.first(), last=time.last()) if frame.height else None
+    )
+    first, last = (None, None) if bounds is None else bounds.row(0)
+    return _Written(symbol, frame.height, first, last, str(path))
+
+
+def _dataset(
+    settings: Settings,
+    trade_type: TradeType,
+    data_type: str,
+    *,
+    interval: str | None,
+    symbols: Sequence[str] | None,
+) -> Dataset:
+    """Return a dataset of named symbols, or of those that the settings select."""
+    like = [d for d in settings.datasets if d.trade_type is trade_type]
+    alike = [d for d in like if (d.data_type, d.interval) == (data_type, interval)]
+    raw: dict[str, Any] = {
+        "trade_type": trade_type,
+        "data_type": data_type,
+        "interval": interval,
+    }
+    for dataset in (alike or like)[:1]:
+        raw |= {"start": dataset.start, "symbols": dataset.symbols}
+    if symbols:
+        raw["symbols"] = list(symbols)
+    if data_type != FUNDING:
+        raw["results"] = {"funding": False}  # nothing but the fills is built
+    return validated(Dataset, raw, where=f"{trade_type} {data_type}")
+
+
+def _fill(
+    settings: Settings, dataset: Dataset, *, cores: int | None, dry_run: bool
+) -> int:
+    _may_ask(settings)
+    sys.stdout.flush()
+    only = settings.model_copy(update={"datasets": [dataset]})
+    return run_snakemake(only, ["api_all"], cores=cores, dry_run=dry_run)
