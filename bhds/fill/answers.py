@@ -40,19 +40,17 @@ class Answer:
     rows: tuple[Row, ...]
     """As the client's typed rows, with the time in ms first or as `Journal` is told."""
 
-    def final(self, now: dt.datetime) -> Span:
-        """Return the part, from the start, that need not be asked for again.
+    def is_final(self, now: dt.datetime) -> bool:
+        """Tell whether what the answer lacks need not be asked for again.
 
-        There is none of an answer of the future: a clock was wrong, and when it was
-        asked for is not known.
+        That of the future is not final: a clock was wrong, and it is not known when
+        it was asked for.
         """
-        start_ms, end_ms = self.span
         if now < self.asked_at:
-            return Span(start_ms, start_ms)
-        if now - self.asked_at < _BELIEVED_FOR:
-            return self.span
-        settled_ms = int((self.asked_at - SETTLED_AFTER).timestamp() * 1000)
-        return Span(start_ms, max(start_ms, min(end_ms, settled_ms)))
+            return False
+        settled = self.asked_at - SETTLED_AFTER
+        is_settled = self.span.end_ms <= settled.timestamp() * 1000
+        return is_settled or now - self.asked_at < _BELIEVED_FOR
 
 
 class Journal:
@@ -133,9 +131,9 @@ def outstanding(
     """
     known: list[Span] = []
     for answer in answers:
-        final = answer.final(now)
-        known.append(final)
-        if final != answer.span:
+        if answer.is_final(now):
+            known.append(answer.span)
+        else:
             known += [extent(row) for row in answer.rows]
     return subtract(wanted, known)
 

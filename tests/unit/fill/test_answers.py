@@ -58,15 +58,6 @@ def test_an_answer_of_the_future_tells_nothing_but_its_rows():
     assert left(TODAY, ahead) == [(TODAY.start_ms + HOUR, TODAY.end_ms)]
 
 
-def test_of_a_long_answer_only_what_was_young_is_asked_for_again():
-    span = Span(LONG_AGO.start_ms, TODAY.end_ms)
-    tomorrow = NOW + dt.timedelta(days=1)
-
-    assert left(span, answer(span), now=tomorrow) == [
-        (NOW_MS - 72 * HOUR, TODAY.end_ms)
-    ]
-
-
 def test_rows_that_came_are_not_asked_for_again_whatever_their_age():
     rows = [(TODAY.start_ms + 2 * HOUR, 1.5), (TODAY.start_ms + 3 * HOUR, 1.5)]
 
