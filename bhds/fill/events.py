@@ -1,8 +1,8 @@
 """Funding events: which a partition lacks, and what the API's answers give of them."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import polars as pl
 
@@ -40,6 +40,7 @@ class Events:
             begin_ms=bounds.begin_ms,
             end_ms=min(bounds.end_ms, bounds.now_ms),
             coverage=held.coverage,
+            is_first=bounds.is_first,
             is_last=bounds.is_last,
         )
 
@@ -99,12 +100,14 @@ def missing_events(
     begin_ms: int,
     end_ms: int,
     coverage: Coverage,
+    is_first: bool,
     is_last: bool,
 ) -> list[Hole]:
     """List the times of which the archive has no events, in time order.
 
-    These are the days of which no month could be used, and, within the others, the
-    times between two events that are further apart than the latter says.
+    These are the days of which no month could be used, and, within each stretch of the
+    others, the times in which events were due: each says how many hours lie between it
+    and its neighbours. Before the first event of a contract there is none.
 
     Parameters
     ----------
@@ -115,21 +118,29 @@ def missing_events(
         The time wanted, the end excluded: milliseconds since 1970, UTC.
     coverage
         What the partition was made from.
-    is_last
-        Whether the archive has no later partition.
+    is_first, is_last
+        Whether the archive has no earlier, no later partition.
     """
     wanted = Span(begin_ms, end_ms)
     days = range(begin_ms // _DAY_MS, -(-end_ms // _DAY_MS))
-    uncovered = (
-        Hole(_days(run[0], run[-1], wanted), reason, None)
-        for reason, group in groupby(
-            days, lambda day: coverage.reason(day, is_last=is_last)
-        )
-        if reason is not Reason.MISSING
-        for run in [list(group)]
-    )
-    between = _between(events, wanted=wanted, coverage=coverage)
-    return sorted([*uncovered, *between], key=lambda hole: hole.span)
+    time_ms = pl.col("funding_time").dt.epoch("ms")
+    hours_ms = pl.col("funding_interval_hours").cast(pl.Int64) * _HOUR_MS
+    due = events.select(time=time_ms, hours=hours_ms).rows()
+    is_born = not is_first
+    holes: list[Hole] = []
+    for reason, group in groupby(
+        days, lambda day: coverage.reason(day, is_last=is_last)
+    ):
+        run = list(group)
+        span = _days(run[0], run[-1], wanted)
+        if reason is Reason.MISSING:
+            inside = [event for event in due if span.start_ms <= event[0] < span.end_ms]
+            lacking = _lacking(inside, span, is_born=is_born)
+            holes += [Hole(each, reason, None) for each in lacking]
+            is_born = True
+        else:
+            holes.append(Hole(span, reason, None))
+    return holes
 
 
 def _days(first: int, last: int, wanted: Span) -> Span:
@@ -138,19 +149,31 @@ def _days(first: int, last: int, wanted: Span) -> Span:
     return Span(max(start_ms, wanted.start_ms), min(end_ms, wanted.end_ms))
 
 
-def _between(
-    events: pl.DataFrame, *, wanted: Span, coverage: Coverage
-) -> Iterable[Hole]:
-    """Yield the times between events within which there should be others."""
-    time_ms = pl.col("funding_time").dt.epoch("ms")
-    hours = pl.col("funding_interval_hours").cast(pl.Int64)
-    late = events.select(time=time_ms, since=time_ms.diff(), hours=hours).filter(
-        pl.col("since") > pl.col("hours") * _HOUR_MS + _LATE_MS
-    )
-    for until, since in late.select("time", "since").iter_rows():
-        span = Span(until - since + _LATE_MS, until - _LATE_MS)
-        # What no month covers is asked for as such.
-        days = range(span.start_ms // _DAY_MS, span.end_ms // _DAY_MS + 1)
-        is_wanted = wanted.start_ms <= span.start_ms and until < wanted.end_ms
-        if is_wanted and coverage.usable.issuperset(days):
-            yield Hole(span, Reason.MISSING, None)
+def _lacking(
+    events: Sequence[tuple[int, int]], span: Span, *, is_born: bool
+) -> Iterator[Span]:
+    """Yield the times in a stretch in which events were due and are not there.
+
+    Parameters
+    ----------
+    events
+        Time and interval, in ms, of the events in the stretch.
+    span
+        The stretch.
+    is_born
+        Whether there may be events before the first.
+    """
+    if not events:
+        if is_born:
+            yield span
+        return
+    first, first_interval = events[0]
+    if is_born and first - first_interval >= span.start_ms:
+        yield Span(span.start_ms, first - _LATE_MS)
+    for (before, old), (time, new) in pairwise(events):
+        # Where the interval changes, either may be what lies between.
+        if time - before > max(old, new) + _LATE_MS:
+            yield Span(before + _LATE_MS, time - _LATE_MS)
+    last, last_interval = events[-1]
+    if last + last_interval + _LATE_MS < span.end_ms:
+        yield Span(last + _LATE_MS, span.end_ms)

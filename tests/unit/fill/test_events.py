@@ -38,7 +38,7 @@ def month(text):
     return range(day_us(first) // DAY_US, day_us(last) // DAY_US)
 
 
-def found(frame, begin, end, *, usable=(), useless=(), is_last=True):
+def found(frame, begin, end, *, usable=(), useless=(), is_first=False, is_last=True):
     holes = missing_events(
         frame,
         begin_ms=int(at(begin).timestamp() * 1000),
@@ -47,6 +47,7 @@ def found(frame, begin, end, *, usable=(), useless=(), is_last=True):
             frozenset(day for text in usable for day in month(text)),
             frozenset(day for text in useless for day in month(text)),
         ),
+        is_first=is_first,
         is_last=is_last,
     )
     return [
@@ -61,9 +62,17 @@ def found(frame, begin, end, *, usable=(), useless=(), is_last=True):
     ]
 
 
+def every(hours, begin, end):
+    """Events of an interval, from a time until another."""
+    times = pl.datetime_range(
+        at(begin), at(end), f"{hours}h", eager=True, closed="left"
+    )
+    return [(time.replace(tzinfo=None).isoformat(), hours) for time in times]
+
+
 def test_months_that_the_archive_has_not_are_asked_for():
     assert found(
-        events(),
+        events(*every(8, "2025-02-01", "2025-03-01")),
         "2025-01-01",
         "2025-05-10T12:00",
         usable=["2025-02"],
@@ -83,44 +92,63 @@ def test_a_closed_year_has_no_tail():
     assert holes == [("12-01 00:00", "01-01 00:00", "missing_file")]
 
 
+EIGHT = every(8, "2025-01-01", "2025-02-01")
+
+
 @pytest.mark.parametrize(
     ("times", "expected"),
     [
+        pytest.param(EIGHT, [], id="whole"),
         pytest.param(
-            ["2025-01-01T00:00", "2025-01-01T08:00", "2025-01-01T16:00"], [], id="whole"
-        ),
-        pytest.param(
-            ["2025-01-01T00:00", "2025-01-01T16:00"],
-            [("01-01 00:01", "01-01 15:59", "missing")],
+            [*EIGHT[:4], *EIGHT[5:]],
+            [("01-02 00:01", "01-02 15:59", "missing")],
             id="one lost",
         ),
         pytest.param(
+            EIGHT[1:], [("01-01 00:00", "01-01 07:59", "missing")], id="first"
+        ),
+        pytest.param(
+            EIGHT[:-1], [("01-31 08:01", "02-01 00:00", "missing")], id="last lost"
+        ),
+        pytest.param(
             [
-                "2025-01-01T00:00",
-                "2025-01-01T08:00",
-                ("2025-01-01T12:00", 4),
-                ("2025-01-01T13:00", 1),
-                ("2025-01-01T21:00", 8),
+                *every(8, "2025-01-01", "2025-01-10"),
+                *every(4, "2025-01-10", "2025-01-20"),
+                *every(1, "2025-01-20", "2025-01-25"),
+                *every(8, "2025-01-25", "2025-02-01"),
             ],
             [],
             id="changes of the interval",
         ),
         pytest.param(
-            [("2025-01-01T00:00", 4), ("2025-01-01T08:00", 4)],
+            [e for e in every(4, "2025-01-01", "2025-02-01") if "01-01T04" not in e[0]],
             [("01-01 00:01", "01-01 07:59", "missing")],
             id="one lost of each 4 h",
         ),
+        pytest.param([], [("01-01 00:00", "02-01 00:00", "missing")], id="all lost"),
     ],
 )
-def test_events_further_apart_than_they_say_have_others_between(times, expected):
+def test_events_that_were_due_and_are_not_there_are_asked_for(times, expected):
     assert (
         found(events(*times), "2025-01-01", "2025-02-01", usable=["2025-01"])
         == expected
     )
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_before_the_first_event_of_a_contract_there_is_none(is_first):
+    listed = events(*every(8, "2025-01-15T16:00", "2025-02-01"))
+
+    holes = found(
+        listed, "2025-01-01", "2025-02-01", usable=["2025-01"], is_first=is_first
+    )
+
+    earlier = [("01-01 00:00", "01-15 15:59", "missing")]
+    assert holes == ([] if is_first else earlier)
+
+
 def test_what_is_between_months_that_the_archive_has_not_is_asked_for_once():
-    frame = events("2025-01-31T16:00", "2025-03-01T00:00")
+    frame = events(*EIGHT, *every(8, "2025-03-01", "2025-04-01"))
 
     holes = found(frame, "2025-01-01", "2025-04-01", usable=["2025-01", "2025-03"])
 
