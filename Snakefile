@@ -27,6 +27,7 @@ rule all:
     default_target: True
     input:
         result_files,
+        quality_files,
         split_files,
 
 
@@ -37,4 +38,5 @@ include: "rules/parse.smk"
 include: "rules/fill.smk"
 include: "rules/results.smk"
 include: "rules/resample.smk"
+include: "rules/quality.smk"
 include: "rules/split.smk"

@@ -108,6 +108,10 @@ minute that an event was due; `calc_time` is as published, some ms later. A rate
 0.0001 is 0.01 % of a position. `funding_interval_hours` is null where only the API has
 the event, and `mark_price` where only the archive has it."""
 
+API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "empty"])
+"""What the API says of bars that are missing: nobody asked; it was asked and did not
+answer; it cannot know them yet; it has none."""
+
 GAPS = pl.Schema(
     {
         "symbol": pl.String(),
@@ -121,6 +125,107 @@ GAPS = pl.Schema(
     }
 )
 """The gaps between traded bars; `first_open_time` is null for a delisted tail."""
+
+GAP_EVIDENCE = pl.Schema(
+    GAPS
+    | {
+        "empty_days": pl.Int32(),
+        "absent_days": pl.Int32(),
+        "first_absent_day": pl.Date(),
+        "truncated": pl.Boolean(),
+        "api": API_ANSWERS,
+    }
+)
+"""Gaps, with what archive and API say of them. `empty_days` are the whole UTC days
+within the gap; `absent_days` those that the gap touches of which the archive has no
+file of use, and `first_absent_day` the first of these; `truncated`: a file ends where
+the gap begins, and no file of use follows within it."""
+
+GAP_CLASSES = pl.Enum(
+    [
+        "outage",
+        "missing_file",
+        "truncated",
+        "halt",
+        "relisting",
+        "not_published",
+        "delisted_tail",
+    ]
+)
+"""Why a symbol did not trade; `bhds.quality.gap_classes.classify` says how each is
+told from the others."""
+
+CLASSIFIED_GAPS = pl.Schema(
+    GAP_EVIDENCE
+    | {
+        "alive": pl.Int32(),
+        "silent": pl.Int32(),
+        "outage": TIME,
+        "class": GAP_CLASSES,
+    }
+)
+"""The gaps of all symbols. Of the other symbols, `alive` counts those that traded
+before the gap and after it, and `silent` those of them that have a gap at the same
+time; `outage` is the start of the known outage that the gap lies in, else null."""
+
+
+def conflicts(trade_type: TradeType) -> pl.Schema:
+    """Return the columns of the bars that were published twice with other values.
+
+    `source` is that of the bar that was dropped and `key` its zip, null where it came
+    from the API; what was kept in its place stands beside it as `kept_<column>`. A
+    bar may be kept here and give way to another source in a further row.
+    """
+    columns = {"source": SOURCES, "key": pl.String()} | _bar_columns(trade_type)
+    columns = {n: dtype for n, dtype in columns.items() if n != "open_time"}
+    return pl.Schema(
+        {"symbol": pl.String(), "open_time": TIME}
+        | columns
+        | {f"kept_{name}": dtype for name, dtype in columns.items()}
+    )
+
+
+DAYS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "day": pl.Date(),
+        "expected": pl.Int32(),
+        "daily": pl.Int32(),
+        "monthly": pl.Int32(),
+        "api": pl.Int32(),
+        "filled": pl.Int32(),
+        "conflicts": pl.Int32(),
+        "has_file": pl.Boolean(),
+        "api_answer": API_ANSWERS,
+    }
+)
+"""The rows of each UTC day of a symbol, from its first to the last that is wanted, by
+source. `expected` is how many there should be, null where that is not known;
+`has_file`: the archive has a file of the day that can be used; `api_answer`: what the
+API says of the rows that it was asked for and does not have, null where none."""
+
+CONDITIONS = pl.Enum(["available", "degraded", "missing", "pending", "not_listed"])
+
+CONDITION = pl.Schema(
+    DAYS | {"condition": CONDITIONS, "reason": pl.String(), "last_modified": TIME}
+)
+"""The condition of each day; `last_modified` is when the server last changed a zip
+of the day, null without one."""
+
+AGREEMENT = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "interval": pl.String(),
+        "column": pl.String(),
+        "compared": pl.Int64(),
+        "equal": pl.Int64(),
+        "worst": pl.Float64(),
+        "worst_time": TIME,
+    }
+)
+"""How bars made from shorter ones agree with those of `interval` that the exchange
+published: by `column`, how many bars were `compared`, how many are `equal`, the largest
+absolute difference and the bar that has it (null where all are the same)."""
 
 SEGMENT_FILES = pl.Schema(
     {

@@ -226,6 +226,13 @@ class Split(_Closed):
         le=36_500,
         description="days without trades above which a price change splits",
     )
+    tradifi_min_days: float = Field(
+        default=3,
+        gt=0,
+        le=36_500,
+        description="the same of contracts on shares and commodities, which rest at "
+        "week-ends, where it is more",
+    )
     min_price_change: float = Field(
         default=0.1,
         ge=0,

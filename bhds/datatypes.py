@@ -164,7 +164,7 @@ class DataType:
     """How much time a partition covers; a month at least for bars of 1s."""
     has_api: bool = False
     """Whether the REST API has its history too, and may be asked to fill holes."""
-    revision: int = 1
+    revision: int = 2
     """Raise by one when the same zips must yield a different partition."""
 
     @property

@@ -4,10 +4,11 @@ Every writer makes the file beside its target and renames it at the end, so a
 killed job leaves no half-written target behind.
 """
 
+import hashlib
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import polars as pl
 
 from bhds import __version__
+from bhds.errors import ResultError
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +66,59 @@ def read_parquet_metadata(path: Path | str) -> dict[str, str]:
         for key, value in pl.read_parquet_metadata(path).items()
         if key.startswith("bhds.")
     }
+
+
+def read_parquet(
+    path: Path | str,
+    *,
+    columns: Sequence[str] | None = None,
+    schema: pl.Schema | None = None,
+) -> pl.DataFrame:
+    """Read a file of an earlier stage: some `columns`, or all, which `schema` names.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read, or has another schema.
+    """
+    try:
+        frame = pl.read_parquet(path, columns=None if columns is None else [*columns])
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
+        raise ResultError(msg) from error
+    if schema is not None and frame.schema != schema:
+        wrong = sorted(dict(set(frame.schema.items()) ^ set(schema.items())))
+        msg = (
+            f"{path}: its columns {wrong or frame.columns} are not as expected, "
+            f"{schema.names()}; delete it and run again"
+        )
+        raise ResultError(msg)
+    return frame
+
+
+def read_sources(partition: Path | str) -> dict[str, Any]:
+    """Read what lies beside a partition or a fill: what it was made from.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
+    path = Path(partition).with_suffix(".sources.json")
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be read ({error}); delete it and run again"
+        raise ResultError(msg) from error
+    return found
+
+
+def provenance(
+    stage: str, revision: int, inputs: Iterable[Path | str]
+) -> dict[str, str]:
+    """Return the metadata that tells what made a file: stage, revision, SHA-256s."""
+    hashes = (hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in inputs)
+    return {"stage": stage, "revision": str(revision), "inputs": " ".join(hashes)}
 
 
 def write_json(value: Any, path: Path | str) -> None:

@@ -26,7 +26,10 @@ from bhds.parse import revisions
 from bhds.planning import prepare, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
+from bhds.planning.quality import QualityTables
 from bhds.planning.series import Series
+from bhds.quality import agreement
+from bhds.quality import job as quality
 from bhds.results import build, funding, resample, split
 from bhds.runlog import one_line_errors
 
@@ -184,9 +187,64 @@ def funding_last_day(wildcards):
 @for_rules
 def result_settings(wildcards):
     """Select the settings of one series that shape its result."""
-    results = PLAN.dataset(series_of(wildcards)).results
-    split_rule = results.split.model_dump(exclude={"files"})
-    return {"vwap": results.vwap, "fill": results.fill, "split": split_rule}
+    series = series_of(wildcards)
+    results = PLAN.dataset(series).results
+    return {
+        "vwap": results.vwap,
+        "fill": results.fill,
+        "split": PLAN.split_rule(series),
+        "contract_usd": PLAN.contract_usd(series.trade_type, series.symbol),
+    }
+
+
+def contract_usd_in(trade_type):
+    """Make a function that returns what a contract of a symbol is worth, if it is one."""
+
+    @for_rules
+    def contract_usd(wildcards):
+        return PLAN.contract_usd(trade_type, wildcards.symbol)
+
+    return contract_usd
+
+
+def quality_files(wildcards):
+    """Locate the quality tables of every market."""
+    return QUALITY.paths
+
+
+def tables_of_symbols(what):
+    """Make a function that locates what is kept of each symbol beside its result."""
+
+    @for_rules
+    def tables(wildcards):
+        return QUALITY.of_symbols(what, wildcards.trade_type, wildcards.interval)
+
+    return tables
+
+
+@for_rules
+def longer_published(wildcards):
+    """Locate the partitions of longer bars that a result is held against."""
+    found = QUALITY.published(series_of(wildcards))
+    return [path for paths in found.values() for path in paths]
+
+
+@for_rules
+def longer_intervals(wildcards):
+    """Say how many of these partitions are of which interval."""
+    found = QUALITY.published(series_of(wildcards))
+    return {interval: len(paths) for interval, paths in found.items()}
+
+
+@for_rules
+def record_partitions(wildcards):
+    """Locate the partitions and fills of one series without results, by symbol."""
+    return QUALITY.record_partitions(wildcards.trade_type, wildcards.series)
+
+
+def as_of(wildcards):
+    """Return the last UTC day wanted that has begun."""
+    return min(SETTINGS.last_day(STARTED), STARTED.date())
 
 
 @for_rules

@@ -21,6 +21,8 @@ with one_line_errors():
         else Plan([])
     )
 
+QUALITY = QualityTables(PLAN)
+
 if PLANS and workflow.is_main_process:
     summary.show(PLAN.datasets, file=sys.stderr)
 

@@ -29,6 +29,7 @@ for number, group in enumerate(PLAN.resample_groups):
             trade_type=group.trade_type,
             interval=group.interval,
             rules=group.rules,
+            contract_usd=contract_usd_in(group.trade_type),
         message:
             f"Resample {group.trade_type} {{wildcards.symbol}}: {', '.join(group.rules)}"
         script:

@@ -1,7 +1,8 @@
 """Make one result a symbol from its partitions.
 
 Inputs: the parsed partitions and their fills. Outputs: the funding events of a contract;
-the result on its complete grid, with these events, and the gaps that were found.
+the result on its complete grid, with these events, the gaps that were found, an account
+of each day, and the bars that were published twice with other values.
 Settings: `results` of the symbol's dataset.
 """
 
@@ -33,6 +34,8 @@ rule build_results:
     output:
         result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
         gaps="results_data/{trade_type}/klines/{interval}/gaps/{symbol}.parquet",
+        days="results_data/{trade_type}/klines/{interval}/days/{symbol}.parquet",
+        conflicts="results_data/{trade_type}/klines/{interval}/conflicts/{symbol}.parquet",
     log:
         "logs/build_results/{trade_type}/{symbol}-{interval}.log",
     conda:

@@ -46,6 +46,12 @@ rule resampled_all:
         resampled_files,
 
 
+rule quality_all:
+    """Gaps with their class, conflicts, the condition of each day, and agreement."""
+    input:
+        quality_files,
+
+
 rule split_all:
     """One file a segment, for datasets with `split.files`."""
     input:

@@ -6,8 +6,7 @@ from bhds.runlog import job_log
 with job_log(snakemake.log[0]):
     job.write_results(
         list(snakemake.input.partitions),
-        result=snakemake.output.result,
-        gaps=snakemake.output.gaps,
+        outputs=dict(snakemake.output.items()),
         settings=snakemake.params.settings,
         last_day=snakemake.params.last_day,
         funding=str(snakemake.input.get("funding", "")) or None,

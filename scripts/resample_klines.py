@@ -10,4 +10,5 @@ with job_log(snakemake.log[0]):
         trade_type=snakemake.params.trade_type,
         interval=snakemake.params.interval,
         symbol=snakemake.wildcards.symbol,
+        contract_usd=snakemake.params.contract_usd,
     )

@@ -57,6 +57,18 @@ def archive_files(
     return files, anomalies.with_columns(pl.Series("reason", reasons, pl.String))
 
 
+def with_days(files: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
+    """Add `frequency`, and the UTC days `first_day` and `last_day` (included)."""
+    if frequency is Frequency.DAILY:
+        first = last = pl.col("period").str.to_date("%Y-%m-%d")
+    else:
+        first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d")
+        last = first.dt.month_end()
+    return files.with_columns(
+        frequency=pl.lit(frequency.value), first_day=first, last_day=last
+    )
+
+
 def _fields(directory: Directory) -> dict[str, pl.Expr]:
     """Guess the fields of each key by position, as those of a well-formed one."""
     key = pl.col("key")

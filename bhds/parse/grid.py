@@ -59,21 +59,24 @@ def is_off_grid(open_us: pl.Expr, *, interval: Interval) -> pl.Expr:
     return open_us % min(duration_us(interval), DAY_US) != 0
 
 
-def rows_per_day(time: pl.Series) -> dict[int, int]:
+def rows_per_day(time: pl.Series) -> Counter[int]:
     """Count the rows of each day.
 
     Parameters
     ----------
     time
-        Sorted; Datetime[us, UTC].
+        Datetime[us, UTC]; mostly ascending, which is what makes it fast.
 
     Returns
     -------
-    dict
+    Counter
         By the number of the UTC day since 1970, those without rows left out.
     """
+    counts: Counter[int] = Counter()
     runs = (time.to_physical() // DAY_US).rle().struct.unnest()
-    return dict(zip(runs["value"], runs["len"], strict=True))
+    for day, length in runs.select("value", "len").iter_rows():
+        counts[day] += length
+    return counts
 
 
 def expected_per_day(
@@ -82,6 +85,7 @@ def expected_per_day(
     covered: Iterable[Period],
     interval: Interval | None = None,
     spacing: dt.timedelta | None = None,
+    conflicts: Mapping[int, int] | None = None,
 ) -> list[dict[str, str | int | None]]:
     """Set the rows that each day has beside those that it should have.
 
@@ -95,12 +99,15 @@ def expected_per_day(
     interval, spacing
         The interval of bars, or the time between other rows; None, both, where it
         is not known how many there should be.
+    conflicts
+        The rows of days that gave way to others, numbered as in `present`.
 
     Returns
     -------
     list of dict
         Sorted by `day`, the UTC day (ISO 8601), with `expected` (None if not known)
-        and `present` counts: one entry for each covered day and each day with rows.
+        and `present` counts, and `conflicts` where there are any: one entry for each
+        covered day and each day with rows.
         For intervals longer than a day, only the days on which a bar opens or
         should open: Mondays, firsts of the month, and for 3d every third day in
         step with most of the bars present (none without any).
@@ -120,11 +127,13 @@ def expected_per_day(
         else:
             per_day = _DAY // interval.duration
     elsewhere = None if per_day is None else 0
+    dropped = conflicts or {}
     return [
         {
             "day": (dt.date(1970, 1, 1) + number * _DAY).isoformat(),
             "expected": per_day if number in wanted else elsewhere,
             "present": present.get(number, 0),
+            **({"conflicts": dropped[number]} if number in dropped else {}),
         }
         for number in sorted(wanted | present.keys())
     ]

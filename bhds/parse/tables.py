@@ -237,5 +237,6 @@ def _account(
             interval=interval,
             spacing=table.spacing,
             covered=[file.period.clamp(days.begin, last_day) for file in files],
+            conflicts=rows_per_day(unique.conflicts[table.time]),
         ),
     }

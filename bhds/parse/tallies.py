@@ -10,8 +10,8 @@ import polars as pl
 from bhds.datatypes import Table
 from bhds.errors import ParseError
 from bhds.parse.collapse import Collapsed
-from bhds.parse.grid import expected_per_day
-from bhds.parse.inputs import DAY_US, Period, utc_time
+from bhds.parse.grid import expected_per_day, rows_per_day
+from bhds.parse.inputs import Period, utc_time
 from bhds.parse.order import descents
 from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
 
@@ -104,6 +104,8 @@ class PartitionTally:
     """By the number of the zip; so are `duplicates` and `conflicts`."""
     duplicates: Counter[int] = field(default_factory=Counter)
     conflicts: Counter[int] = field(default_factory=Counter)
+    conflict_days: Counter[int] = field(default_factory=Counter)
+    """The rows that gave way to others, by the number of the UTC day since 1970."""
     listed: list[pl.DataFrame] = field(default_factory=list)
     """At least the first `CONFLICTS_LISTED` conflicts."""
 
@@ -120,6 +122,7 @@ class PartitionTally:
         self.kept.update(_rows_per_file(unique.kept))
         self.duplicates.update(_rows_per_file(unique.duplicates))
         self.conflicts.update(_rows_per_file(unique.conflicts))
+        self.conflict_days.update(rows_per_day(unique.conflicts[self.table.time]))
 
     def sources(
         self, records: Sequence[SourceRecord], *, covered: Iterable[Period]
@@ -156,17 +159,16 @@ class PartitionTally:
             **(holes if self.table.consecutive else {}),
             "inputs": [record.to_json() for record in records],
             "conflicts": conflicts | {"count": self.conflicts.total()},
-            "days": expected_per_day(self.days, covered=covered),
+            "days": expected_per_day(
+                self.days, covered=covered, conflicts=self.conflict_days
+            ),
         }
 
     def _add(self, rows: pl.DataFrame) -> None:
         if rows.is_empty():
             return
         self.rows += rows.height
-        # Times need not ascend as keys do: a day may have several stretches.
-        days = (rows[self.table.time].to_physical() // DAY_US).rle().struct.unnest()
-        for day, length in days.select("value", "len").iter_rows():
-            self.days[day] += length
+        self.days.update(rows_per_day(rows[self.table.time]))
         if self.table.consecutive:
             self._add_ids(rows[self.table.key[0]])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from bhds.archive.directory import Directory
+from bhds.archive.inventory import with_days
 from bhds.archive.listing import Listing
 from bhds.config import Dataset
 from bhds.planning import files as archive
@@ -176,4 +177,4 @@ def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.Data
         newest=newest,
         listed_at=listing.listed_whole_at,
     )
-    return archive.with_days(files, directory.frequency)
+    return with_days(files, directory.frequency)

@@ -15,7 +15,6 @@ import polars as pl
 from bhds.archive import keys
 from bhds.archive.directory import Directory
 from bhds.archive.inventory import archive_files
-from bhds.markets import Frequency
 
 logger = logging.getLogger(__name__)
 
@@ -118,18 +117,6 @@ def scan_disk(folders: Iterable[str], *, data_dir: Path) -> pl.DataFrame:
     return pl.DataFrame(
         {"path": paths, "disk_size": sizes},
         schema={"path": pl.String, "disk_size": pl.Int64},
-    )
-
-
-def with_days(files: pl.DataFrame, frequency: Frequency) -> pl.DataFrame:
-    """Add `frequency`, and the UTC days `first_day` and `last_day` (included)."""
-    if frequency is Frequency.DAILY:
-        first = last = pl.col("period").str.to_date("%Y-%m-%d")
-    else:
-        first = (pl.col("period") + "-01").str.to_date("%Y-%m-%d")
-        last = first.dt.month_end()
-    return files.with_columns(
-        frequency=pl.lit(frequency.value), first_day=first, last_day=last
     )
 
 

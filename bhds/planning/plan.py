@@ -13,6 +13,7 @@ from itertools import product
 
 import polars as pl
 
+from bhds import universe
 from bhds.config import Dataset
 from bhds.datatypes import FUNDING
 from bhds.errors import ConfigError, SelectionError
@@ -22,6 +23,7 @@ from bhds.planning.dataset import Partition, PlannedDataset, directories
 from bhds.planning.files import PRESENT
 from bhds.planning.fills import Fill
 from bhds.planning.series import ResampleGroup, Series
+from bhds.results.vwap import contract_size
 
 
 class Plan:
@@ -39,6 +41,8 @@ class Plan:
     asked_at
         By the path of a fill that was refused an answer before: what makes it differ
         from the one that was.
+    known
+        What the exchange itself says of the symbols of a market, where it was recorded.
 
     Raises
     ------
@@ -54,10 +58,12 @@ class Plan:
         implied: Sequence[PlannedDataset] = (),
         listings: Sequence[str] = (),
         asked_at: Mapping[str, str] | None = None,
+        known: Mapping[TradeType, universe.Known] | None = None,
     ) -> None:
         self.datasets = tuple(configured)
         self.listings = list(listings)
         self.asked_at = dict(asked_at or {})
+        self._known = dict(known or {})
         self._implied = tuple(implied)
         self._owners: dict[Series, PlannedDataset] = {}
         for planned in configured:
@@ -144,6 +150,11 @@ class Plan:
                 paths += _partition_files(planned)
                 paths += _fill_files(planned)
         return paths
+
+    @property
+    def wanted_results(self) -> Iterator[Series]:
+        """Yield the series of configured datasets that become results."""
+        return (series for series, _ in self._wanted())
 
     @cached_property
     def verifications(self) -> list[str]:
@@ -371,6 +382,42 @@ class Plan:
             return []
         has_any = events.symbol in owner.partitions or owner.fills.get(events.symbol)
         return [events.funding_path] if has_any else []
+
+    def split_rule(self, series: Series) -> dict[str, bool | float]:
+        """Return when a gap splits a series: the fields of `results.gaps.SplitRule`.
+
+        Contracts on shares and commodities rest at week-ends, which is no halt.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        split = self.dataset(series).results.split
+        min_days = split.min_days
+        if self._class_of(series) is universe.ContractType.TRADIFI_PERPETUAL:
+            min_days = max(min_days, split.tradifi_min_days)
+        return {
+            "enabled": split.enabled,
+            "min_days": min_days,
+            "min_price_change": split.min_price_change,
+        }
+
+    def contract_usd(self, trade_type: str, symbol: str) -> float | None:
+        """Return what one contract of a COIN-M future is worth; None of other markets.
+
+        As the exchange says, where it was recorded, else `results.vwap.contract_size`.
+        """
+        if trade_type != TradeType.CM_FUTURES:
+            return None
+        entry = self._known.get(TradeType.CM_FUTURES, {}).get(symbol, {})
+        return float(entry.get("contractSize") or contract_size(symbol))
+
+    def _class_of(self, series: Series) -> universe.ContractType:
+        market = TradeType(series.trade_type)
+        known = self._known.get(market)
+        found = universe.classify(series.symbol, trade_type=market, known=known)
+        return found.contract_type
 
     def partitions(self, series: Series) -> dict[str, Partition]:
         """Return the partitions of a series by name, in time order.

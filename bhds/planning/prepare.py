@@ -97,6 +97,7 @@ def plan(
         ],
         listings=sorted(planner.listing_paths),
         asked_at=unanswered.asked_at(data_dir, now=now),
+        known=planner.known,
     )
 
 
@@ -119,7 +120,7 @@ class _Planner:
         self._keep = keep
         columns = ["key", "etag", "md5", "first_seen", "served_size"]
         self._newest = ledger.newest(ledger.read(data_dir, columns=columns))
-        self._known = {
+        self.known = {
             trade_type: universe.read_exchange_info(path)
             for trade_type in TradeType
             if (path := data_dir / f"api_data/{trade_type}/exchangeInfo.json").exists()
@@ -130,7 +131,7 @@ class _Planner:
     def plan(self, datasets: Sequence[Dataset]) -> list[PlannedDataset]:
         """Resolve datasets by their own selections."""
         choices = [
-            partial(_select, dataset, known=self._known.get(dataset.trade_type))
+            partial(_select, dataset, known=self.known.get(dataset.trade_type))
             for dataset in datasets
         ]
         listings = self._listings(datasets, choices)
@@ -172,7 +173,7 @@ class _Planner:
             if (each.dataset.trade_type, each.dataset.data_type) == (market, FUNDING)
             for symbol in each.symbols
         }
-        info = self._known.get(market)
+        info = self.known.get(market)
         symbols = sorted(
             symbol
             for symbol in {s for each in klines for s in each.partitions} - elsewhere

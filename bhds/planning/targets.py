@@ -30,7 +30,7 @@ _PATTERNS = [
         rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_RECORDS}/{_SYMBOL}/.+",
         rf"results_data/{_TRADE_TYPE}/(?P<data_type>{FUNDING})/{_SYMBOL}\.pqt",
         rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/{_SYMBOL}\.pqt",
-        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/gaps/{_SYMBOL}\.parquet",
+        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/(?:gaps|days|conflicts)/{_SYMBOL}\.parquet",
         rf"results_data/{_TRADE_TYPE}/resampled_klines/(?P<rule>[^/]+)/{_SYMBOL}\.pqt",
     )
 ]

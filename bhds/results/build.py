@@ -1,5 +1,6 @@
 """Build the result of one symbol from its published bars."""
 
+import datetime as dt
 from dataclasses import dataclass
 
 import polars as pl
@@ -15,7 +16,7 @@ from bhds.results.merge import is_strictly_increasing
 from bhds.results.segments import assign_segments
 from bhds.results.vwap import vwap as vwap_of_bar
 
-REVISION = 2
+REVISION = 3
 """Raise by one when the same klines and events must yield a different result."""
 
 
@@ -47,6 +48,9 @@ class Results:
     frame: pl.DataFrame
     gaps: pl.DataFrame
     counts: Counts
+    first_traded: dt.datetime | None
+    """The open time of the first bar with trades, on the grid, UTC; None without."""
+    last_traded: dt.datetime | None
 
 
 def build_results(
@@ -59,6 +63,7 @@ def build_results(
     fill: bool,
     split: SplitRule,
     funding: pl.DataFrame | None = None,
+    contract_usd: float | None = None,
 ) -> Results:
     """Make published bars into a regular series, cut at its gaps.
 
@@ -77,6 +82,8 @@ def build_results(
     funding
         m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
         if funding is not wanted or the market has none.
+    contract_usd
+        Of COIN-M futures, what one contract is worth; see `vwap.vwap`.
 
     Returns
     -------
@@ -101,7 +108,11 @@ def build_results(
     complete = fill_segments(bars, interval=interval) if fill else bars
     # On the complete grid, so that an event in a bar that was filled is kept.
     joined = join_funding(complete, events, interval=interval)
-    price = vwap_of_bar(trade_type=trade_type, symbol=symbol) if vwap else pl.lit(None)
+    price = pl.lit(None)
+    if vwap:
+        price = vwap_of_bar(
+            trade_type=trade_type, symbol=symbol, contract_usd=contract_usd
+        )
     frame = joined.frame.with_columns(vwap=price).select(
         pl.col(name).cast(dtype) for name, dtype in result_klines(trade_type).items()
     )
@@ -116,7 +127,13 @@ def build_results(
         funding_dropped=joined.counts.dropped,
         funding_combined=joined.counts.combined,
     )
-    return Results(frame, gaps, counts)
+    # Every segment begins and ends with a traded bar.
+    ends = (
+        (None, None)
+        if frame.is_empty()
+        else (frame["open_time"][0], frame["open_time"][-1])
+    )
+    return Results(frame, gaps, counts, *ends)
 
 
 def _check_bars(parsed: pl.DataFrame, *, trade_type: TradeType, symbol: str) -> None:

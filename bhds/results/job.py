@@ -6,7 +6,6 @@ last.
 """
 
 import datetime as dt
-import hashlib
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from pathlib import Path
@@ -18,6 +17,8 @@ from bhds import storage
 from bhds.columns import FUNDING
 from bhds.errors import ResultError
 from bhds.markets import Interval, TradeType
+from bhds.quality import conflicts, days
+from bhds.quality.evidence import Evidence
 from bhds.results import build, resample, split
 from bhds.results import funding as events
 from bhds.results.gaps import SplitRule
@@ -28,8 +29,7 @@ from bhds.results.resample import ResampleRule
 def write_results(
     partitions: Sequence[str],
     *,
-    result: str,
-    gaps: str,
+    outputs: Mapping[str, str],
     settings: Mapping[str, Any],
     last_day: dt.date,
     trade_type: str,
@@ -37,17 +37,20 @@ def write_results(
     interval: str,
     funding: str | None = None,
 ) -> None:
-    """Build one symbol's result and its gaps from its parsed partitions.
+    """Build one symbol's result, and what is known of it, from its partitions.
 
     Parameters
     ----------
     partitions
-        Paths of Parquet files of `columns.parsed_klines`, in time order.
-    result, gaps
-        Where the result and the gaps go.
+        Paths of Parquet files of `columns.parsed_klines`, in time order. What each
+        was made from lies beside it, in `<partition>.sources.json`.
+    outputs
+        Where the `result`, its `gaps` (`columns.GAP_EVIDENCE`), its `days`
+        (`columns.DAYS`) and the `conflicts` of its bars (`columns.conflicts`) go.
     settings
         `vwap`, `fill` (bool) and `split` (`enabled`, `min_days`,
-        `min_price_change`), as in the dataset's `results`.
+        `min_price_change`), as in the dataset's `results`, and `contract_usd`, of
+        COIN-M futures what one contract is worth, else None.
     last_day
         The last UTC day that the partitions cover; it goes into the metadata.
     trade_type, symbol, interval
@@ -60,22 +63,45 @@ def write_results(
     ResultError
         If a partition or the funding cannot be read or has other columns.
     """
+    market, bars_of = TradeType(trade_type), Interval.parse(interval)
+    merged = merge([storage.read_parquet(path) for path in partitions])
     built = build.build_results(
-        merge([_read(path) for path in partitions]),
-        trade_type=TradeType(trade_type),
+        merged.bars,
+        trade_type=market,
         symbol=symbol,
-        interval=Interval.parse(interval),
+        interval=bars_of,
         vwap=settings["vwap"],
         fill=settings["fill"],
         split=SplitRule(**settings["split"]),
-        funding=_read(funding) if funding else None,
+        funding=storage.read_parquet(funding) if funding else None,
+        contract_usd=settings["contract_usd"],
     )
+    sources = [storage.read_sources(path) for path in partitions]
+    known = Evidence.of(sources)
+    tables = {
+        "gaps": known.on_gaps(built.gaps, interval=bars_of),
+        "days": days.account(
+            built.frame,
+            known,
+            conflicts=merged.conflicts,
+            symbol=symbol,
+            interval=bars_of,
+            last_day=last_day,
+        ),
+        "conflicts": conflicts.of_symbol(
+            sources, merged.conflicts, trade_type=market, symbol=symbol
+        ),
+    }
     inputs = [*partitions, funding] if funding else partitions
-    metadata = _metadata("results", build.REVISION, inputs)
+    metadata = storage.provenance("results", build.REVISION, inputs)
     metadata["as_of"] = last_day.isoformat()
-    storage.write_parquet(built.gaps, gaps, metadata=metadata)
+    life = {"first_traded": built.first_traded, "last_traded": built.last_traded}
+    of_gaps = {name: "" if t is None else t.isoformat() for name, t in life.items()}
+    for name, table in tables.items():
+        more = of_gaps if name == "gaps" else {}
+        storage.write_parquet(table, outputs[name], metadata=metadata | more)
     counts = {name: str(count) for name, count in vars(built.counts).items()}
-    storage.write_parquet(built.frame, result, metadata=metadata | counts)
+    storage.write_parquet(built.frame, outputs["result"], metadata=metadata | counts)
 
 
 def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) -> None:
@@ -98,9 +124,9 @@ def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) 
     ResultError
         If a partition cannot be read or has other columns.
     """
-    frames = [_read_events(path) for path in partitions]
+    frames = [storage.read_parquet(path, schema=FUNDING) for path in partitions]
     merged = events.merge_events(frames)
-    metadata = _metadata("funding", events.REVISION, partitions) | {
+    metadata = storage.provenance("funding", events.REVISION, partitions) | {
         "as_of": last_day.isoformat(),
         "published": str(sum(frame.height for frame in frames)),
         "events": str(merged.height),
@@ -116,6 +142,7 @@ def write_resampled(
     trade_type: str,
     interval: str,
     symbol: str,
+    contract_usd: float | None,
 ) -> None:
     """Resample one symbol's result by several rules, reading it once.
 
@@ -127,6 +154,8 @@ def write_resampled(
         Where the bars of each rule go, by the rule's name.
     trade_type, interval, symbol
         What the result's bars are of.
+    contract_usd
+        As in `write_results`.
 
     Raises
     ------
@@ -135,8 +164,8 @@ def write_resampled(
     ConfigError
         If a rule does not fit the interval.
     """
-    bars = _read(result)
-    metadata = _metadata("resample", resample.REVISION, [result])
+    bars = storage.read_parquet(result)
+    metadata = storage.provenance("resample", resample.REVISION, [result])
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
     for name, path in outputs.items():
         longer = resample.resample(
@@ -145,6 +174,7 @@ def write_resampled(
             symbol=symbol,
             base=Interval.parse(interval),
             rule=ResampleRule.parse(name),
+            contract_usd=contract_usd,
         )
         storage.write_parquet(longer, path, metadata=metadata)
 
@@ -172,7 +202,9 @@ def write_segments(
     symbols = {Path(path).stem for path in results}
     table = split.segments_table(
         {
-            Path(path).stem: _read(path, columns=["open_time", "segment"])
+            Path(path).stem: storage.read_parquet(
+                path, columns=["open_time", "segment"]
+            )
             for path in results
         }
     )
@@ -180,7 +212,7 @@ def write_segments(
     for file in chain.from_iterable(Path(folder).glob("*.pqt") for folder in folders):
         if file.stem not in names and split.symbol_of(file.stem) in symbols:
             file.unlink()
-    metadata = _metadata("split", split.REVISION, results)
+    metadata = storage.provenance("split", split.REVISION, results)
     storage.write_parquet(table, segments, metadata=metadata)
 
 
@@ -196,35 +228,7 @@ def write_segment(result: str, *, segments: str, name: str, output: str) -> None
     if row.is_empty():
         msg = f"{output}: {segments} lists no segment file {name!r}; ask for split_all"
         raise ResultError(msg)
-    rows = split.segment_rows(_read(result), row["segment"][0])
-    metadata = _metadata("split", split.REVISION, [result])
+    rows = split.segment_rows(storage.read_parquet(result), row["segment"][0])
+    metadata = storage.provenance("split", split.REVISION, [result])
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
     storage.write_parquet(rows, output, metadata=metadata)
-
-
-def _read(path: str, *, columns: list[str] | None = None) -> pl.DataFrame:
-    try:
-        return pl.read_parquet(path, columns=columns)
-    except pl.exceptions.PolarsError as error:
-        msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
-        raise ResultError(msg) from error
-
-
-def _read_events(path: str) -> pl.DataFrame:
-    frame = _read(path)
-    if frame.schema != FUNDING:
-        msg = (
-            f"{path}: columns {frame.columns} are not those of funding events; delete "
-            "it and run again"
-        )
-        raise ResultError(msg)
-    return frame
-
-
-def _metadata(stage: str, revision: int, inputs: Sequence[str]) -> dict[str, str]:
-    hashes = (hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in inputs)
-    return {
-        "stage": stage,
-        "revision": str(revision),
-        "inputs": " ".join(hashes),
-    }

@@ -112,6 +112,7 @@ def resample(
     symbol: str,
     base: Interval,
     rule: ResampleRule,
+    contract_usd: float | None = None,
 ) -> pl.DataFrame:
     """Make bars of `rule.interval` from the bars of `base`.
 
@@ -124,9 +125,11 @@ def resample(
     results
         n >= 0 rows of `columns.result_klines`, sorted by unique `open_time`.
     trade_type, symbol, base
-        What the bars are of; the symbol decides the contract size of COIN-M.
+        What the bars are of.
     rule
         Interval and offset.
+    contract_usd
+        Of COIN-M futures, what one contract is worth; see `vwap.vwap`.
 
     Returns
     -------
@@ -163,7 +166,7 @@ def resample(
     # would depend on the machine.
     bars = results.with_columns(label.alias("label").set_sorted())
     price = pl.when(pl.col("first_vwap").is_not_null()).then(
-        vwap(trade_type=trade_type, symbol=symbol)
+        vwap(trade_type=trade_type, symbol=symbol, contract_usd=contract_usd)
     )
     return (
         _aggregate(bars, trade_type=trade_type)

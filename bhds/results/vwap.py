@@ -21,16 +21,19 @@ def contract_size(symbol: str) -> float:
     return _CONTRACT_SIZES_USD.get(pair, _OTHER_CONTRACT_SIZE_USD)
 
 
-def vwap(*, trade_type: TradeType, symbol: str) -> pl.Expr:
+def vwap(
+    *, trade_type: TradeType, symbol: str, contract_usd: float | None = None
+) -> pl.Expr:
     """Return the VWAP of a bar, in quote currency, from its sums.
 
     It is quote over base volume, and for COIN-M futures the contracts' worth in USD
     over the base coin, kept within [low, high], from which rounding could move it.
-    A bar without trades has its open.
+    A bar without trades has its open. `contract_usd` is the size of a COIN-M contract,
+    where the exchange was asked; default: `contract_size`.
     """
     turnover, _ = turnover_columns(trade_type)
     if trade_type is TradeType.CM_FUTURES:
-        quote = pl.col("volume") * contract_size(symbol)
+        quote = pl.col("volume") * (contract_usd or contract_size(symbol))
         base = pl.col(turnover)
     else:
         quote, base = pl.col(turnover), pl.col("volume")

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PositiveFloat,
+    StringConstraints,
+    ValidationError,
+)
 
 from bhds.errors import SelectionError
 
@@ -24,6 +30,7 @@ class _Entry(BaseModel):
     baseAsset: _Name  # noqa: N815 -- the exchange's names
     quoteAsset: _Name  # noqa: N815
     contractType: str = ""  # noqa: N815
+    contractSize: PositiveFloat | None = None  # noqa: N815
     permissions: list[str] = []
     permissionSets: list[str | list[str]] = []  # noqa: N815
 
@@ -47,7 +54,7 @@ def read_exchange_info(path: Path) -> Known:
     Known
         At least one entry, each with `baseAsset`, `quoteAsset`, `contractType` (empty
         for spot), `permissions` and `permissionSets` (empty for futures), which are
-        what `classify` uses.
+        what `classify` uses, and `contractSize` (in USD; None but for cm).
 
     Raises
     ------

@@ -130,7 +130,7 @@ BITCOIN_2021 = [f"BTCUSDT-1h-2021-0{month}.csv" for month in (1, 2)]
 def test_bars_of_archive_and_api_are_equal_in_every_column(names, answer, n, tmp_path):
     path = GENUINE / f"spot/api_klines/{answer}.json"
     api = recorded(path)
-    shorter = merge([archived(name, folder=tmp_path) for name in names])
+    shorter = merge([archived(name, folder=tmp_path) for name in names]).bars
 
     bars, others = both(longer(shorter, path.parts[-2]), api)
 
@@ -161,9 +161,9 @@ def test_where_the_month_is_stale_the_api_wins_over_it_and_the_day_over_both(tmp
     ]
     assert differing == [STALE]
     for parts in itertools.permutations([monthly, january]):
-        assert merge(parts).equals(january)
+        assert merge(parts).bars.equals(january)
     for parts in itertools.permutations([monthly, january, daily]):
-        merged = merge(parts)
+        merged = merge(parts).bars
         assert merged.select(values).equals(monthly.select(values))
         assert set(merged["source"]) == {"daily"}
 

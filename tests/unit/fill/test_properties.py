@@ -253,4 +253,4 @@ def test_any_order_of_runs_ends_in_what_the_archive_lacks_and_the_api_has(world)
         for p, trades in held.items()
         if p not in lacking
     ]
-    assert traded(merge([partition, fill])) == sorted(expected + of_archive)
+    assert traded(merge([partition, fill]).bars) == sorted(expected + of_archive)

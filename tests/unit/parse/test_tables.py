@@ -141,7 +141,7 @@ def test_partition_without_zips_has_the_columns_of_the_table(
         name: partition.sources[name]
         for name in ("schema", "revision", "data_type", "interval", "rows")
     } == {
-        "schema": 2,
+        "schema": 3,
         "revision": DATA_TYPES[data_type].revision,
         "data_type": data_type,
         "interval": interval,
@@ -623,13 +623,13 @@ def golden(archive, parse, csv, line):
 
 
 GOLDEN = {
-    "klines": {1: "105a866583d5ed1d"},
-    "markPriceKlines": {1: "8cceb5951fc343fb"},
-    "indexPriceKlines": {1: "8cceb5951fc343fb"},
-    "premiumIndexKlines": {1: "8cceb5951fc343fb"},
-    "fundingRate": {1: "95ebbd73b27e9d67"},
-    "liquidationSnapshot": {1: "a799d78dccdb8625"},
-    "metrics": {1: "f9fb72ee9e53f928"},
+    "klines": {2: "00058c7c8e74277c"},
+    "markPriceKlines": {2: "bf83fd94b8a286b3"},
+    "indexPriceKlines": {2: "bf83fd94b8a286b3"},
+    "premiumIndexKlines": {2: "bf83fd94b8a286b3"},
+    "fundingRate": {2: "55153d88a986d448"},
+    "liquidationSnapshot": {2: "a799d78dccdb8625"},
+    "metrics": {2: "5e8606ac87ef3b0d"},
 }
 
 

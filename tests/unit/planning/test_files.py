@@ -7,6 +7,7 @@ import pytest
 
 from bhds.archive import ledger
 from bhds.archive.directory import Directory
+from bhds.archive.inventory import with_days
 from bhds.archive.listing import LISTING_SCHEMA
 from bhds.markets import Frequency, TradeType
 from bhds.planning import files as archive
@@ -91,7 +92,7 @@ def test_a_disk_without_files_has_the_same_columns(tmp_path):
     ],
 )
 def test_a_period_covers_its_days(frequency, period, first, last):
-    files = archive.with_days(pl.DataFrame({"period": [period]}), frequency)
+    files = with_days(pl.DataFrame({"period": [period]}), frequency)
 
     assert files.rows(named=True) == [
         {
@@ -196,7 +197,7 @@ def zips(*rows):
     for symbol, period in rows:
         frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
         frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
-        frames.append(archive.with_days(frame, frequency))
+        frames.append(with_days(frame, frequency))
     return pl.concat(frames)
 
 

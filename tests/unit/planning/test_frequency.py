@@ -5,9 +5,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from bhds.archive.inventory import with_days
 from bhds.datatypes import DATA_TYPES
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
-from bhds.planning import files as archive
 from bhds.planning.frequency import choose_frequency, known_bad_months
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
@@ -19,7 +19,7 @@ def zips(*rows):
     for symbol, period in rows:
         frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
         frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
-        frames.append(archive.with_days(frame, frequency))
+        frames.append(with_days(frame, frequency))
     return pl.concat(frames)
 
 

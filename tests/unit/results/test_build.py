@@ -12,7 +12,7 @@ from bhds.results import build
 from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
 
-GOLDEN = {2: "b96eff4b9365f0f5"}
+GOLDEN = {3: "b96eff4b9365f0f5"}
 DAY = 24 * 60
 KNOWN_GAPS = Path("../shared/realdata/knowledge/bhds_kline_gaps")
 

@@ -103,7 +103,7 @@ def assert_same_bars(bars, recorded):
 @pytest.fixture(scope="module")
 def bitcoin():
     folder = "spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-0{}.zip"
-    return merge([from_zip(folder.format(day)) for day in (1, 2, 3)])
+    return merge([from_zip(folder.format(day)) for day in (1, 2, 3)]).bars
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_spot_bitcoin_minutes_make_the_bars_of_the_api(bitcoin, rule, n):
 )
 def test_spot_ether_minutes_make_the_bars_of_the_api(rule, n, recorded):
     folder = "spot/klines/ETHUSDT/1m/ETHUSDT-1m-2022-08-{}.zip"
-    minutes = merge([from_zip(folder.format(day)) for day in (14, 15)])
+    minutes = merge([from_zip(folder.format(day)) for day in (14, 15)]).bars
 
     bars = resampled(minutes, rule)
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
-from bhds.columns import FUNDING, GAPS, SEGMENT_FILES, result_klines
+from bhds.columns import FUNDING, GAP_EVIDENCE, SEGMENT_FILES, result_klines
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import TradeType
 from bhds.results import build, job, resample, split
@@ -16,11 +16,13 @@ from bhds.results import funding as module
 
 DAY = 24 * 60
 SPLIT = {"enabled": True, "min_days": 1.0, "min_price_change": 0.1}
-SETTINGS = {"vwap": True, "fill": True, "split": SPLIT}
+SETTINGS = {"vwap": True, "fill": True, "split": SPLIT, "contract_usd": None}
 SERIES = {"trade_type": "spot", "interval": "1m"}
 LAST_DAY = dt.date(2024, 1, 31)
 RESULT = "results/AUSDT.pqt"
 GAPS_FILE = "results/gaps/AUSDT.parquet"
+DAYS_FILE = "results/days/AUSDT.parquet"
+CONFLICTS_FILE = "results/conflicts/AUSDT.parquet"
 SEGMENTS = "split/segments.parquet"
 FUNDING_FILE = "results/fundingRate/AUSDT.pqt"
 
@@ -36,9 +38,10 @@ def data_dir(tmp_path, monkeypatch):
 def partition(published):
     """Write a partition of some minutes after 2024-01-01, and return its path."""
 
-    def partition(name, minutes, **columns):
+    def partition(name, minutes, *, sources=None, **columns):
         path = f"parsed/{name}.parquet"
         storage.write_parquet(published(minutes, **columns), path, metadata={})
+        storage.write_json(sources or {}, f"parsed/{name}.sources.json")
         return path
 
     return partition
@@ -59,8 +62,12 @@ def funding_partition(events):
 def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS, **options):
     job.write_results(
         partitions,
-        result=f"results/{symbol}.pqt",
-        gaps=f"results/gaps/{symbol}.parquet",
+        outputs={
+            "result": f"results/{symbol}.pqt",
+            "gaps": f"results/gaps/{symbol}.parquet",
+            "days": f"results/days/{symbol}.parquet",
+            "conflicts": f"results/conflicts/{symbol}.parquet",
+        },
         settings=settings,
         last_day=LAST_DAY,
         symbol=symbol,
@@ -80,6 +87,7 @@ def write_resampled(result, *rules):
         result,
         outputs={rule: f"resampled/{rule}/{Path(result).name}" for rule in rules},
         symbol="AUSDT",
+        contract_usd=None,
         **SERIES,
     )
 
@@ -105,7 +113,7 @@ def test_a_result_and_its_gaps_are_made_of_all_partitions(partition):
         result["source"].to_list() == [*["daily"] * 2, *["filled"] * 2] + ["daily"] * 2
     )
     gaps = pl.read_parquet(GAPS_FILE)
-    assert gaps.schema == GAPS
+    assert gaps.schema == GAP_EVIDENCE
     assert gaps.select("symbol", "missing_bars", "split").rows() == [
         ("AUSDT", 2, False)
     ]
@@ -126,7 +134,13 @@ def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
         "as_of": "2024-01-31",
         "inputs": " ".join(map(sha256, partitions)),
     }
-    assert storage.read_parquet_metadata(GAPS_FILE) == common
+    assert storage.read_parquet_metadata(GAPS_FILE) == {
+        **common,
+        "first_traded": "2024-01-01T00:00:00+00:00",
+        "last_traded": "2024-01-04T00:04:00+00:00",
+    }
+    for path in (DAYS_FILE, CONFLICTS_FILE):
+        assert storage.read_parquet_metadata(path) == common
     assert storage.read_parquet_metadata(RESULT) == {
         **common,
         "published": "5",
@@ -143,7 +157,8 @@ def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
 
 def test_the_settings_reach_the_result(partition):
     partitions = [partition("2024-01", [0, 2, 2 + 3 * DAY])]
-    plain = {"vwap": False, "fill": False, "split": {**SPLIT, "enabled": False}}
+    split_rule = {**SPLIT, "enabled": False}
+    plain = {**SETTINGS, "vwap": False, "fill": False, "split": split_rule}
 
     write_results(partitions, settings=plain)
 
@@ -222,7 +237,9 @@ def test_without_partitions_there_is_a_file_without_events():
 def test_a_partition_that_is_not_of_funding_is_named(partition, funding_partition):
     partitions = [funding_partition("2024", [0]), partition("2024-01", [0])]
 
-    with pytest.raises(ResultError, match=r"parsed/2024-01\.parquet: columns \['open"):
+    with pytest.raises(
+        ResultError, match=r"parsed/2024-01\.parquet: its columns \['calc_time'"
+    ):
         write_funding(partitions)
 
     assert not Path(FUNDING_FILE).exists()

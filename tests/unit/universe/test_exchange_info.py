@@ -30,6 +30,7 @@ def test_entries_are_had_by_symbol_with_what_classes_need(tmp_path):
             "baseAsset": "NEW",
             "quoteAsset": "XYZ",
             "contractType": "TRADIFI_PERPETUAL",
+            "contractSize": None,
             "permissions": [],
             "permissionSets": [],
         }

@@ -1,0 +1,176 @@
+"""Which quality tables the plan asks for, and what each is made from.
+
+All paths are relative to the data directory.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cached_property
+
+from bhds.config import Dataset
+from bhds.errors import ConfigError, SelectionError
+from bhds.markets import Interval, TradeType
+from bhds.planning.plan import Plan
+from bhds.planning.series import Series
+from bhds.results.resample import ResampleRule
+
+OF_SYMBOLS = ("gaps", "days", "conflicts", "agreement")
+"""What is kept of each symbol beside its result."""
+
+
+class QualityTables:
+    """The tables of each market: gaps, conflicts, conditions of days, agreement."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+
+    @cached_property
+    def paths(self) -> list[str]:
+        """Every table that the configured datasets ask for."""
+        found = []
+        for trade_type, interval in self._results:
+            folder = f"results_data/{trade_type}/quality"
+            found += [
+                f"{folder}/gaps-{interval}.parquet",
+                f"{folder}/conflicts-{interval}.parquet",
+                f"{folder}/condition-klines-{interval}.parquet",
+            ]
+            if any(self._longer[series] for series in self._of(trade_type, interval)):
+                found.append(f"{folder}/agreement-{interval}.parquet")
+        for dataset in self._records:
+            series = "-".join(filter(None, (dataset.data_type, dataset.interval)))
+            folder = f"results_data/{dataset.trade_type}/quality"
+            found.append(f"{folder}/condition-{series}.parquet")
+        return sorted(set(found))
+
+    def of_symbols(self, what: str, trade_type: str, interval: str) -> list[str]:
+        """Return the files of all symbols that a table of a market puts together.
+
+        Parameters
+        ----------
+        what
+            One of `OF_SYMBOLS`.
+        trade_type, interval
+            What the results are of.
+
+        Raises
+        ------
+        SelectionError
+            If no configured dataset has such results.
+        """
+        folder = f"results_data/{trade_type}/klines/{interval}/{what}"
+        found = [
+            f"{folder}/{series.symbol}.parquet"
+            for series in self._of(trade_type, interval)
+            if what != "agreement" or self._longer[series]
+        ]
+        if not found:
+            more = ", and one of longer ones" if what == "agreement" else ""
+            msg = (
+                f"{trade_type} {interval}: no dataset has {what} of it; configure one "
+                f"of klines{more}"
+            )
+            raise SelectionError(msg)
+        return found
+
+    def published(self, series: Series) -> dict[str, list[str]]:
+        """Return the partitions of longer published bars of a symbol, by interval.
+
+        Raises
+        ------
+        SelectionError
+            If there are none.
+        """
+        found = {
+            longer.interval or "": [
+                f"{longer.folder}/{name}.parquet"
+                for name in self._plan.partitions(longer)
+            ]
+            for longer in self._longer[series]
+        }
+        if not found:
+            msg = (
+                f"{series}: no longer bars of it are configured to compare with; add a "
+                "dataset of klines of a longer interval"
+            )
+            raise SelectionError(msg)
+        return found
+
+    def record_partitions(self, trade_type: str, series: str) -> list[str]:
+        """Return the partitions and fills of data without results, by symbol.
+
+        `series` is the type of data and, of bars, the interval: `metrics`,
+        `markPriceKlines-1m`.
+
+        Raises
+        ------
+        SelectionError
+            If no configured dataset has such.
+        """
+        data_type, _, interval = series.partition("-")
+        wanted = (trade_type, data_type, interval or None)
+        found = [
+            path
+            for planned in self._plan.datasets
+            if (
+                planned.dataset.trade_type,
+                planned.dataset.data_type,
+                planned.dataset.interval,
+            )
+            == wanted
+            for symbol in planned.symbols
+            if symbol in planned.partitions or planned.fills.get(symbol)
+            for path in self._plan.sources_of_result(
+                Series(planned.dataset.trade_type, data_type, symbol, interval or None)
+            )
+        ]
+        if not found:
+            msg = f"{trade_type} {series}: no dataset of it is parsed; configure one"
+            raise SelectionError(msg)
+        return found
+
+    @cached_property
+    def _results(self) -> dict[tuple[TradeType, str], list[Series]]:
+        """The series that become results, by market and interval."""
+        found: dict[tuple[TradeType, str], list[Series]] = defaultdict(list)
+        for series in self._plan.wanted_results:
+            found[series.trade_type, series.interval or ""].append(series)
+        return dict(found)
+
+    @property
+    def _records(self) -> Iterator[Dataset]:
+        for planned in self._plan.datasets:
+            dataset = planned.dataset
+            is_parsed = dataset.entry.table is not None and not dataset.has_results
+            if is_parsed and (planned.partitions or any(planned.fills.values())):
+                yield dataset
+
+    @cached_property
+    def _longer(self) -> dict[Series, list[Series]]:
+        """The series of longer published bars of each series that becomes results."""
+        intervals: dict[TradeType, dict[str, set[str]]] = defaultdict(dict)
+        for (trade_type, interval), series in self._results.items():
+            intervals[trade_type][interval] = {each.symbol for each in series}
+        return {
+            series: [
+                Series(trade_type, series.data_type, series.symbol, longer)
+                for longer, symbols in intervals[trade_type].items()
+                if series.symbol in symbols and _is_longer(longer, than=interval)
+            ]
+            for (trade_type, interval), found in self._results.items()
+            for series in found
+        }
+
+    def _of(self, trade_type: str, interval: str) -> list[Series]:
+        return self._results.get((TradeType(trade_type), interval), [])
+
+
+def _is_longer(interval: str, *, than: str) -> bool:
+    """Tell whether bars of one interval can be made of those of another."""
+    if interval == than:
+        return False
+    try:
+        ResampleRule(Interval.parse(interval)).check_base(Interval.parse(than))
+    except ConfigError:
+        return False
+    return True

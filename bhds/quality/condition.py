@@ -1,0 +1,206 @@
+"""Judge each day of each symbol by what there is and by what is known of the rest."""
+
+import datetime as dt
+
+import polars as pl
+
+from bhds.archive.directory import Directory
+from bhds.archive.inventory import archive_files, with_days
+from bhds.columns import CONDITION, DAYS, TIME
+from bhds.markets import Interval
+from bhds.quality.gap_classes import PENDING_DAYS
+
+_DAY = dt.timedelta(days=1)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_STALLED_DAYS = 62
+"""How long a symbol without new files may only be waiting for them; see
+`bhds.planning.fills.STAYS_OPEN`."""
+_FEWEST_OTHERS = 2
+_MOST = 0.5
+_NOT_LISTED = ("relisting", "delisted_tail")
+_PUBLISHED = ("daily", "monthly", "api")
+
+
+def judge(
+    days: pl.DataFrame,
+    *,
+    gaps: pl.DataFrame,
+    changes: pl.DataFrame,
+    interval: Interval | None,
+    as_of: dt.date,
+) -> pl.DataFrame:
+    """Give every day its condition, with the reason.
+
+    The first that holds is the condition:
+
+    - `available`: all rows were published, and no two of them differ.
+    - `degraded`: some rows were. The reason is `conflict` where all were; else the
+      class of the longest gap of the day, `outage` where most other symbols lack
+      rows of that day as well, `missing_rows` where nothing more is known.
+    - `not_listed`: the symbol was not: a gap says `relisting` or `delisted_tail`, or it
+      has no file, nor has the API rows, of this day and all later ones, though other
+      symbols have.
+    - `pending`: the day is one of the last 3 wanted, and its file is not there yet.
+    - `missing`: no row was published; reasons as of `degraded`, and `missing_file`.
+
+    Parameters
+    ----------
+    days
+        n >= 0 rows of `columns.DAYS`, of any number of symbols, each day once. Days up
+        to `as_of` are added to symbols that had some within the last 62.
+    gaps
+        `columns.CLASSIFIED_GAPS` of these symbols; none for data without results.
+    changes
+        `symbol, first_day, last_day, last_modified` of the zips of the archive.
+    interval
+        The spacing of the bars of `gaps`; None without.
+    as_of
+        The last UTC day wanted.
+
+    Returns
+    -------
+    polars.DataFrame
+        `columns.CONDITION`, sorted by `symbol` and `day`.
+    """
+    known = _with_days_until(as_of, days)
+    published = pl.sum_horizontal(_PUBLISHED)
+    has_all = published >= pl.col("expected").fill_null(1)
+    seen = (
+        known.join(
+            _classes_by_day(gaps, interval=interval), on=["symbol", "day"], how="left"
+        )
+        .join(_latest_changes(changes), on=["symbol", "day"], how="left")
+        .sort("symbol", "day")
+        .with_columns(
+            published=published,
+            is_whole=has_all & (pl.col("conflicts") == 0),
+            has_all=has_all,
+            market_has_file=pl.col("has_file").any().over("day"),
+            lacking=(~has_all).sum().over("day") - 1,
+            others=pl.len().over("day") - 1,
+        )
+        .with_columns(is_after_end=_is_after_end())
+    )
+    return seen.with_columns(condition=_condition(as_of), reason=_reason()).select(
+        pl.col(name).cast(dtype) for name, dtype in CONDITION.items()
+    )
+
+
+def changes_in(listing: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
+    """Return `symbol, first_day, last_day, last_modified` of the zips of a listing.
+
+    `listing` has the columns of `archive.listing_page.LISTING_SCHEMA`; what is no zip
+    of the directory is left out.
+    """
+    files, _ = archive_files(listing, directory=directory)
+    zips = with_days(files.filter(~pl.col("is_checksum")), directory.frequency)
+    return zips.select("symbol", "first_day", "last_day", "last_modified")
+
+
+def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
+    """Add the days from each symbol's last one, if it is not long ago, to `as_of`."""
+    last = days.group_by("symbol").agg(pl.col("day").max())
+    waiting = last.filter(
+        pl.col("day").is_between(as_of - _STALLED_DAYS * _DAY, as_of - _DAY)
+    )
+    added = (
+        waiting.with_columns(
+            day=pl.date_ranges(pl.col("day") + _DAY, pl.lit(as_of)),
+        )
+        .explode("day")
+        .with_columns(
+            pl.lit(0).alias(name)
+            for name in (*_PUBLISHED, "filled", "conflicts", "has_file")
+        )
+        .with_columns(expected=pl.lit(None), api_answer=pl.lit(None))
+        .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
+    )
+    return pl.concat([days.select(DAYS.names()), added])
+
+
+def _classes_by_day(gaps: pl.DataFrame, *, interval: Interval | None) -> pl.DataFrame:
+    """Return `symbol, day, class` of the longest gap of each day that has one."""
+    width = "1d" if interval is None else interval.name
+    last = (pl.col("last_open_time") + pl.col("duration")).dt.offset_by(width)
+    midnight = pl.col("day").cast(TIME)
+    begin = pl.max_horizontal("begin", midnight)
+    end = pl.min_horizontal("end", midnight + _DAY)
+    return (
+        gaps.lazy()
+        .select(
+            "symbol",
+            "class",
+            begin=pl.col("last_open_time").dt.offset_by(width),
+            end=pl.coalesce("first_open_time", last),
+        )
+        .with_columns(
+            day=pl.date_ranges(
+                pl.col("begin").dt.date(), (pl.col("end") - _MICROSECOND).dt.date()
+            )
+        )
+        .explode("day")
+        .with_columns(overlap=end - begin)
+        .sort("symbol", "day", "overlap", maintain_order=True)
+        .group_by("symbol", "day", maintain_order=True)
+        .agg(pl.col("class").last())
+        .collect()
+    )
+
+
+def _latest_changes(changes: pl.DataFrame) -> pl.DataFrame:
+    """Return `symbol, day, last_modified` of the newest zip of each day."""
+    return (
+        changes.lazy()
+        .with_columns(day=pl.date_ranges("first_day", "last_day"))
+        .explode("day")
+        .group_by("symbol", "day")
+        .agg(pl.col("last_modified").max())
+        .collect()
+    )
+
+
+def _is_after_end() -> pl.Expr:
+    """Whether nothing is there of a day, nor of any later one, though others have."""
+    is_nothing = ~pl.col("has_file") & (pl.col("published") == 0)
+    something_follows = (~is_nothing).cum_sum(reverse=True).over("symbol") > 0
+    api_has_none = pl.col("api_answer").is_null() | (pl.col("api_answer") == "empty")
+    return ~something_follows & api_has_none & pl.col("market_has_file")
+
+
+def _condition(as_of: dt.date) -> pl.Expr:
+    is_recent = pl.col("day") > as_of - PENDING_DAYS * _DAY
+    awaited = is_recent & ~pl.col("has_file")
+    return (
+        pl.when("is_whole")
+        .then(pl.lit("available"))
+        .when(pl.col("published") > 0)
+        .then(pl.lit("degraded"))
+        .when(pl.col("class").is_in(_NOT_LISTED).fill_null(value=False))
+        .then(pl.lit("not_listed"))
+        .when(awaited)
+        .then(pl.lit("pending"))
+        .when("is_after_end")
+        .then(pl.lit("not_listed"))
+        .otherwise(pl.lit("missing"))
+    )
+
+
+def _reason() -> pl.Expr:
+    is_shared = (pl.col("others") >= _FEWEST_OTHERS) & (
+        pl.col("lacking") > _MOST * pl.col("others")
+    )
+    return (
+        pl.when("is_whole")
+        .then(pl.lit(None))
+        .when("has_all")
+        .then(pl.lit("conflict"))
+        .when(pl.col("class").is_not_null())
+        .then(pl.col("class").cast(pl.String))
+        .when("is_after_end")
+        .then(pl.lit("no_longer_listed"))
+        .when(~pl.col("has_file") & (pl.col("published") == 0))
+        .then(pl.lit("missing_file"))
+        .when(is_shared)
+        .then(pl.lit("outage"))
+        .otherwise(pl.lit("missing_rows"))
+    )

@@ -1,0 +1,110 @@
+"""The account of each day of a result: how many bars there are, and from where."""
+
+import datetime as dt
+
+import polars as pl
+
+from bhds.columns import DAYS, RESULT_SOURCES
+from bhds.markets import Interval
+from bhds.quality.evidence import Evidence
+from bhds.results.grid import grid_number
+
+ENDED_DAYS = 3
+"""A symbol that has not traded for so many of the last days wanted has ended."""
+
+_DAY = dt.timedelta(days=1)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_SOURCES = RESULT_SOURCES.categories.to_list()
+
+
+def account(
+    result: pl.DataFrame,
+    evidence: Evidence,
+    *,
+    conflicts: pl.DataFrame,
+    symbol: str,
+    interval: Interval,
+    last_day: dt.date,
+) -> pl.DataFrame:
+    """Count the bars of each UTC day by where they come from.
+
+    Parameters
+    ----------
+    result
+        n >= 0 rows of `columns.result_klines`.
+    evidence
+        What is known of the days.
+    conflicts
+        Bars between partitions that gave way to others: `open_time`. Those within a
+        partition are in the evidence.
+    symbol, interval
+        What the bars are of.
+    last_day
+        The last UTC day that the result may hold.
+
+    Returns
+    -------
+    polars.DataFrame
+        `columns.DAYS`, sorted by unique `day`: from the day of the first bar to
+        `last_day`; of bars longer than a day, those on which one opens. `expected`
+        counts from the first bar on, and of a symbol that has ended up to its last.
+        No rows without bars.
+    """
+    if result.is_empty():
+        return DAYS.to_frame()
+    first, last = result["open_time"][0], result["open_time"][-1]
+    has_ended = last_day - last.date() > ENDED_DAYS * _DAY
+    days = pl.select(
+        pl.date_range(first.date(), max(last_day, last.date())).alias("day")
+    )
+    begin = pl.col("day").cast(result.schema["open_time"])
+    until = begin + _DAY
+    if has_ended:
+        over = pl.lit(last).dt.offset_by(interval.name)
+        until = pl.when(pl.col("day") == last.date()).then(over).otherwise(until)
+    begin = pl.max_horizontal(begin, pl.lit(first))
+    expected = _points_before(until, interval) - _points_before(begin, interval)
+    counted = _by_source(result).join(
+        _conflicts_by_day(evidence, conflicts), on="day", how="full", coalesce=True
+    )
+    answer = evidence.answers(
+        days.select(pl.col("day").cast(result.schema["open_time"])).to_series(),
+        days.select(pl.col("day").cast(result.schema["open_time"]) + _DAY).to_series(),
+    )
+    return (
+        days.with_columns(
+            answer,
+            symbol=pl.lit(symbol),
+            expected=expected,
+            has_file=pl.col("day").is_in(evidence.files["day"].implode()),
+        )
+        .join(counted, on="day", how="left", maintain_order="left")
+        .with_columns(pl.col(*_SOURCES, "conflicts").fill_null(0))
+        .filter((pl.col("expected") > 0) | pl.any_horizontal(pl.col(*_SOURCES) > 0))
+        .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
+    )
+
+
+def _points_before(time: pl.Expr, interval: Interval) -> pl.Expr:
+    """Return a number that grows by one with each grid point before `time`."""
+    return grid_number(time - _MICROSECOND, interval=interval)
+
+
+def _by_source(result: pl.DataFrame) -> pl.DataFrame:
+    source = pl.col("source")
+    return (
+        result.select(pl.col("open_time").dt.date().alias("day"), "source")
+        .group_by("day")
+        .agg((source == name).sum().alias(name) for name in _SOURCES)
+    )
+
+
+def _conflicts_by_day(evidence: Evidence, conflicts: pl.DataFrame) -> pl.DataFrame:
+    schema = {"day": pl.Date, "conflicts": pl.Int64}
+    within = pl.DataFrame(
+        list(evidence.conflict_days.items()), schema=schema, orient="row"
+    )
+    between = conflicts.group_by(pl.col("open_time").dt.date().alias("day")).agg(
+        conflicts=pl.len().cast(pl.Int64)
+    )
+    return pl.concat([within, between]).group_by("day").agg(pl.col("conflicts").sum())

@@ -1,0 +1,285 @@
+"""The files of the quality stage: read inputs, call the pure functions, write."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds import columns, storage
+from bhds.archive.directory import Directory
+from bhds.archive.listing_page import LISTING_SCHEMA
+from bhds.columns import AGREEMENT, CLASSIFIED_GAPS, DAYS, GAP_EVIDENCE, TIME
+from bhds.datatypes import data_type as entry_of
+from bhds.errors import ResultError
+from bhds.markets import Frequency, Interval, TradeType
+from bhds.quality import agreement, conflicts, gap_classes, records
+from bhds.quality.condition import changes_in, judge
+from bhds.quality.outages import outages_of
+from bhds.results.merge import merge
+
+REVISION = 1
+"""Raise by one when the same inputs must yield other tables of a market."""
+
+
+def classify_gaps(
+    gaps: Sequence[str],
+    *,
+    output: str,
+    trade_type: str,
+    interval: str,
+    as_of: dt.date,
+) -> None:
+    """Class the gaps of all symbols of a market: `columns.CLASSIFIED_GAPS`.
+
+    Parameters
+    ----------
+    gaps
+        Paths of what `results.job.write_results` found, one a symbol.
+    output
+        Where the table goes.
+    trade_type, interval
+        What the bars are of.
+    as_of
+        The last UTC day wanted.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    tables = [storage.read_parquet(path, schema=GAP_EVIDENCE) for path in gaps]
+    lives = []
+    for path in gaps:
+        metadata = storage.read_parquet_metadata(path)
+        life = (metadata["first_traded"], metadata["last_traded"])
+        lives.append((Path(path).stem, *life))
+    classified = gap_classes.classify(
+        pl.concat([GAP_EVIDENCE.to_frame(), *tables]),
+        lives=gap_classes.lives_of(lives),
+        outages=outages_of(TradeType(trade_type)),
+        interval=Interval.parse(interval),
+        last_day=as_of,
+    )
+    _write(classified, output, inputs=gaps, as_of=as_of)
+
+
+def collect_conflicts(tables: Sequence[str], *, output: str, trade_type: str) -> None:
+    """Put the conflicts of all symbols of a market together: `columns.conflicts`.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    market = TradeType(trade_type)
+    schema = columns.conflicts(market)
+    found = [storage.read_parquet(path, schema=schema) for path in tables]
+    everything = conflicts.of_market(found, trade_type=market)
+    _write(everything, output, inputs=tables)
+
+
+def judge_days(
+    days: Sequence[str],
+    *,
+    gaps: str,
+    output: str,
+    trade_type: str,
+    interval: str,
+    as_of: dt.date,
+) -> None:
+    """Judge each day of all symbols of a market's results: `columns.CONDITION`.
+
+    Parameters
+    ----------
+    days
+        Paths of what `results.job.write_results` counted, one a symbol.
+    gaps
+        Path of what `classify_gaps` wrote.
+    output
+        Where the table goes.
+    trade_type, interval
+        What the bars are of. The listings of the series are read for when its zips
+        were changed.
+    as_of
+        The last UTC day wanted.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    condition = judge(
+        pl.concat(
+            [
+                DAYS.to_frame(),
+                *(storage.read_parquet(path, schema=DAYS) for path in days),
+            ]
+        ),
+        gaps=storage.read_parquet(gaps, schema=CLASSIFIED_GAPS),
+        changes=_changes(trade_type, "klines", interval),
+        interval=Interval.parse(interval),
+        as_of=as_of,
+    )
+    _write(condition, output, inputs=[*days, gaps], as_of=as_of)
+
+
+def judge_record_days(
+    partitions: Sequence[str],
+    *,
+    output: str,
+    trade_type: str,
+    series: str,
+    as_of: dt.date,
+) -> None:
+    """Judge each day of all symbols of data without results: `columns.CONDITION`.
+
+    Parameters
+    ----------
+    partitions
+        Paths of partitions and fills; those of a symbol stand together. Their sources
+        lie beside them.
+    output
+        Where the table goes.
+    trade_type, series
+        What the rows are of: the type of data and, of bars, their interval, as in
+        `markPriceKlines-1m`.
+    as_of
+        The last UTC day wanted.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    data_type, _, interval = series.partition("-")
+    entry = entry_of(data_type)
+    if entry.table is None:
+        msg = f"{data_type}: its files are not parsed, expected a type that is"
+        raise ResultError(msg)
+    time = entry.table(TradeType(trade_type)).time
+    bars_of = Interval.parse(interval) if interval else None
+    tables = [
+        _record_days(list(paths), symbol=symbol, time=time, interval=bars_of)
+        for symbol, paths in groupby(partitions, key=lambda path: Path(path).parts[3])
+    ]
+    condition = judge(
+        pl.concat([DAYS.to_frame(), *tables]),
+        gaps=CLASSIFIED_GAPS.to_frame(),
+        changes=_changes(trade_type, data_type, interval or None),
+        interval=None,
+        as_of=as_of,
+    )
+    _write(condition, output, inputs=partitions, as_of=as_of)
+
+
+def compare_published(
+    result: str,
+    published: Sequence[str],
+    *,
+    intervals: Mapping[str, int],
+    output: str,
+    trade_type: str,
+    interval: str,
+    symbol: str,
+) -> None:
+    """Hold one symbol's result against longer published bars: `columns.AGREEMENT`.
+
+    Parameters
+    ----------
+    result
+        Path of the result.
+    published
+        Paths of parsed partitions.
+    intervals
+        Their intervals, and how many in a row are of each.
+    output
+        Where the table goes.
+    trade_type, interval, symbol
+        What the result's bars are of.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    bars = storage.read_parquet(result)
+    paths = iter(published)
+    tables = [
+        agreement.compare(
+            bars,
+            merge([storage.read_parquet(path) for path in islice(paths, number)]).bars,
+            trade_type=TradeType(trade_type),
+            symbol=symbol,
+            base=Interval.parse(interval),
+            interval=Interval.parse(longer),
+        )
+        for longer, number in intervals.items()
+    ]
+    metadata = storage.provenance("agreement", agreement.REVISION, [result, *published])
+    storage.write_parquet(pl.concat(tables), output, metadata=metadata)
+
+
+def collect_agreement(tables: Sequence[str], *, output: str) -> None:
+    """Put the agreement of all symbols of a market together.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    found = [storage.read_parquet(path, schema=AGREEMENT) for path in tables]
+    _write(pl.concat(found), output, inputs=tables)
+
+
+def _record_days(
+    paths: Sequence[str], *, symbol: str, time: str, interval: Interval | None
+) -> pl.DataFrame:
+    sources = [storage.read_sources(path) for path in paths]
+    of_api = [
+        storage.read_parquet(path)[time]
+        for path, each in zip(paths, sources, strict=True)
+        if "holes" in each and each["rows"]
+    ]
+    return records.account(
+        sources,
+        fill_times=pl.concat([pl.Series([], dtype=TIME), *of_api]),
+        symbol=symbol,
+        interval=interval,
+        last_day=max(dt.date.fromisoformat(_last_day(each)) for each in sources),
+    )
+
+
+def _last_day(sources: Mapping[str, Any]) -> str:
+    """Return the last UTC day of a partition or fill."""
+    days = [day["day"] for day in sources.get("days", ())]
+    return max([sources["last_day"] or "", *days]) or dt.date.min.isoformat()
+
+
+def _changes(trade_type: str, data_type: str, interval: str | None) -> pl.DataFrame:
+    """Read when the zips of a series were last modified, as last listed."""
+    tables = []
+    for frequency in Frequency:
+        directory = Directory(TradeType(trade_type), frequency, data_type, interval)
+        path = Path(directory.listing_path)
+        listing = (
+            storage.read_parquet(str(path))
+            if path.exists()
+            else pl.DataFrame(schema=LISTING_SCHEMA)
+        )
+        tables.append(changes_in(listing, directory=directory))
+    return pl.concat(tables)
+
+
+def _write(
+    frame: pl.DataFrame,
+    output: str,
+    *,
+    inputs: Sequence[str],
+    as_of: dt.date | None = None,
+) -> None:
+    dated = {} if as_of is None else {"as_of": as_of.isoformat()}
+    metadata = storage.provenance("quality", REVISION, inputs) | dated
+    storage.write_parquet(frame, output, metadata=metadata)

@@ -1,0 +1,122 @@
+"""Say what is known of the results: why bars are missing, what disagrees, what agrees.
+
+Inputs: what was kept of each symbol beside its result, or the partitions of data that
+does not become results. Outputs: one table a market; and of each symbol of which
+longer bars are configured, how these agree with its result.
+"""
+
+
+rule classify_gaps:
+    """Say why symbols did not trade, by what all symbols of a market have."""
+    input:
+        gaps=tables_of_symbols("gaps"),
+    output:
+        "results_data/{trade_type}/quality/gaps-{interval}.parquet",
+    log:
+        "logs/classify_gaps/{trade_type}-{interval}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=quality.REVISION,
+        as_of=as_of,
+    message:
+        "Classify the gaps of {wildcards.trade_type} {wildcards.interval}"
+    script:
+        "../scripts/classify_gaps.py"
+
+
+rule collect_conflicts:
+    """List the bars of a market that were published twice with other values."""
+    input:
+        tables_of_symbols("conflicts"),
+    output:
+        "results_data/{trade_type}/quality/conflicts-{interval}.parquet",
+    log:
+        "logs/collect_conflicts/{trade_type}-{interval}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=quality.REVISION,
+    message:
+        "Collect the conflicts of {wildcards.trade_type} {wildcards.interval}"
+    script:
+        "../scripts/collect_conflicts.py"
+
+
+rule judge_days:
+    """Judge each day of each result."""
+    input:
+        days=tables_of_symbols("days"),
+        gaps=rules.classify_gaps.output[0],
+    output:
+        "results_data/{trade_type}/quality/condition-klines-{interval}.parquet",
+    log:
+        "logs/judge_days/{trade_type}-{interval}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=quality.REVISION,
+        as_of=as_of,
+    message:
+        "Judge the days of {wildcards.trade_type} {wildcards.interval}"
+    script:
+        "../scripts/judge_days.py"
+
+
+rule judge_record_days:
+    """Judge each day of data that does not become results."""
+    input:
+        record_partitions,
+    output:
+        "results_data/{trade_type}/quality/condition-{series}.parquet",
+    log:
+        "logs/judge_record_days/{trade_type}-{series}.log",
+    wildcard_constraints:
+        series="(?!klines-)[A-Za-z]+(?:-[0-9]+(?:s|m|h|d|w|mo))?",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=quality.REVISION,
+        as_of=as_of,
+    message:
+        "Judge the days of {wildcards.trade_type} {wildcards.series}"
+    script:
+        "../scripts/judge_record_days.py"
+
+
+rule compare_published:
+    """Hold one result against the longer bars that the exchange published."""
+    input:
+        result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
+        published=longer_published,
+    output:
+        "results_data/{trade_type}/klines/{interval}/agreement/{symbol}.parquet",
+    log:
+        "logs/compare_published/{trade_type}/{symbol}-{interval}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=agreement.REVISION,
+        intervals=longer_intervals,
+    message:
+        "Compare {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} with longer bars"
+    script:
+        "../scripts/compare_published.py"
+
+
+rule collect_agreement:
+    """Show how the results of a market agree with longer published bars."""
+    input:
+        tables_of_symbols("agreement"),
+    output:
+        "results_data/{trade_type}/quality/agreement-{interval}.parquet",
+    log:
+        "logs/collect_agreement/{trade_type}-{interval}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=quality.REVISION,
+    message:
+        "Collect the agreement of {wildcards.trade_type} {wildcards.interval}"
+    script:
+        "../scripts/collect_agreement.py"

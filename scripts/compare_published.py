@@ -1,0 +1,13 @@
+"""Hold one result against longer published bars."""
+
+from bhds.quality import job
+from bhds.runlog import job_log
+
+with job_log(snakemake.log[0]):
+    job.compare_published(
+        snakemake.input.result,
+        list(snakemake.input.published),
+        intervals=snakemake.params.intervals,
+        output=snakemake.output[0],
+        **snakemake.wildcards,
+    )
