@@ -43,6 +43,9 @@ def judge(
     - `pending`: the day is one of the last 3 wanted, and its file is not there yet.
     - `missing`: no row was published; reasons as of `degraded`, and `missing_file`.
 
+    The reason of `pending` is `not_published`, that of `not_listed` the class of the
+    gap or `no_longer_listed`.
+
     Parameters
     ----------
     days
@@ -65,6 +68,7 @@ def judge(
     known = _with_days_until(as_of, days)
     published = pl.sum_horizontal(_PUBLISHED)
     has_all = published >= pl.col("expected").fill_null(1)
+    is_awaited = (pl.col("day") > as_of - PENDING_DAYS * _DAY) & ~pl.col("has_file")
     seen = (
         known.join(
             _classes_by_day(gaps, interval=interval), on=["symbol", "day"], how="left"
@@ -73,6 +77,7 @@ def judge(
         .sort("symbol", "day")
         .with_columns(
             published=published,
+            is_awaited=is_awaited & (published == 0),
             is_whole=has_all & (pl.col("conflicts") == 0),
             has_all=has_all,
             market_has_file=pl.col("has_file").any().over("day"),
@@ -81,7 +86,7 @@ def judge(
         )
         .with_columns(is_after_end=_is_after_end())
     )
-    return seen.with_columns(condition=_condition(as_of), reason=_reason()).select(
+    return seen.with_columns(condition=_condition(), reason=_reason()).select(
         pl.col(name).cast(dtype) for name, dtype in CONDITION.items()
     )
 
@@ -167,9 +172,7 @@ def _is_after_end() -> pl.Expr:
     return ~something_follows & api_has_none & pl.col("market_has_file")
 
 
-def _condition(as_of: dt.date) -> pl.Expr:
-    is_recent = pl.col("day") > as_of - PENDING_DAYS * _DAY
-    awaited = is_recent & ~pl.col("has_file")
+def _condition() -> pl.Expr:
     return (
         pl.when("is_whole")
         .then(pl.lit("available"))
@@ -177,7 +180,7 @@ def _condition(as_of: dt.date) -> pl.Expr:
         .then(pl.lit("degraded"))
         .when(pl.col("class").is_in(_NOT_LISTED).fill_null(value=False))
         .then(pl.lit("not_listed"))
-        .when(awaited)
+        .when("is_awaited")
         .then(pl.lit("pending"))
         .when("is_after_end")
         .then(pl.lit("not_listed"))
@@ -194,6 +197,8 @@ def _reason() -> pl.Expr:
         .then(pl.lit(None))
         .when("has_all")
         .then(pl.lit("conflict"))
+        .when("is_awaited")
+        .then(pl.lit("not_published"))
         .when(pl.col("class").is_not_null())
         .then(pl.col("class").cast(pl.String))
         .when("is_after_end")

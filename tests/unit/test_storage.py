@@ -1,6 +1,7 @@
 """Files are written whole or not at all, and say what they hold."""
 
 import datetime as dt
+import hashlib
 import json
 import logging
 
@@ -8,6 +9,7 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
+from bhds.errors import ResultError
 
 
 def names(folder):
@@ -185,3 +187,57 @@ def test_each_file_written_is_one_line_in_the_log(tmp_path, caplog):
     storage.write_parquet(bars(7), path, metadata={})
 
     assert caplog.messages == [f"{path}: 7 rows"]
+
+
+def test_a_parquet_file_is_read_whole_or_in_part(tmp_path):
+    path = tmp_path / "bars.parquet"
+    storage.write_parquet(bars(), path, metadata={})
+
+    assert storage.read_parquet(path, schema=bars().schema).equals(bars())
+    assert storage.read_parquet(path, columns=["close"]).columns == ["close"]
+
+
+def test_a_parquet_file_of_another_form_is_named(tmp_path):
+    path = tmp_path / "bars.parquet"
+    storage.write_parquet(bars().drop("close"), path, metadata={})
+
+    with pytest.raises(ResultError, match=r"bars\.parquet: its columns \['close'\]"):
+        storage.read_parquet(path, schema=bars().schema)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1 and no more"])
+def test_a_parquet_file_that_cannot_be_read_is_named(tmp_path, content):
+    path = tmp_path / "bars.parquet"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(ResultError, match=r"bars\.parquet: cannot be read as Parquet"):
+        storage.read_parquet(path)
+
+
+def test_the_sources_of_a_partition_lie_beside_it(tmp_path):
+    storage.write_json({"rows": 3}, tmp_path / "2024.sources.json")
+
+    assert storage.read_sources(tmp_path / "2024.parquet") == {"rows": 3}
+
+
+@pytest.mark.parametrize("content", [None, b"{"])
+def test_sources_that_cannot_be_read_are_named(tmp_path, content):
+    if content is not None:
+        (tmp_path / "2024.sources.json").write_bytes(content)
+
+    with pytest.raises(ResultError, match=r"2024\.sources\.json: cannot be read"):
+        storage.read_sources(tmp_path / "2024.parquet")
+
+
+def test_provenance_has_the_hash_of_each_input(tmp_path):
+    contents = [b"one", b"two"]
+    paths = [tmp_path / "a", tmp_path / "b"]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+
+    assert storage.provenance("results", 3, paths) == {
+        "stage": "results",
+        "revision": "3",
+        "inputs": " ".join(hashlib.sha256(each).hexdigest() for each in contents),
+    }

@@ -354,3 +354,49 @@ def test_a_plan_of_nothing_asks_for_nothing():
 
     assert plan.raw == plan.parsed == plan.results == plan.resampled == []
     assert plan.batches == plan.resample_groups == plan.split_series == []
+
+
+def split_rule(plan, symbol, trade_type=UM):
+    return plan.split_rule(Series(trade_type, "klines", symbol, "1m"))
+
+
+def test_contracts_on_shares_may_rest_longer_than_others():
+    plan = Plan([planned("AUSDT", "AAPLUSDT")])
+
+    assert split_rule(plan, "AUSDT") == {
+        "enabled": True,
+        "min_days": 1,
+        "min_price_change": 0.1,
+    }
+    assert split_rule(plan, "AAPLUSDT")["min_days"] == 3
+
+
+def test_what_the_exchange_says_of_a_contract_decides_how_long_it_may_rest():
+    entry = {
+        "contractType": "TRADIFI_PERPETUAL",
+        "baseAsset": "A",
+        "quoteAsset": "USDT",
+    }
+    plan = Plan([planned("AUSDT", "BUSDT")], known={UM: {"AUSDT": entry}})
+
+    assert split_rule(plan, "AUSDT")["min_days"] == 3
+    assert split_rule(plan, "BUSDT")["min_days"] == 1
+
+
+def test_a_longer_rest_that_is_set_holds_for_all_contracts():
+    split = {"min_days": 10, "min_price_change": 0.5, "enabled": False}
+    plan = Plan([planned("AAPLUSDT", results={"split": split})])
+
+    assert split_rule(plan, "AAPLUSDT") == split
+
+
+@pytest.mark.parametrize(
+    ("symbol", "size"),
+    [("BTCUSD_PERP", 100.0), ("ETHUSD_PERP", 10.0), ("NEWUSD_PERP", 50.0)],
+)
+def test_contracts_are_worth_what_the_exchange_says_or_the_table_has(symbol, size):
+    cm = TradeType.CM_FUTURES
+    plan = Plan([], known={cm: {"NEWUSD_PERP": {"contractSize": 50.0}}})
+
+    assert plan.contract_usd(cm, symbol) == size
+    assert plan.contract_usd(UM, symbol) is None

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
-from bhds.columns import FUNDING, GAP_EVIDENCE, SEGMENT_FILES, result_klines
+from bhds.columns import DAYS, FUNDING, GAP_EVIDENCE, SEGMENT_FILES, result_klines
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import TradeType
 from bhds.results import build, job, resample, split
@@ -426,3 +426,73 @@ def test_each_stage_names_the_bytes_it_was_made_of(two_segments):
     made_of = [*chain[1:], "parsed/2024-01.parquet"]
     inputs = [storage.read_parquet_metadata(path)["inputs"] for path in chain]
     assert inputs == [sha256(path) for path in made_of]
+
+
+def test_days_and_gaps_tell_what_archive_and_api_have(partition):
+    key = "data/spot/daily/klines/AUSDT/1m/AUSDT-1m-2024-01-{}.zip"
+    inputs = [
+        {
+            "key": key.format(f"{number:02}"),
+            "verdict": "ok",
+            "last_time": f"2024-01-{number:02}T00:09:00+00:00",
+        }
+        for number in (1, 3)
+    ]
+    hole = {
+        "start": "2024-01-01T00:10:00+00:00",
+        "end": "2024-01-03T00:00:00+00:00",
+        "status": "unanswered",
+    }
+    minutes = [*range(10), *range(2 * DAY, 2 * DAY + 10)]
+    partitions = [
+        partition("2024", minutes, sources={"inputs": inputs}),
+        partition("fill", [], sources={"holes": [hole], "rows": 0}),
+    ]
+
+    write_results(partitions)
+
+    gaps = pl.read_parquet(GAPS_FILE)
+    assert gaps.select("absent_days", "truncated", "api").rows() == [
+        (1, True, "unanswered")
+    ]
+    days = pl.read_parquet(DAYS_FILE)
+    assert days.schema == DAYS
+    columns = ["expected", "daily", "filled", "has_file", "api_answer"]
+    assert days.select(columns).rows()[:4] == [
+        (DAY, 10, DAY - 10, True, "unanswered"),
+        (DAY, 0, DAY, False, "unanswered"),
+        (10, 10, 0, True, None),
+        (DAY, 0, 0, False, None),
+    ]
+
+
+def test_conflicts_between_archive_and_api_are_kept(partition):
+    partitions = [
+        partition("2024", [0, 1], source="monthly", close=1.0),
+        partition("fill", [1, 2], source="api", close=2.0),
+    ]
+
+    write_results(partitions)
+
+    conflicts = pl.read_parquet(CONFLICTS_FILE)
+    columns = ["symbol", "source", "close", "kept_source", "kept_close"]
+    assert conflicts.select(columns).rows() == [("AUSDT", "monthly", 1.0, "api", 2.0)]
+    assert pl.read_parquet(DAYS_FILE)["conflicts"].to_list()[0] == 1
+
+
+def test_a_partition_without_sources_is_named(partition):
+    path = partition("2024", [0])
+    Path("parsed/2024.sources.json").unlink()
+
+    with pytest.raises(ResultError, match=r"2024\.sources\.json: cannot be read"):
+        write_results([path])
+
+    assert not Path(RESULT).exists()
+
+
+def test_a_symbol_that_never_traded_has_tables_without_rows(partition):
+    write_results([partition("2024", [0, 1], trade_count=0)])
+
+    assert pl.read_parquet(DAYS_FILE).is_empty()
+    metadata = storage.read_parquet_metadata(GAPS_FILE)
+    assert (metadata["first_traded"], metadata["last_traded"]) == ("", "")

@@ -86,3 +86,60 @@ def test_merge_refuses_no_partition():
 )
 def test_is_strictly_increasing(values, expected):
     assert is_strictly_increasing(pl.Series(values, dtype=pl.Int64)) is expected
+
+
+def kept_beside(conflicts, column):
+    return conflicts.select(column, f"kept_{column}").rows()
+
+
+def test_bars_that_differ_are_conflicts_with_both_values(published, minutes_of):
+    monthly = published([0, 1, 2], source="monthly", close=1.0)
+    api = published([1, 2, 3], source="api", close=2.0)
+
+    conflicts = merge([monthly, api]).conflicts
+
+    assert minutes_of(conflicts["open_time"]) == [1, 2]
+    assert kept_beside(conflicts, "close") == [(1.0, 2.0)] * 2
+    assert kept_beside(conflicts, "source") == [("monthly", "api")] * 2
+
+
+def test_bars_that_agree_are_no_conflict(published):
+    frames = [published([0, 1], source=source) for source in ("monthly", "api")]
+
+    assert merge(frames).conflicts.is_empty()
+
+
+def test_close_times_of_the_two_eras_are_no_conflict(published):
+    ends = [pl.duration(milliseconds=59_999), pl.duration(microseconds=59_999_999)]
+    frames = [
+        published([0], source=source).with_columns(close_time=pl.col("open_time") + end)
+        for source, end in zip(("api", "daily"), ends, strict=True)
+    ]
+
+    assert merge(frames).conflicts.is_empty()
+
+
+def test_each_of_three_bars_that_differ_is_held_against_the_one_kept(published):
+    frames = [
+        published([0], source=source, close=float(price))
+        for price, source in enumerate(("monthly", "daily", "api"))
+    ]
+
+    conflicts = merge(frames).conflicts
+
+    assert sorted(kept_beside(conflicts, "close")) == [(0.0, 1.0), (2.0, 1.0)]
+
+
+def test_a_bar_that_gives_way_to_one_with_trades_is_a_conflict(published):
+    empty = published([0], source="daily", trade_count=0)
+    traded = published([0], source="api", trade_count=3)
+
+    conflicts = merge([empty, traded]).conflicts
+
+    assert kept_beside(conflicts, "trade_count") == [(0, 3)]
+
+
+def test_conflicts_have_their_columns_without_any(published):
+    frames = [published([0], source=source) for source in ("monthly", "daily")]
+
+    assert merge(frames[:1]).conflicts.schema == merge(frames).conflicts.schema

@@ -1,0 +1,117 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.columns import DAYS, result_klines
+from bhds.markets import Interval, TradeType
+from bhds.quality.days import account
+from bhds.quality.evidence import Evidence
+
+DAY = 24 * 60
+NO_CONFLICTS = pl.DataFrame(schema={"open_time": DAYS["day"]})
+
+
+@pytest.fixture
+def counted(at):
+    """Count the days of bars some minutes after 2024-01-01, by their sources."""
+
+    def counted(bars, *, last_day, interval="1m", sources=(), conflicts=()):
+        schema = result_klines(TradeType.SPOT)
+        rows = {"open_time": [at(m) for m in bars], "source": list(bars.values())}
+        result = pl.DataFrame(rows, schema={name: schema[name] for name in rows})
+        times = pl.DataFrame(
+            {"open_time": [at(minute) for minute in conflicts]},
+            schema={"open_time": schema["open_time"]},
+        )
+        found = account(
+            result,
+            Evidence.of(sources),
+            conflicts=times,
+            symbol="AUSDT",
+            interval=Interval.parse(interval),
+            last_day=dt.date.fromisoformat(last_day),
+        )
+        assert found.schema == DAYS
+        return found
+
+    return counted
+
+
+def test_bars_are_counted_by_day_and_source(counted):
+    bars = dict.fromkeys(range(DAY), "monthly")
+    bars |= {DAY + 0: "daily", DAY + 1: "api", DAY + 2: "filled", DAY + 3: "api"}
+
+    found = counted(bars, last_day="2024-01-02")
+
+    columns = ["expected", "daily", "monthly", "api", "filled"]
+    assert found.select(columns).rows() == [
+        (DAY, 0, DAY, 0, 0),
+        (DAY, 1, 0, 2, 1),
+    ]
+
+
+def test_days_count_from_the_first_bar_to_the_last_day(counted):
+    bars = dict.fromkeys(range(DAY - 10, DAY + 5), "daily")
+
+    found = counted(bars, last_day="2024-01-04")
+
+    assert found.select(pl.col("day").dt.day(), "expected", "daily").rows() == [
+        (1, 10, 10),
+        (2, DAY, 5),
+        (3, DAY, 0),
+        (4, DAY, 0),
+    ]
+
+
+def test_the_last_day_of_a_symbol_that_ended_counts_to_its_last_bar(counted):
+    bars = dict.fromkeys(range(DAY + 5), "daily")
+
+    found = counted(bars, last_day="2024-01-06")
+
+    assert found["expected"].to_list() == [DAY, 5, *[DAY] * 4]
+
+
+def test_of_longer_bars_only_days_on_which_one_opens_count(counted):
+    # 2024-01-01 was a Monday.
+    found = counted({0: "daily", 14 * DAY: "api"}, interval="1w", last_day="2024-01-20")
+
+    assert found.select(pl.col("day").dt.day(), "expected", "daily", "api").rows() == [
+        (1, 1, 1, 0),
+        (8, 1, 0, 0),
+        (15, 1, 0, 1),
+    ]
+
+
+def test_months_count_on_their_first_day(counted):
+    found = counted({0: "monthly"}, interval="1mo", last_day="2024-03-15")
+
+    assert found["day"].to_list() == [dt.date(2024, month, 1) for month in (1, 2, 3)]
+    assert found["expected"].to_list() == [1, 1, 1]
+
+
+def test_conflicts_within_and_between_partitions_are_added(counted):
+    sources = [{"days": [{"day": "2024-01-01", "conflicts": 2}]}]
+    bars = dict.fromkeys(range(2 * DAY), "daily")
+
+    found = counted(
+        bars, last_day="2024-01-02", sources=sources, conflicts=[5, DAY, DAY + 1]
+    )
+
+    assert found["conflicts"].to_list() == [3, 2]
+
+
+def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):
+    sources = [
+        {"inputs": [zip_entry("2024-01-01"), zip_entry("2024-01-02", verdict="ok")]},
+        {"holes": [hole(2 * DAY + 5, 3 * DAY, "unanswered"), hole(DAY - 1, DAY)]},
+    ]
+
+    found = counted({0: "daily"}, last_day="2024-01-03", sources=sources)
+
+    assert found["has_file"].to_list() == [True, True, False]
+    assert found["api_answer"].to_list() == ["empty", None, "unanswered"]
+
+
+def test_a_result_without_bars_has_no_days(counted):
+    assert counted({}, last_day="2024-01-03").is_empty()

@@ -1,0 +1,224 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.columns import CLASSIFIED_GAPS, TIME
+from bhds.markets import Interval, TradeType
+from bhds.quality.gap_classes import classify, lives_of
+from bhds.quality.outages import known_outages, outages_of
+
+DAY = 24 * 60
+MINUTE = Interval.parse("1m")
+AS_OF = dt.date(2024, 3, 31)
+NO_OUTAGES = pl.DataFrame(schema={"start": TIME, "end": TIME})
+ABSENT = {"absent_days": 2, "first_absent_day": dt.date(2024, 1, 2)}
+
+
+@pytest.fixture
+def lives(at):
+    """The life of symbols from minute 0 to 2024-03-31."""
+
+    def lives(*symbols):
+        ends = [at(minute).isoformat() for minute in (0, 91 * DAY - 1)]
+        return lives_of((symbol, *ends) for symbol in symbols)
+
+    return lives
+
+
+@pytest.fixture
+def classes(gaps_of, lives):
+    def classes(*rows, symbols=("AUSDT",), outages=NO_OUTAGES):
+        found = classify(
+            gaps_of(*rows),
+            lives=lives(*symbols),
+            outages=outages,
+            interval=MINUTE,
+            last_day=AS_OF,
+        )
+        assert found.schema == CLASSIFIED_GAPS
+        return found
+
+    return classes
+
+
+@pytest.mark.parametrize(
+    ("first", "evidence", "expected"),
+    [
+        pytest.param(11, {}, "not_published", id="a few bars"),
+        pytest.param(40, {}, "halt", id="half an hour"),
+        pytest.param(11, {"split": True}, "halt", id="it splits"),
+        pytest.param(9 * DAY, {"empty_days": 7}, "relisting", id="a week"),
+        pytest.param(9 * DAY, {"empty_days": 6}, "halt", id="less than a week"),
+        pytest.param(
+            3 * DAY, ABSENT | {"api": "not_asked"}, "missing_file", id="no file"
+        ),
+        pytest.param(
+            3 * DAY, ABSENT | {"api": "unanswered"}, "missing_file", id="no answer"
+        ),
+        pytest.param(3 * DAY, ABSENT, "halt", id="no file, and the API has none"),
+        pytest.param(
+            60 * DAY,
+            ABSENT | {"absent_days": 31, "api": "not_asked"},
+            "relisting",
+            id="no file for a month",
+        ),
+        pytest.param(
+            3 * DAY,
+            {
+                "absent_days": 1,
+                "first_absent_day": dt.date(2024, 3, 29),
+                "api": "not_asked",
+            },
+            "not_published",
+            id="no file yet",
+        ),
+        pytest.param(
+            3 * DAY,
+            {
+                "absent_days": 1,
+                "first_absent_day": dt.date(2024, 3, 28),
+                "api": "not_asked",
+            },
+            "missing_file",
+            id="overdue",
+        ),
+        pytest.param(
+            DAY, {"truncated": True, "api": "not_asked"}, "truncated", id="cut off"
+        ),
+        pytest.param(DAY, {"truncated": True}, "halt", id="cut off, the API has none"),
+    ],
+)
+def test_a_gap_of_one_symbol_is_classed_by_files_and_api(
+    classes, gap, first, evidence, expected
+):
+    found = classes(gap(10, first, **evidence))
+
+    assert found["class"].to_list() == [expected]
+
+
+@pytest.mark.parametrize(
+    ("last", "minutes", "expected"),
+    [
+        pytest.param(0, DAY, "delisted_tail", id="a day"),
+        pytest.param(0, 5, "delisted_tail", id="long ago"),
+        pytest.param(91 * DAY - 9, 8, "not_published", id="the last minutes"),
+        pytest.param(91 * DAY - 60, 59, "halt", id="the last hour"),
+    ],
+)
+def test_a_tail_is_of_a_symbol_that_has_ended(classes, gap, last, minutes, expected):
+    found = classes(gap(last, None, untraded=minutes))
+
+    assert found["class"].to_list() == [expected]
+
+
+SYMBOLS = ("AUSDT", "BUSDT", "CUSDT", "DUSDT")
+
+
+def test_most_symbols_at_once_make_an_outage(classes, gap):
+    rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:3]]
+
+    found = classes(*rows, symbols=SYMBOLS)
+
+    assert found["class"].to_list() == ["outage"] * 3
+    assert found.select("alive", "silent").unique().rows() == [(3, 2)]
+
+
+def test_half_of_the_others_make_no_outage(classes, gap):
+    rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:2]]
+
+    found = classes(*rows, symbols=SYMBOLS[:3])
+
+    assert found["class"].to_list() == ["halt"] * 2
+
+
+def test_one_other_symbol_is_no_evidence(classes, gap):
+    rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:2]]
+
+    found = classes(*rows, symbols=SYMBOLS[:2])
+
+    assert found["class"].to_list() == ["halt"] * 2
+
+
+def test_a_gap_that_only_touches_an_outage_is_none(classes, gap):
+    rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:3]]
+
+    found = classes(*rows, gap(0, 900, symbol="DUSDT"), symbols=SYMBOLS)
+
+    assert found["class"].to_list() == ["outage"] * 3 + ["halt"]
+    assert found["silent"].to_list() == [3, 3, 3, 0]
+
+
+def test_symbols_that_did_not_live_then_are_no_evidence(gaps_of, gap, at):
+    lives = lives_of(
+        [
+            *((name, at(0).isoformat(), at(900).isoformat()) for name in SYMBOLS[:2]),
+            ("CUSDT", at(300).isoformat(), at(900).isoformat()),
+            ("DUSDT", at(0).isoformat(), at(90).isoformat()),
+            ("EUSDT", "", ""),
+        ]
+    )
+    rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:2]]
+
+    found = classify(
+        gaps_of(*rows),
+        lives=lives,
+        outages=NO_OUTAGES,
+        interval=MINUTE,
+        last_day=AS_OF,
+    )
+
+    assert found.select("alive", "silent").rows() == [(1, 1)] * 2
+
+
+def test_files_lost_by_all_symbols_are_no_outage(classes, gap):
+    lost = ABSENT | {"api": "not_asked"}
+    rows = [gap(100, 3 * DAY, symbol=symbol, **lost) for symbol in SYMBOLS]
+
+    found = classes(*rows, symbols=SYMBOLS)
+
+    assert found["class"].to_list() == ["missing_file"] * 4
+
+
+@pytest.mark.parametrize(
+    ("span", "expected"),
+    [
+        pytest.param((90, 230), "outage", id="around"),
+        pytest.param((160, 400), "outage", id="half"),
+        pytest.param((161, 400), "missing_file", id="less than half"),
+        pytest.param((300, 400), "missing_file", id="later"),
+    ],
+)
+def test_a_known_outage_needs_no_other_symbol(classes, gap, at, span, expected):
+    start, end = map(at, span)
+    known = pl.DataFrame({"start": [start], "end": [end]}, NO_OUTAGES.schema)
+
+    found = classes(gap(100, 220, **ABSENT, api="not_asked"), outages=known)
+
+    assert found["class"].to_list() == [expected]
+    assert found["outage"].to_list() == [start if expected == "outage" else None]
+
+
+def test_gaps_are_sorted_by_symbol_and_time(classes, gap):
+    rows = [gap(50, 60, symbol="BUSDT"), gap(90, 99), gap(10, 20)]
+
+    found = classes(*rows, symbols=SYMBOLS)
+
+    assert found["symbol"].to_list() == ["AUSDT", "AUSDT", "BUSDT"]
+    assert found["last_open_time"].to_list()[:2] == sorted(
+        found["last_open_time"].to_list()[:2]
+    )
+
+
+def test_no_gaps_have_no_class(classes):
+    assert classes().equals(CLASSIFIED_GAPS.to_frame())
+
+
+def test_the_catalogue_is_in_order_and_does_not_overlap():
+    for market in TradeType:
+        spans = outages_of(market)
+        assert spans["start"].is_sorted()
+        assert (spans["end"] > spans["start"]).all()
+        assert (spans["start"].slice(1) > spans["end"].head(-1)).all()
+    assert {outage.trade_type for outage in known_outages()} == {TradeType.SPOT}
+    assert all(outage.source for outage in known_outages())

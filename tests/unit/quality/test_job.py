@@ -1,0 +1,251 @@
+"""The quality stage from files: what is kept of symbols in, tables of a market out."""
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds import __version__, storage
+from bhds.archive.directory import Directory
+from bhds.archive.listing_page import LISTING_SCHEMA
+from bhds.columns import (
+    AGREEMENT,
+    CLASSIFIED_GAPS,
+    CONDITION,
+    conflicts,
+    parsed_klines,
+    result_klines,
+)
+from bhds.errors import ResultError
+from bhds.markets import Frequency, TradeType
+from bhds.quality import agreement, job
+
+DAY = 24 * 60
+SPOT = TradeType.SPOT
+SERIES = {"trade_type": "spot", "interval": "1m"}
+AS_OF = dt.date(2024, 1, 4)
+OUTPUT = "quality/table.parquet"
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path, monkeypatch):
+    """Work in a data directory, as jobs do."""
+    monkeypatch.chdir(tmp_path)
+
+
+def sha256(path):
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def gaps_file(gap, gaps_of, at):
+    """Write the gaps of a symbol that lived for four days, and return the path."""
+
+    def gaps_file(symbol, *spans):
+        path = f"gaps/{symbol}.parquet"
+        rows = [gap(*span, symbol=symbol) for span in spans]
+        life = {"first_traded": at(0), "last_traded": at(4 * DAY - 1)}
+        metadata = {name: time.isoformat() for name, time in life.items()}
+        storage.write_parquet(gaps_of(*rows), path, metadata=metadata)
+        return path
+
+    return gaps_file
+
+
+def test_gaps_of_all_symbols_are_classed_together(gaps_file):
+    paths = [gaps_file(symbol, (100, 200)) for symbol in ("BUSDT", "AUSDT", "CUSDT")]
+    paths.append(gaps_file("DUSDT"))
+
+    job.classify_gaps(paths, output=OUTPUT, as_of=AS_OF, **SERIES)
+
+    table = pl.read_parquet(OUTPUT)
+    assert table.schema == CLASSIFIED_GAPS
+    assert table.select("symbol", "class", "alive", "silent").rows() == [
+        (symbol, "outage", 3, 2) for symbol in ("AUSDT", "BUSDT", "CUSDT")
+    ]
+    assert storage.read_parquet_metadata(OUTPUT) == {
+        "version": __version__,
+        "stage": "quality",
+        "revision": str(job.REVISION),
+        "as_of": "2024-01-04",
+        "inputs": " ".join(map(sha256, paths)),
+    }
+
+
+def test_gaps_of_another_form_are_named():
+    storage.write_parquet(pl.DataFrame({"x": [1]}), "gaps/AUSDT.parquet", metadata={})
+
+    with pytest.raises(ResultError, match=r"gaps/AUSDT\.parquet: its columns"):
+        job.classify_gaps(["gaps/AUSDT.parquet"], output=OUTPUT, as_of=AS_OF, **SERIES)
+
+    assert not Path(OUTPUT).exists()
+
+
+def test_days_are_judged_by_their_gaps_and_their_zips(gaps_file, day, days_of):
+    gaps = gaps_file("AUSDT", (2 * DAY - 1, 3 * DAY))
+    job.classify_gaps([gaps], output="quality/gaps.parquet", as_of=AS_OF, **SERIES)
+    lost = {"daily": 0, "filled": DAY, "has_file": False, "api_answer": "empty"}
+    rows = [day(f"2024-01-0{n}", **(lost if n == 3 else {})) for n in (1, 2, 3, 4)]
+    storage.write_parquet(days_of(*rows), "days/AUSDT.parquet", metadata={})
+    directory = Directory(SPOT, Frequency.MONTHLY, "klines", "1m")
+    changed = dt.datetime(2024, 2, 2, tzinfo=dt.UTC)
+    key = f"{directory.prefix}AUSDT/1m/AUSDT-1m-2024-01.zip"
+    listing = pl.DataFrame([(key, 1, "e", changed)], LISTING_SCHEMA, orient="row")
+    storage.write_parquet(listing, directory.listing_path, metadata={})
+
+    job.judge_days(
+        ["days/AUSDT.parquet"],
+        gaps="quality/gaps.parquet",
+        output=OUTPUT,
+        as_of=AS_OF,
+        **SERIES,
+    )
+
+    table = pl.read_parquet(OUTPUT)
+    assert table.schema == CONDITION
+    assert table["condition"].to_list() == [
+        *("available", "available", "pending", "available"),
+    ]
+    assert table["last_modified"].to_list() == [changed] * 4
+
+
+@pytest.fixture
+def metrics(at, zip_entry):
+    """Write a partition of metrics of two days, and return its path."""
+
+    def metrics(symbol):
+        folder = f"parsed_data/um_futures/metrics/{symbol}"
+        times = pl.Series([at(0), at(DAY)])
+        storage.write_parquet(
+            pl.DataFrame({"create_time": times}), f"{folder}/2024.parquet", metadata={}
+        )
+        days = [
+            {"day": f"2024-01-0{n}", "expected": 288, "present": 288} for n in (1, 2)
+        ]
+        sources = {
+            "last_day": None,
+            "days": days,
+            "inputs": [zip_entry(each["day"], first=0) for each in days],
+        }
+        storage.write_json(sources, f"{folder}/2024.sources.json")
+        return f"{folder}/2024.parquet"
+
+    return metrics
+
+
+def test_days_of_records_are_judged_by_symbol(metrics):
+    paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
+
+    job.judge_record_days(
+        paths, output=OUTPUT, trade_type="um_futures", series="metrics", as_of=AS_OF
+    )
+
+    table = pl.read_parquet(OUTPUT)
+    assert table.select("symbol", pl.col("day").dt.day(), "condition").rows() == [
+        (symbol, number, "available" if number < 3 else "pending")
+        for symbol in ("AUSDT", "BUSDT")
+        for number in (1, 2, 3, 4)
+    ]
+
+
+def test_rows_of_fills_count_by_their_times(metrics, at, hole):
+    partition = metrics("AUSDT")
+    fill = "api_data/um_futures/metrics/AUSDT/2024.parquet"
+    times = pl.Series([at(2 * DAY), at(2 * DAY + 5)])
+    storage.write_parquet(pl.DataFrame({"create_time": times}), fill, metadata={})
+    sources = {"last_day": "2024-01-03", "rows": 2, "holes": [hole(0, DAY)]}
+    storage.write_json(sources, fill.replace(".parquet", ".sources.json"))
+
+    job.judge_record_days(
+        [partition, fill],
+        output=OUTPUT,
+        trade_type="um_futures",
+        series="metrics",
+        as_of=dt.date(2024, 1, 3),
+    )
+
+    table = pl.read_parquet(OUTPUT)
+    assert table.select("daily", "api", "condition").rows()[2] == (0, 2, "degraded")
+
+
+def test_data_that_is_not_parsed_has_no_days():
+    with pytest.raises(ResultError, match="BVOLIndex: its files are not parsed"):
+        job.judge_record_days(
+            [], output=OUTPUT, trade_type="option", series="BVOLIndex", as_of=AS_OF
+        )
+
+
+@pytest.fixture
+def bars(at):
+    """Write bars of some length from 2024-01-01 on, all alike; return the path."""
+
+    def bars(path, schema, *, number, minutes, each):
+        data = {
+            "open_time": [at(minutes * n) for n in range(number)],
+            "source": ["daily"] * number,
+        }
+        for name in ("open", "high", "low", "close"):
+            data[name] = [5.0] * number
+        names = [n for n in schema if n.endswith("volume") or n == "trade_count"]
+        data |= {name: [each] * number for name in names}
+        frame = pl.DataFrame(data, schema={name: schema[name] for name in data})
+        missing = [pl.lit(None, schema[n]).alias(n) for n in schema if n not in data]
+        storage.write_parquet(
+            frame.with_columns(missing).select(schema.names()), path, metadata={}
+        )
+        return path
+
+    return bars
+
+
+def test_results_are_held_against_every_longer_interval(bars):
+    published = parsed_klines(SPOT)
+    result = bars("r.pqt", result_klines(SPOT), number=DAY, minutes=1, each=1)
+    hours = bars("h.parquet", published, number=24, minutes=60, each=60)
+    days = bars("d.parquet", published, number=1, minutes=DAY, each=1439)
+
+    job.compare_published(
+        result,
+        [hours, days],
+        intervals={"1h": 1, "1d": 1},
+        output=OUTPUT,
+        symbol="AUSDT",
+        **SERIES,
+    )
+
+    table = pl.read_parquet(OUTPUT)
+    assert table.schema == AGREEMENT
+    counts = table.filter(column="trade_count")
+    assert counts.select("interval", "compared", "equal", "worst").rows() == [
+        ("1h", 24, 24, None),
+        ("1d", 1, 0, 1.0),
+    ]
+    metadata = storage.read_parquet_metadata(OUTPUT)
+    assert metadata["revision"] == str(agreement.REVISION)
+    assert metadata["inputs"] == " ".join(map(sha256, [result, hours, days]))
+
+
+def test_tables_of_symbols_are_put_together():
+    row = {"symbol": "AUSDT", "interval": "1h", "column": "open", "compared": 1}
+    for name in "BA":
+        frame = pl.DataFrame([row | {"symbol": name}], schema=AGREEMENT)
+        storage.write_parquet(frame, f"{name}.parquet", metadata={})
+
+    job.collect_agreement(["B.parquet", "A.parquet"], output=OUTPUT)
+
+    assert pl.read_parquet(OUTPUT)["symbol"].to_list() == ["B", "A"]
+
+
+def test_conflicts_of_symbols_are_put_together():
+    schema = conflicts(SPOT)
+    for name in "BA":
+        frame = pl.DataFrame([{"symbol": name}], schema=schema)
+        storage.write_parquet(frame, f"{name}.parquet", metadata={})
+
+    job.collect_conflicts(["B.parquet", "A.parquet"], output=OUTPUT, trade_type="spot")
+
+    table = pl.read_parquet(OUTPUT)
+    assert table.schema == schema
+    assert table["symbol"].to_list() == ["A", "B"]
