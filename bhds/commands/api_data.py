@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from bhds import datatypes
+from bhds import datatypes, storage, universe
 from bhds.api.client import ApiClient
 from bhds.archive.keys import symbol_fault
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
@@ -41,6 +41,10 @@ app = typer.Typer(
 _Market = Annotated[TradeType, typer.Argument(help="The market.", metavar="TRADE_TYPE")]
 _Interval = Annotated[str, typer.Argument(help="Length of a bar, such as 1m or 1h.")]
 _Symbols = Annotated[list[str], typer.Argument(help="Names of symbols.")]
+_Markets = Annotated[
+    list[TradeType] | None,
+    typer.Argument(help="Markets; default: those of the settings."),
+]
 _AnySymbols = Annotated[
     list[str] | None,
     typer.Argument(help="Names of symbols; default: those of the settings."),
@@ -185,6 +189,48 @@ def recent_funding(
         )
         status = _fill(settings, dataset, cores=cores, dry_run=dry_run)
     raise typer.Exit(status)
+
+
+@app.command("exchange-info")
+def exchange_info(
+    trade_types: _Markets = None,
+    *,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+) -> None:
+    """Record what the exchange says of its symbols: quote, contract type and size.
+
+    Later plans read api_data/<trade_type>/exchangeInfo.json before they go by names.
+
+    Example: bhds api-data exchange-info um_futures cm_futures
+    """
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or ())
+        _may_ask(settings)
+        for trade_type in _markets(trade_types, settings=settings):
+            path = universe.exchange_info_path(settings.data_dir or Path(), trade_type)
+            content = asyncio.run(_exchange_info(trade_type, settings=settings))
+            with storage.replacing(path) as partial:
+                partial.write_bytes(content)
+                symbols = len(universe.read_exchange_info(partial))
+            typer.echo(f"{trade_type}: {symbols:,} symbols: {path}")
+
+
+def _markets(
+    named: Sequence[TradeType] | None, *, settings: Settings
+) -> list[TradeType]:
+    """Return the markets named, or those of the settings, that have a REST API."""
+    if named and TradeType.OPTION in named:
+        known = ", ".join(market for market in TradeType if market != TradeType.OPTION)
+        msg = f"option: BHDS asks no API of this market; expected some of {known}"
+        raise ConfigError(msg)
+    found = named or [dataset.trade_type for dataset in settings.datasets]
+    return [market for market in dict.fromkeys(found) if market != TradeType.OPTION]
+
+
+async def _exchange_info(trade_type: TradeType, *, settings: Settings) -> bytes:
+    async with open_client(trade_type, settings) as client:
+        return await client.exchange_info()
 
 
 def _range(

@@ -123,7 +123,7 @@ class _Planner:
         self.known = {
             trade_type: universe.read_exchange_info(path)
             for trade_type in TradeType
-            if (path := data_dir / f"api_data/{trade_type}/exchangeInfo.json").exists()
+            if (path := universe.exchange_info_path(data_dir, trade_type)).exists()
         }
         self.listing_paths: set[str] = set()
         """Paths of the listings that were used."""

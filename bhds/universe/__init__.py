@@ -7,7 +7,11 @@ exchangeInfo is at hand, it goes first (`known`).
 """
 
 from bhds.universe.classes import ContractType, SymbolClass, classify
-from bhds.universe.exchange_info import Known, read_exchange_info
+from bhds.universe.exchange_info import (
+    Known,
+    exchange_info_path,
+    read_exchange_info,
+)
 from bhds.universe.selection import SETTLED, Reason, Selection, select, select_named
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "Selection",
     "SymbolClass",
     "classify",
+    "exchange_info_path",
     "read_exchange_info",
     "select",
     "select_named",

@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from bhds.errors import SelectionError
+from bhds.markets import TradeType
 
 Known: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Entries of a recorded exchangeInfo of one market, by symbol."""
@@ -39,6 +40,11 @@ class _ExchangeInfo(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     symbols: list[_Entry]
+
+
+def exchange_info_path(data_dir: Path, trade_type: TradeType) -> Path:
+    """Return where the exchangeInfo of a market is kept, if it was recorded."""
+    return data_dir / "api_data" / trade_type / "exchangeInfo.json"
 
 
 def read_exchange_info(path: Path) -> Known:

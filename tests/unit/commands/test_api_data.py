@@ -16,6 +16,7 @@ from bhds.markets import TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
+from bhds.universe import read_exchange_info
 
 UM = TradeType.UM_FUTURES
 UNIVERSE = Universe.model_validate(
@@ -171,3 +172,52 @@ def test_a_refused_place_is_told_once(kline, running):
     assert outcome.exit_code == 1
     (line,) = outcome.stderr.strip().splitlines()
     assert "451" in line
+
+
+@pytest.fixture
+def exchange_info(tmp_path, running):
+    """Return a function that records what the exchange says of its symbols."""
+    config = tmp_path / "config.yaml"
+    settings = {
+        "data_dir": str(tmp_path / "data"),
+        "endpoints": asdict(running.endpoints),
+        "datasets": [{"trade_type": "um_futures"}, {"trade_type": "option"}],
+    }
+    settings["datasets"][1]["data_type"] = "BVOLIndex"
+    config.write_text(yaml.safe_dump(settings))
+
+    def call(*arguments):
+        command = ["api-data", "exchange-info", *arguments]
+        return CliRunner().invoke(app, [*command, "--configfile", str(config)])
+
+    return call
+
+
+def test_what_the_exchange_says_of_symbols_is_recorded(exchange_info, tmp_path):
+    outcome = exchange_info()
+
+    assert outcome.exit_code == 0, outcome.output
+    path = tmp_path / "data/api_data/um_futures/exchangeInfo.json"
+    assert outcome.stdout.splitlines() == [f"um_futures: 2 symbols: {path}"]
+    known = read_exchange_info(path)
+    assert known["AUSDT"]["contractType"] == "PERPETUAL"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_a_market_without_symbols_leaves_what_was_recorded(exchange_info, tmp_path):
+    path = tmp_path / "data/api_data/spot/exchangeInfo.json"
+    path.parent.mkdir(parents=True)
+    path.write_text("before")
+
+    outcome = exchange_info("spot")
+
+    assert outcome.exit_code == 1
+    assert "bhds: error: " in str(outcome.exception)
+    assert path.read_text() == "before"
+
+
+def test_a_market_that_is_not_asked_is_refused(exchange_info):
+    outcome = exchange_info("option")
+
+    assert outcome.exit_code == 1
+    assert "expected some of spot, um_futures, cm_futures" in str(outcome.exception)
