@@ -6,7 +6,7 @@ import polars as pl
 
 from bhds.columns import AGREEMENT, turnover_columns
 from bhds.markets import Interval, TradeType
-from bhds.results.grid import combine_bars, floor_time
+from bhds.results.resample import ResampleRule, resample
 
 REVISION = 1
 """Raise by one when the same bars must yield other tables of agreement."""
@@ -26,11 +26,10 @@ def compare(
     base: Interval,
     interval: Interval,
 ) -> pl.DataFrame:
-    """Make longer bars of the bars of a result that were published, and compare.
+    """Resample the bars of a result that were published, and compare.
 
-    Bars that were filled are left out, and bars longer than what the result covers
-    from its first bar to its last; all others of which the result has any part are
-    compared.
+    Bars that were filled are left out. As in resampling, longer bars are compared that
+    lie within one segment.
 
     Parameters
     ----------
@@ -53,7 +52,14 @@ def compare(
     turnover, taker_buy_turnover = turnover_columns(trade_type)
     sums = ("volume", turnover, "taker_buy_volume", taker_buy_turnover)
     columns = (*_EXACT, *sums)
-    both = _longer(results, trade_type=trade_type, base=base, interval=interval).join(
+    longer = resample(
+        results.filter(pl.col("source") != "filled"),
+        trade_type=trade_type,
+        symbol=symbol,
+        base=base,
+        rule=ResampleRule(interval),
+    )
+    both = longer.join(
         published.select("open_time", *columns),
         on="open_time",
         suffix="_published",
@@ -64,28 +70,6 @@ def compare(
         symbol=pl.lit(symbol), interval=pl.lit(interval.name)
     )
     return named.select(pl.col(name).cast(dtype) for name, dtype in AGREEMENT.items())
-
-
-def _longer(
-    results: pl.DataFrame, *, trade_type: TradeType, base: Interval, interval: Interval
-) -> pl.DataFrame:
-    """Combine the published bars of each window that the result covers whole."""
-    label = floor_time(pl.col("open_time"), interval=interval).alias("label")
-    windows = (
-        results.filter(pl.col("source") != "filled")
-        .with_columns(label.set_sorted())
-        .group_by("label", maintain_order=True)
-        .agg(*combine_bars(trade_type))
-        .rename({"label": "open_time"})
-    )
-    if windows.is_empty():
-        return windows
-    begin = results["open_time"][0]
-    end = results.select(pl.col("open_time").last().dt.offset_by(base.name)).item()
-    return windows.filter(
-        pl.col("open_time") >= begin,
-        pl.col("open_time").dt.offset_by(interval.name) <= end,
-    )
 
 
 def _row(both: pl.DataFrame, column: str, *, is_exact: bool) -> dict[str, object]:

@@ -84,16 +84,31 @@ def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:
 
 
 def combine_bars(trade_type: TradeType) -> list[pl.Expr]:
-    """Return the aggregations that make one bar of several, in time order."""
+    """Return the aggregations that make one bar of several, in time order.
+
+    Prices are those of the bars with trades; only where there are none, of all.
+
+    Notes
+    -----
+    So does the exchange: spot BTCUSDT opened no trade from 2023-03-24 12:00 on. Its 1h
+    and 2h bars of 12:00 are flat at 28080.00, without volume; the 4h bar of 12:00
+    opens at 28079.99, as does the 1h bar of 14:00, when trading went on.
+    """
     turnover, taker_buy_turnover = turnover_columns(trade_type)
     sums = ("volume", turnover, "trade_count", "taker_buy_volume", taker_buy_turnover)
+    opens, highs, lows, closes = map(_of_trades, ("open", "high", "low", "close"))
     return [
-        pl.col("open").first(),
-        pl.col("high").max(),
-        pl.col("low").min(),
-        pl.col("close").last(),
+        pl.coalesce(opens.first(ignore_nulls=True), pl.col("open").first()),
+        pl.coalesce(highs.max(), pl.col("high").max()),
+        pl.coalesce(lows.min(), pl.col("low").min()),
+        pl.coalesce(closes.last(ignore_nulls=True), pl.col("close").last()),
         pl.col(*sums).sum(),
     ]
+
+
+def _of_trades(price: str) -> pl.Expr:
+    """Return a price of bars with trades, null of those without."""
+    return pl.when(pl.col("trade_count") > 0).then(price)
 
 
 def put_on_grid(
@@ -112,8 +127,9 @@ def put_on_grid(
     -------
     GridBars
         m <= n rows sorted by unique `open_time`, every one on the grid, without
-        `close_time`. Bars on one grid point are combined: open and `source` of the
-        first, extremes, close of the last, sums. None is dropped, so volumes and
+        `close_time`. Bars on one grid point are combined: `source` of the first, sums,
+        and of those with trades, or of all if there are none, open of the first,
+        extremes and close of the last. None is dropped, so volumes and
         trades are those of the input.
     """
     floored = floor_time(pl.col("open_time"), interval=interval)

@@ -12,7 +12,7 @@ from bhds.results.grid import anchor_us, combine_bars, floor_time, microseconds
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.vwap import vwap
 
-REVISION = 1
+REVISION = 2
 """Raise by one when the same results must yield different resampled bars."""
 
 _DAY = dt.timedelta(days=1)
@@ -117,8 +117,9 @@ def resample(
     """Make bars of `rule.interval` from the bars of `base`.
 
     Windows are `[k * every + offset, + every)` in UTC, and a bar is labelled with
-    the start of its window. Only windows that lie within one segment, from its
-    first bar to the end of its last, are written.
+    the start of its window. Its prices are those of the base bars with trades, if there
+    are any, as of the exchange's own longer bars. Only windows that lie within one
+    segment, from its first bar to the end of its last, are written.
 
     Parameters
     ----------

@@ -150,7 +150,10 @@ def no_bars() -> pl.DataFrame:
 
 
 def aggregate(bars: pl.DataFrame, interval: Interval) -> pl.DataFrame:
-    """Return the bars of a coarser `interval` that `bars` add up to."""
+    """Return the bars of a coarser `interval` that `bars` add up to.
+
+    As of the exchange, prices are those of bars with trades, where there are any.
+    """
     time = pl.col("open_time")
     width = width_ms(interval)
     if width is None:
@@ -158,11 +161,13 @@ def aggregate(bars: pl.DataFrame, interval: Interval) -> pl.DataFrame:
     else:
         anchor = anchor_ms(interval)
         label = (time - anchor) // width * width + anchor
+    traded = (pl.when(pl.col("trade_count") > 0).then(name) for name in PRICES)
+    opens, highs, lows, closes = traded
     return bars.group_by(label.alias("open_time"), maintain_order=True).agg(
-        pl.col("open").first(),
-        pl.col("high").max(),
-        pl.col("low").min(),
-        pl.col("close").last(),
+        pl.coalesce(opens.first(ignore_nulls=True), pl.col("open").first()),
+        pl.coalesce(highs.max(), pl.col("high").max()),
+        pl.coalesce(lows.min(), pl.col("low").min()),
+        pl.coalesce(closes.last(ignore_nulls=True), pl.col("close").last()),
         *(pl.col(name).sum() for name in SUMMED),
     )
 

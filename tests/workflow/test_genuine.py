@@ -1,5 +1,6 @@
 """Files that Binance published, from the bucket's layout to resampled bars."""
 
+import datetime as dt
 import hashlib
 import json
 import shutil
@@ -33,19 +34,50 @@ COPIED = {
 }
 
 
-def lay_out_bucket(folder):
-    """Copy genuine zips as they are in the bucket; zip the CSV of which only it is."""
-    for source, target in COPIED.items():
-        shutil.copytree(REALDATA / source, folder / "data" / target)
-    um = folder / "data" / UM_FOLDER
-    um.mkdir(parents=True)
-    archive = um / "FILUSDT-1m-2023-02.zip"
+BASES = ["1m", "1h", "2h", "1d"]
+LONGER = ["4h", "6h", "8h", "12h", "3d", "1w", "1mo"]
+
+
+def zip_with_checksum(archive, name, content):
+    """Zip one CSV as the bucket has it, with its CHECKSUM beside it."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as zipped:
-        csv = REALDATA / "um/klines/FILUSDT/1m/FILUSDT-1m-2023-02.csv"
-        zipped.write(csv, csv.name)
+        zipped.writestr(name, content)
     digest = hashlib.sha256(archive.read_bytes()).hexdigest()
     checksum = archive.with_name(f"{archive.name}.CHECKSUM")
     checksum.write_text(f"{digest}  {archive.name}\n")
+
+
+def publish_recorded_bars(folder):
+    """Zip the bars that the API gave, month by month: value for value the archive's."""
+    for interval in [*BASES[1:], *LONGER]:
+        months = {}
+        recorded_as = "1M" if interval == "1mo" else interval
+        files = sorted(REALDATA.glob(f"spot/api_klines/BTCUSDT/{recorded_as}/*.json"))
+        for row in (row for file in files for row in json.loads(file.read_text())):
+            opened = dt.datetime.fromtimestamp(row[0] / 1000, dt.UTC)
+            line = ",".join(map(str, row))
+            months.setdefault(f"{opened:%Y-%m}", {})[row[0]] = line
+        for month, lines in months.items():
+            stem = f"BTCUSDT-{interval}-{month}"
+            zip_with_checksum(
+                folder / f"data/spot/monthly/klines/BTCUSDT/{interval}/{stem}.zip",
+                f"{stem}.csv",
+                "".join(f"{line}\n" for line in lines.values()),
+            )
+
+
+def lay_out_bucket(folder):
+    """Copy genuine zips as they are in the bucket; zip what there is of other form."""
+    for source, target in COPIED.items():
+        shutil.copytree(REALDATA / source, folder / "data" / target)
+    csv = REALDATA / "um/klines/FILUSDT/1m/FILUSDT-1m-2023-02.csv"
+    zip_with_checksum(
+        folder / "data" / UM_FOLDER / "FILUSDT-1m-2023-02.zip",
+        csv.name,
+        csv.read_bytes(),
+    )
+    publish_recorded_bars(folder)
 
 
 @pytest.fixture(scope="module")
@@ -75,10 +107,28 @@ def built(tmp_path_factory, new_workspace):
                 {"trade_type": "um_futures", "data_type": "fundingRate"},
                 {"trade_type": "um_futures", "data_type": "metrics"},
                 {"trade_type": "cm_futures", "data_type": "aggTrades"},
+            ]
+            + [
+                {"trade_type": "spot", "symbols": ["BTCUSDT"], "interval": interval}
+                for interval in [*BASES[1:], *LONGER]
             ],
         }
         workspace = new_workspace(folder, settings)
-        workspace.build()
+        parsed = [
+            "um_futures/fundingRate/BTCUSDT/2026",
+            "um_futures/metrics/BTCUSDT/2022",
+        ]
+        parsed.append("cm_futures/aggTrades/BTCUSD_PERP/2026-05")
+        tables = [f"agreement-{base}" for base in BASES] + ["gaps-1h", "gaps-2h"]
+        workspace.build(
+            *(f"parsed_data/{name}.parquet" for name in parsed),
+            *(f"results_data/spot/quality/{name}.parquet" for name in tables),
+            *(
+                f"results_data/{market}/resampled_klines/{rule}/{symbol}.pqt"
+                for market, symbol, rules in datasets
+                for rule in rules
+            ),
+        )
         yield workspace
 
 
@@ -176,3 +226,18 @@ def test_resampled_um_month_equals_a_second_opinion(built, rule, bars):
     for column in ("open", "high", "low", "close"):
         assert both[column].to_list() == both[f"{column}_opinion"].to_list()
     assert both["volume"].to_list() == pytest.approx(both["volume_opinion"].to_list())
+
+
+EXACT = ["open", "high", "low", "close", "trade_count"]
+
+
+@pytest.mark.parametrize("base", BASES)
+def test_results_agree_with_all_longer_bars_that_the_exchange_published(built, base):
+    table = pl.read_parquet(
+        built.path(f"results_data/spot/quality/agreement-{base}.parquet")
+    )
+
+    exact = table.filter(pl.col("column").is_in(EXACT))
+    assert (exact["compared"] == exact["equal"]).all()
+    assert exact["worst"].is_null().all()
+    assert (table["compared"] == table["equal"]).all()

@@ -191,7 +191,11 @@ def bars(at):
         names = [n for n in schema if n.endswith("volume") or n == "trade_count"]
         data |= {name: [each] * number for name in names}
         frame = pl.DataFrame(data, schema={name: schema[name] for name in data})
-        missing = [pl.lit(None, schema[n]).alias(n) for n in schema if n not in data]
+        if "segment" in schema:
+            frame = frame.with_columns(segment=pl.lit(0, schema["segment"]))
+        missing = [
+            pl.lit(None, schema[n]).alias(n) for n in schema if n not in frame.columns
+        ]
         storage.write_parquet(
             frame.with_columns(missing).select(schema.names()), path, metadata={}
         )

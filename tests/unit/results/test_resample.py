@@ -14,7 +14,7 @@ from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
 from bhds.results.resample import ResampleRule, resample
 
-GOLDEN = {1: "16ffe46eb804844c"}
+GOLDEN = {2: "16ffe46eb804844c"}
 MINUTE = Interval.parse("1m")
 DAY = 24 * 60
 
@@ -379,3 +379,23 @@ def test_sums_do_not_depend_on_threads_or_on_chunks(monkeypatch):
         outputs.add(done.stdout)
 
     assert len(outputs) == 1
+
+
+def test_bars_without_trades_have_no_say_in_the_prices_of_longer_ones(results):
+    trades = [3, *[0] * 4, 0, 1, 0, 2, 1]
+    closes = [*[55.0] * 5, 50.0, 70.0, 90.0, 60.0, 65.0]
+
+    bars = resampled(results(range(10), trade_count=trades, close=closes), "5m")
+
+    prices = bars.select("open", "high", "low", "close")
+    assert prices.rows() == [(55, 55, 55, 55), (70, 70, 60, 65)]
+
+
+def test_prices_of_bars_without_any_trade_are_those_of_all(results):
+    trades = [1, *[0] * 9, 1, *[0] * 3, 1]
+    closes = [float(price) for price in range(100, 115)]
+
+    bars = resampled(results(range(15), trade_count=trades, close=closes), "5m")
+
+    prices = bars.select("open", "high", "low", "close")
+    assert prices.row(1) == (105, 109, 105, 109)

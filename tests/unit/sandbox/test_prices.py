@@ -29,20 +29,22 @@ def bars_of(universe, market, name, interval="1m", *, start=START, end=END):
 
 
 def added_up(rows, interval):
-    """Aggregate rows of bars in plain Python."""
-    bars = {}
+    """Aggregate rows of bars in plain Python; those without trades have no say."""
+    parts = {}
     for row in rows:
-        label = bar_open(interval, row["open_time"])
-        bar = bars.setdefault(label, row | {"open_time": label})
-        if bar["open_time"] == label and bar is not row:
-            bar["high"] = max(bar["high"], row["high"])
-            bar["low"] = min(bar["low"], row["low"])
-            bar["close"] = row["close"]
-    for label, bar in bars.items():
-        parts = [r for r in rows if bar_open(interval, r["open_time"]) == label]
-        for name in SUMMED:
-            bar[name] = sum(part[name] for part in parts)
-    return list(bars.values())
+        parts.setdefault(bar_open(interval, row["open_time"]), []).append(row)
+    bars = []
+    for label, group in parts.items():
+        priced = [row for row in group if row["trade_count"]] or group
+        prices = {
+            "open": priced[0]["open"],
+            "high": max(row["high"] for row in priced),
+            "low": min(row["low"] for row in priced),
+            "close": priced[-1]["close"],
+        }
+        sums = {name: sum(row[name] for row in group) for name in SUMMED}
+        bars.append({"open_time": label} | prices | sums)
+    return bars
 
 
 @pytest.mark.parametrize("name", ARCHIVE_INTERVALS[2:])
