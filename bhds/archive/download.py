@@ -20,9 +20,12 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import aiohttp
@@ -44,7 +47,7 @@ _ATTEMPTS = 3  # one may fail, and two tell whether a file is unlike its listing
 _HASH_THREADS = min(8, os.cpu_count() or 1)
 _HASH_TASK = 16  # files
 _TELL_S = 2.0
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16  # larger ones are slower: the allocator maps them anew
 _GONE = frozenset({404, 410})  # a 403 may as well be a firewall
 _NAMED_FILES = 3
 _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
@@ -101,6 +104,16 @@ class _Hashed:
 
 
 @dataclass(frozen=True)
+class _Staged:
+    """A file that is staged, in whole or in part."""
+
+    wanted: Wanted
+    entry: "os.DirEntry[str]"
+    is_ended: bool
+    """Whether aria2 has fetched it to what it took for the end."""
+
+
+@dataclass(frozen=True)
 class _Source:
     """Where a batch comes from, and how it is fetched."""
 
@@ -120,10 +133,11 @@ class _Batch:
 
     wanted: Sequence[Wanted]
     staging: Path
-    staged: dict[str, Path]
+    staged: dict[str, str]
+    """Where each is staged."""
     digests: dict[str, _Digests] = field(default_factory=dict)
-    hashed_early: dict[Path, _Hashed | None] = field(default_factory=dict)
-    """Staged files that were hashed while aria2 fetched others; None: to no use."""
+    hashed_early: dict[str, _Hashed | None] = field(default_factory=dict)
+    """Keys of files that were hashed while aria2 fetched others; None: to no use."""
     gone: set[str] = field(default_factory=set)
     kept: set[str] = field(default_factory=set)
     doubted: set[str] = field(default_factory=set)
@@ -139,6 +153,15 @@ class _Batch:
     def missing(self) -> list[Wanted]:
         done = self.digests.keys() | self.gone
         return [wanted for wanted in self.wanted if wanted.key not in done]
+
+    @cached_property
+    def by_folder(self) -> dict[str, dict[str, Wanted]]:
+        """The files by the folder and the name under which they are staged."""
+        found: dict[str, dict[str, Wanted]] = defaultdict(dict)
+        for file in self.wanted:
+            folder, _, name = self.staged[file.key].rpartition("/")
+            found[folder][name] = file
+        return found
 
 
 def fetch_batch(
@@ -224,13 +247,10 @@ def _stage(wanted: Sequence[Wanted], *, data_dir: Path) -> _Batch:
         folder = file.path.parent
         if folder not in folders:
             folders[folder] = staging / folder.absolute().relative_to(root)
-        staged[file.key] = folders[folder] / f"{file.path.name}.{_tag(file)}"
-    there = _clear(staged.values())
-    for file in wanted:
-        place = staged[file.key]
-        if place in there and (file.etag is None or _size(place) > file.size):
-            _discard(place)
-    return _Batch(wanted, staging, staged)
+        staged[file.key] = f"{folders[folder]}/{file.path.name}.{_tag(file)}"
+    batch = _Batch(wanted, staging, staged)
+    _clear(batch)
+    return batch
 
 
 def _tag(wanted: Wanted) -> str:
@@ -238,22 +258,46 @@ def _tag(wanted: Wanted) -> str:
     return _UNSAFE_IN_NAME.sub("_", wanted.etag or "unlisted")
 
 
-def _clear(places: Iterable[Path]) -> set[Path]:
-    """Delete what is staged of the same files, but under another tag.
+def _clear(batch: _Batch) -> None:
+    """Delete what is staged of the batch's files, but cannot be continued.
 
-    Returns those of the places where there is something, be it aria2's record alone.
+    Also aria2's record of such a file, be it there without the file.
     """
-    current = set(places)
-    untagged = {place.with_suffix("") for place in current}
-    there = set()
-    for folder in {place.parent for place in current}:
-        for found in folder.iterdir() if folder.is_dir() else ():
-            place = found.with_name(found.name.removesuffix(aria2.CONTROL_SUFFIX))
-            if place in current:
-                there.add(place)
-            elif place.with_suffix("") in untagged:
-                found.unlink()
-    return there
+    for folder, files in batch.by_folder.items():
+        untagged = {name.rpartition(".")[0] for name in files}
+        for name, entry in _entries(folder).items():
+            place = name.removesuffix(aria2.CONTROL_SUFFIX)
+            if place not in files:
+                if place.rpartition(".")[0] in untagged:
+                    Path(entry).unlink()
+            elif files[place].etag is None or (
+                name == place and entry.stat().st_size > files[place].size
+            ):
+                _discard(f"{folder}/{place}")
+
+
+def _entries(folder: str) -> dict[str, "os.DirEntry[str]"]:
+    """Return what is in a folder by its name; nothing if there is no folder."""
+    try:
+        with os.scandir(folder) as found:
+            return {entry.name: entry for entry in found}
+    except FileNotFoundError:
+        return {}
+
+
+def _look(batch: _Batch, *, but: Container[str] = ()) -> Iterator[_Staged]:
+    """Find the files of a batch that are staged, in whole or in part.
+
+    By folder: to ask for each file by itself costs as much as to hash a small one.
+    Left out are files with the keys `but`.
+    """
+    for folder, files in batch.by_folder.items():
+        entries = _entries(folder)
+        for name in files.keys() & entries.keys():
+            if files[name].key in but:
+                continue
+            is_ended = name + aria2.CONTROL_SUFFIX not in entries
+            yield _Staged(files[name], entries[name], is_ended)
 
 
 def _size(path: Path) -> int:
@@ -269,18 +313,10 @@ def _is_placeholder(path: Path) -> bool:
     return path.exists() and _size(path) == 0
 
 
-def _control(place: Path) -> Path:
-    return place.with_name(place.name + aria2.CONTROL_SUFFIX)
-
-
-def _discard(place: Path) -> None:
-    place.unlink(missing_ok=True)
-    _control(place).unlink(missing_ok=True)
-
-
-def _is_ended(place: Path) -> bool:
-    """Tell whether aria2 has fetched a file to what it took for the end."""
-    return place.exists() and not _control(place).exists()
+def _discard(place: str) -> None:
+    for path in (place, place + aria2.CONTROL_SUFFIX):
+        with suppress(FileNotFoundError):
+            Path(path).unlink()
 
 
 def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
@@ -289,9 +325,9 @@ def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
     Those that agree are done. The others are discarded, to be fetched anew; the
     second time they are what the server has, and done.
     """
-    ended = [file for file in wanted if _is_ended(batch.staged[file.key])]
-    places = [batch.staged[file.key] for file in ended]
-    hashed = _digest_all(places, early=batch.hashed_early)
+    found = {staged.wanted.key: staged for staged in _look(batch) if staged.is_ended}
+    ended = [file for file in wanted if file.key in found]
+    hashed = _digest_all([found[f.key] for f in ended], early=batch.hashed_early)
     for file, digests in zip(ended, hashed, strict=True):
         if _agrees(digests, wanted=file):
             batch.digests[file.key] = digests
@@ -306,50 +342,50 @@ def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
 
 
 def _digest_all(
-    paths: Sequence[Path], *, early: Mapping[Path, _Hashed | None]
+    files: Sequence[_Staged], *, early: Mapping[str, _Hashed | None]
 ) -> list[_Digests]:
     """Hash files, but for those that have not been written since they were.
 
     In threads; a task has several files, or it would cost as much as a small one.
     """
 
-    def digest(path: Path) -> _Digests:
-        hashed = early.get(path)
-        if hashed is not None and path.stat().st_mtime_ns == hashed.mtime_ns:
+    def digest(staged: _Staged) -> _Digests:
+        hashed = early.get(staged.wanted.key)
+        if hashed is not None and staged.entry.stat().st_mtime_ns == hashed.mtime_ns:
             return hashed.digests
-        return _digest(path)
+        return _digest(staged.entry.path)
 
-    tasks = [paths[i : i + _HASH_TASK] for i in range(0, len(paths), _HASH_TASK)]
+    tasks = [files[i : i + _HASH_TASK] for i in range(0, len(files), _HASH_TASK)]
     with ThreadPoolExecutor(_HASH_THREADS) as pool:
         done = pool.map(lambda task: list(map(digest, task)), tasks)
         return [digests for task in done for digests in task]
 
 
-def _hash_early(batch: _Batch, wanted: Iterable[Wanted]) -> None:
+def _hash_early(batch: _Batch) -> None:
     """Hash files that seem whole while aria2 runs, so that less is left for the end.
 
     Those that agree with their ETag's MD5 are done with, if they are the same when
     aria2 has ended; the others are judged then.
     """
-    for file in wanted:
-        place = batch.staged[file.key]
-        if place in batch.hashed_early or not _has_md5(file):
+    for staged in _look(batch, but=batch.hashed_early):
+        file = staged.wanted
+        if not staged.is_ended or not _has_md5(file):
             continue
         try:
-            found = place.stat()
-            if found.st_size != file.size or not _is_ended(place):
+            found = staged.entry.stat()
+            if found.st_size != file.size:
                 continue
-            hashed = _Hashed(_digest(place), found.st_mtime_ns)
-        except FileNotFoundError:  # not there yet, or begun again
+            hashed = _Hashed(_digest(staged.entry.path), found.st_mtime_ns)
+        except FileNotFoundError:  # begun again
             continue
         is_sound = _agrees(hashed.digests, wanted=file)
-        batch.hashed_early[place] = hashed if is_sound else None
+        batch.hashed_early[file.key] = hashed if is_sound else None
 
 
-def _digest(path: Path) -> _Digests:
+def _digest(path: str) -> _Digests:
     """Hash a file's bytes in one pass; other threads run meanwhile."""
     size, md5, sha256 = 0, hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with path.open("rb") as file:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - two calls fewer
         while chunk := file.read(_CHUNK_BYTES):
             size += len(chunk)
             md5.update(chunk)
@@ -386,7 +422,7 @@ def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     """
     _tell(progress, batch)
     batch.doubted.clear()  # what was staged before tells nothing of the server
-    batch.begun = {key for key, place in batch.staged.items() if place.exists()}
+    batch.begun = {staged.wanted.key for staged in _look(batch)}
     batch.requested_at = dt.datetime.now(dt.UTC)
     for _ in range(_ATTEMPTS):
         missing = batch.missing
@@ -401,6 +437,12 @@ def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     _tell(progress, batch)
     if batch.missing:
         raise _failure(batch)
+    if batch.gone:
+        _refuse_nothing(batch, source=source)
+
+
+def _refuse_nothing(batch: _Batch, *, source: _Source) -> None:
+    """Raise a FetchError if the server has none of several zips."""
     # Those that were gone before may well be gone again.
     zips = [
         file
@@ -427,7 +469,7 @@ def _run_aria2(
 
     def on_tick() -> None:
         nonlocal told_at
-        _hash_early(batch, ordered)
+        _hash_early(batch)
         if time.monotonic() - told_at >= _TELL_S:
             _tell(progress, batch)
             told_at = time.monotonic()
@@ -436,7 +478,7 @@ def _run_aria2(
     downloads = [
         aria2.Download(
             url=source.url(file),
-            name=batch.staged[file.key].relative_to(batch.staging).as_posix(),
+            name=batch.staged[file.key].removeprefix(f"{batch.staging}/"),
             size=file.size,
         )
         for file in ordered
@@ -453,11 +495,14 @@ def _run_aria2(
 
 
 def _tell(progress: BatchProgress, batch: _Batch) -> None:
-    places = [(file, batch.staged[file.key]) for file in batch.wanted]
-    progress.update(
-        files=len(batch.gone) + sum(_is_ended(place) for _, place in places),
-        size_bytes=sum(min(_size(place), file.size) for file, place in places),
-    )
+    whole = [file for file in batch.wanted if file.key in batch.digests]
+    files = len(batch.gone) + len(whole)
+    size_bytes = sum(file.size for file in whole)
+    for staged in _look(batch, but=batch.digests) if batch.missing else ():
+        with suppress(FileNotFoundError):  # begun again
+            size_bytes += min(staged.entry.stat().st_size, staged.wanted.size)
+            files += staged.is_ended
+    progress.update(files=files, size_bytes=size_bytes)
 
 
 def _settle(
@@ -548,52 +593,56 @@ def _publish(batch: _Batch) -> None:
     """
     zips = {f.key for f in batch.wanted if f.key in batch.gone and _size(f.path) > 0}
     batch.kept = zips | {f"{key}{CHECKSUM_SUFFIX}" for key in zips}
+    for folder in {os.path.dirname(file.path) for file in batch.wanted}:  # noqa: PTH120
+        Path(folder).mkdir(parents=True, exist_ok=True)
     for file in batch.wanted:
         if file.key in batch.kept:
             logger.warning("%s: gone on the server; what is here stays", file.path)
             continue
-        file.path.parent.mkdir(parents=True, exist_ok=True)
         if file.key in batch.gone:
             logger.warning("%s: gone on the server; left empty", file.path)
             with replacing(file.path) as partial:
                 partial.touch()
+            size = 0
         else:
+            if file.key in batch.begun:
+                os.utime(batch.staged[file.key])  # fetched by a run long ago
             _move(batch.staged[file.key], file.path)
-        logger.info("%s: %d bytes", file.path, _size(file.path))
+            size = batch.digests[file.key].size
+        logger.info("%s: %d bytes", file.path, size)
 
 
-def _move(staged: Path, target: Path) -> None:
+def _move(staged: str, target: Path) -> None:
     """Rename a file, or copy it where the target is on another file system."""
-    os.utime(staged)  # it may have been fetched by a run long ago
     try:
-        staged.replace(target)
+        os.replace(staged, target)  # noqa: PTH105 - no object for each
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
         with replacing(target) as partial:
             shutil.copyfile(staged, partial)
-        staged.unlink()
+        Path(staged).unlink()
 
 
 def _ledger_rows(batch: _Batch) -> pl.DataFrame:
     """Describe the batch for the ledger: one row a file, with `ledger.SCHEMA`."""
-    now = dt.datetime.now(dt.UTC)
+    files = batch.wanted
     came = {k: v for k, v in batch.digests.items() if k not in batch.kept}
-    rows = [
-        {
-            "key": file.key,
-            "etag": file.etag,
-            "size": file.size,
-            "last_modified": file.last_modified,
-            "md5": came[file.key].md5 if file.key in came else None,
-            "sha256": came[file.key].sha256 if file.key in came else None,
-            "first_seen": now,
-            "served_size": came[file.key].size if file.key in came else None,
-            "requested_at": None if file.key in batch.begun else batch.requested_at,
-        }
-        for file in batch.wanted
-    ]
-    return pl.DataFrame(rows, schema=ledger.SCHEMA)
+    found = [came.get(file.key) for file in files]
+    columns = {
+        "key": [file.key for file in files],
+        "etag": [file.etag for file in files],
+        "size": [file.size for file in files],
+        "last_modified": [file.last_modified for file in files],
+        "md5": [None if digests is None else digests.md5 for digests in found],
+        "sha256": [None if digests is None else digests.sha256 for digests in found],
+        "first_seen": [dt.datetime.now(dt.UTC)] * len(files),
+        "requested_at": [
+            None if file.key in batch.begun else batch.requested_at for file in files
+        ],
+        "served_size": [None if digests is None else digests.size for digests in found],
+    }
+    return pl.DataFrame(columns, schema=ledger.SCHEMA)
 
 
 def _report(batch: _Batch, *, kept: int) -> BatchReport:

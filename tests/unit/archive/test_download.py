@@ -239,6 +239,51 @@ def pl_key(wanted):
     return pl.col("key") == wanted.key
 
 
+def test_a_file_that_was_staged_long_ago_is_new_in_its_place(fetch, want):
+    kept, new = want("A.zip"), want("B.zip")
+    os.utime(stage(kept, b"zip"), (1, 1))
+    began = time.time()
+
+    fetch(kept, new)
+
+    assert all(file.path.stat().st_mtime >= began - 1 for file in (kept, new))
+
+
+class Told:
+    """Stands in for the progress of a batch, and keeps what it is told."""
+
+    def __init__(self):
+        self.counts = []
+
+    def update(self, *, files, size_bytes):
+        self.counts.append((files, size_bytes))
+
+
+def test_progress_counts_files_in_part_and_those_that_are_gone(
+    want, bucket, tmp_path, monkeypatch
+):
+    part, whole, gone = want("A.zip", b"abcd"), want("B.zip"), want("C.zip", None)
+    stage(part, b"ab")
+    record = stage(part, b"record", tag=f"{part.etag}.aria2")
+    stage(whole, b"zip")
+    bucket.statuses[gone.key] = [404]
+
+    told = Told()
+
+    def run(*_, **__):
+        stage(part, b"abcd")
+        record.unlink()
+        return aria2.Outcome(0, {})
+
+    monkeypatch.setattr(aria2, "run", run)
+    fetch_batch(
+        [part, whole, gone], data_dir=tmp_path, base_url=bucket.url, progress=told
+    )
+
+    assert told.counts[0] == (1, 5)
+    assert told.counts[-1] == (3, 7)
+
+
 def test_an_empty_batch_does_nothing(tmp_path):
     report = fetch_batch([], data_dir=tmp_path, base_url="http://127.0.0.1:1")
 
@@ -305,7 +350,7 @@ def hashed(monkeypatch):
     contents = []
 
     def digest(path, *, digest=download._digest):
-        contents.append(path.read_bytes())
+        contents.append(Path(path).read_bytes())
         return digest(path)
 
     monkeypatch.setattr(download, "_digest", digest)
@@ -403,16 +448,18 @@ def test_records_of_parts_are_kept_of_large_files_alone(
 def test_a_place_on_another_file_system_is_copied_to(
     fetch, want, tmp_path, monkeypatch
 ):
-    wanted, replace = want("A.zip"), Path.replace
+    wanted, replace, refused = want("A.zip"), os.replace, []
 
     def refuse(path, target):
-        if ".staging" in path.parts and Path(target) == wanted.path:
+        if ".staging" in Path(path).parts and Path(target) == wanted.path:
+            refused.append(path)
             raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
         return replace(path, target)
 
-    monkeypatch.setattr(Path, "replace", refuse)
+    monkeypatch.setattr(os, "replace", refuse)
     fetch(wanted)
 
+    assert len(refused) == 1
     assert wanted.path.read_bytes() == b"zip"
     assert staged_files(tmp_path) == []
 
@@ -459,6 +506,18 @@ def test_a_vanished_file_is_entered_as_listed_without_digests(
 
     row = ledger.read(tmp_path).row(by_predicate=pl_key(gone), named=True)
     assert (row["etag"], row["size"], row["md5"]) == (gone.etag, gone.size, None)
+
+
+def test_a_zip_that_was_gone_before_may_be_gone_again(fetch, want, bucket):
+    files = [want("A.zip"), want("B.zip")]
+    for file in files:
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        file.path.touch()
+        bucket.statuses[file.key] = [404] * 9
+
+    report = fetch(*files)
+
+    assert report.vanished == tuple(file.key for file in files)
 
 
 def test_a_revision_at_hand_stays_with_its_checksum_when_the_new_one_is_gone(
