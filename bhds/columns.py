@@ -196,13 +196,15 @@ DAYS = pl.Schema(
         "filled": pl.Int32(),
         "conflicts": pl.Int32(),
         "has_file": pl.Boolean(),
+        "is_corrupt": pl.Boolean(),
         "api_answer": API_ANSWERS,
     }
 )
 """The rows of each UTC day of a symbol, from its first to the last that is wanted, by
 source. `expected` is how many there should be, null where that is not known;
-`has_file`: the archive has a file of the day that can be used; `api_answer`: what the
-API says of the rows that it was asked for and does not have, null where none."""
+`has_file`: the archive has a file of the day that can be used, `is_corrupt`: it has
+only such as cannot; `api_answer`: what the API says of the rows that it was asked for
+and does not have, null where none."""
 
 CONDITIONS = pl.Enum(["available", "degraded", "missing", "pending", "not_listed"])
 

@@ -34,6 +34,14 @@ DATASETS: list[dict[str, Any]] = [
         "results": {"resample": _RESAMPLE},
     },
     {
+        # Published days, which the results of minutes are held against.
+        "trade_type": "um_futures",
+        "interval": "1d",
+        "start": "2024-06-01",
+        "symbols": ["BTCUSDT", "ETHUSDT"],
+        "results": {"funding": False},
+    },
+    {
         "trade_type": "spot",
         "start": "2024-12-01",
         "symbols": {"quote": ["USDT"], "stable_pairs": False, "leveraged": False},
@@ -64,7 +72,7 @@ def main() -> int:
             exchange.withhold(key)
         config = write_config(data_dir, running.endpoints)
         command = [
-            *(sys.executable, "-m", "snakemake", "results_all", "--cores", cores),
+            *(sys.executable, "-m", "snakemake", "all", "--cores", cores),
             *("--snakefile", str(CHECKOUT / "Snakefile")),
             *("--workflow-profile", str(CHECKOUT / "profiles" / "default")),
             *("--configfile", str(config)),
@@ -104,8 +112,24 @@ def show_results(data_dir: Path, console: Console) -> None:
     resampled = sorted(root.glob("*/resampled_klines/*/*.pqt"))
     rules = sorted({path.parent.name for path in resampled})
     console.print(f"Resampled: {len(resampled)} files, rules {', '.join(rules)}")
+    console.print(f"Days:      {_conditions(root)}")
+    console.print(f"Proofs:    {_agreement(root)}")
     console.print(f"Results:   {root}", soft_wrap=True)
     console.print("Read one:  polars.read_parquet(<path of a .pqt file>)")
+
+
+def _conditions(root: Path) -> str:
+    """Count the days of 1m bars by their condition."""
+    days = pl.read_parquet(root / "*/quality/condition-klines-1m.parquet")
+    counts = days["condition"].value_counts(sort=True)
+    return ", ".join(f"{number:,} {name}" for name, number in counts.iter_rows())
+
+
+def _agreement(root: Path) -> str:
+    """Count the longer bars of the exchange that equal those made from results."""
+    table = pl.read_parquet(root / "*/quality/agreement-1m.parquet")
+    equal, compared = table.select(pl.col("equal", "compared").sum()).row(0)
+    return f"{equal:,} of {compared:,} published values equal those made from 1m bars"
 
 
 def _described(path: Path) -> tuple[str, ...]:

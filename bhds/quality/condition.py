@@ -37,11 +37,13 @@ def judge(
     - `degraded`: some rows were. The reason is `conflict` where all were; else the
       class of the longest gap of the day, `outage` where most other symbols lack
       rows of that day as well, `missing_rows` where nothing more is known.
-    - `not_listed`: the symbol was not: a gap says `relisting` or `delisted_tail`, or it
-      has no file, nor has the API rows, of this day and all later ones, though other
-      symbols have.
-    - `pending`: the day is one of the last 3 wanted, and its file is not there yet.
-    - `missing`: no row was published; reasons as of `degraded`, and `missing_file`.
+    - `not_listed`: a gap says `relisting` or `delisted_tail`.
+    - `pending`: the day is one of the last 3 wanted, its file is not there yet, and the
+      symbol had not ended before.
+    - `not_listed`: neither archive nor API has a row of this day or a later one, though
+      they have of other symbols.
+    - `missing`: no row was published; reasons as of `degraded`, `missing_file`, and
+      `corrupt_file`.
 
     The reason of `pending` is `not_published`, that of `not_listed` the class of the
     gap or `no_longer_listed`.
@@ -68,7 +70,8 @@ def judge(
     known = _with_days_until(as_of, days)
     published = pl.sum_horizontal(_PUBLISHED)
     has_all = published >= pl.col("expected").fill_null(1)
-    is_awaited = (pl.col("day") > as_of - PENDING_DAYS * _DAY) & ~pl.col("has_file")
+    due = as_of - PENDING_DAYS * _DAY
+    is_awaited = (pl.col("day") > due) & ~pl.col("has_file") & ~pl.col("is_corrupt")
     seen = (
         known.join(
             _classes_by_day(gaps, interval=interval), on=["symbol", "day"], how="left"
@@ -80,11 +83,17 @@ def judge(
             is_awaited=is_awaited & (published == 0),
             is_whole=has_all & (pl.col("conflicts") == 0),
             has_all=has_all,
-            market_has_file=pl.col("has_file").any().over("day"),
+            others_have_rows=(published > 0).any().over("day"),
             lacking=(~has_all).sum().over("day") - 1,
             others=pl.len().over("day") - 1,
         )
         .with_columns(is_after_end=_is_after_end())
+        .with_columns(
+            has_ended=(pl.col("is_after_end") & (pl.col("day") <= due))
+            .any()
+            .over("symbol")
+        )
+        .with_columns(is_awaited=pl.col("is_awaited") & ~pl.col("has_ended"))
     )
     return seen.with_columns(condition=_condition(), reason=_reason()).select(
         pl.col(name).cast(dtype) for name, dtype in CONDITION.items()
@@ -104,9 +113,12 @@ def changes_in(listing: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
 
 def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
     """Add the days from each symbol's last one, if it is not long ago, to `as_of`."""
-    last = days.group_by("symbol").agg(pl.col("day").max())
+    is_published = pl.sum_horizontal(_PUBLISHED) > 0
+    last = days.group_by("symbol").agg(
+        pl.col("day").max(), published=pl.col("day").filter(is_published).max()
+    )
     waiting = last.filter(
-        pl.col("day").is_between(as_of - _STALLED_DAYS * _DAY, as_of - _DAY)
+        pl.col("published") >= as_of - _STALLED_DAYS * _DAY, pl.col("day") < as_of
     )
     added = (
         waiting.with_columns(
@@ -115,7 +127,9 @@ def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
         .explode("day")
         .with_columns(
             pl.lit(0).alias(name)
-            for name in (*_PUBLISHED, "filled", "conflicts", "has_file")
+            for name in (
+                *(*_PUBLISHED, "filled", "conflicts", "has_file", "is_corrupt"),
+            )
         )
         .with_columns(expected=pl.lit(None), api_answer=pl.lit(None))
         .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
@@ -165,11 +179,14 @@ def _latest_changes(changes: pl.DataFrame) -> pl.DataFrame:
 
 
 def _is_after_end() -> pl.Expr:
-    """Whether nothing is there of a day, nor of any later one, though others have."""
-    is_nothing = ~pl.col("has_file") & (pl.col("published") == 0)
+    """Whether nothing is there of a day, nor of any later one, though others have.
+
+    The file of a month in which the symbol ended covers days without a row.
+    """
+    is_nothing = (pl.col("published") == 0) & ~pl.col("is_corrupt")
     something_follows = (~is_nothing).cum_sum(reverse=True).over("symbol") > 0
     api_has_none = pl.col("api_answer").is_null() | (pl.col("api_answer") == "empty")
-    return ~something_follows & api_has_none & pl.col("market_has_file")
+    return ~something_follows & api_has_none & pl.col("others_have_rows")
 
 
 def _condition() -> pl.Expr:
@@ -203,6 +220,8 @@ def _reason() -> pl.Expr:
         .then(pl.col("class").cast(pl.String))
         .when("is_after_end")
         .then(pl.lit("no_longer_listed"))
+        .when("is_corrupt")
+        .then(pl.lit("corrupt_file"))
         .when(~pl.col("has_file") & (pl.col("published") == 0))
         .then(pl.lit("missing_file"))
         .when(is_shared)

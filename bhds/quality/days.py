@@ -77,6 +77,7 @@ def account(
             symbol=pl.lit(symbol),
             expected=expected,
             has_file=pl.col("day").is_in(evidence.files["day"].implode()),
+            is_corrupt=pl.col("day").is_in(evidence.corrupt.implode()),
         )
         .join(counted, on="day", how="left", maintain_order="left")
         .with_columns(pl.col(*_SOURCES, "conflicts").fill_null(0))

@@ -33,6 +33,8 @@ class Evidence:
     """`day, last_time, is_daily`: the days of which the archive has a zip of use,
     sorted; the time of the last row of these zips (of a month's zip: that of the
     month); and whether there is one of the day alone."""
+    corrupt: pl.Series
+    """The days of which it has only zips of no use, unsorted."""
     asked: pl.DataFrame
     """`start, end, answer`: the ranges that the API was asked for, sorted; they do not
     overlap, and `end` is exclusive."""
@@ -50,7 +52,11 @@ class Evidence:
             for day in each.get("days", ()):
                 if number := day.get("conflicts", 0):
                     counts[dt.date.fromisoformat(day["day"])] += number
-        return cls(_files(zips), _asked(holes), counts)
+        useless = {Verdict.CORRUPT, Verdict.VANISHED}
+        files = _files(entry for entry in zips if entry["verdict"] not in useless)
+        corrupt = _files(e for e in zips if e["verdict"] == Verdict.CORRUPT)["day"]
+        lost = corrupt.filter(~corrupt.is_in(files["day"].implode()))
+        return cls(files, lost, _asked(holes), counts)
 
     def on_gaps(self, gaps: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
         """Say of each gap what archive and API have of its time.
@@ -117,13 +123,12 @@ class Evidence:
         return said.alias("api_answer")
 
 
-def _files(zips: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def _files(zips: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     rows = []
     for entry in zips:
-        if entry["verdict"] not in {Verdict.CORRUPT, Verdict.VANISHED}:
-            file = ArchiveFile.from_key(entry["key"])
-            is_daily = file.frequency is Frequency.DAILY
-            rows.append((file.first_day, file.last_day, entry["last_time"], is_daily))
+        file = ArchiveFile.from_key(entry["key"])
+        is_daily = file.frequency is Frequency.DAILY
+        rows.append((file.first_day, file.last_day, entry["last_time"], is_daily))
     time = pl.col("last_time").str.to_datetime(time_unit="us", time_zone="UTC")
     return (
         pl.DataFrame(

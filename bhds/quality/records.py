@@ -75,6 +75,7 @@ def account(
             api=api,
             filled=pl.lit(0),
             has_file=pl.col("is_daily").is_not_null(),
+            is_corrupt=pl.col("day").is_in(evidence.corrupt.implode()),
             conflicts=pl.col("day").replace_strict(
                 evidence.conflict_days, default=0, return_dtype=pl.Int64
             )

@@ -42,7 +42,9 @@ def test_the_demo_ends_where_the_sandbox_does(settings):
 def test_the_demo_covers_every_market_of_klines_and_resamples_each(settings):
     markets = {dataset.trade_type for dataset in settings.datasets}
     assert markets == set(TradeType) - {TradeType.OPTION}
-    for dataset in settings.datasets:
+    of_minutes = [each for each in settings.datasets if each.interval == "1m"]
+    assert {dataset.trade_type for dataset in of_minutes} == markets
+    for dataset in of_minutes:
         rules = [each.rule.name for each in dataset.results.resample]
         assert rules == ["1h", "1h_5m", "1d"]
 
@@ -53,7 +55,18 @@ def write_result(data_dir, market, symbol, *, rows):
     pl.DataFrame(rows, schema=RESULT, orient="row").write_parquet(path)
 
 
+def write_quality(data_dir, market, *, conditions, equal=7):
+    folder = data_dir / "results_data" / market / "quality"
+    folder.mkdir(parents=True, exist_ok=True)
+    days = pl.DataFrame({"condition": conditions})
+    days.write_parquet(folder / "condition-klines-1m.parquet")
+    agreement = pl.DataFrame({"compared": [7, 7], "equal": [7, equal]})
+    agreement.write_parquet(folder / "agreement-1m.parquet")
+
+
 def shown(data_dir):
+    if not (data_dir / "results_data/spot/quality").exists():
+        write_quality(data_dir, "spot", conditions=["available"])
     text = io.StringIO()
     demo.show_results(data_dir, Console(file=text, width=120, force_terminal=False))
     return text.getvalue()
@@ -104,3 +117,14 @@ def test_resampled_files_are_counted_and_their_rules_named(tmp_path):
 
     assert "Resampled: 3 files, rules 1h, 1h_5m\n" in shown(tmp_path)
     assert f"Results:   {tmp_path / 'results_data'}\n" in shown(tmp_path)
+
+
+def test_days_are_counted_by_condition_and_proofs_by_what_is_equal(tmp_path):
+    write_quality(tmp_path, "spot", conditions=["available"] * 1_200 + ["missing"])
+    write_quality(tmp_path, "um_futures", conditions=["missing"], equal=5)
+
+    lines = shown(tmp_path).splitlines()
+
+    assert "Days:      1,200 available, 2 missing" in lines
+    proofs = "26 of 28 published values equal those made from 1m bars"
+    assert f"Proofs:    {proofs}" in lines

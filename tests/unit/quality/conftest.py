@@ -96,6 +96,7 @@ def day():
             "filled": 0,
             "conflicts": 0,
             "has_file": True,
+            "is_corrupt": False,
             "api_answer": None,
             **columns,
         }

@@ -58,6 +58,9 @@ def verdicts(found, date="2024-01-31", symbol="AUSDT"):
             {"daily": 0, "filled": 1440}, ("missing", "missing_rows"), id="all filled"
         ),
         pytest.param(NOTHING, ("pending", "not_published"), id="no file yet"),
+        pytest.param(
+            NOTHING | {"is_corrupt": True}, ("missing", "corrupt_file"), id="corrupt"
+        ),
         pytest.param({"expected": None}, ("available", None), id="rows without number"),
         pytest.param(
             {"expected": None, "daily": 0}, ("missing", "missing_rows"), id="no rows"
@@ -131,15 +134,35 @@ def test_a_symbol_that_others_outlive_is_no_longer_listed(judged, day):
 
     found = judged(*rows).filter(symbol="AUSDT")
 
-    assert found["condition"].to_list() == [
-        "available",
-        *["not_listed"] * 18,
-        *["pending"] * 3,
-    ]
-    assert found["reason"].to_list()[1:] == [
-        *["no_longer_listed"] * 18,
-        *["not_published"] * 3,
-    ]
+    assert found["condition"].to_list() == ["available", *["not_listed"] * 21]
+    assert found["reason"].to_list()[1:] == ["no_longer_listed"] * 21
+
+
+def test_a_symbol_that_others_outlive_by_days_is_awaited(judged, day):
+    rows = [day("2024-01-28"), day("2024-01-29", **NOTHING, api_answer="empty")]
+    others = [day(f"2024-01-{n}", symbol="BUSDT") for n in range(28, 32)]
+
+    found = judged(*rows, *others).filter(symbol="AUSDT")
+
+    assert found["condition"].to_list() == ["available", *["pending"] * 3]
+
+
+def test_the_file_of_the_last_month_covers_days_without_a_symbol(judged, day):
+    rows = [day("2024-01-10"), day("2024-01-11", daily=0)]
+    others = [day(f"2024-01-{n}", symbol="BUSDT") for n in range(10, 32)]
+
+    found = judged(*rows, *others)
+
+    assert verdicts(found, "2024-01-11")["condition"] == "not_listed"
+
+
+def test_a_last_file_that_is_corrupt_is_no_end(judged, day):
+    rows = [day("2024-01-10"), day("2024-01-11", **NOTHING, is_corrupt=True)]
+    others = [day(f"2024-01-{n}", symbol="BUSDT") for n in range(10, 32)]
+
+    found = judged(*rows, *others)
+
+    assert verdicts(found, "2024-01-11")["reason"] == "corrupt_file"
 
 
 def test_days_that_no_symbol_has_are_missing_then_pending(judged, day):

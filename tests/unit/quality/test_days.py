@@ -103,13 +103,21 @@ def test_conflicts_within_and_between_partitions_are_added(counted):
 
 def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):
     sources = [
-        {"inputs": [zip_entry("2024-01-01"), zip_entry("2024-01-02", verdict="ok")]},
+        {
+            "inputs": [
+                zip_entry("2024-01-01"),
+                zip_entry("2024-01-02"),
+                zip_entry("2024-01-02", verdict="corrupt"),
+                zip_entry("2024-01-03", verdict="corrupt"),
+            ]
+        },
         {"holes": [hole(2 * DAY + 5, 3 * DAY, "unanswered"), hole(DAY - 1, DAY)]},
     ]
 
     found = counted({0: "daily"}, last_day="2024-01-03", sources=sources)
 
     assert found["has_file"].to_list() == [True, True, False]
+    assert found["is_corrupt"].to_list() == [False, False, True]
     assert found["api_answer"].to_list() == ["empty", None, "unanswered"]
 
 
