@@ -136,7 +136,8 @@ def resample(
     -------
     polars.DataFrame
         `columns.resampled_klines`, sorted by unique `open_time`, the same bytes
-        whatever the number of threads. `vwap` and `first_vwap` are null where
+        whatever the number of threads. Open, high, low and close are those of the base
+        bars with trades, if there are any. `vwap` and `first_vwap` are null where
         the results have none. `funding_rate` is the sum of the events in the bar,
         null without one; `funding_count` counts base bars with an event, and
         `funding_time` is the open time of the first of them, which may be later than

@@ -73,12 +73,12 @@ def from_api(path):
     return typed(pl.DataFrame(text, schema=PUBLISHED, orient="row"), "api")
 
 
-def resampled(minutes, rule, *, fill=False):
+def resampled(bars, rule, *, base="1m", fill=False):
     results = build_results(
-        minutes,
+        bars,
         trade_type=TradeType.SPOT,
         symbol="X",
-        interval=Interval.parse("1m"),
+        interval=Interval.parse(base),
         vwap=True,
         fill=fill,
         split=SplitRule(),
@@ -87,7 +87,7 @@ def resampled(minutes, rule, *, fill=False):
         results.frame,
         trade_type=TradeType.SPOT,
         symbol="X",
-        base=Interval.parse("1m"),
+        base=Interval.parse(base),
         rule=ResampleRule.parse(rule),
     )
 
@@ -136,6 +136,77 @@ def test_spot_ether_minutes_make_the_bars_of_the_api(rule, n, recorded):
 
     assert bars.height == n
     assert_same_bars(bars, from_api(f"spot/api_klines/ETHUSDT/{recorded}.json"))
+
+
+LONGER = {
+    "BTCUSDT/15m/2025-09-01": [("30m/2025-08-25", 336), ("1h/2025-09-01", 168)],
+    "BTCUSDT/30m/2025-08-25": [("1h/2025-09-01", 168), ("1w/2020-01-01", 2)],
+    "BTCUSDT/1h/2023-03-01": [
+        ("2h/2023-03-01", 372),
+        ("4h/2023-01-01", 186),
+        ("3d/2020-01-01", 10),
+        ("1w/2020-01-01", 3),
+        ("1M/2010-01-01", 1),
+    ],
+    "BTCUSDT/2h/2018-01-01": [("1M/2010-01-01", 2)],
+    "BTCUSDT/2h/2020-01-01": [
+        ("4h/2020-01-01", 359),
+        ("6h/2020-01-01", 240),
+        ("8h/2020-01-01", 180),
+        ("12h/2020-01-01", 120),
+        ("1d/2020-01-01", 60),
+        ("3d/2020-01-01", 20),
+        ("1w/2020-01-01", 7),
+        ("1M/2010-01-01", 2),
+    ],
+    "BTCUSDT/2h/2021-01-01": [
+        ("4h/2021-01-01", 354),
+        ("1d/2020-01-01", 59),
+        ("3d/2020-01-01", 19),
+        ("1w/2020-01-01", 8),
+        ("1M/2010-01-01", 2),
+    ],
+    "BTCUSDT/2h/2023-03-01": [("4h/2023-01-01", 186), ("1M/2010-01-01", 2)],
+    "BTCUSDT/4h/2023-01-01": [("3d/2020-01-01", 29), ("1w/2020-01-01", 12)],
+    "BTCUSDT/6h/2020-01-01": [("12h/2020-01-01", 364), ("1d/2020-01-01", 182)],
+    "BTCUSDT/8h/2020-01-01": [("1d/2020-01-01", 182), ("1M/2010-01-01", 6)],
+    "BTCUSDT/12h/2020-01-01": [("1d/2020-01-01", 366), ("1M/2010-01-01", 12)],
+    "BTCUSDT/1d/2020-01-01": [
+        ("3d/2020-01-01", 243),
+        ("1w/2020-01-01", 103),
+        ("1M/2010-01-01", 24),
+    ],
+    "ETHUSDT/1h/2022-08-01": [
+        ("2h/2022-07-01", 372),
+        ("4h/2022-07-01", 186),
+        ("1d/2022-01-01", 31),
+    ],
+    "ETHUSDT/4h/2022-07-01": [("1d/2022-01-01", 92)],
+}
+"""Recorded answers: bars, the longer ones that they make, and how many."""
+
+
+@pytest.mark.parametrize("fill", [False, True], ids=["published", "filled"])
+@pytest.mark.parametrize(
+    ("shorter", "longer", "n"),
+    [
+        pytest.param(shorter, longer, n, id=f"{shorter}-{longer.partition('/')[0]}")
+        for shorter, rules in LONGER.items()
+        for longer, n in rules
+    ],
+)
+def test_bars_of_the_api_make_its_longer_bars(shorter, longer, n, fill):
+    """Also across trading halts, the one of 2023-03-24 among them."""
+    symbol, base, _ = shorter.split("/")
+    rule = longer.partition("/")[0].replace("1M", "1mo")
+    folder = "spot/api_klines"
+
+    bars = resampled(from_api(f"{folder}/{shorter}.json"), rule, base=base, fill=fill)
+
+    recorded = from_api(f"{folder}/{symbol}/{longer}.json")
+    common = bars.filter(pl.col("open_time").is_in(recorded["open_time"].implode()))
+    assert common.height == n
+    assert_same_bars(common, recorded)
 
 
 @pytest.mark.parametrize(("rule", "n"), [("1h", 672), ("1d", 28)])

@@ -133,5 +133,24 @@ def test_put_on_grid_combines_bars_of_one_minute(published, minutes_of):
     assert (gridded.off_grid, gridded.combined) == (2, 1)
 
 
+def test_put_on_grid_takes_no_price_from_a_bar_without_trades(published):
+    bars = published(
+        [0, 0.25, 0.5], close=[9.0, 2.0, 1.0], trade_count=[0, 3, 0], source="daily"
+    )
+
+    (bar,) = put(bars).frame.iter_rows(named=True)
+
+    assert [bar[k] for k in ("open", "high", "low", "close")] == [2.0] * 4
+    assert bar["trade_count"] == 3
+
+
+def test_put_on_grid_combines_bars_without_any_trade(published):
+    bars = published([0, 0.25], close=[9.0, 2.0], trade_count=0)
+
+    (bar,) = put(bars).frame.iter_rows(named=True)
+
+    assert [bar[k] for k in ("open", "high", "low", "close")] == [9.0, 9.0, 2.0, 2.0]
+
+
 def test_put_on_grid_accepts_no_bars(published):
     assert put(published([])).frame.height == 0

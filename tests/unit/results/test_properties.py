@@ -66,11 +66,11 @@ def build(rows, **options):
 def combine(group):
     """Make one row of several, as the exchange would have published it."""
     combined = dict(group[0])
-    priced = [row for row in group if row["trade_count"]] or group
-    combined["open"] = priced[0]["open"]
-    combined["high"] = max(row["high"] for row in priced)
-    combined["low"] = min(row["low"] for row in priced)
-    combined["close"] = priced[-1]["close"]
+    traded = [row for row in group if row["trade_count"] > 0] or group
+    combined["open"] = traded[0]["open"]
+    combined["high"] = max(row["high"] for row in traded)
+    combined["low"] = min(row["low"] for row in traded)
+    combined["close"] = traded[-1]["close"]
     for name in (*SUMS, "taker_buy_quote_volume"):
         combined[name] = sum(row[name] for row in group)
     return combined

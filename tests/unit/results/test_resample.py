@@ -236,6 +236,22 @@ def test_filled_bars_are_counted(results):
     assert bars["trade_count"].to_list() == [3, 2]
 
 
+@pytest.mark.parametrize("minutes", [[58, 61, 119], [58, 60, 61, 119]])
+def test_a_bar_opens_with_its_first_trade_not_at_the_close_before(results, minutes):
+    """Whether its first minute is published without trades or was filled."""
+    trades = [int(minute != 60) for minute in minutes]
+    prices = {58: 50.0, 60: 50.0, 61: 40.0, 119: 42.0}
+    frame = results(
+        minutes, trade_count=trades, close=[prices[minute] for minute in minutes]
+    )
+
+    (bar,) = resampled(frame, "1h").iter_rows(named=True)
+
+    assert [bar[k] for k in ("open", "high", "low", "close")] == [40.0, 42.0, 40.0, 42]
+    assert bar["first_vwap"] == 50.0
+    assert bar["filled_count"] == 60 - len(minutes) + 1
+
+
 def test_funding_is_summed_counted_and_timed(results, minutes_of):
     frame = with_funding(results(range(180)), {0: 0.25, 59: -0.125, 121: 0.0})
 
