@@ -1,6 +1,4 @@
 import hashlib
-import json
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,7 +12,6 @@ from bhds.results.gaps import SplitRule
 
 GOLDEN = {3: "b96eff4b9365f0f5"}
 DAY = 24 * 60
-KNOWN_GAPS = Path("../shared/realdata/knowledge/bhds_kline_gaps")
 
 
 def build_from(bars, *, interval="1m", trade_type=TradeType.SPOT, **options):
@@ -255,30 +252,3 @@ def test_bars_of_another_market_are_refused(published):
 def test_unmerged_bars_are_refused(published, minutes):
     with pytest.raises(ResultError, match="unsorted or not unique; merge"):
         build_from(published(minutes))
-
-
-def known_halts():
-    for path in sorted(KNOWN_GAPS.glob("*.json")):
-        for symbol, halts in json.loads(path.read_text()).items():
-            yield pytest.param(halts, id=f"{path.stem}-{symbol}")
-
-
-@pytest.mark.skipif(not KNOWN_GAPS.exists(), reason="no list of known halts")
-@pytest.mark.parametrize("halts", list(known_halts()))
-def test_known_halts_split_where_they_are_known_to(published, halts):
-    [(before, after)] = halts
-    ends = pl.Series([before, after]).str.to_datetime(time_unit="us", time_zone="UTC")
-    around = pl.Series(range(48)) * pl.duration(hours=1)
-    hours = pl.select(
-        pl.concat(
-            [ends[0] - around.reverse(), ends[1] + around],
-        )
-    )
-    bars = published(range(96)).with_columns(hours.to_series().alias("open_time"))
-
-    results = build_from(bars, interval="1h")
-
-    split = results.gaps.filter("split")
-    assert split.select("last_open_time", "first_open_time").rows() == [tuple(ends)]
-    assert results.frame.height == 96
-    assert results.frame["segment"].to_list() == [0] * 48 + [1] * 48
