@@ -282,6 +282,20 @@ def test_every_rule_makes_its_own_file(partition):
     ]
 
 
+def test_several_rules_at_once_make_the_files_that_each_makes_alone(partition):
+    write_results([partition("2024-01", [*range(200), *range(205, 2 * DAY)])])
+    rules = ["1h", "1h_30m", "4h", "1d_7h", "1d", "1w"]
+    write_resampled(RESULT, *rules)
+    paths = [Path(f"resampled/{rule}/AUSDT.pqt") for rule in rules]
+    together = [path.read_bytes() for path in paths]
+
+    for rule in rules:
+        write_resampled(RESULT, rule)
+
+    assert [path.read_bytes() for path in paths] == together
+    assert [pl.read_parquet(path).height for path in paths] == [48, 47, 12, 1, 2, 0]
+
+
 def test_resampled_files_tell_their_result_and_how_far_it_goes(partition):
     write_results([partition("2024-01", range(60))])
 

@@ -1,8 +1,10 @@
 """Results and resampled bars against a slow reference, written row by row."""
 
 import datetime as dt
+from itertools import pairwise
 
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from bhds.columns import FUNDING, parsed_klines
 from bhds.markets import Interval, TradeType
 from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
+from bhds.results.merge import merge
 from bhds.results.resample import ResampleRule, resample
 
 HOUR = Interval.parse("1h")
@@ -22,14 +25,15 @@ DISTANCES = (60, 60, 60, 60, 13, 47, 120, 600, 1440, 1500, 2880, 2941, 4500)
 
 
 @st.composite
-def published_bars(draw):
+def published_bars(draw, distances=DISTANCES, min_size=0):
     """Bars at most 25 long: on and off the grid, untraded, with gaps of all kinds.
 
     All values are whole numbers, so that sums are exact in any order.
     """
     time = START + dt.timedelta(minutes=draw(st.integers(0, 100)))
     rows = []
-    for minutes in draw(st.lists(st.sampled_from(DISTANCES), max_size=24)):
+    steps = st.lists(st.sampled_from(distances), min_size=min_size, max_size=24)
+    for minutes in draw(steps):
         prices = [draw(st.integers(90, 110)) for _ in range(4)]
         trades = draw(st.sampled_from([0, 1, 2, 5]))
         rows.append(
@@ -216,16 +220,33 @@ def test_gaps_and_segments_agree(rows):
     assert (points * STEP).to_list() == inner["duration"].to_list()
 
 
-def resample_reference(rows, *, every, offset):
+def window(time, rule):
+    """Return where the window begins that `time` lies in, and where it ends."""
+    name = rule.interval.name
+    if rule.interval.duration is None:
+        months = (time.year * 12 + time.month - 1) // int(name[:-2]) * int(name[:-2])
+        ends = (months, months + int(name[:-2]))
+        return tuple(dt.datetime(n // 12, n % 12 + 1, 1, tzinfo=dt.UTC) for n in ends)
+    days = 4 if name.endswith("w") else int(name == "3d")
+    anchor = EPOCH + dt.timedelta(days=days) + rule.offset
+    start = time - (time - anchor) % rule.interval.duration
+    return start, start + rule.interval.duration
+
+
+def resample_reference(rows, rule):
     groups = {}
     for row in rows:
-        shifted = row["open_time"] - EPOCH - offset
-        label = EPOCH + offset + shifted // every * every
-        groups.setdefault((row["segment"], label), []).append(row)
+        groups.setdefault((row["segment"], window(row["open_time"], rule)), []).append(
+            row
+        )
+    spans = {}
+    for row in rows:
+        first, _ = spans.get(row["segment"], (row["open_time"], None))
+        spans[row["segment"]] = (first, row["open_time"] + STEP)
     bars = []
-    for (segment, label), group in groups.items():
-        times = [row["open_time"] for row in rows if row["segment"] == segment]
-        if times[0] <= label and label + every <= times[-1] + STEP:
+    for (segment, (label, end)), group in groups.items():
+        begin, stop = spans[segment]
+        if begin <= label and end <= stop:
             filled = sum(row["source"] == "filled" for row in group)
             bar = combine(group) | {"open_time": label, "filled_count": filled}
             bars.append(bar | {"first_vwap": group[0]["vwap"]} | funding_of(group))
@@ -241,6 +262,25 @@ def funding_of(group):
     }
 
 
+def resampled(frame, rule, *, trade_type=TradeType.SPOT, symbol="X"):
+    return resample(frame, trade_type=trade_type, symbol=symbol, base=HOUR, rule=rule)
+
+
+def assert_bars_equal(bars, expected):
+    names = [name for name in bars.columns if name != "vwap"]
+    assert bars.select(names).rows() == [
+        tuple(row[name] for name in names) for row in expected
+    ]
+
+
+def assert_sound(bars):
+    """Prices are within the bar, and times are there once, in order."""
+    for price in ("open", "close", "vwap"):
+        assert bars.select(pl.col(price).is_between("low", "high").all()).item()
+    assert bars["open_time"].is_sorted()
+    assert bars["open_time"].is_unique().all()
+
+
 @settings(max_examples=100, deadline=None)
 @given(
     published_bars(),
@@ -250,20 +290,132 @@ def funding_of(group):
 def test_resampled_bars_equal_those_of_the_row_by_row_reference(rows, paid, name):
     rule = ResampleRule.parse(name)
 
-    bars = resample(
-        build(rows, funding=funding_frame(paid)).frame,
-        trade_type=TradeType.SPOT,
-        symbol="X",
-        base=HOUR,
-        rule=rule,
+    bars = resampled(build(rows, funding=funding_frame(paid)).frame, rule)
+
+    assert_bars_equal(bars, resample_reference(pay(reference(rows), paid), rule))
+    assert_sound(bars)
+
+
+@st.composite
+def long_rules(draw):
+    """Rules of days, weeks and months, with every offset that they can have."""
+    interval = Interval.parse(draw(st.sampled_from(["2d", "3d", "1w", "2w", "1mo"])))
+    if interval.duration is None:
+        return ResampleRule(interval)
+    hours = draw(st.integers(0, interval.duration // STEP - 1))
+    return ResampleRule(interval, hours * STEP)
+
+
+@settings(max_examples=40, deadline=None)
+@given(published_bars((1380, 1440, 2880, 2941, 4500), min_size=15), long_rules())
+def test_weeks_and_months_equal_those_of_the_row_by_row_reference(rows, rule):
+    frame = build(rows, split=SplitRule(enabled=False)).frame
+
+    bars = resampled(frame, rule)
+
+    assert_bars_equal(bars, resample_reference(frame.rows(named=True), rule))
+    assert_sound(bars)
+
+
+PRECEDENCE = ("monthly", "api", "daily")
+
+
+def merge_reference(partitions):
+    """Choose for each time, bar by bar."""
+    chosen = {}
+    begun = sorted(
+        (rows for rows in partitions if rows), key=lambda r: r[0]["open_time"]
+    )
+    for row in (row for rows in begun for row in rows):
+        time = row["open_time"]
+        rank = (row["trade_count"] > 0, PRECEDENCE.index(row["source"]))
+        if time not in chosen or rank >= chosen[time][0]:
+            chosen[time] = (rank, row)
+    return [chosen[time][1] for time in sorted(chosen)]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(published_bars((60, 60, 13, 47, 1440)), min_size=1, max_size=5))
+def test_merged_bars_equal_those_of_the_row_by_row_reference(partitions):
+    schema = parsed_klines(TradeType.SPOT)
+
+    merged = merge([pl.DataFrame(rows, schema=schema) for rows in partitions])
+
+    assert merged.equals(pl.DataFrame(merge_reference(partitions), schema=schema))
+
+
+@settings(max_examples=100, deadline=None)
+@given(published_bars(), st.data())
+def test_however_partitions_are_cut_the_result_is_the_same(rows, data):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
+    parts = [rows[begin:end] for begin, end in pairwise([0, *cuts, len(rows)])]
+    schema = parsed_klines(TradeType.SPOT)
+    frames = [pl.DataFrame(part, schema=schema) for part in parts]
+
+    merged = merge(data.draw(st.permutations(frames)))
+
+    assert merged.equals(pl.DataFrame(rows, schema=schema))
+    assert build(merged.rows(named=True)).frame.equals(build(rows).frame)
+
+
+@settings(max_examples=100, deadline=None)
+@given(published_bars())
+def test_building_again_from_what_was_published_gives_the_same(rows):
+    first = build(rows)
+    published = first.frame.filter(pl.col("source") != "filled")
+
+    again = build(published.with_columns(close_time="open_time").rows(named=True))
+
+    assert again.frame.equals(first.frame)
+    assert (again.counts.off_grid, again.counts.combined, again.counts.trimmed) == (
+        0,
+    ) * 3
+    assert again.counts.filled == first.counts.filled
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    published_bars(),
+    st.sampled_from(
+        [("BTCUSD_PERP", 100), ("BTCUSD_250328", 100), ("ETHUSD_PERP", 10)]
+    ),
+    st.sampled_from(["2h", "4h_1h", "1d"]),
+)
+def test_the_vwap_of_coin_margined_bars_is_a_price_within_the_bar(rows, contract, name):
+    symbol, size = contract
+    schema = parsed_klines(TradeType.CM_FUTURES)
+    quoted = {row["open_time"]: (row["high"] + row["low"]) / 2 for row in rows}
+    frame = pl.DataFrame(
+        [
+            row
+            | {"base_volume": row["volume"] * size / quoted[row["open_time"]]}
+            | {"taker_buy_base_volume": 0.0}
+            for row in rows
+        ],
+        schema=schema,
     )
 
-    expected = resample_reference(
-        pay(reference(rows), paid),
-        every=rule.interval.duration,
-        offset=rule.offset,
+    results = build_results(
+        frame,
+        trade_type=TradeType.CM_FUTURES,
+        symbol=symbol,
+        interval=HOUR,
+        vwap=True,
+        fill=True,
+        split=SPLIT,
+    ).frame
+
+    assert_sound(results)
+    for row in results.filter(pl.col("trade_count") > 0).rows(named=True):
+        worth = row["volume"] * size
+        assert worth / row["vwap"] == pytest.approx(row["base_volume"])
+    bars = resampled(
+        results,
+        ResampleRule.parse(name),
+        trade_type=TradeType.CM_FUTURES,
+        symbol=symbol,
     )
-    names = [name for name in bars.columns if name != "vwap"]
-    assert bars.select(names).rows() == [
-        tuple(row[name] for name in names) for row in expected
-    ]
+    assert_sound(bars)
+    for row in bars.filter(pl.col("trade_count") > 0).rows(named=True):
+        worth = row["volume"] * size
+        assert worth / row["vwap"] == pytest.approx(row["base_volume"])
