@@ -31,7 +31,7 @@ class Grid:
         """Return the number of the last grid point at or before `time_ms`."""
         if self.interval.duration is None:
             moment = _EPOCH + time_ms * _MILLISECOND
-            months = moment.year * 12 + moment.month - 1
+            months = (moment.year - _EPOCH.year) * 12 + moment.month - 1
             return months // months_of(self.interval)
         return (time_ms - self._anchor_ms) // self._width_ms
 
@@ -39,7 +39,7 @@ class Grid:
         """Return the moment of a grid point, in ms since 1970."""
         if self.interval.duration is None:
             year, month = divmod(number * months_of(self.interval), 12)
-            moment = dt.datetime(year, month + 1, 1, tzinfo=dt.UTC)
+            moment = _EPOCH.replace(year=_EPOCH.year + year, month=month + 1)
             return (moment - _EPOCH) // _MILLISECOND
         return number * self._width_ms + self._anchor_ms
 

@@ -77,7 +77,9 @@ def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:
     calendar months as well.
     """
     if interval.duration is None:
-        months = time.dt.year().cast(pl.Int64) * 12 + time.dt.month() - 1
+        # Since 1970, from where Polars counts months to truncate to several.
+        years = time.dt.year().cast(pl.Int64) - 1970
+        months = years * 12 + time.dt.month() - 1
         return months // months_of(interval)
     every = microseconds(interval.duration)
     return (time.to_physical() - anchor_us(interval)) // every

@@ -18,7 +18,7 @@ MOMENTS = [
 ]
 
 
-@pytest.mark.parametrize("name", ARCHIVE_INTERVALS)
+@pytest.mark.parametrize("name", [*ARCHIVE_INTERVALS, "7mo"])
 @pytest.mark.parametrize("moment", MOMENTS, ids=str)
 def test_a_point_has_the_number_and_time_that_columns_say(name, moment):
     interval = Interval.parse(name)
