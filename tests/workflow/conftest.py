@@ -94,6 +94,7 @@ class Workspace:
 
     folder: Path
     settings: dict = field(default_factory=dict)
+    cores: int = 2
 
     @property
     def data(self):
@@ -114,7 +115,7 @@ class Workspace:
             *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), *arguments),
             *("--workflow-profile", str(ROOT / "profiles" / "default")),
-            *("--configfile", str(config), "--cores", "2"),
+            *("--configfile", str(config), "--cores", str(self.cores)),
         ]
 
     def snakemake(self, *arguments, environment=None, settings=None):

@@ -122,3 +122,42 @@ def test_split_files_hold_one_segment_each(workspace):
     table = pl.read_parquet(root / "split_klines/1m/segments.parquet")
     assert table["name"].to_list() == names
     assert workspace.plan("split_all").is_idle
+
+
+def test_split_files_of_segments_that_grew_together_go_away(workspace, exchange):
+    """What was missing for three days split the symbol, until it was published."""
+    workspace.settings["datasets"][0] |= {
+        "symbols": ["龙虾USDT"],
+        "results": {"split": {"files": True}, "resample": [{"interval": "1h"}]},
+    }
+    folder = "data/futures/um/daily/klines/龙虾USDT/1m"
+    missing = [f"{folder}/龙虾USDT-1m-2025-03-0{day}.zip" for day in (6, 7, 8)]
+    for key in missing:
+        exchange.exchange.withhold(key)
+    workspace.build("split_all")
+    root = workspace.path("results_data/um_futures")
+    folders = [root / "split_klines/1m", root / "split_resampled_klines/1h"]
+    before = ["SP0_龙虾USDT", "SP1_龙虾USDT", "龙虾USDT"]
+    names = [sorted(path.stem for path in each.glob("*.pqt")) for each in folders]
+    assert names == [before, before]
+    first = pl.read_parquet(folders[0] / "SP0_龙虾USDT.pqt")
+
+    for key in missing:
+        exchange.exchange.release(key)
+    workspace.build("split_all")
+
+    after = ["SP0_龙虾USDT", "龙虾USDT"]
+    names = [sorted(path.stem for path in each.glob("*.pqt")) for each in folders]
+    assert names == [after, after]
+    assert pl.read_parquet(folders[0] / "SP0_龙虾USDT.pqt").equals(first)
+    table = pl.read_parquet(folders[0] / "segments.parquet")
+    assert table.select("name", "segment").rows() == list(
+        zip(after, (0, 1), strict=True)
+    )
+    for name, begin, end in table.select(
+        "name", "first_open_time", "last_open_time"
+    ).iter_rows():
+        times = pl.read_parquet(folders[0] / f"{name}.pqt")["open_time"]
+        assert (times[0], times[-1]) == (begin, end)
+    assert table["last_open_time"][1] == dt.datetime(2025, 3, 9, 23, 59, tzinfo=dt.UTC)
+    assert workspace.plan("split_all").is_idle
