@@ -1,0 +1,95 @@
+"""What is built is the same bytes, whatever the cores and in however many steps."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.server import serving
+
+from .conftest import UNIVERSE, Workspace, settings_for
+
+pytestmark = pytest.mark.workflow
+
+SYMBOL = "龙虾USDT"
+"""It is listed in February, and halts from 2025-03-02 03:00 to 2025-03-05 10:30."""
+FIRST_STEPS = [
+    # Of the funding of February only the API tells; trading has not halted yet.
+    (dt.datetime(2025, 3, 1, 7, tzinfo=dt.UTC), "2025-02-28"),
+    # The archive has February's funding; the symbol has a second segment.
+    (dt.datetime(2025, 3, 7, 12, tzinfo=dt.UTC), "2025-03-06"),
+]
+LAST_DAY = "2025-03-09"
+STAGES = ("parsed_data", "api_data", "results_data")
+
+
+def new_workspace(folder, endpoints, **options):
+    folder.mkdir()
+    settings = settings_for(endpoints, with_api=True, symbols=[SYMBOL])
+    settings["datasets"][0]["results"]["resample"] = [{"interval": "1h"}]
+    return Workspace(folder, settings, **options)
+
+
+def tells_times(path):
+    """Tell whether a file says when the API was asked, and how often."""
+    is_record = path.parts[1].startswith(("usage", "unanswered"))
+    return path.parts[0] == "api_data" and (
+        is_record or path.name.endswith(".answers.jsonl")
+    )
+
+
+def built_files(workspace):
+    """Return the bytes of every file that was built, by its path."""
+    paths = [
+        path.relative_to(workspace.data)
+        for stage in STAGES
+        for path in workspace.path(stage).rglob("*")
+        if path.is_file()
+    ]
+    return {
+        str(path): workspace.path(path).read_bytes()
+        for path in paths
+        if not tells_times(path)
+    }
+
+
+def differing(files, others):
+    """Name the files that only one build has, or that are not the same bytes."""
+    return {path for path in files | others if files.get(path) != others.get(path)}
+
+
+def state(workspace):
+    """Return the last day and segment of a result, and where its funding is from."""
+    results = workspace.path("results_data/um_futures")
+    bars = pl.read_parquet(results / f"klines/1m/{SYMBOL}.pqt")
+    events = pl.read_parquet(results / f"fundingRate/{SYMBOL}.pqt")
+    last = bars.row(-1, named=True)
+    return str(last["open_time"].date()), last["segment"], set(events["source"])
+
+
+def test_cores_and_steps_change_no_byte(tmp_path):
+    with Exchange(UNIVERSE) as exchange, serving(exchange) as running:
+        alone = new_workspace(tmp_path / "alone", running.endpoints, cores=1)
+        at_once = new_workspace(tmp_path / "at_once", running.endpoints)
+        in_steps = new_workspace(tmp_path / "in_steps", running.endpoints)
+        present = exchange.now
+        for workspace in (alone, at_once):
+            workspace.build(settings={"as_of": LAST_DAY})
+        states = []
+        for now, last_day in [*FIRST_STEPS, (present, LAST_DAY)]:
+            exchange.set_now(now)
+            in_steps.build(settings={"as_of": last_day})
+            states.append(state(in_steps))
+
+    assert states == [
+        ("2025-02-28", 0, {"api"}),
+        ("2025-03-06", 1, {"monthly", "api"}),
+        ("2025-03-09", 1, {"monthly", "api"}),
+    ]
+    files = built_files(at_once)
+    assert {path.partition("/")[0] for path in files} == set(STAGES)
+    assert len(files) == 12
+    assert sum(map(len, files.values())) > 500_000
+    assert differing(built_files(alone), files) == set()
+    assert differing(built_files(in_steps), files) == set()
