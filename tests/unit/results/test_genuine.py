@@ -209,19 +209,38 @@ def test_bars_of_the_api_make_its_longer_bars(shorter, longer, n, fill):
     assert_same_bars(common, recorded)
 
 
-@pytest.mark.parametrize(("rule", "n"), [("1h", 672), ("1d", 28)])
-def test_futures_minutes_make_the_bars_another_project_kept(rule, n):
-    path = REALDATA / "um/klines/FILUSDT/1m/FILUSDT-1m-2023-02.csv"
-    minutes = from_csv(path, has_header=True)
-    kept = pl.read_csv(REALDATA / f"um/derived/FIL_USDT_{rule}.2023-02.csv")
+def futures_minutes(symbol):
+    """Read all genuine minutes of a symbol, of files with a header or without."""
+    frames = []
+    for path in sorted((REALDATA / f"um/klines/{symbol}/1m").iterdir()):
+        content = path.read_bytes()
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as archive:
+                content = archive.read(archive.namelist()[0])
+        frames.append(from_csv(content, has_header=not content[:1].isdigit()))
+    return merge(frames)
 
-    bars = resampled(minutes, rule)
+
+@pytest.mark.parametrize(
+    ("symbol", "kept", "n"),
+    [
+        ("FILUSDT", "FIL_USDT_1h.2023-02", 672),
+        ("FILUSDT", "FIL_USDT_1d.2023-02", 28),
+        ("AVAXUSDT", "AVAX_USDT_1d.2026-02", 28),
+        ("BTCUSDT", "BTC_USDT_1d.days", 5),
+    ],
+)
+def test_futures_minutes_make_the_bars_another_project_kept(symbol, kept, n):
+    opinion = pl.read_csv(REALDATA / f"um/derived/{kept}.csv")
+    rule = kept.split("_")[2].partition(".")[0]
+
+    bars = resampled(futures_minutes(symbol), rule)
 
     assert bars.height == n
     prices = ["open", "high", "low", "close"]
-    assert bars["open_time"].dt.epoch("ms").to_list() == kept["timestamp"].to_list()
-    assert_frame_equal(bars.select(prices), kept.select(prices), check_exact=True)
-    assert bars["volume"].to_list() == pytest.approx(kept["volume"].to_list())
+    assert bars["open_time"].dt.epoch("ms").to_list() == opinion["timestamp"].to_list()
+    assert_frame_equal(bars.select(prices), opinion.select(prices), check_exact=True)
+    assert bars["volume"].to_list() == pytest.approx(opinion["volume"].to_list())
 
 
 def test_filling_changes_nothing_where_no_bar_is_missing(bitcoin):
