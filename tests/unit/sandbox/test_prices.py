@@ -29,20 +29,20 @@ def bars_of(universe, market, name, interval="1m", *, start=START, end=END):
 
 
 def added_up(rows, interval):
-    """Aggregate rows of bars in plain Python; those without trades have no say."""
-    parts = {}
+    """Aggregate rows of bars in plain Python, with the prices of traded ones."""
+    groups = {}
     for row in rows:
-        parts.setdefault(bar_open(interval, row["open_time"]), []).append(row)
+        groups.setdefault(bar_open(interval, row["open_time"]), []).append(row)
     bars = []
-    for label, group in parts.items():
-        priced = [row for row in group if row["trade_count"]] or group
+    for label, parts in groups.items():
+        traded = [part for part in parts if part["trade_count"] > 0] or parts
         prices = {
-            "open": priced[0]["open"],
-            "high": max(row["high"] for row in priced),
-            "low": min(row["low"] for row in priced),
-            "close": priced[-1]["close"],
+            "open": traded[0]["open"],
+            "high": max(part["high"] for part in traded),
+            "low": min(part["low"] for part in traded),
+            "close": traded[-1]["close"],
         }
-        sums = {name: sum(row[name] for row in group) for name in SUMMED}
+        sums = {name: sum(part[name] for part in parts) for name in SUMMED}
         bars.append({"open_time": label} | prices | sums)
     return bars
 
