@@ -218,7 +218,7 @@ def futures_minutes(symbol):
             with zipfile.ZipFile(path) as archive:
                 content = archive.read(archive.namelist()[0])
         frames.append(from_csv(content, has_header=not content[:1].isdigit()))
-    return merge(frames)
+    return merge(frames).bars
 
 
 @pytest.mark.parametrize(

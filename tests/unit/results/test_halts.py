@@ -110,7 +110,7 @@ def test_known_halts_split_and_nothing_else_does(symbol, halts, interval):
     bars = bars_around(halts, step=Interval.parse(interval).duration)
 
     for seed in range(3):
-        merged = merge(shuffled(bars, seed=seed))
+        merged = merge(shuffled(bars, seed=seed)).bars
         results = built(merged, interval=interval, symbol=symbol, fill=False)
 
         splits = results.gaps.filter("split")
@@ -179,7 +179,7 @@ def test_any_number_of_gaps_in_any_order_of_partitions_splits_right(holes, seed)
     bars, segments = bars_of(holes)
 
     frame = built(
-        merge(shuffled(bars, seed=seed, parts=3)), interval="1m", fill=False
+        merge(shuffled(bars, seed=seed, parts=3)).bars, interval="1m", fill=False
     ).frame
 
     assert frame["open_time"].equals(bars["open_time"])

@@ -339,7 +339,7 @@ def merge_reference(partitions):
 def test_merged_bars_equal_those_of_the_row_by_row_reference(partitions):
     schema = parsed_klines(TradeType.SPOT)
 
-    merged = merge([pl.DataFrame(rows, schema=schema) for rows in partitions])
+    merged = merge([pl.DataFrame(rows, schema=schema) for rows in partitions]).bars
 
     assert merged.equals(pl.DataFrame(merge_reference(partitions), schema=schema))
 
@@ -352,7 +352,7 @@ def test_however_partitions_are_cut_the_result_is_the_same(rows, data):
     schema = parsed_klines(TradeType.SPOT)
     frames = [pl.DataFrame(part, schema=schema) for part in parts]
 
-    merged = merge(data.draw(st.permutations(frames)))
+    merged = merge(data.draw(st.permutations(frames))).bars
 
     assert merged.equals(pl.DataFrame(rows, schema=schema))
     assert build(merged.rows(named=True)).frame.equals(build(rows).frame)
