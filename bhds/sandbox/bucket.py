@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -33,6 +33,8 @@ class _File:
     period: Period
     revision: int
     defects: tuple[Defect, ...]
+    name: str
+    """The name under which it is published."""
 
     @property
     def key(self) -> str:
@@ -117,8 +119,11 @@ class SyntheticBucket:
 
     def _feed_keys(self, feed: Feed) -> Iterator[str]:
         now_ms = to_ms(self._publication.now)
-        for period in feed.periods(self._source, now_ms=now_ms):
-            key = feed.key(period)
+        periods = feed.periods(self._source, now_ms=now_ms)
+        keys: Iterable[str] = map(feed.key, periods)
+        if self._publication.misnamed:
+            keys = sorted(map(self._publication.published_key, keys))
+        for key in keys:
             for each in (key, key + CHECKSUM):
                 if not self._publication.is_withheld(each):
                     yield each
@@ -127,7 +132,8 @@ class SyntheticBucket:
         """Return the zip that a published `key` is, or is the checksum of."""
         if self._publication.is_withheld(key):
             return None
-        file = self._file(key.removesuffix(CHECKSUM))
+        original = self._publication.original_key(key.removesuffix(CHECKSUM))
+        file = None if original is None else self._file(original)
         if file is None:
             return None
         published_ms = file.feed.data_type.published_ms(file.feed, file.period)
@@ -153,6 +159,7 @@ class SyntheticBucket:
             period,
             self._publication.revision(key),
             self._publication.spoiled.get(key, ()),
+            self._publication.published_key(key).rpartition("/")[2],
         )
 
     def _describe_each(self, keys: Sequence[str]) -> list[StoredObject]:
@@ -181,7 +188,7 @@ class SyntheticBucket:
     def _checksum(self, file: _File) -> bytes:
         return formats.checksum_file(
             self._digests(file.announced).sha256,
-            name=file.key.rpartition("/")[2],
+            name=file.name,
             market=file.feed.symbol.market,
         )
 
@@ -192,9 +199,10 @@ class SyntheticBucket:
         if file.revision:
             rows = feed.data_type.revised(rows, file.revision)
         rows = defects.spoiled_rows(rows, file.defects)
+        text = feed.data_type.csv(rows, feed, period)
         archive = formats.zip_archive(
-            feed.data_type.csv(rows, feed, period),
-            member=file.key.rpartition("/")[2].removesuffix(_ZIP) + ".csv",
+            defects.spoiled_text(text, file.defects),
+            member=file.name.removesuffix(_ZIP) + ".csv",
             market=feed.symbol.market,
             modified=member_time(feed, period),
         )
@@ -211,9 +219,14 @@ class SyntheticBucket:
             parts: tuple[Any, ...] = (revision, self._universe.seed, symbol, halts)
             if symbol.trades_published:
                 parts = (*parts, tape.REVISION)
+            if symbol.quiet_weekends or symbol.funding_interval_before:
+                special = (symbol.quiet_weekends, symbol.funding_interval_before)
+                parts = (*parts, special)
             origin = hashlib.blake2b(repr(parts).encode()).digest()
             self._fingerprints[identity] = origin
         text = f"{file.key} {file.revision}"
+        if not file.key.endswith(f"/{file.name}"):
+            text += f" {file.name}"
         if file.defects:
             text += f" {','.join(file.defects)} {defects.REVISION}"
         return hashlib.blake2b(text.encode(), key=origin, digest_size=16).hexdigest()

@@ -85,6 +85,7 @@ def _spot_symbol(symbol: Symbol, *, now: dt.datetime) -> dict[str, Any]:
 
 def _contract(symbol: Symbol) -> dict[str, Any]:
     is_cm = symbol.market is TradeType.CM_FUTURES
+    is_tradifi = symbol.contract_type == "TRADIFI_PERPETUAL"
     delivered = symbol.delisted if not symbol.is_perpetual else None
     answer = {
         "symbol": symbol.name,
@@ -100,7 +101,7 @@ def _contract(symbol: Symbol) -> dict[str, Any]:
         "quantityPrecision": symbol.quantity_decimals,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
-        "underlyingType": "COIN",
+        "underlyingType": "COMMODITY" if is_tradifi else "COIN",
         "underlyingSubType": [],
         "filters": _filters(symbol),
         "orderTypes": ["LIMIT", "MARKET"],

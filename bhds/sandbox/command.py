@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from bhds.errors import BhdsError, ConfigError
+from bhds.sandbox import museum
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.server import LOOPBACK, run
@@ -28,6 +29,15 @@ _Present = Annotated[
     typer.Option(
         help="The present, from which follows what is published: an ISO 8601 time; "
         "without a zone it is UTC."
+    ),
+]
+_Defects = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--defect",
+        help="Put this defect on display, by its number in docs/known-limitations.md "
+        "(D06): it brings symbols of its own. May be given several times; `all` is all "
+        "that the present allows.",
     ),
 ]
 _ServeDir = Annotated[
@@ -68,6 +78,7 @@ def sandbox(
     universe: _UniverseFile = None,
     symbols: _SymbolCount = 0,
     now: _Present = _DEFAULT_NOW,
+    defect: _Defects = None,
     serve_dir: _ServeDir = None,
     serve_keys: _ServeKeys = None,
     cache_dir: _CacheDir = None,
@@ -85,15 +96,17 @@ def sandbox(
             raise ConfigError(msg)
         listed = KeyList(serve_keys) if serve_keys else None
         has_files = serve_dir is not None or listed is not None
-        exchange = Exchange(
+        with Exchange(
             _universe(universe, symbols=symbols, has_files=has_files),
             now=_moment(now),
             serve_dir=serve_dir,
             cache_dir=cache_dir,
-        )
-        if listed is not None:
-            exchange.store = listed
-        run(exchange, host=host, port=port, endpoints_file=endpoints_file)
+        ) as exchange:
+            if listed is not None:
+                exchange.store = listed
+            for number in _numbers(defect or [], exchange=exchange):
+                museum.exhibit(exchange, number)
+            run(exchange, host=host, port=port, endpoints_file=endpoints_file)
     except (BhdsError, OSError) as error:
         sys.exit(f"bhds: error: {error}")
 
@@ -101,6 +114,15 @@ def sandbox(
 def _universe(path: Path | None, *, symbols: int, has_files: bool) -> Universe:
     shipped = Universe() if has_files and path is None else load_universe(path)
     return shipped.with_synthetic_symbols(symbols)
+
+
+def _numbers(asked: list[str], *, exchange: Exchange) -> list[str]:
+    """Return the defects that were asked for, each once."""
+    if "all" not in asked:
+        return list(dict.fromkeys(asked))
+    return [
+        each.number for each in museum.EXHIBITS.values() if each.since <= exchange.now
+    ]
 
 
 def _moment(text: str) -> dt.datetime:

@@ -3,7 +3,7 @@
 import datetime as dt
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,7 +12,7 @@ from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
 from bhds.sandbox.bucket import SyntheticBucket
 from bhds.sandbox.defects import SPOILERS, Defect
-from bhds.sandbox.faults import ApiFaults
+from bhds.sandbox.faults import Faults
 from bhds.sandbox.filecache import FileCache
 from bhds.sandbox.limits import BUDGETS, Budget, Pool, RateLimiter
 from bhds.sandbox.objects import ObjectStore
@@ -21,7 +21,7 @@ from bhds.sandbox.publication import Hole, Publication
 from bhds.sandbox.realfiles import RealFiles
 from bhds.sandbox.rest import RestApi
 from bhds.sandbox.timegrid import to_ms
-from bhds.sandbox.universe import Universe, load_universe
+from bhds.sandbox.universe import Halt, Symbol, Universe, load_universe
 
 PRESENT = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 """Where the sandbox's clock stands unless it is set."""
@@ -65,29 +65,38 @@ class Exchange:
     ) -> None:
         if universe is None:
             universe = load_universe() if serve_dir is None else Universe()
-        self.universe = universe
+        real = RealFiles(serve_dir) if serve_dir is not None else None
         self.publication = Publication(now)
-        self.klines = KlineSource(universe)
         self.limiter = _limiter(limiter, budgets)
         """The budgets, what was granted of them, and how often they were overrun."""
-        self.api = RestApi(self.klines, self.publication, limiter=self.limiter)
-        labels = {endpoint.label for endpoint in self.api.endpoints.values()}
-        self.api_faults = ApiFaults(labels)
-        """How the API fails to answer, and how long its answers take."""
-        self.requests: Counter[str] = Counter()
-        """Requests so far, by kind: `listing`, `zip`, `checksum`, `spot/klines`, ..."""
-        real = RealFiles(serve_dir) if serve_dir is not None else None
         self._temporary = (
             tempfile.TemporaryDirectory(prefix="bhds-sandbox-")
             if cache_dir is None
             else None
         )
         folder = Path(self._temporary.name) if self._temporary else cache_dir
-        self._bucket = SyntheticBucket(
-            self.klines, self.publication, FileCache(folder or Path())
-        )
+        self._cache = FileCache(folder or Path())
+        self._opened: list[SyntheticBucket] = []
+        self._open(universe)
         self.store: ObjectStore = real or self._bucket
         """What the bucket serves."""
+        labels = {endpoint.label for endpoint in self.api.endpoints.values()}
+        self.api_faults = Faults(labels)
+        """How the API fails to answer, and how long its answers take."""
+        self.bucket_faults = Faults({"listing"})
+        """The same of the bucket's listings."""
+        self.requests: Counter[str] = Counter()
+        """Requests so far, by kind: `listing`, `zip`, `checksum`, `spot/klines`, ..."""
+        self.exhibited: list[str] = []
+        """The numbers of the defects that are on display: see `museum`."""
+
+    def _open(self, universe: Universe) -> None:
+        """Serve what follows from `universe`."""
+        self.universe = universe
+        self.klines = KlineSource(universe)
+        self.api = RestApi(self.klines, self.publication, limiter=self.limiter)
+        self._bucket = SyntheticBucket(self.klines, self.publication, self._cache)
+        self._opened.append(self._bucket)
 
     def __enter__(self) -> Self:
         return self
@@ -102,7 +111,8 @@ class Exchange:
 
     def close(self) -> None:
         """Stop building files and remove the temporary folder."""
-        self._bucket.close()
+        for bucket in self._opened:
+            bucket.close()
         if self._temporary is not None:
             self._temporary.cleanup()
 
@@ -114,6 +124,31 @@ class Exchange:
     def set_now(self, now: dt.datetime) -> None:
         """Move the present; `now` must be aware."""
         self.publication.now = now.astimezone(dt.UTC)
+
+    def extend(
+        self,
+        symbols: Iterable[Symbol],
+        *,
+        outages: Mapping[TradeType, tuple[Halt, ...]] | None = None,
+    ) -> None:
+        """List more symbols, and let markets have stood still more often.
+
+        The data of the other symbols stay as they are but for the outages.
+
+        Raises
+        ------
+        ConfigError
+            If the bucket serves other files than those of the universe, or that has
+            one of the symbols already.
+        """
+        if self.store is not self._bucket:
+            msg = (
+                "symbols: expected a bucket of synthetic files; serve neither real "
+                "files nor lists of keys"
+            )
+            raise ConfigError(msg)
+        self._open(self.universe.extended(symbols, outages=outages))
+        self.store = self._bucket
 
     def withhold(self, key: str) -> None:
         """Do not publish `key`; a zip takes its checksum with it."""
@@ -131,6 +166,17 @@ class Exchange:
             msg = f"key {key!r}: expected one that is withheld; withhold it first"
             raise SelectionError(msg)
         self.publication.withheld.remove(key)
+
+    def misname(self, key: str, *, name: str) -> None:
+        """Publish the zip `key` under another `name`, in the same folder.
+
+        Raises
+        ------
+        SelectionError
+            If there never is such a zip.
+        """
+        self._bucket.data_type_of(key)
+        self.publication.misnamed[key] = f"{key.rpartition('/')[0]}/{name}"
 
     def republish(self, key: str) -> None:
         """Replace the published zip `key` by a revision of which some rows differ.

@@ -1,4 +1,4 @@
-"""How the API fails to answer, on request.
+"""How the API and the bucket fail to answer, on request.
 
 Faults are of the way an answer takes, not of the data: bars that the API does not
 have are `Publication.holes`.
@@ -51,8 +51,8 @@ class Fault:
         return _LOWEST_STATUS <= self.status < _FIRST_OF_THE_SERVER
 
 
-class ApiFaults:
-    """The faults that the API's next answers have; safe for several threads.
+class Faults:
+    """The faults that the next answers have; safe for several threads.
 
     Of several faults, a request meets the one that was asked for first and is of its
     endpoint.
@@ -60,7 +60,8 @@ class ApiFaults:
     Parameters
     ----------
     endpoints
-        The labels of all endpoints.
+        The labels of all endpoints: of the API those under which requests are counted,
+        of the bucket `listing`.
     """
 
     def __init__(self, endpoints: Collection[str]) -> None:
@@ -73,7 +74,7 @@ class ApiFaults:
 
     @property
     def latency_s(self) -> float:
-        """Seconds that each answer of the API takes longer than it must.
+        """Seconds that each answer takes longer than it must.
 
         Half of them go by before the request is charged to its budget, half after.
 
@@ -181,8 +182,8 @@ class ApiFaults:
             raise ConfigError(msg)
         if fault.endpoint is not None and fault.endpoint not in self._endpoints:
             msg = (
-                f"endpoint {fault.endpoint!r}: expected one of the API's, such as "
-                "'um_futures/klines'"
+                f"endpoint {fault.endpoint!r}: expected one that there is, such as "
+                f"{min(self._endpoints)!r}"
             )
             raise ConfigError(msg)
         with self._lock:

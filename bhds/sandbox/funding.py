@@ -1,5 +1,7 @@
 """Funding events of the perpetuals."""
 
+from dataclasses import dataclass
+
 import polars as pl
 
 from bhds.sandbox.bars import is_trading
@@ -9,6 +11,7 @@ from bhds.sandbox.universe import Symbol, Universe
 
 _RATE_MEAN = 6_000
 _RATE_REACH = 16_000
+_NEVER_MS = 1 << 53
 
 
 def funding_events(
@@ -26,24 +29,56 @@ def funding_events(
     """
     if not symbol.is_perpetual:
         start_ms = end_ms
-    every = symbol.funding_interval_hours * HOUR_MS
-    # The first event is due a whole interval after the listing at the earliest.
-    start_ms = max(start_ms, to_ms(symbol.listed) + every)
     trading = is_trading(
         universe, symbol, pl.col("due_time"), start_ms=start_ms, end_ms=end_ms
     )
-    first = -(-start_ms // every) * every
-    due = pl.int_range(first, max(first, end_ms), every, eager=True)
+    due = pl.concat(
+        _due(symbol, stretch, start_ms=start_ms, end_ms=end_ms)
+        for stretch in _stretches(symbol)
+    )
     key = stream_key(universe.seed, symbol.market, symbol.name, "funding")
-    drawn = draw(due // HOUR_MS, key)
+    drawn = draw(due["due_time"] // HOUR_MS, key)
     is_late = bit_field(drawn, offset=0, width=1)
     jitter = bit_field(drawn, offset=1, width=4)
     share = bit_field(drawn, offset=8, width=16)
-    hours = pl.lit(symbol.funding_interval_hours, dtype=pl.Int64)
-    return (
-        pl.DataFrame({"due_time": due, "calc_time": due + is_late * jitter})
-        .with_columns(
-            hours=hours, rate=_RATE_MEAN + (2 * share - 65_536) * _RATE_REACH // 65_536
-        )
-        .filter(trading)
-    )
+    return due.select(
+        "due_time",
+        calc_time=pl.col("due_time") + is_late * jitter,
+        hours="hours",
+        rate=_RATE_MEAN + (2 * share - 65_536) * _RATE_REACH // 65_536,
+    ).filter(trading)
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """A time, in ms and without its end, in which funding is due at one interval."""
+
+    start_ms: int
+    end_ms: int
+    hours: int
+
+
+def _stretches(symbol: Symbol) -> list[_Stretch]:
+    now, before = symbol.funding_interval_hours, symbol.funding_interval_before
+    if before is None:
+        return [_Stretch(0, _NEVER_MS, now)]
+    # The one that is due at the change is due after the hours of before.
+    change_ms = to_ms(before.until) + 1
+    return [
+        _Stretch(0, change_ms, before.hours),
+        _Stretch(change_ms, _NEVER_MS, now),
+    ]
+
+
+def _due(
+    symbol: Symbol, stretch: _Stretch, *, start_ms: int, end_ms: int
+) -> pl.DataFrame:
+    """Return when funding is due in a range and a stretch, and after how many hours."""
+    every = stretch.hours * HOUR_MS
+    # The first event is due a whole interval after the listing at the earliest.
+    start_ms = max(start_ms, stretch.start_ms, to_ms(symbol.listed) + every)
+    first = -(-start_ms // every) * every
+    end_ms = max(first, min(end_ms, stretch.end_ms))
+    due = pl.int_range(first, end_ms, every, dtype=pl.Int64, eager=True)
+    hours = pl.lit(stretch.hours, dtype=pl.Int64)
+    return pl.DataFrame({"due_time": due}).with_columns(hours=hours)

@@ -23,14 +23,17 @@ from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.pricepath import PART, PricePath
 from bhds.sandbox.references import Reference, ReferenceSource
 from bhds.sandbox.tape import Tape, amount_of, expand, traded_bars
-from bhds.sandbox.universe import Symbol, Universe
+from bhds.sandbox.timegrid import DAY_MS
+from bhds.sandbox.universe import SATURDAY, Symbol, Universe
 
 REVISION = 1
 """Raise by one when the same universe must yield other bars."""
 
 _ANCHOR_STEPS = 32
 """Every bar whose number is a multiple of this has trades, so that the last close
-before any bar is found by looking back no further. Days begin with such bars."""
+before any bar is found by looking back no further. Days begin with such bars. Only
+the week-ends of `quiet_weekends` are longer."""
+_WEEKEND_MS = 2 * DAY_MS
 
 
 class KlineSource(BarSource):
@@ -80,7 +83,8 @@ def _drawn_bars(
     step = symbol.step_ms
     start_ms, end_ms = symbol.listed_part(start_ms, end_ms)
     # As far back as to know the close before the first bar.
-    first = (start_ms // step // _ANCHOR_STEPS - 1) * _ANCHOR_STEPS
+    weekend_steps = _WEEKEND_MS // step if symbol.quiet_weekends else 0
+    first = ((start_ms // step - weekend_steps) // _ANCHOR_STEPS - 1) * _ANCHOR_STEPS
     last = end_ms // step
     time = pl.col("number") * step
     trading = is_trading(universe, symbol, time, start_ms=first * step, end_ms=end_ms)
@@ -178,6 +182,9 @@ def _quieten(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
         & (number % _ANCHOR_STEPS != 0)
         & (number.diff() == 1)
     ).fill_null(value=False)
+    if symbol.quiet_weekends:
+        day = (number * symbol.step_ms).cast(pl.Datetime("ms")).dt.weekday()
+        quiet |= day > SATURDAY  # Polars counts from 1 on
     bars = bars.with_columns(quiet=quiet)
     last_close = pl.when(~pl.col("quiet")).then("close").forward_fill()
     return bars.with_columns(

@@ -47,12 +47,28 @@ class Publication:
     """By the key of the zip."""
     spoiled: dict[str, tuple[Defect, ...]] = field(default_factory=dict)
     """By the key of the zip, what is wrong with it, in the order of `Defect`."""
+    misnamed: dict[str, str] = field(default_factory=dict)
+    """By the key of the zip, the other key that it is published under."""
     holes: list[Hole] = field(default_factory=list)
     """What the API does not have."""
 
     def is_withheld(self, key: str) -> bool:
         """Tell whether `key`, or the zip that it is the checksum of, is held back."""
         return key in self.withheld or key.removesuffix(CHECKSUM) in self.withheld
+
+    def published_key(self, key: str) -> str:
+        """Return the key that the zip `key` is published under, as a rule its own."""
+        return self.misnamed.get(key, key)
+
+    def original_key(self, key: str) -> str | None:
+        """Return the zip that is published under `key`; None if that one is misnamed.
+
+        Whether it is published at all is not told.
+        """
+        for original, published in self.misnamed.items():
+            if key in (original, published):
+                return original if key == published else None
+        return key
 
     def revision(self, key: str) -> int:
         """Return the number of the newest revision of the zip `key`, from 0 on."""

@@ -39,6 +39,11 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _EXCHANGE = web.AppKey("exchange", Exchange)
 _STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set when the server ends: it would wait for requests that are not answered."""
+_BUCKET_ERRORS = {
+    403: ("AccessDenied", "Access Denied"),
+    503: ("SlowDown", "Please reduce your request rate."),
+}
+_BUCKET_ERROR = ("InternalError", "We encountered an internal error.")
 _TOO_MANY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT})
 
 
@@ -72,8 +77,8 @@ def application(exchange: Exchange) -> web.Application:
     app.router.add_get(LISTING_ROOT, _listing, name="listing")
     app.router.add_get(LISTING_ROOT + "/", _listing)
     app.router.add_get(DOWNLOAD_ROOT + "/{key:.+}", _download)
-    for path, endpoint in exchange.api.endpoints.items():
-        app.router.add_get(path, _api_handler(endpoint))
+    for path in exchange.api.endpoints:
+        app.router.add_get(path, _api_handler(path))
     app.router.add_get(ADMIN_ROOT + "/state", _state)
     app.router.add_post(ADMIN_ROOT + "/{action}", _act)
     app.on_shutdown.append(_release)
@@ -166,7 +171,21 @@ def _kind(request: web.Request) -> str:
     return endpoint.label if endpoint else "other"
 
 
-async def _listing(request: web.Request) -> web.Response:
+async def _listing(request: web.Request) -> web.StreamResponse:
+    faults = request.app[_EXCHANGE].bucket_faults
+    await asyncio.sleep(faults.latency_s)
+    fault = faults.take("listing")
+    if fault is not None and fault.manner is Manner.REFUSE:
+        code, message = _BUCKET_ERRORS.get(fault.status, _BUCKET_ERROR)
+        body = error_document(code, message, key=request.query.get("prefix", ""))
+        return web.Response(
+            status=fault.status, text=body, content_type="application/xml"
+        )
+    answer = await _page(request)
+    return answer if fault is None else await _spoiled(request, answer, fault.manner)
+
+
+async def _page(request: web.Request) -> web.Response:
     asked = request.query
     max_keys = asked.get("max-keys", str(MAX_KEYS))
     if not max_keys.isdecimal():
@@ -228,8 +247,10 @@ def _is_known(request: web.Request, described: StoredObject) -> bool:
     return since is not None and described.last_modified <= since
 
 
-def _api_handler(endpoint: Endpoint) -> Handler:
+def _api_handler(path: str) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
+        # Anew each time: an exchange that lists more symbols has another API.
+        endpoint = request.app[_EXCHANGE].api.endpoints[path]
         faults = request.app[_EXCHANGE].api_faults
         await asyncio.sleep(faults.latency_s / 2)
         fault = faults.take(endpoint.label)

@@ -1,7 +1,7 @@
 """The symbols that the sandbox exchange lists, and how each of them trades."""
 
 import datetime as dt
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cached_property
 from importlib import resources
@@ -21,10 +21,12 @@ from pydantic import (
 
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import Interval, TradeType
-from bhds.sandbox.timegrid import MINUTE_MS, to_ms
+from bhds.sandbox.timegrid import HOUR_MS, MINUTE_MS, to_ms
 
 SPOT_DECIMALS = 8
 """Spot files and answers show every price and volume with this many decimals."""
+SATURDAY = 5
+"""The first day of a week-end, as `datetime.weekday` counts."""
 COIN_DECIMALS = 8
 """What cm trades are worth is shown in coins with this many decimals."""
 
@@ -59,6 +61,14 @@ class Halt(_Closed):
     """How far the price has moved when trading goes on: -0.3 is 30 % down."""
 
 
+class FundingInterval(_Closed):
+    """How often a perpetual paid funding until it was changed."""
+
+    until: Moment
+    """When it last was due after so many hours."""
+    hours: Literal[1, 4, 8]
+
+
 class Symbol(_Closed):
     """One symbol of one market: its life, its decimals, and how it trades."""
 
@@ -69,6 +79,7 @@ class Symbol(_Closed):
     contract_type: Literal[
         "",
         "PERPETUAL",
+        "TRADIFI_PERPETUAL",
         "CURRENT_QUARTER",
         "NEXT_QUARTER",
         "VOLATILITY_INDEX",
@@ -92,15 +103,21 @@ class Symbol(_Closed):
     """The furthest that the price goes from its level, as a share of it."""
     quiet_share: Annotated[float, Field(ge=0, le=0.95)] = 0.0
     """Share of bars (of the finest interval) in which nothing trades."""
+    # This one, and two more below, are not in `repr`, which what other symbols' files
+    # are cached under follows from.
+    quiet_weekends: Annotated[bool, Field(repr=False)] = False
+    """Whether nothing trades on Saturdays and Sundays (UTC), though there are bars."""
     seconds: bool = False
     """Whether 1s klines are published too (spot only)."""
-    # Not in `repr`, which what other symbols' files are cached under follows from.
     trades_published: Annotated[bool, Field(repr=False)] = False
     """Whether the bars are made of trades that are published too, one by one. A file
     of trades is large where there are many: a row has about 60 bytes."""
     contract_size: Annotated[int, Field(ge=0)] = 0
     """Quote currency a contract is worth (cm only)."""
     funding_interval_hours: Literal[1, 4, 8] = 8
+    """How often funding is due at present, which is all that the API tells."""
+    funding_interval_before: Annotated[FundingInterval | None, Field(repr=False)] = None
+    """How often it was due before that, if it was changed."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -124,6 +141,15 @@ class Symbol(_Closed):
                 "UNDERLYING for option, and only there"
             )
             raise ValueError(msg)
+        if self.quiet_weekends and (
+            self.trades_published or self.listed.weekday() >= SATURDAY
+        ):
+            msg = "quiet_weekends: neither with trades_published, nor listed on one"
+            raise ValueError(msg)
+        before = self.funding_interval_before
+        if before and to_ms(before.until) % (before.hours * HOUR_MS):
+            msg = "funding_interval_before: until must be when funding was due"
+            raise ValueError(msg)
         moments = [self.listed, self.delisted or self.listed]
         moments += [edge for halt in self.halts for edge in (halt.start, halt.end)]
         if any(to_ms(moment) % MINUTE_MS for moment in moments):
@@ -144,7 +170,7 @@ class Symbol(_Closed):
     @property
     def is_perpetual(self) -> bool:
         """Whether the contract pays funding."""
-        return self.contract_type == "PERPETUAL"
+        return self.contract_type in {"PERPETUAL", "TRADIFI_PERPETUAL"}
 
     @property
     def pair(self) -> str:
@@ -235,10 +261,33 @@ class Universe(_Closed):
 
     def with_synthetic_symbols(self, count: int) -> "Universe":
         """Return this universe with `count` more um perpetuals, `S0000USDT` ..."""
-        more = map(_synthetic_symbol, range(count))
-        return Universe(
-            seed=self.seed, symbols=(*self.symbols, *more), outages=self.outages
-        )
+        return self.extended(map(_synthetic_symbol, range(count)))
+
+    def extended(
+        self,
+        symbols: Iterable[Symbol],
+        *,
+        outages: Mapping[TradeType, tuple[Halt, ...]] | None = None,
+    ) -> "Universe":
+        """Return this universe with more symbols and outages.
+
+        Raises
+        ------
+        ConfigError
+            If it has one of the symbols already.
+        """
+        more = tuple(symbols)
+        for symbol in more:
+            if (symbol.market, symbol.name) in self._by_name:
+                msg = (
+                    f"symbol {symbol.name!r} of {symbol.market}: expected a universe "
+                    "without one of that name"
+                )
+                raise ConfigError(msg)
+        joint = {**self.outages}
+        for market, halts in (outages or {}).items():
+            joint[market] = (*joint.get(market, ()), *halts)
+        return Universe(seed=self.seed, symbols=(*self.symbols, *more), outages=joint)
 
 
 def _synthetic_symbol(number: int) -> Symbol:

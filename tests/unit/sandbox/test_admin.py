@@ -90,7 +90,7 @@ def test_what_makes_no_sense_changes_nothing(exchange, action, fields):
 
 
 def test_an_unknown_action_is_told_which_there_are(exchange):
-    with pytest.raises(SelectionError, match=r"'smash': expected one of \['api_clear'"):
+    with pytest.raises(SelectionError, match=r"'smash': expected one of \['advance'"):
         admin.act(exchange, "smash", {})
 
 

@@ -1,14 +1,14 @@
 import pytest
 
 from bhds.errors import ConfigError
-from bhds.sandbox.faults import ApiFaults, Manner
+from bhds.sandbox.faults import Faults, Manner
 
 KLINES, TIME = "um_futures/klines", "spot/time"
 
 
 @pytest.fixture
 def faults():
-    return ApiFaults({KLINES, TIME})
+    return Faults({KLINES, TIME})
 
 
 def manners(faults, endpoint, count):

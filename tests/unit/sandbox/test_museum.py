@@ -1,0 +1,391 @@
+import asyncio
+import datetime as dt
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import aiohttp
+import polars as pl
+import pytest
+from typer.testing import CliRunner
+
+from bhds.errors import ConfigError, SelectionError
+from bhds.markets import Frequency, Interval, TradeType
+from bhds.sandbox import admin, command
+from bhds.sandbox.defects import Defect
+from bhds.sandbox.exchange import PRESENT, Exchange
+from bhds.sandbox.museum import EXHIBITS, advance, exhibit, key_of
+from bhds.sandbox.server import serving
+from bhds.sandbox.timegrid import DAY_MS, from_ms, to_ms
+from bhds.sandbox.universe import Universe
+
+from .test_command import app
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "known-limitations.md"
+UM = TradeType.UM_FUTURES
+AT_PRESENT = [number for number, each in EXHIBITS.items() if each.since <= PRESENT]
+
+
+@pytest.fixture
+def empty(tmp_path):
+    """An exchange at the default present that lists nothing."""
+    with Exchange(Universe(seed=32), cache_dir=tmp_path / "cache") as opened:
+        yield opened
+
+
+def klines_key(symbol, day):
+    return key_of(
+        UM, Frequency.DAILY, "klines", symbol, f"2025-03-{day:02}", interval="1m"
+    )
+
+
+def api(exchange, path, **asked):
+    """Ask an endpoint of the API, which answers rows."""
+    texts = {name: str(value) for name, value in asked.items()}
+    return json.loads(exchange.api.endpoints[path].answer(texts))
+
+
+def digests(exchange, symbols):
+    """Return what the bucket says of all bars of 1m, and metrics, of some symbols."""
+    keys = [
+        key
+        for key in exchange.store.keys("data/")
+        if re.search(r"/(klines/[^/]+/1m|metrics|fundingRate|aggTrades)/", key)
+        and any(f"/{name}/" in key for name in symbols)
+    ]
+    assert keys
+    return {each.key: each.etag for each in exchange.store.describe(keys)}
+
+
+def test_the_numbers_are_those_of_the_catalogue():
+    assert list(EXHIBITS) == [f"D{number:02}" for number in range(1, 33)]
+    assert all(each.title and each.what.endswith(".") for each in EXHIBITS.values())
+
+
+def test_the_users_documentation_has_each_number_once_and_in_order():
+    rows = re.findall(r"^\| (D\d\d) \| (.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
+
+    assert rows == [(each.number, each.title) for each in EXHIBITS.values()]
+
+
+def test_symbols_are_named_after_their_defect_where_they_can_be():
+    names = [symbol.name for each in EXHIBITS.values() for symbol in each.symbols]
+    assert len(set(names)) == len(names) - 1  # D25USDT is of two markets
+    for each in EXHIBITS.values():
+        for symbol in each.symbols:
+            is_special = symbol.name in {"LINKUSDT", "博物馆USDT", "XAUUSDT"}
+            assert symbol.name.startswith(each.number) or is_special
+
+
+def test_all_defects_are_on_display_beside_the_shipped_symbols(tmp_path):
+    with Exchange(cache_dir=tmp_path) as shipped:
+        before = digests(shipped, ["ETHUSDC"])
+        for number in AT_PRESENT:
+            exhibit(shipped, number)
+
+        assert shipped.exhibited == AT_PRESENT
+        assert digests(shipped, ["ETHUSDC"]) == before
+        assert len(AT_PRESENT) == 31
+
+
+@pytest.mark.parametrize("number", ["D06", "D08", "D16", "D21", "D30"])
+def test_a_defect_looks_the_same_alone_and_among_all(empty, tmp_path, number):
+    names = [symbol.name for symbol in EXHIBITS[number].symbols]
+    exhibit(empty, number)
+    with Exchange(Universe(seed=32), cache_dir=tmp_path / "other") as full:
+        for each in AT_PRESENT:
+            exhibit(full, each)
+
+        assert digests(empty, names) == digests(full, names)
+
+
+@pytest.mark.parametrize("number", EXHIBITS)
+def test_every_file_that_is_amiss_exists_and_is_of_a_symbol_of_the_defect(
+    empty, number
+):
+    if EXHIBITS[number].since > empty.now:
+        empty.set_now(EXHIBITS[number].since)
+    exhibit(empty, number)
+
+    names = {symbol.name for symbol in EXHIBITS[number].symbols}
+    state = empty.publication
+    concerned = {*state.spoiled, *state.withheld, *state.misnamed}
+    for key in concerned:
+        original = key.removesuffix(".CHECKSUM")
+        assert {part for part in original.split("/") if part in names}
+        empty.store.data_type_of(original)
+    assert {hole.symbol for hole in state.holes} <= names
+
+
+def test_what_cannot_be_on_display_is_one_clear_error(empty, tmp_path):
+    with pytest.raises(SelectionError, match=r"'D33': expected one of D01 to D32"):
+        exhibit(empty, "D33")
+    with pytest.raises(
+        ConfigError, match=r"D20: the exchange's clock shows 2025-03-10, .* 2026-06-27"
+    ):
+        exhibit(empty, "D20")
+    exhibit(empty, "D06")
+    with pytest.raises(ConfigError, match="D06: expected one that is not on display"):
+        exhibit(empty, "D06")
+    with (
+        Exchange(
+            Universe(symbols=EXHIBITS["D07"].symbols), cache_dir=tmp_path / "a"
+        ) as taken,
+        pytest.raises(ConfigError, match="'D07USDT' of um_futures: expected a univ"),
+    ):
+        exhibit(taken, "D07")
+    (tmp_path / "data").mkdir()
+    with (
+        Exchange(serve_dir=tmp_path, cache_dir=tmp_path / "b") as real,
+        pytest.raises(ConfigError, match="expected a bucket of synthetic files"),
+    ):
+        exhibit(real, "D06")
+    assert empty.exhibited == ["D06"]
+    assert taken.exhibited == real.exhibited == []
+
+
+def test_only_what_has_a_sequel_is_advanced(empty):
+    with pytest.raises(ConfigError, match="D18: expected one that is on display"):
+        advance(empty, "D18")
+    exhibit(empty, "D06")
+    with pytest.raises(SelectionError, match=r"\['D03', 'D18', 'D19', 'D31'\]"):
+        advance(empty, "D06")
+
+
+def test_files_are_replaced_and_appear_later(empty):
+    for number in ("D03", "D18", "D19"):
+        exhibit(empty, number)
+    replaced = klines_key("D03USDT", 7)
+    restored, lost = klines_key("D18USDT", 6), klines_key("D18USDT", 7)
+    stalled = [klines_key("D19USDT", day) for day in (8, 9)]
+    (before,) = empty.store.describe([replaced])
+    assert empty.store.describe([restored, lost, *stalled]) == []
+
+    for number in ("D03", "D18", "D19"):
+        advance(empty, number)
+
+    (after,) = empty.store.describe([replaced])
+    assert after.etag != before.etag
+    found = [each.key for each in empty.store.describe([restored, lost, *stalled])]
+    assert found == [restored, *stalled]
+    with pytest.raises(SelectionError, match="withhold it first"):
+        advance(empty, "D18")
+
+
+def test_a_misnamed_month_is_there_under_its_other_name_only(empty):
+    exhibit(empty, "D05")
+    folder = "data/futures/um/monthly/klines/D05USDT/1m/"
+
+    assert list(empty.store.keys(folder)) == [
+        f"{folder}D05USDT-1m-2025-2.zip",
+        f"{folder}D05USDT-1m-2025-2.zip.CHECKSUM",
+    ]
+    assert empty.store.read(f"{folder}D05USDT-1m-2025-02.zip") is None
+    described, archive = empty.store.read(f"{folder}D05USDT-1m-2025-2.zip")
+    assert described.size == len(archive)
+    assert b"D05USDT-1m-2025-2.csv" in archive
+    _, checksum = empty.store.read(f"{folder}D05USDT-1m-2025-2.zip.CHECKSUM")
+    assert checksum.endswith(b"D05USDT-1m-2025-2.zip\n")
+
+
+def test_nothing_trades_in_a_market_that_stands_still(empty):
+    exhibit(empty, "D12")
+    start = to_ms(dt.datetime(2025, 3, 6, 1, 59, tzinfo=dt.UTC))
+
+    rows = api(
+        empty, "/api/v3/klines", symbol="D12BUSDT", interval="1m", startTime=start
+    )
+
+    assert [(row[0] - start) // 60_000 for row in rows[:3]] == [0, 71, 72]
+
+
+def test_commodities_rest_at_week_ends_and_are_of_a_type_of_their_own(empty):
+    exhibit(empty, "D30")
+    symbol = empty.universe.symbol(UM, "XAUUSDT")
+    start = to_ms(dt.datetime(2025, 3, 5, tzinfo=dt.UTC))
+    bars = empty.klines.bars(
+        symbol,
+        Interval.parse("1m"),
+        start_ms=start,
+        end_ms=start + 6 * DAY_MS,
+    )
+
+    daily = bars.group_by(pl.col("open_time") // DAY_MS, maintain_order=True).agg(
+        pl.len(), pl.col("trade_count").min(), most=pl.col("trade_count").max()
+    )
+    assert daily["len"].to_list() == [1440] * 6
+    assert (daily["trade_count"] > 0).to_list() == [True] * 3 + [False] * 2 + [True]
+    assert (daily["most"] == 0).to_list() == [False] * 3 + [True] * 2 + [False]
+    weekend = bars.filter(pl.col("trade_count") == 0)
+    friday = bars.filter(pl.col("open_time") < weekend["open_time"][0])["close"][-1]
+    for price in ("open", "high", "low", "close"):
+        assert set(weekend[price]) == {friday}
+    sunday = empty.klines.finest_bars(
+        symbol, start_ms=start + 4 * DAY_MS, end_ms=start + 5 * DAY_MS
+    )
+    assert sunday.equals(bars.filter(pl.col("open_time").is_in(sunday["open_time"])))
+    (told,) = api(empty, "/fapi/v1/exchangeInfo")["symbols"]
+    assert told["contractType"] == "TRADIFI_PERPETUAL"
+
+
+def test_week_ends_are_quiet_only_where_that_can_be():
+    (gold,) = EXHIBITS["D30"].symbols
+    for change in ({"trades_published": True}, {"listed": "2025-03-08T00:00:00Z"}):
+        with pytest.raises(ValueError, match="quiet_weekends: neither"):
+            type(gold).model_validate(gold.model_dump() | change)
+
+
+def test_funding_changes_its_interval_within_a_month(empty):
+    exhibit(empty, "D27")
+    _, content = empty.store.read(
+        "data/futures/um/monthly/fundingRate/D27USDT/D27USDT-fundingRate-2025-02.zip"
+    )
+    assert content
+    events = api(empty, "/fapi/v1/fundingRate", symbol="D27USDT", limit=1000)
+
+    due = [from_ms(event["fundingTime"] // 60_000 * 60_000) for event in events]
+    hours = [
+        (after - before) / dt.timedelta(hours=1) for before, after in pairwise(due)
+    ]
+    change = dt.datetime(2025, 2, 20, tzinfo=dt.UTC)
+    assert due[0] == dt.datetime(2025, 2, 17, 8, tzinfo=dt.UTC)
+    assert hours[: due.index(change)] == [8] * due.index(change)
+    assert set(hours[due.index(change) :]) == {4}
+    told = api(empty, "/fapi/v1/fundingInfo")
+    assert [(each["symbol"], each["fundingIntervalHours"]) for each in told] == [
+        ("D27USDT", 4)
+    ]
+
+
+def test_the_interval_of_funding_changes_only_when_it_is_due():
+    (symbol,) = EXHIBITS["D27"].symbols
+    odd = {"until": "2025-02-20T03:00:00Z", "hours": 8}
+    with pytest.raises(ValueError, match="until must be when funding was due"):
+        type(symbol).model_validate(
+            symbol.model_dump() | {"funding_interval_before": odd}
+        )
+
+
+def test_marks_and_indices_are_missing_in_archive_and_api(empty):
+    exhibit(empty, "D22")
+    start = to_ms(dt.datetime(2025, 3, 7, 7, 59, tzinfo=dt.UTC))
+    for name in ("markPriceKlines", "indexPriceKlines"):
+        parameter = "pair" if name.startswith("index") else "symbol"
+        rows = api(
+            empty,
+            f"/fapi/v1/{name}",
+            interval="1m",
+            startTime=start,
+            **{parameter: "D22AUSDT"},
+        )
+        assert [(row[0] - start) // 60_000 for row in rows[:2]] == [0, 11]
+    assert set(empty.publication.spoiled.values()) == {(Defect.LOST_ROWS,)}
+
+
+def test_the_last_bar_of_the_api_is_running(empty):
+    exhibit(empty, "D28")
+
+    rows = api(empty, "/fapi/v1/klines", symbol="D28USDT", interval="1m", limit=1)
+
+    assert rows[0][0] == to_ms(PRESENT)
+    assert rows[0][6] >= to_ms(empty.now)
+    assert empty.now == PRESENT.replace(second=30)
+
+
+def test_the_exchange_refuses_until_it_does_not(empty):
+    exhibit(empty, "D31")
+    (of_api,) = empty.api_faults.planned()
+    (of_bucket,) = empty.bucket_faults.planned()
+    assert (of_api.status, of_api.endpoint) == (451, "cm_futures/klines")
+    assert (of_bucket.status, of_bucket.times) == (403, 1)
+
+    advance(empty, "D31")
+
+    assert empty.api_faults.planned() == empty.bucket_faults.planned() == []
+
+
+async def ask(*urls):
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        answers = []
+        for method, url, sent in urls:
+            async with session.request(method, url, json=sent) as answer:
+                answers.append((answer.status, await answer.text()))
+        return answers
+
+
+def test_a_server_that_runs_shows_what_is_asked_for(tmp_path):
+    with (
+        Exchange(Universe(seed=32), cache_dir=tmp_path) as exchange,
+        serving(exchange) as running,
+    ):
+        listing = f"{running.endpoints.archive_listing}?prefix=data/futures/um/daily/"
+        klines = f"{running.endpoints.api_um}/fapi/v1/klines?interval=1d&symbol=D32USDT"
+        posted = {"number": "D32"}
+        answers = asyncio.run(
+            ask(
+                ("GET", klines, None),
+                ("POST", f"{running.endpoints.admin}/exhibit", posted),
+                ("GET", klines, None),
+                *[("GET", listing, None)] * 3,
+                ("POST", f"{running.endpoints.admin}/exhibit", posted),
+                ("POST", f"{running.endpoints.admin}/advance", posted),
+            )
+        )
+
+    (before, _), (_, state), (after, _), half, _, whole, twice, no_sequel = answers
+    assert (before, after) == (400, 200)
+    assert json.loads(state)["exhibited"] == ["D32"]
+    assert len(json.loads(state)["listing_faults"]) == 1
+    assert [status for status, _ in answers[3:6]] == [200] * 3
+    assert whole[1].endswith("</ListBucketResult>")
+    assert half[1] == answers[4][1] == whole[1][: len(half[1])]
+    assert not half[1].endswith("</ListBucketResult>")
+    assert twice[0] == no_sequel[0] == 400
+    assert exchange.bucket_faults.served == 2
+
+
+def test_listings_are_refused_as_by_s3(tmp_path):
+    with (
+        Exchange(Universe(), cache_dir=tmp_path) as exchange,
+        serving(exchange) as running,
+    ):
+        for status in (403, 503, 500):
+            admin.act(exchange, "bucket_refuse", {"status": status})
+        url = f"{running.endpoints.archive_listing}?prefix=data/"
+        answers = asyncio.run(ask(*[("GET", url, None)] * 4))
+
+    assert [status for status, _ in answers] == [403, 503, 500, 200]
+    codes = [re.findall(r"<Code>(\w+)</Code>", text) for _, text in answers]
+    assert codes == [["AccessDenied"], ["SlowDown"], ["InternalError"], []]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--defect", "D06", "--defect", "D07", "--defect", "D06"], ["D06", "D07"]),
+        (["--defect", "all"], AT_PRESENT),
+        (["--defect", "D20", "--now", "2026-07-01"], ["D20"]),
+        ([], []),
+    ],
+)
+def test_the_command_puts_defects_on_display(monkeypatch, options, expected):
+    served = []
+
+    def run(exchange, **_):
+        with exchange:
+            served.append(exchange.exhibited)
+
+    monkeypatch.setattr(command, "run", run)
+
+    told = CliRunner().invoke(app(), options)
+
+    assert told.exit_code == 0, told.output
+    assert served == [expected]
+
+
+def test_the_command_tells_of_an_unknown_defect_in_one_line():
+    told = CliRunner().invoke(app(), ["--defect", "D99"])
+
+    assert "defect 'D99': expected one of D01 to D32" in str(told.exception.code)
