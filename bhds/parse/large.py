@@ -23,6 +23,7 @@ from bhds.parse.collapse import collapse
 from bhds.parse.csv_bodies import read_bodies
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.members import CsvEntry
+from bhds.parse.order import ascends
 from bhds.parse.runs import DEFAULT_SIZES, GroupWriter, Sizes, SortedRuns
 from bhds.parse.sources import SCHEMA_VERSION, SourceRecord
 from bhds.parse.stream import PIECE_BYTES, csv_pieces, judge_archive
@@ -222,14 +223,22 @@ def _append_rows(runs: SortedRuns, work: _Work) -> PartitionTally:
         file_tally = FileTally(work.table)
         try:
             for rows in _wanted_rows(zipped, zipped.entry, work, tally=file_tally):
-                runs.append(rows, file=number)
-                tally.add(rows, file=number)
+                # The tally counts holes between rows: it needs them in their order.
+                ordered = _sorted(rows, key=work.table.key)
+                runs.append(ordered, file=number)
+                tally.add(ordered, file=number)
         except ParseError as error:
             runs.discard(number)
             zipped.refuse(str(error))
         else:
             file_tally.enter(zipped.record)
     return tally
+
+
+def _sorted(rows: pl.DataFrame, *, key: Sequence[str]) -> pl.DataFrame:
+    if ascends(rows, key=key):
+        return rows
+    return rows.sort(key, maintain_order=True)
 
 
 def _merge_rows(

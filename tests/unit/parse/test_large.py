@@ -228,6 +228,20 @@ def test_genuine_file_parses_whole(parse):
 # --- rows -----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("piece_bytes", [200, 1 << 20])
+def test_holes_are_counted_between_ids_in_order_however_they_are_published(
+    parse, archive, piece_bytes
+):
+    ids = [*range(10, 40, 2), *range(11, 25, 2), *range(29, 40, 2)]  # not 25 and 27
+    day = archive("BTCUSDT-trades-2024-01-03", trade_csv(*ids, time="2024-01-03T12:00"))
+
+    frame, sources = parse(day, last_day=dt.date(2024, 1, 4), piece_bytes=piece_bytes)
+
+    assert frame["id"].is_sorted()
+    assert sources["inputs"][0]["out_of_order"] == 1
+    assert (sources["missing_ids"], sources["id_holes"]) == (2, 2)
+
+
 def test_days_of_a_month_become_one_file(parse, archive):
     days = [
         archive(
