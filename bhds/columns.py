@@ -229,6 +229,20 @@ AGREEMENT = pl.Schema(
 published: by `column`, how many bars were `compared`, how many are `equal`, the largest
 absolute difference and the bar that has it (null where all are the same)."""
 
+VOLUME_CHECKS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "day": pl.Date(),
+        "trades_quantity": pl.Float64(),
+        "bars_volume": pl.Float64(),
+        "difference": pl.Float64(),
+        "agrees": pl.Boolean(),
+    }
+)
+"""What the trades of each UTC day add up to, and the volume of its bars, both in base
+currency or, of COIN-M, in contracts; `difference` is the former less the latter, and
+`agrees` tells whether it is no more than adding up may cost."""
+
 SEGMENT_FILES = pl.Schema(
     {
         "name": pl.String(),

@@ -242,6 +242,18 @@ def record_partitions(wildcards):
     return QUALITY.record_partitions(wildcards.trade_type, wildcards.series)
 
 
+@for_rules
+def checked_results(wildcards):
+    """Locate the results whose volume is held against trades."""
+    return QUALITY.checked_results(wildcards.trade_type)
+
+
+@for_rules
+def checked_trades(wildcards):
+    """Locate the partitions of these trades, by symbol."""
+    return QUALITY.checked_trades(wildcards.trade_type)
+
+
 def as_of(wildcards):
     """Return the last UTC day wanted that has begun."""
     return min(SETTINGS.last_day(STARTED), STARTED.date())

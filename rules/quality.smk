@@ -120,3 +120,22 @@ rule collect_agreement:
         "Collect the agreement of {wildcards.trade_type} {wildcards.interval}"
     script:
         "../scripts/collect_agreement.py"
+
+
+rule check_volumes:
+    """Hold what the trades of each day add up to against the volume of its bars."""
+    input:
+        results=checked_results,
+        trades=checked_trades,
+    output:
+        "results_data/{trade_type}/quality/volume_checks.parquet",
+    log:
+        "logs/check_volumes/{trade_type}.log",
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=quality.REVISION,
+    message:
+        "Check the volumes of {wildcards.trade_type} against its trades"
+    script:
+        "../scripts/check_volumes.py"

@@ -3,6 +3,7 @@
 All paths are relative to the data directory.
 """
 
+import datetime as dt
 from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,12 +15,15 @@ from bhds.planning.plan import Plan
 from bhds.planning.series import Series
 from bhds.results.resample import ResampleRule
 
+_TRADES = "aggTrades"
+_DAY = dt.timedelta(days=1)
+
 OF_SYMBOLS = ("gaps", "days", "conflicts", "agreement")
 """What is kept of each symbol beside its result."""
 
 
 class QualityTables:
-    """The tables of each market: gaps, conflicts, conditions of days, agreement."""
+    """The tables of each market: gaps, conflicts, conditions, agreement, volumes."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -41,6 +45,10 @@ class QualityTables:
             series = "-".join(filter(None, (dataset.data_type, dataset.interval)))
             folder = f"results_data/{dataset.trade_type}/quality"
             found.append(f"{folder}/condition-{series}.parquet")
+        found += [
+            f"results_data/{trade_type}/quality/volume_checks.parquet"
+            for trade_type in self._checked
+        ]
         return sorted(set(found))
 
     def of_symbols(self, what: str, trade_type: str, interval: str) -> list[str]:
@@ -128,6 +136,74 @@ class QualityTables:
             msg = f"{trade_type} {series}: no dataset of it is parsed; configure one"
             raise SelectionError(msg)
         return found
+
+    def checked_results(self, trade_type: str) -> list[str]:
+        """Return the results whose volume is held against the trades of a market.
+
+        Raises
+        ------
+        SelectionError
+            If no symbol has both.
+        """
+        return [
+            f"results_data/{bars.trade_type}/klines/{bars.interval}/{bars.symbol}.pqt"
+            for bars, _ in self._checked_of(trade_type)
+        ]
+
+    def checked_trades(self, trade_type: str) -> list[str]:
+        """Return the partitions of these trades, by symbol and in time order.
+
+        Raises
+        ------
+        SelectionError
+            As `checked_results`.
+        """
+        return [
+            f"{trades.folder}/{name}.parquet"
+            for _, trades in self._checked_of(trade_type)
+            for name in self._plan.partitions(trades)
+        ]
+
+    def _checked_of(self, trade_type: str) -> list[tuple[Series, Series]]:
+        found = self._checked.get(TradeType(trade_type))
+        if not found:
+            msg = (
+                f"{trade_type}: no symbol has both {_TRADES} and klines of a day at "
+                "most; configure a dataset of either"
+            )
+            raise SelectionError(msg)
+        return found
+
+    @cached_property
+    def _checked(self) -> dict[TradeType, list[tuple[Series, Series]]]:
+        """The shortest bars and the trades of each symbol that has both, by market."""
+        found: dict[TradeType, list[tuple[Series, Series]]] = defaultdict(list)
+        for planned in self._plan.datasets:
+            if planned.dataset.data_type != _TRADES:
+                continue
+            market = planned.dataset.trade_type
+            bars = self._shortest_bars(market)
+            found[market] += [
+                (bars[symbol], Series(market, _TRADES, symbol, None))
+                for symbol in planned.symbols
+                if symbol in bars and symbol in planned.partitions
+            ]
+        return {market: pairs for market, pairs in found.items() if pairs}
+
+    def _shortest_bars(self, trade_type: TradeType) -> dict[str, Series]:
+        """Return of each symbol the series of the shortest bars, of a day at most."""
+        lengths = {
+            interval: duration
+            for market, interval in self._results
+            if market == trade_type
+            and (duration := Interval.parse(interval).duration) is not None
+            and duration <= _DAY
+        }
+        return {
+            series.symbol: series
+            for interval in sorted(lengths, key=lambda name: -lengths[name])
+            for series in self._of(trade_type, interval)
+        }
 
     @cached_property
     def _results(self) -> dict[tuple[TradeType, str], list[Series]]:

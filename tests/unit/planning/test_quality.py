@@ -134,3 +134,40 @@ def test_tables_of_what_is_not_configured_are_refused(series):
 
 def test_nothing_configured_has_no_tables():
     assert tables().paths == []
+
+
+def test_trades_are_held_against_the_shortest_bars_of_the_same_symbol():
+    quality = tables(
+        planned("AUSDT", "BUSDT", "CUSDT", data_type="aggTrades", years=(2023, 2024)),
+        planned("AUSDT", interval="1h"),
+        planned("AUSDT", "BUSDT", interval="1m"),
+        planned("CUSDT", interval="1w"),
+        planned("DUSDT", interval="1m"),
+        planned("AUSDT", data_type="aggTrades", trade_type="spot"),
+    )
+
+    assert f"{FOLDER}/volume_checks.parquet" in quality.paths
+    assert sum("volume_checks" in path for path in quality.paths) == 1
+    assert quality.checked_results("um_futures") == [
+        f"{KLINES}/1m/AUSDT.pqt",
+        f"{KLINES}/1m/BUSDT.pqt",
+    ]
+    assert quality.checked_trades("um_futures") == [
+        f"parsed_data/um_futures/aggTrades/{symbol}/{name}.parquet"
+        for symbol in ("AUSDT", "BUSDT")
+        for name in ("2023", "2024")
+    ]
+    with pytest.raises(SelectionError, match="no symbol has both aggTrades and klines"):
+        quality.checked_results("spot")
+
+
+def test_bars_of_hours_and_days_will_do_to_hold_trades_against():
+    trades = planned("AUSDT", data_type="aggTrades")
+    for interval in ("1h", "1d"):
+        quality = tables(trades, planned("AUSDT", interval=interval))
+        assert quality.checked_results("um_futures") == [
+            f"{KLINES}/{interval}/AUSDT.pqt"
+        ]
+    for interval in ("3d", "1w", "1mo"):
+        quality = tables(trades, planned("AUSDT", interval=interval))
+        assert not [path for path in quality.paths if "volume_checks" in path]
