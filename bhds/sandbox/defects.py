@@ -63,7 +63,7 @@ class Defect(StrEnum):
     BLANKS = "blanks"
     """D21, metrics only: the ratios of every 60th row are blank."""
     ZEROS = "zeros"
-    """D21, metrics only: the open interest of the last row is 0."""
+    """D21, metrics only: the open interest of the row in the middle is 0."""
     MIDNIGHT_TWICE = "midnight_twice"
     """D21, metrics only: the file begins with the label that ends the one before."""
     LOST_PRECISION = "lost_precision"

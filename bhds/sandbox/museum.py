@@ -30,6 +30,7 @@ _DAILY, _MONTHLY = Frequency.DAILY, Frequency.MONTHLY
 _RUNNING_S = 30
 _FORBIDDEN, _UNAVAILABLE_FOR_LEGAL_REASONS = 403, 451
 _BROKEN_LISTINGS = 2
+_WITHOUT_MINUTES = ("D22AUSDT", "D22BUSDT", "D22CUSDT")
 
 Act = Callable[[Exchange], None]
 """Does something to an exchange."""
@@ -258,7 +259,7 @@ def _misname_february(exchange: Exchange) -> None:
 
 def _lose_minutes(exchange: Exchange) -> None:
     """Let neither the archive nor the API have ten minutes of marks and indices."""
-    for symbol in ("D22AUSDT", "D22BUSDT"):
+    for symbol in _WITHOUT_MINUTES:
         for data_type in ("markPriceKlines", "indexPriceKlines"):
             key = key_of(_UM, _DAILY, data_type, symbol, "2025-03-07", interval="1m")
             exchange.spoil(key, Defect.LOST_ROWS)
@@ -410,8 +411,9 @@ _EXHIBITS = (
     Exhibit(
         "D11",
         "Volumes of COIN-M are contracts",
-        "D11USD_PERP: the header says quote volume, the values are coins.",
-        (_symbol(_CM, "D11USD_PERP", _LISTED),),
+        "D11USD_PERP: the header says quote volume, the values are coins; a contract "
+        "is worth 25 USD, which no table knows.",
+        (_symbol(_CM, "D11USD_PERP", _LISTED, contract_size=25),),
     ),
     Exhibit(
         "D12",
@@ -443,9 +445,9 @@ _EXHIBITS = (
     Exhibit(
         "D15",
         "Flat bars after the delisting",
-        "D15USDT was delisted on 2025-03-08 at 09:00; flat bars go on until midnight.",
-        (_perpetual("D15USDT", delisted=_march(8, 9)),),
-        _spoil((_um("D15USDT", 8), (Defect.FLAT_TAIL,))),
+        "D15USDT was delisted on 2025-03-05 at 09:00; flat bars go on until midnight.",
+        (_perpetual("D15USDT", _march(3), delisted=_march(5, 9)),),
+        _spoil((_um("D15USDT", 5), (Defect.FLAT_TAIL,))),
     ),
     Exhibit(
         "D16",
@@ -527,9 +529,9 @@ _EXHIBITS = (
     Exhibit(
         "D22",
         "Minutes of mark and index prices are missing everywhere",
-        "D22AUSDT and D22BUSDT: 2025-03-07 08:00 to 08:10, bars of 1m of the archive "
-        "and all of the API.",
-        (_perpetual("D22AUSDT"), _perpetual("D22BUSDT")),
+        "D22AUSDT, D22BUSDT and D22CUSDT: 2025-03-07 08:00 to 08:10, bars of 1m of the "
+        "archive and all of the API.",
+        tuple(map(_perpetual, _WITHOUT_MINUTES)),
         _lose_minutes,
     ),
     Exhibit(
