@@ -15,7 +15,7 @@ from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT_S = 300
+TIMEOUT_S = 900
 
 _COMMON = {
     "price": 100,
