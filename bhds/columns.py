@@ -194,6 +194,7 @@ DAYS = pl.Schema(
         "monthly": pl.Int32(),
         "api": pl.Int32(),
         "filled": pl.Int32(),
+        "volume": pl.Float64(),
         "conflicts": pl.Int32(),
         "has_file": pl.Boolean(),
         "is_corrupt": pl.Boolean(),
@@ -201,7 +202,8 @@ DAYS = pl.Schema(
     }
 )
 """The rows of each UTC day of a symbol, from its first to the last that is wanted, by
-source. `expected` is how many there should be, null where that is not known;
+source. `expected` is how many there should be, null where that is not known; `volume`
+is what the bars' volumes or the trades' quantities add up to, null of other rows;
 `has_file`: the archive has a file of the day that can be used, `is_corrupt`: it has
 only such as cannot; `api_answer`: what the API says of the rows that it was asked for
 and does not have, null where none."""

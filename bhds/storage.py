@@ -117,8 +117,16 @@ def provenance(
     stage: str, revision: int, inputs: Iterable[Path | str]
 ) -> dict[str, str]:
     """Return the metadata that tells what made a file: stage, revision, SHA-256s."""
-    hashes = (hashlib.sha256(Path(path).read_bytes()).hexdigest() for path in inputs)
-    return {"stage": stage, "revision": str(revision), "inputs": " ".join(hashes)}
+    return {
+        "stage": stage,
+        "revision": str(revision),
+        "inputs": " ".join(map(_sha256, inputs)),
+    }
+
+
+def _sha256(path: Path | str) -> str:
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_json(value: Any, path: Path | str) -> None:

@@ -243,15 +243,15 @@ def record_partitions(wildcards):
 
 
 @for_rules
-def checked_results(wildcards):
-    """Locate the results whose volume is held against trades."""
-    return QUALITY.checked_results(wildcards.trade_type)
+def conditions_of_trades(wildcards):
+    """Locate the account of the days of trades."""
+    return QUALITY.conditions_of_trades(wildcards.trade_type)
 
 
 @for_rules
-def checked_trades(wildcards):
-    """Locate the partitions of these trades, by symbol."""
-    return QUALITY.checked_trades(wildcards.trade_type)
+def conditions_of_bars(wildcards):
+    """Locate the accounts of the days of bars that trades are held against."""
+    return QUALITY.conditions_of_bars(wildcards.trade_type)
 
 
 def as_of(wildcards):

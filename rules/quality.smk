@@ -125,8 +125,8 @@ rule collect_agreement:
 rule check_volumes:
     """Hold what the trades of each day add up to against the volume of its bars."""
     input:
-        results=checked_results,
-        trades=checked_trades,
+        trades=conditions_of_trades,
+        bars=conditions_of_bars,
     output:
         "results_data/{trade_type}/quality/volume_checks.parquet",
     log:

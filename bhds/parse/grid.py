@@ -3,6 +3,7 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import polars as pl
 
@@ -86,7 +87,8 @@ def expected_per_day(
     interval: Interval | None = None,
     spacing: dt.timedelta | None = None,
     conflicts: Mapping[int, int] | None = None,
-) -> list[dict[str, str | int | None]]:
+    quantities: Mapping[int, float] | None = None,
+) -> list[dict[str, Any]]:
     """Set the rows that each day has beside those that it should have.
 
     Parameters
@@ -101,13 +103,15 @@ def expected_per_day(
         is not known how many there should be.
     conflicts
         The rows of days that gave way to others, numbered as in `present`.
+    quantities
+        What the rows of days add up to, where they have a quantity.
 
     Returns
     -------
     list of dict
         Sorted by `day`, the UTC day (ISO 8601), with `expected` (None if not known)
-        and `present` counts, and `conflicts` where there are any: one entry for each
-        covered day and each day with rows.
+        and `present` counts, and `conflicts` and `quantity` where there are any: one
+        entry for each covered day and each day with rows.
         For intervals longer than a day, only the days on which a bar opens or
         should open: Mondays, firsts of the month, and for 3d every third day in
         step with most of the bars present (none without any).
@@ -127,13 +131,13 @@ def expected_per_day(
         else:
             per_day = _DAY // interval.duration
     elsewhere = None if per_day is None else 0
-    dropped = conflicts or {}
+    more = {"conflicts": conflicts or {}, "quantity": quantities or {}}
     return [
         {
             "day": (dt.date(1970, 1, 1) + number * _DAY).isoformat(),
             "expected": per_day if number in wanted else elsewhere,
             "present": present.get(number, 0),
-            **({"conflicts": dropped[number]} if number in dropped else {}),
+            **{name: of[number] for name, of in more.items() if number in of},
         }
         for number in sorted(wanted | present.keys())
     ]

@@ -11,9 +11,11 @@ from bhds.datatypes import Table
 from bhds.errors import ParseError
 from bhds.parse.collapse import Collapsed
 from bhds.parse.grid import expected_per_day, rows_per_day
-from bhds.parse.inputs import Period, utc_time
+from bhds.parse.inputs import DAY_US, Period, utc_time
 from bhds.parse.order import descents
 from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
+
+_QUANTITY = "quantity"
 
 
 @dataclass
@@ -106,6 +108,8 @@ class PartitionTally:
     conflicts: Counter[int] = field(default_factory=Counter)
     conflict_days: Counter[int] = field(default_factory=Counter)
     """The rows that gave way to others, by the number of the UTC day since 1970."""
+    quantities: dict[int, float] = field(default_factory=dict)
+    """What the rows that have a `quantity` add up to, by the number of the UTC day."""
     listed: list[pl.DataFrame] = field(default_factory=list)
     """At least the first `CONFLICTS_LISTED` conflicts."""
 
@@ -160,7 +164,10 @@ class PartitionTally:
             "inputs": [record.to_json() for record in records],
             "conflicts": conflicts | {"count": self.conflicts.total()},
             "days": expected_per_day(
-                self.days, covered=covered, conflicts=self.conflict_days
+                self.days,
+                covered=covered,
+                conflicts=self.conflict_days,
+                quantities=self.quantities,
             ),
         }
 
@@ -169,8 +176,19 @@ class PartitionTally:
             return
         self.rows += rows.height
         self.days.update(rows_per_day(rows[self.table.time]))
+        if _QUANTITY in self.table.schema:
+            self._add_quantities(rows)
         if self.table.consecutive:
             self._add_ids(rows[self.table.key[0]])
+
+    def _add_quantities(self, rows: pl.DataFrame) -> None:
+        """Add up piece by piece in their order: the bits depend on no machine."""
+        days = (rows[self.table.time].to_physical() // DAY_US).rle().struct.unnest()
+        start = 0
+        for day, length in days.select("value", "len").iter_rows():
+            stretch = float(rows[_QUANTITY].slice(start, length).sum())
+            self.quantities[day] = self.quantities.get(day, 0.0) + stretch
+            start += length
 
     def _add_ids(self, ids: pl.Series) -> None:
         first, last = ids[0], ids[-1]

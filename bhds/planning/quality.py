@@ -137,61 +137,49 @@ class QualityTables:
             raise SelectionError(msg)
         return found
 
-    def checked_results(self, trade_type: str) -> list[str]:
-        """Return the results whose volume is held against the trades of a market.
+    def conditions_of_trades(self, trade_type: str) -> str:
+        """Return the table of the days of aggTrades of a market."""
+        return f"results_data/{trade_type}/quality/condition-{_TRADES}.parquet"
+
+    def conditions_of_bars(self, trade_type: str) -> list[str]:
+        """Return the tables of the days of bars that trades are held against.
+
+        Those of a day at most, the shortest first.
 
         Raises
         ------
         SelectionError
-            If no symbol has both.
+            If a market has not both trades and such bars.
         """
-        return [
-            f"results_data/{bars.trade_type}/klines/{bars.interval}/{bars.symbol}.pqt"
-            for bars, _ in self._checked_of(trade_type)
-        ]
-
-    def checked_trades(self, trade_type: str) -> list[str]:
-        """Return the partitions of these trades, by symbol and in time order.
-
-        Raises
-        ------
-        SelectionError
-            As `checked_results`.
-        """
-        return [
-            f"{trades.folder}/{name}.parquet"
-            for _, trades in self._checked_of(trade_type)
-            for name in self._plan.partitions(trades)
-        ]
-
-    def _checked_of(self, trade_type: str) -> list[tuple[Series, Series]]:
-        found = self._checked.get(TradeType(trade_type))
-        if not found:
+        market = TradeType(trade_type)
+        if market not in self._checked:
             msg = (
                 f"{trade_type}: no symbol has both {_TRADES} and klines of a day at "
                 "most; configure a dataset of either"
             )
             raise SelectionError(msg)
-        return found
+        folder = f"results_data/{trade_type}/quality"
+        return [
+            f"{folder}/condition-klines-{interval}.parquet"
+            for interval in self._bar_lengths(market)
+        ]
 
     @cached_property
-    def _checked(self) -> dict[TradeType, list[tuple[Series, Series]]]:
-        """The shortest bars and the trades of each symbol that has both, by market."""
-        found: dict[TradeType, list[tuple[Series, Series]]] = defaultdict(list)
-        for planned in self._plan.datasets:
-            if planned.dataset.data_type != _TRADES:
-                continue
-            market = planned.dataset.trade_type
-            bars = self._shortest_bars(market)
-            found[market] += [
-                (bars[symbol], Series(market, _TRADES, symbol, None))
-                for symbol in planned.symbols
-                if symbol in bars and symbol in planned.partitions
-            ]
-        return {market: pairs for market, pairs in found.items() if pairs}
+    def _checked(self) -> list[TradeType]:
+        """The markets of which a symbol has both trades and bars of a day at most."""
+        return [
+            planned.dataset.trade_type
+            for planned in self._plan.datasets
+            if planned.dataset.data_type == _TRADES
+            and any(
+                series.symbol in planned.partitions
+                for interval in self._bar_lengths(planned.dataset.trade_type)
+                for series in self._of(planned.dataset.trade_type, interval)
+            )
+        ]
 
-    def _shortest_bars(self, trade_type: TradeType) -> dict[str, Series]:
-        """Return of each symbol the series of the shortest bars, of a day at most."""
+    def _bar_lengths(self, trade_type: TradeType) -> list[str]:
+        """Return the intervals of results of a market, of a day at most, sorted."""
         lengths = {
             interval: duration
             for market, interval in self._results
@@ -199,11 +187,7 @@ class QualityTables:
             and (duration := Interval.parse(interval).duration) is not None
             and duration <= _DAY
         }
-        return {
-            series.symbol: series
-            for interval in sorted(lengths, key=lambda name: -lengths[name])
-            for series in self._of(trade_type, interval)
-        }
+        return sorted(lengths, key=lambda interval: lengths[interval])
 
     @cached_property
     def _results(self) -> dict[tuple[TradeType, str], list[Series]]:

@@ -131,7 +131,9 @@ def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
                 *(*_PUBLISHED, "filled", "conflicts", "has_file", "is_corrupt"),
             )
         )
-        .with_columns(expected=pl.lit(None), api_answer=pl.lit(None))
+        .with_columns(
+            pl.lit(None).alias(name) for name in ("expected", "volume", "api_answer")
+        )
         .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
     )
     return pl.concat([days.select(DAYS.names()), added])

@@ -80,7 +80,7 @@ def account(
             is_corrupt=pl.col("day").is_in(evidence.corrupt.implode()),
         )
         .join(counted, on="day", how="left", maintain_order="left")
-        .with_columns(pl.col(*_SOURCES, "conflicts").fill_null(0))
+        .with_columns(pl.col(*_SOURCES, "conflicts", "volume").fill_null(0))
         .filter((pl.col("expected") > 0) | pl.any_horizontal(pl.col(*_SOURCES) > 0))
         .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
     )
@@ -94,9 +94,14 @@ def _points_before(time: pl.Expr, interval: Interval) -> pl.Expr:
 def _by_source(result: pl.DataFrame) -> pl.DataFrame:
     source = pl.col("source")
     return (
-        result.select(pl.col("open_time").dt.date().alias("day"), "source")
-        .group_by("day")
-        .agg((source == name).sum().alias(name) for name in _SOURCES)
+        result.select(
+            pl.col("open_time").dt.date().alias("day").set_sorted(), "source", "volume"
+        )
+        .group_by("day", maintain_order=True)
+        .agg(
+            *((source == name).sum().alias(name) for name in _SOURCES),
+            pl.col("volume").sum(),
+        )
     )
 
 

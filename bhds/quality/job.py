@@ -2,8 +2,8 @@
 
 import datetime as dt
 import logging
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, groupby, islice
+from collections.abc import Mapping, Sequence
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,10 @@ from bhds.archive.listing_page import LISTING_SCHEMA
 from bhds.columns import (
     AGREEMENT,
     CLASSIFIED_GAPS,
+    CONDITION,
     DAYS,
     GAP_EVIDENCE,
     TIME,
-    VOLUME_CHECKS,
 )
 from bhds.datatypes import data_type as entry_of
 from bhds.errors import ResultError
@@ -32,8 +32,6 @@ logger = logging.getLogger(__name__)
 
 REVISION = 1
 """Raise by one when the same inputs must yield other tables of a market."""
-
-_PIECE_ROWS = 1 << 20
 
 
 def classify_gaps(
@@ -246,20 +244,17 @@ def collect_agreement(tables: Sequence[str], *, output: str) -> None:
     _write(pl.concat(found), output, inputs=tables)
 
 
-def check_volumes(
-    results: Sequence[str], trades: Sequence[str], *, output: str
-) -> None:
+def check_volumes(trades: str, bars: Sequence[str], *, output: str) -> None:
     """Hold the trades of a market against its bars: `columns.VOLUME_CHECKS`.
 
     Days that do not agree are told in one warning.
 
     Parameters
     ----------
-    results
-        Paths of results, one a symbol, each named after it.
     trades
-        Paths of partitions of aggTrades; those of a symbol stand together, in time
-        order. They are read piece by piece.
+        Path of what `judge_record_days` wrote of trades.
+    bars
+        Paths of what `judge_days` wrote, of the shortest bars first.
     output
         Where the table goes.
 
@@ -268,34 +263,17 @@ def check_volumes(
     ResultError
         If a file cannot be read.
     """
-    by_symbol = {Path(path).stem: path for path in results}
-    tables = [VOLUME_CHECKS.to_frame()]
-    for symbol, paths in groupby(trades, key=lambda path: Path(path).parts[3]):
-        columns_of_bars = ["open_time", "volume"]
-        bars = storage.read_parquet(by_symbol[symbol], columns=columns_of_bars)
-        pieces = chain.from_iterable(map(_trades, paths))
-        quantities = volumes.daily_quantities(pieces)
-        tables.append(volumes.check(quantities, bars, symbol=symbol))
-    checked = pl.concat(tables).sort("symbol", "day")
+    checked = volumes.check(
+        storage.read_parquet(trades, schema=CONDITION),
+        [storage.read_parquet(path, schema=CONDITION) for path in bars],
+    )
     if (wrong := checked.filter(~pl.col("agrees"))).height:
         logger.warning(
             "%s: on %d day(s) the quantities of aggTrades do not add up to the volume "
             "of the bars, the first: %s %s",
             *(output, wrong.height, wrong["symbol"][0], wrong["day"][0]),
         )
-    _write(checked, output, inputs=[*results, *trades])
-
-
-def _trades(path: str) -> Iterator[pl.DataFrame]:
-    """Yield time and quantity of the trades of a partition, in pieces."""
-    try:
-        rows = pl.scan_parquet(path)
-        height = rows.select(pl.len()).collect().item()
-        for start in range(0, height, _PIECE_ROWS):
-            yield rows.select("time", "quantity").slice(start, _PIECE_ROWS).collect()
-    except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
-        raise ResultError(msg) from error
+    _write(checked, output, inputs=[trades, *bars])
 
 
 def _record_days(

@@ -12,7 +12,12 @@ from bhds.markets import Interval
 from bhds.quality.evidence import Evidence
 
 _DAY = dt.timedelta(days=1)
-_PRESENT = {"day": pl.Date, "expected": pl.Int64, "present": pl.Int64}
+_PRESENT = {
+    "day": pl.Date,
+    "expected": pl.Int64,
+    "present": pl.Int64,
+    "volume": pl.Float64,
+}
 
 
 def account(
@@ -87,16 +92,26 @@ def account(
 
 
 def _of_archive(sources: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return `day, expected, present` of the days of all partitions."""
+    """Return `day, expected, present, volume` of the days of all partitions."""
     rows = [
-        (dt.date.fromisoformat(day["day"]), day["expected"], day["present"])
+        (
+            dt.date.fromisoformat(day["day"]),
+            *(day["expected"], day["present"], day.get("quantity")),
+        )
         for each in sources
         for day in each.get("days", ())
     ]
     return (
         pl.DataFrame(rows, schema=_PRESENT, orient="row")
         .group_by("day")
-        .agg(pl.col("expected").max(), pl.col("present").sum())
+        .agg(
+            pl.col("expected").max(),
+            pl.col("present").sum(),
+            pl.col("volume").drop_nulls().sum(),
+            has_volume=pl.col("volume").is_not_null().any(),
+        )
+        .with_columns(volume=pl.when("has_volume").then("volume"))
+        .drop("has_volume")
     )
 
 

@@ -258,7 +258,8 @@ def test_days_of_a_month_become_one_file(parse, archive):
     assert (sources["missing_ids"], sources["id_holes"]) == (2, 2)
     assert sources["conflicts"] == {"count": 0, "listed": []}
     assert sources["days"] == [
-        {"day": f"2024-01-0{day}", "expected": None, "present": 9} for day in (1, 2, 3)
+        {"day": f"2024-01-0{day}", "expected": None, "present": 9, "quantity": 18.0}
+        for day in (1, 2, 3)
     ]
 
 

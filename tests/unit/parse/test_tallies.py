@@ -96,7 +96,7 @@ def test_second_unit_is_refused():
 # --- of a partition -------------------------------------------------------------------
 
 
-def test_days_are_counted_though_their_rows_are_apart():
+def test_days_and_quantities_are_counted_though_their_rows_are_apart():
     tally = PartitionTally(TRADES)
 
     tally.add(
@@ -111,8 +111,8 @@ def test_days_are_counted_though_their_rows_are_apart():
     )
 
     assert sources["days"] == [
-        {"day": "2024-01-01", "expected": None, "present": 2},
-        {"day": "2024-01-02", "expected": None, "present": 2},
+        {"day": "2024-01-01", "expected": None, "present": 2, "quantity": 4.0},
+        {"day": "2024-01-02", "expected": None, "present": 2, "quantity": 4.0},
         {"day": "2024-01-03", "expected": None, "present": 0},
     ]
     assert sources["rows"] == 4

@@ -148,25 +148,22 @@ def test_trades_are_held_against_the_shortest_bars_of_the_same_symbol():
 
     assert f"{FOLDER}/volume_checks.parquet" in quality.paths
     assert sum("volume_checks" in path for path in quality.paths) == 1
-    assert quality.checked_results("um_futures") == [
-        f"{KLINES}/1m/AUSDT.pqt",
-        f"{KLINES}/1m/BUSDT.pqt",
+    assert quality.conditions_of_bars("um_futures") == [
+        f"{FOLDER}/condition-klines-{interval}.parquet" for interval in ("1m", "1h")
     ]
-    assert quality.checked_trades("um_futures") == [
-        f"parsed_data/um_futures/aggTrades/{symbol}/{name}.parquet"
-        for symbol in ("AUSDT", "BUSDT")
-        for name in ("2023", "2024")
-    ]
+    trades = f"{FOLDER}/condition-aggTrades.parquet"
+    assert quality.conditions_of_trades("um_futures") == trades
+    assert trades in quality.paths
     with pytest.raises(SelectionError, match="no symbol has both aggTrades and klines"):
-        quality.checked_results("spot")
+        quality.conditions_of_bars("spot")
 
 
 def test_bars_of_hours_and_days_will_do_to_hold_trades_against():
     trades = planned("AUSDT", data_type="aggTrades")
     for interval in ("1h", "1d"):
         quality = tables(trades, planned("AUSDT", interval=interval))
-        assert quality.checked_results("um_futures") == [
-            f"{KLINES}/{interval}/AUSDT.pqt"
+        assert quality.conditions_of_bars("um_futures") == [
+            f"{FOLDER}/condition-klines-{interval}.parquet"
         ]
     for interval in ("3d", "1w", "1mo"):
         quality = tables(trades, planned("AUSDT", interval=interval))

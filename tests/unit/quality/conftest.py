@@ -94,6 +94,7 @@ def day():
             "monthly": 0,
             "api": 0,
             "filled": 0,
+            "volume": None,
             "conflicts": 0,
             "has_file": True,
             "is_corrupt": False,

@@ -19,6 +19,7 @@ def counted(at):
     def counted(bars, *, last_day, interval="1m", sources=(), conflicts=()):
         schema = result_klines(TradeType.SPOT)
         rows = {"open_time": [at(m) for m in bars], "source": list(bars.values())}
+        rows["volume"] = [2.0] * len(bars)
         result = pl.DataFrame(rows, schema={name: schema[name] for name in rows})
         times = pl.DataFrame(
             {"open_time": [at(minute) for minute in conflicts]},
@@ -44,10 +45,10 @@ def test_bars_are_counted_by_day_and_source(counted):
 
     found = counted(bars, last_day="2024-01-02")
 
-    columns = ["expected", "daily", "monthly", "api", "filled"]
+    columns = ["expected", "daily", "monthly", "api", "filled", "volume"]
     assert found.select(columns).rows() == [
-        (DAY, 0, DAY, 0, 0),
-        (DAY, 1, 0, 2, 1),
+        (DAY, 0, DAY, 0, 0, 2.0 * DAY),
+        (DAY, 1, 0, 2, 1, 8.0),
     ]
 
 

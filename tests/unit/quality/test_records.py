@@ -72,6 +72,21 @@ def test_the_first_day_counts_from_the_first_row(counted, zip_entry):
     assert found["expected"].to_list() == [192, 288]
 
 
+def test_what_the_trades_of_a_day_add_up_to_is_its_volume(counted, zip_entry):
+    sources = {
+        "days": [
+            day("2024-01-01", 3, expected=None, quantity=1.5),
+            day("2024-01-02", 0, expected=None),
+            day("2024-01-03", 1, expected=None, quantity=0.0),
+        ],
+        "inputs": [zip_entry("2024-01")],
+    }
+
+    found = counted(sources, last_day="2024-01-03")
+
+    assert found["volume"].to_list() == [1.5, None, 0.0]
+
+
 def test_rows_of_the_api_are_counted_by_their_times(counted, zip_entry, hole):
     partition = {"days": [day("2024-01-01", 288)], "inputs": [zip_entry("2024-01-01")]}
     fill = {"holes": [hole(DAY, 2 * DAY, "part"), hole(2 * DAY, 3 * DAY, "pending")]}

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from bhds import storage
-from bhds.columns import TIME, VOLUME_CHECKS
+from bhds.columns import CONDITION, VOLUME_CHECKS
 from bhds.errors import ResultError
 from bhds.quality import job, volumes
 
@@ -16,40 +16,36 @@ DAY = dt.timedelta(days=1)
 OUTPUT = "quality/volume_checks.parquet"
 
 
-def trades(*rows):
-    """Return time and quantity of trades, given as hours after 2024-01-01."""
-    start = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
-    times = [start + dt.timedelta(hours=hours) for hours, _ in rows]
-    quantities = [quantity for _, quantity in rows]
-    return pl.DataFrame(
-        {"time": times, "quantity": quantities},
-        schema={"time": TIME, "quantity": pl.Float64},
-    )
-
-
-def bars(*rows):
-    return trades(*rows).rename({"time": "open_time", "quantity": "volume"})
-
-
-def test_trades_of_each_day_are_added_up_over_all_pieces():
-    pieces = [trades((0, 1.5), (23, 2.0), (24, 4.0)), trades(), trades((23, 8.0))]
-
-    assert volumes.daily_quantities(pieces).rows() == [
-        (FIRST, 11.5),
-        (FIRST + DAY, 4.0),
-    ]
+def days(*rows):
+    """Return the volumes of days, given by symbol and number after 2024-01-01."""
+    data = [(symbol, FIRST + number * DAY, volume) for symbol, number, volume in rows]
+    schema = {name: CONDITION[name] for name in ("symbol", "day", "volume")}
+    return pl.DataFrame(data, schema=schema, orient="row")
 
 
 def test_days_that_both_have_are_compared():
-    quantities = volumes.daily_quantities([trades((1, 3.0), (25, 5.0), (60, 7.0))])
-    minutes = bars((1, 1.0), (2, 2.0), (24, 6.0), (80, 9.0))
+    trades = days(("AUSDT", 0, 3.0), ("AUSDT", 1, 5.0), ("AUSDT", 2, 7.0))
+    bars = days(("AUSDT", 1, 6.0), ("AUSDT", 0, 3.0), ("AUSDT", 3, 9.0))
 
-    checked = volumes.check(quantities, minutes, symbol="AUSDT")
+    checked = volumes.check(trades, [bars])
 
     assert checked.schema == VOLUME_CHECKS
     assert checked.rows() == [
         ("AUSDT", FIRST, 3.0, 3.0, 0.0, True),
         ("AUSDT", FIRST + DAY, 5.0, 6.0, -1.0, False),
+    ]
+
+
+def test_each_symbol_is_held_against_the_first_bars_that_have_it():
+    trades = days(("AUSDT", 0, 1.0), ("AUSDT", 1, 1.0), ("BUSDT", 0, 1.0))
+    minutes = days(("AUSDT", 0, 1.0))
+    hours = days(("AUSDT", 0, 9.0), ("AUSDT", 1, 9.0), ("BUSDT", 0, 8.0))
+
+    checked = volumes.check(trades, [minutes, hours])
+
+    assert checked.select("symbol", "bars_volume").rows() == [
+        ("AUSDT", 1.0),
+        ("BUSDT", 8.0),
     ]
 
 
@@ -64,79 +60,76 @@ def test_days_that_both_have_are_compared():
     ],
 )
 def test_what_adding_up_may_cost_is_no_difference(volume, off, agrees):
-    quantities = volumes.daily_quantities([trades((1, volume + off))])
-
-    (row,) = volumes.check(quantities, bars((1, volume)), symbol="AUSDT").iter_rows(
-        named=True
+    checked = volumes.check(
+        days(("AUSDT", 0, volume + off)), [days(("AUSDT", 0, volume))]
     )
 
-    assert row["agrees"] is agrees
+    assert checked["agrees"].to_list() == [agrees]
 
 
-def test_without_trades_or_bars_there_is_nothing_to_check():
-    nothing = volumes.daily_quantities([])
+@pytest.mark.parametrize(
+    ("trades", "bars"),
+    [
+        ([], [("A", 0, 1.0)]),
+        ([("A", 0, 1.0)], []),
+        ([("A", 0, None)], [("A", 0, 1.0)]),
+        ([("A", 0, 1.0)], [("A", 0, None)]),
+    ],
+)
+def test_without_trades_or_bars_there_is_nothing_to_check(trades, bars):
+    checked = volumes.check(days(*trades), [days(*bars)])
 
-    assert volumes.check(nothing, bars((1, 1.0)), symbol="A").is_empty()
-    some = volumes.daily_quantities([trades((1, 1.0))])
-    assert volumes.check(some, bars(), symbol="A").schema == VOLUME_CHECKS
+    assert checked.equals(VOLUME_CHECKS.to_frame())
 
 
 @pytest.fixture
 def files(tmp_path, monkeypatch):
     """Work in a data directory of two symbols, one of which has lost a trade."""
     monkeypatch.chdir(tmp_path)
-    results, partitions = [], []
-    for symbol, lost in (("BUSDT", 0.5), ("AUSDT", 0.0)):
-        path = f"results_data/um_futures/klines/1m/{symbol}.pqt"
-        storage.write_parquet(bars((1, 2.0), (25, 3.0), (745, 4.0)), path, metadata={})
-        results.append(path)
-        for month, rows in (
-            ("2024-01", [(1, 1.5), (2, 0.5), (26, 3.0 - lost)]),
-            ("2024-02", [(746, 4.0)]),
-        ):
-            path = f"parsed_data/um_futures/aggTrades/{symbol}/{month}.parquet"
-            frame = trades(*rows).with_columns(price=pl.lit(1.0))
-            storage.write_parquet(frame, path, metadata={})
-            partitions.append(path)
-    return results, partitions
+    tables = {
+        "trades": days(("AUSDT", 0, 2.0), ("BUSDT", 0, 2.5), ("BUSDT", 1, 4.0)),
+        "bars": days(("AUSDT", 0, 2.0), ("BUSDT", 0, 3.0), ("BUSDT", 1, 4.0)),
+    }
+    for name, table in tables.items():
+        missing = [
+            pl.lit(None, dtype).alias(column)
+            for column, dtype in CONDITION.items()
+            if column not in table.columns
+        ]
+        whole = table.with_columns(missing).select(CONDITION.names())
+        storage.write_parquet(whole, f"{name}.parquet", metadata={})
 
 
-@pytest.mark.parametrize("piece_rows", [1, 2, 1 << 20])
-def test_the_trades_of_a_market_are_held_against_its_bars(
-    files, caplog, monkeypatch, piece_rows
-):
-    monkeypatch.setattr(job, "_PIECE_ROWS", piece_rows)
+@pytest.mark.usefixtures("files")
+def test_the_trades_of_a_market_are_held_against_its_bars(caplog):
     with caplog.at_level(logging.WARNING):
-        job.check_volumes(*files, output=OUTPUT)
+        job.check_volumes("trades.parquet", ["bars.parquet"], output=OUTPUT)
 
     table = pl.read_parquet(OUTPUT)
-    assert table["symbol"].to_list() == ["AUSDT"] * 3 + ["BUSDT"] * 3
-    assert table["day"].to_list() == [FIRST, FIRST + DAY, FIRST + 31 * DAY] * 2
+    assert table["agrees"].to_list() == [True, False, True]
     wrong = table.filter(~pl.col("agrees"))
-    assert wrong.rows() == [("BUSDT", FIRST + DAY, 2.5, 3.0, -0.5, False)]
+    assert wrong.rows() == [("BUSDT", FIRST, 2.5, 3.0, -0.5, False)]
     (told,) = caplog.messages
     assert told == (
         f"{OUTPUT}: on 1 day(s) the quantities of aggTrades do not add up to the "
-        "volume of the bars, the first: BUSDT 2024-01-02"
+        "volume of the bars, the first: BUSDT 2024-01-01"
     )
     metadata = storage.read_parquet_metadata(OUTPUT)
     assert metadata["stage"] == "quality"
-    assert len(metadata["inputs"].split()) == 6
+    assert len(metadata["inputs"].split()) == 2
 
 
-def test_nothing_is_told_where_all_agree(files, caplog):
-    results, partitions = files
-    of_a = [path for path in partitions if "AUSDT" in path]
-
-    job.check_volumes(results, of_a, output=OUTPUT)
+@pytest.mark.usefixtures("files")
+def test_nothing_is_told_where_all_agree(caplog):
+    job.check_volumes("bars.parquet", ["bars.parquet"], output=OUTPUT)
 
     assert pl.read_parquet(OUTPUT)["agrees"].all()
     assert caplog.messages == []
 
 
-def test_a_broken_partition_is_named(files, tmp_path):
-    results, partitions = files
-    (tmp_path / partitions[0]).write_bytes(b"no Parquet")
+@pytest.mark.usefixtures("files")
+def test_a_broken_table_is_named(tmp_path):
+    (tmp_path / "bars.parquet").write_bytes(b"no Parquet")
 
-    with pytest.raises(ResultError, match=r"BUSDT/2024-01.parquet: cannot be read"):
-        job.check_volumes(results, partitions, output=OUTPUT)
+    with pytest.raises(ResultError, match=r"bars\.parquet: cannot be read"):
+        job.check_volumes("trades.parquet", ["bars.parquet"], output=OUTPUT)
