@@ -44,7 +44,7 @@ unit: setup-dev ## Run the unit tests
 	$(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
-	$(BIN)/pytest tests/workflow -n auto --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest tests/workflow -n auto --dist loadfile $(PYTEST_ARGS)
 
 format: setup-dev ## Format code and rules, and mend what lint can mend
 	$(BIN)/ruff format .

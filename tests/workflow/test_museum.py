@@ -31,7 +31,7 @@ from bhds.sandbox.universe import Universe
 
 from .conftest import Outcome, Workspace
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("museum")]
+pytestmark = pytest.mark.workflow
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 MINUTE = dt.timedelta(minutes=1)
