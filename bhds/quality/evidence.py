@@ -18,8 +18,13 @@ from bhds.markets import Frequency, Interval
 from bhds.parse.verdict import Verdict
 
 _DAY = dt.timedelta(days=1)
-_ANSWERS = {"unanswered": "unanswered", "pending": "pending"}
-"""By the status of a hole; every other status is that of an answer."""
+_ANSWERS = {
+    "unanswered": "unanswered",
+    "pending": "pending",
+    "empty": "empty",
+    "part": "empty",
+}
+"""By the status of a hole of which rows are still missing."""
 _WORST_FIRST = ("unanswered", "pending", "empty")
 _FILES = pl.Schema({"day": pl.Date(), "last_time": TIME, "is_daily": pl.Boolean()})
 _ASKED = pl.Schema({"start": TIME, "end": TIME, "answer": API_ANSWERS})
@@ -36,8 +41,8 @@ class Evidence:
     corrupt: pl.Series
     """The days of which it has only zips of no use, unsorted."""
     asked: pl.DataFrame
-    """`start, end, answer`: the ranges that the API was asked for, sorted; they do not
-    overlap, and `end` is exclusive."""
+    """`start, end, answer`: the ranges that the API was asked for and has not filled,
+    sorted; they do not overlap, and `end` is exclusive."""
     conflict_days: Mapping[dt.date, int]
     """How many bars of a day were dropped for others; all are counted."""
 
@@ -107,7 +112,9 @@ class Evidence:
         ).select(pl.col(name).cast(dtype) for name, dtype in GAP_EVIDENCE.items())
 
     def answers(self, begin: pl.Series, end: pl.Series) -> pl.Series:
-        """Say what the API says of ranges, `end` exclusive; null if not asked.
+        """Say what the API says of what is missing in ranges, `end` exclusive.
+
+        Null where it was not asked, or has filled what it was asked for.
 
         Where it says several things of one range, the worst: `unanswered` before
         `pending` before `empty`.
@@ -152,8 +159,9 @@ def _files(zips: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
 
 def _asked(holes: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     rows = [
-        (hole["start"], hole["end"], _ANSWERS.get(hole["status"], "empty"))
+        (hole["start"], hole["end"], _ANSWERS[hole["status"]])
         for hole in holes
+        if hole["status"] in _ANSWERS
     ]
     time = pl.col("start", "end").str.to_datetime(time_unit="us", time_zone="UTC")
     return (

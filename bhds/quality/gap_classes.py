@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Iterable
+from functools import reduce
 
 import polars as pl
 
@@ -118,20 +119,28 @@ def _others(
     begins, ends = inner["begin"].sort(), inner["end"].sort()
     born = lives["first"].sort()
     died = lives.select(pl.col("last").dt.offset_by(interval.name))["last"].sort()
-    silent: list[pl.Series] = []
-    alive: list[pl.Series] = []
-    for part in _PROBES:
+
+    def counts(part: float) -> pl.DataFrame:
         length = pl.col("end") - pl.col("begin") - _MICROSECOND
         probe = spans.select(pl.col("begin") + length * part)["begin"]
-        silent.append(_begun(begins, probe) - _begun(ends, probe) - 1)
-        alive.append(_begun(born, probe) - _begun(died, probe) - 1)
-    columns = [
-        pl.select(pl.min_horizontal(silent)).to_series().alias("silent"),
-        pl.select(pl.min_horizontal(alive)).to_series().alias("alive"),
-    ]
-    return [
-        column.set(~spans["is_inner"], None).clip(lower_bound=0) for column in columns
-    ]
+        silent = _begun(begins, probe) - _begun(ends, probe) - 1
+        alive = _begun(born, probe) - _begun(died, probe) - 1
+        found = pl.DataFrame({"silent": silent, "alive": alive})
+        return found.select(pl.all().clip(lower_bound=0))
+
+    least = reduce(_smaller_share, map(counts, _PROBES))
+    return [least[name].set(~spans["is_inner"], None) for name in ("silent", "alive")]
+
+
+def _smaller_share(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
+    """Take, row by row, the counts of which a smaller share is silent."""
+    both = pl.concat([one, other.select(pl.all().name.suffix("_2"))], how="horizontal")
+    ours, others = pl.col("silent") * pl.col("alive_2"), pl.col("silent_2")
+    is_smaller = others * pl.col("alive") < ours
+    return both.select(
+        pl.when(is_smaller).then(f"{name}_2").otherwise(name).alias(name)
+        for name in ("silent", "alive")
+    )
 
 
 def _begun(moments: pl.Series, probe: pl.Series) -> pl.Series:
@@ -158,8 +167,9 @@ def _known_outage(spans: pl.DataFrame, *, outages: pl.DataFrame) -> pl.Series:
 
 def _class(last_day: dt.date) -> pl.Expr:
     asked = pl.col("api") == "empty"
-    lacks_files = (pl.col("absent_days") > 0) & ~asked
-    cut_off = pl.col("truncated") & ~asked
+    is_missing = (pl.col("missing_bars") > 0) & ~asked
+    lacks_files = (pl.col("absent_days") > 0) & is_missing
+    cut_off = pl.col("truncated") & is_missing
     due = last_day - PENDING_DAYS * _DAY
     overdue = pl.col("first_absent_day") <= due
     shared = (pl.col("alive") >= _FEWEST_OTHERS) & (

@@ -112,7 +112,13 @@ def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):
                 zip_entry("2024-01-03", verdict="corrupt"),
             ]
         },
-        {"holes": [hole(2 * DAY + 5, 3 * DAY, "unanswered"), hole(DAY - 1, DAY)]},
+        {
+            "holes": [
+                hole(DAY - 1, DAY),
+                hole(DAY, DAY + 9, "filled"),
+                hole(2 * DAY + 5, 3 * DAY, "unanswered"),
+            ]
+        },
     ]
 
     found = counted({0: "daily"}, last_day="2024-01-03", sources=sources)

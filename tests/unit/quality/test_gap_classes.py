@@ -58,6 +58,12 @@ def classes(gaps_of, lives):
         ),
         pytest.param(3 * DAY, ABSENT, "halt", id="no file, and the API has none"),
         pytest.param(
+            3 * DAY,
+            ABSENT | {"api": "not_asked", "missing_bars": 0},
+            "halt",
+            id="no file, and nothing is missing",
+        ),
+        pytest.param(
             60 * DAY,
             ABSENT | {"absent_days": 31, "api": "not_asked"},
             "relisting",
@@ -146,6 +152,15 @@ def test_a_gap_that_only_touches_an_outage_is_none(classes, gap):
     found = classes(*rows, gap(0, 900, symbol="DUSDT"), symbols=SYMBOLS)
 
     assert found["class"].to_list() == ["outage"] * 3 + ["halt"]
+    assert found["silent"].to_list() == [3, 3, 3, 0]
+
+
+def test_the_moment_at_which_most_others_trade_counts(classes, gap):
+    # Half and three quarters into the gap of D, two of the others trade again.
+    rows = [gap(100, 160, symbol=symbol) for symbol in SYMBOLS[:3]]
+
+    found = classes(*rows, gap(100, 240, symbol="DUSDT"), symbols=SYMBOLS)
+
     assert found["silent"].to_list() == [3, 3, 3, 0]
 
 
