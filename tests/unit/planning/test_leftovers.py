@@ -2,6 +2,7 @@
 
 import datetime as dt
 import os
+from pathlib import Path
 
 import pytest
 
@@ -125,7 +126,8 @@ def test_staged_names_are_those_that_downloads_use(tmp_path, staged, etag):
     wanted = download.Wanted("key", tmp_path / f"aws_data/{FOLDER}/{NAME}", 1, etag)
     (place,) = download._stage([wanted], data_dir=tmp_path).staged.values()
 
-    assert staged(place.name) == [place.name]
+    name = Path(place).name
+    assert staged(name) == [name]
 
 
 @pytest.mark.parametrize(
