@@ -89,7 +89,7 @@ def test_cores_and_steps_change_no_byte(tmp_path):
     ]
     files = built_files(at_once)
     assert {path.partition("/")[0] for path in files} == set(STAGES)
-    assert len(files) == 12
+    assert len(files) == 14
     assert sum(map(len, files.values())) > 500_000
     assert differing(built_files(alone), files) == set()
     assert differing(built_files(in_steps), files) == set()

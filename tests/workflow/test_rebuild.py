@@ -31,7 +31,10 @@ def descendants(symbol, period="2025"):
         f"{parsed}.parquet",
         f"{parsed}.sources.json",
         f"{results}/klines/1m/{symbol}.pqt",
-        f"{results}/klines/1m/gaps/{symbol}.parquet",
+        *(
+            f"{results}/klines/1m/{kept}/{symbol}.parquet"
+            for kept in ("gaps", "days", "conflicts")
+        ),
         f"{results}/resampled_klines/1h/{symbol}.pqt",
         f"{results}/resampled_klines/1d/{symbol}.pqt",
     }
