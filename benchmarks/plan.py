@@ -148,9 +148,15 @@ def lay_out_outputs(data_dir: Path) -> None:
         now=dt.datetime.now(dt.UTC),
         online=False,
     )
+    beside = [
+        path.replace("/gaps/", f"/{kept}/")
+        for path in planned.results
+        if "/gaps/" in path
+        for kept in ("days", "conflicts")
+    ]
     for path in (
         *(*planned.parsed, *planned.api, *planned.funding),
-        *(*planned.results, *planned.resampled),
+        *(*planned.results, *planned.resampled, *beside),
     ):
         (data_dir / path).parent.mkdir(parents=True, exist_ok=True)
         (data_dir / path).touch()
