@@ -18,9 +18,6 @@ from bhds.results.resample import ResampleRule
 _TRADES = "aggTrades"
 _DAY = dt.timedelta(days=1)
 
-OF_SYMBOLS = ("gaps", "days", "conflicts", "agreement")
-"""What is kept of each symbol beside its result."""
-
 
 class QualityTables:
     """The tables of each market: gaps, conflicts, conditions, agreement, volumes."""
@@ -57,7 +54,8 @@ class QualityTables:
         Parameters
         ----------
         what
-            One of `OF_SYMBOLS`.
+            What is kept of each symbol beside its result: `gaps`, `days`, `conflicts`
+            or `agreement`.
         trade_type, interval
             What the results are of.
 

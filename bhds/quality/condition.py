@@ -8,13 +8,11 @@ from bhds.archive.directory import Directory
 from bhds.archive.inventory import archive_files, with_days
 from bhds.columns import CONDITION, DAYS, TIME
 from bhds.markets import Interval
+from bhds.planning.fills import STAYS_OPEN
 from bhds.quality.gap_classes import PENDING_DAYS
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_STALLED_DAYS = 62
-"""How long a symbol without new files may only be waiting for them; see
-`bhds.planning.fills.STAYS_OPEN`."""
 _FEWEST_OTHERS = 2
 _MOST = 0.5
 _NOT_LISTED = ("relisting", "delisted_tail")
@@ -52,7 +50,7 @@ def judge(
     ----------
     days
         n >= 0 rows of `columns.DAYS`, of any number of symbols, each day once. Days up
-        to `as_of` are added to symbols that had some within the last 62.
+        to `as_of` are added to symbols that had some within `STAYS_OPEN` of it.
     gaps
         `columns.CLASSIFIED_GAPS` of these symbols; none for data without results.
     changes
@@ -118,7 +116,7 @@ def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
         pl.col("day").max(), published=pl.col("day").filter(is_published).max()
     )
     waiting = last.filter(
-        pl.col("published") >= as_of - _STALLED_DAYS * _DAY, pl.col("day") < as_of
+        pl.col("published") >= as_of - STAYS_OPEN, pl.col("day") < as_of
     )
     added = (
         waiting.with_columns(

@@ -4,13 +4,11 @@ import datetime as dt
 
 import polars as pl
 
-from bhds.columns import DAYS, RESULT_SOURCES
+from bhds.columns import DAYS, RESULT_SOURCES, TIME
 from bhds.markets import Interval
 from bhds.quality.evidence import Evidence
+from bhds.quality.gap_classes import PENDING_DAYS
 from bhds.results.grid import grid_number
-
-ENDED_DAYS = 3
-"""A symbol that has not traded for so many of the last days wanted has ended."""
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -53,11 +51,11 @@ def account(
     if result.is_empty():
         return DAYS.to_frame()
     first, last = result["open_time"][0], result["open_time"][-1]
-    has_ended = last_day - last.date() > ENDED_DAYS * _DAY
+    has_ended = last_day - last.date() > PENDING_DAYS * _DAY
     days = pl.select(
         pl.date_range(first.date(), max(last_day, last.date())).alias("day")
     )
-    begin = pl.col("day").cast(result.schema["open_time"])
+    begin = pl.col("day").cast(TIME)
     until = begin + _DAY
     if has_ended:
         over = pl.lit(last).dt.offset_by(interval.name)
@@ -67,13 +65,10 @@ def account(
     counted = _by_source(result).join(
         _conflicts_by_day(evidence, conflicts), on="day", how="full", coalesce=True
     )
-    answer = evidence.answers(
-        days.select(pl.col("day").cast(result.schema["open_time"])).to_series(),
-        days.select(pl.col("day").cast(result.schema["open_time"]) + _DAY).to_series(),
-    )
+    midnight = days["day"].cast(TIME)
     return (
         days.with_columns(
-            answer,
+            evidence.answers(midnight, midnight + _DAY),
             symbol=pl.lit(symbol),
             expected=expected,
             has_file=pl.col("day").is_in(evidence.files["day"].implode()),
