@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from bhds import datatypes, storage, universe
+from bhds import datatypes, instruments, storage
 from bhds.api.client import ApiClient
 from bhds.archive.keys import symbol_fault
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
@@ -208,11 +208,13 @@ def exchange_info(
         settings = read_settings(configfile, values=config or ())
         _may_ask(settings)
         for trade_type in _markets(trade_types, settings=settings):
-            path = universe.exchange_info_path(settings.data_dir or Path(), trade_type)
+            path = instruments.exchange_info_path(
+                settings.data_dir or Path(), trade_type
+            )
             content = asyncio.run(_exchange_info(trade_type, settings=settings))
             with storage.replacing(path) as partial:
                 partial.write_bytes(content)
-                symbols = len(universe.read_exchange_info(partial))
+                symbols = len(instruments.read_exchange_info(partial))
             typer.echo(f"{trade_type}: {symbols:,} symbols: {path}")
 
 

@@ -13,7 +13,7 @@ from itertools import product
 
 import polars as pl
 
-from bhds import universe
+from bhds import instruments
 from bhds.config import Dataset
 from bhds.datatypes import FUNDING
 from bhds.errors import ConfigError, SelectionError
@@ -58,7 +58,7 @@ class Plan:
         implied: Sequence[PlannedDataset] = (),
         listings: Sequence[str] = (),
         asked_at: Mapping[str, str] | None = None,
-        known: Mapping[TradeType, universe.Known] | None = None,
+        known: Mapping[TradeType, instruments.Known] | None = None,
     ) -> None:
         self.datasets = tuple(configured)
         self.listings = list(listings)
@@ -395,7 +395,7 @@ class Plan:
         """
         split = self.dataset(series).results.split
         min_days = split.min_days
-        if self._class_of(series) is universe.ContractType.TRADIFI_PERPETUAL:
+        if self._class_of(series) is instruments.ContractType.TRADIFI_PERPETUAL:
             min_days = max(min_days, split.tradifi_min_days)
         return {
             "enabled": split.enabled,
@@ -413,10 +413,10 @@ class Plan:
         entry = self._known.get(TradeType.CM_FUTURES, {}).get(symbol, {})
         return float(entry.get("contractSize") or contract_size(symbol))
 
-    def _class_of(self, series: Series) -> universe.ContractType:
+    def _class_of(self, series: Series) -> instruments.ContractType:
         market = TradeType(series.trade_type)
         known = self._known.get(market)
-        found = universe.classify(series.symbol, trade_type=market, known=known)
+        found = instruments.classify(series.symbol, trade_type=market, known=known)
         return found.contract_type
 
     def partitions(self, series: Series) -> dict[str, Partition]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import datatypes, universe
+from bhds import datatypes, instruments
 from bhds.archive import ledger, listing
 from bhds.archive.listing import Listing, ListingRequest
 from bhds.config import Dataset, Settings
@@ -121,9 +121,9 @@ class _Planner:
         columns = ["key", "etag", "md5", "first_seen", "served_size"]
         self._newest = ledger.newest(ledger.read(data_dir, columns=columns))
         self.known = {
-            trade_type: universe.read_exchange_info(path)
+            trade_type: instruments.read_exchange_info(path)
             for trade_type in TradeType
-            if (path := universe.exchange_info_path(data_dir, trade_type)).exists()
+            if (path := instruments.exchange_info_path(data_dir, trade_type)).exists()
         }
         self.listing_paths: set[str] = set()
         """Paths of the listings that were used."""
@@ -177,7 +177,7 @@ class _Planner:
         symbols = sorted(
             symbol
             for symbol in {s for each in klines for s in each.partitions} - elsewhere
-            if _has_funding(universe.classify(symbol, trade_type=market, known=info))
+            if _has_funding(instruments.classify(symbol, trade_type=market, known=info))
         )
         starts = [each.dataset.start for each in klines]
         dataset = Dataset(
@@ -252,9 +252,9 @@ class _Planner:
         return found
 
 
-def _has_funding(symbol: universe.SymbolClass) -> bool:
+def _has_funding(symbol: instruments.SymbolClass) -> bool:
     """Tell whether a contract is a perpetual, or may be one."""
-    return symbol.contract_type is not universe.ContractType.DELIVERY
+    return symbol.contract_type is not instruments.ContractType.DELIVERY
 
 
 def _first_days(
@@ -272,7 +272,7 @@ def _first_days(
 
 
 def _select(
-    dataset: Dataset, symbols: Sequence[str], *, known: universe.Known | None
+    dataset: Dataset, symbols: Sequence[str], *, known: instruments.Known | None
 ) -> list[str]:
     """Return those of the bucket's symbols that a dataset wants.
 
@@ -285,8 +285,8 @@ def _select(
         return []
     if isinstance(wanted, list):
         where = f"{dataset.trade_type} {dataset.data_type} of the archive"
-        return universe.select_named(wanted, symbols, where=where)
-    return universe.select(
+        return instruments.select_named(wanted, symbols, where=where)
+    return instruments.select(
         symbols,
         trade_type=dataset.trade_type,
         quote=wanted.quote,

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 from bhds import storage
 from bhds.cli import app
 from bhds.columns import parsed_klines
+from bhds.instruments import read_exchange_info
 from bhds.markets import TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
-from bhds.universe import read_exchange_info
 
 UM = TradeType.UM_FUTURES
 UNIVERSE = Universe.model_validate(

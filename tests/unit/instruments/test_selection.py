@@ -3,8 +3,8 @@
 import pytest
 
 from bhds.errors import SelectionError
+from bhds.instruments import Reason, select, select_named
 from bhds.markets import TradeType
-from bhds.universe import Reason, select, select_named
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 

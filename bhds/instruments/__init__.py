@@ -6,13 +6,13 @@ the tables in `bhds/data`, each row of which names its source; where a recorded
 exchangeInfo is at hand, it goes first (`known`).
 """
 
-from bhds.universe.classes import ContractType, SymbolClass, classify
-from bhds.universe.exchange_info import (
+from bhds.instruments.classes import ContractType, SymbolClass, classify
+from bhds.instruments.exchange_info import (
     Known,
     exchange_info_path,
     read_exchange_info,
 )
-from bhds.universe.selection import SETTLED, Reason, Selection, select, select_named
+from bhds.instruments.selection import SETTLED, Reason, Selection, select, select_named
 
 __all__ = [
     "SETTLED",

@@ -7,9 +7,9 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 
 from bhds.errors import SelectionError
+from bhds.instruments.classes import ContractType, SymbolClass, classify
+from bhds.instruments.exchange_info import Known
 from bhds.markets import TradeType
-from bhds.universe.classes import ContractType, SymbolClass, classify
-from bhds.universe.exchange_info import Known
 
 SETTLED = "SETTLED"
 """What a filter calls settled contracts, whatever they were before."""

@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
+from bhds.instruments import ContractType, classify
 from bhds.markets import TradeType
-from bhds.universe import ContractType, classify
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 OPTION = TradeType.OPTION

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from bhds.errors import SelectionError
+from bhds.instruments import ContractType, classify, read_exchange_info
 from bhds.markets import TradeType
-from bhds.universe import ContractType, classify, read_exchange_info
 
 from .conftest import REALDATA
 
