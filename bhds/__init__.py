@@ -1,3 +1,52 @@
-"""BHDS: clean, complete, verified market data from Binance's public archive."""
+"""BHDS: clean, complete, verified market data from Binance's public archive.
+
+What was built is read with `scan_klines` and its like (`bhds.reader`):
+
+>>> import bhds
+>>> bars = bhds.scan_klines("um_futures", "1m", symbols="BTCUSDT", start="2025-03-01")
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bhds.reader import (
+        condition,
+        gaps,
+        scan_agg_trades,
+        scan_funding,
+        scan_klines,
+        scan_records,
+        scan_resampled,
+        scan_trades,
+        segments,
+        universe,
+    )
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "condition",
+    "gaps",
+    "scan_agg_trades",
+    "scan_funding",
+    "scan_klines",
+    "scan_records",
+    "scan_resampled",
+    "scan_trades",
+    "segments",
+    "universe",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the reader when it is first used: jobs and commands do without."""
+    if name in __all__:
+        from bhds import reader  # noqa: PLC0415 -- see above
+
+        return getattr(reader, name)
+    msg = f"module {__name__!r} has no attribute {name!r}"
+    raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -463,13 +463,17 @@ def validated(
         raise ConfigError("; ".join(dict.fromkeys(problems))) from error
 
 
+def default_data_dir(environment: Mapping[str, str]) -> Path:
+    """Return where the data are if nothing is said of it."""
+    return Path(environment.get("CRYPTO_BASE_DIR") or ".") / "binance_data"
+
+
 def _with_environment(
     raw: Mapping[str, Any], environment: Mapping[str, str]
 ) -> dict[str, Any]:
     settings = dict(raw)
     if settings.get("data_dir") is None:
-        base = Path(environment.get("CRYPTO_BASE_DIR") or ".")
-        settings["data_dir"] = str(base / "binance_data")
+        settings["data_dir"] = str(default_data_dir(environment))
     http = settings.get("http") or {}
     if isinstance(http, Mapping) and http.get("proxy") is None:
         names = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy")

@@ -166,6 +166,7 @@ def write_resampled(
     """
     bars = storage.read_parquet(result)
     metadata = storage.provenance("resample", resample.REVISION, [result])
+    metadata["base_interval"] = interval
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
     for name, path in outputs.items():
         longer = resample.resample(

@@ -305,6 +305,7 @@ def test_resampled_files_tell_their_result_and_how_far_it_goes(partition):
         "version": __version__,
         "stage": "resample",
         "revision": str(resample.REVISION),
+        "base_interval": "1m",
         "inputs": sha256(RESULT),
         "as_of": "2024-01-31",
     }

@@ -1,0 +1,44 @@
+"""Read what was built: lazy frames over the files of many symbols.
+
+Every function takes the market first (`spot`, `um_futures`, `cm_futures`), and by
+keyword
+
+symbols
+    One name or several; None: all that were built. Delisted symbols are among them.
+start, end
+    The time wanted, from `start` up to but without `end`: a date, a datetime or ISO
+    8601 text, UTC where no zone is given. None: no bound.
+data_dir
+    Where the data are; by default `$CRYPTO_BASE_DIR/binance_data`, else
+    `./binance_data`.
+strict
+    Refuse, with a `ResultError`, to read days that are not `available`.
+
+A scan has one row a bar, event or record, by symbol and then by time, and a `symbol`
+column before those of the files. Filters go down to the files: those of other symbols
+are not opened, and of a file only the row groups (half a year of 1m bars) that may
+hold what is wanted are read.
+"""
+
+from bhds.reader.scans import (
+    scan_agg_trades,
+    scan_funding,
+    scan_klines,
+    scan_records,
+    scan_resampled,
+    scan_trades,
+)
+from bhds.reader.tables import condition, gaps, segments, universe
+
+__all__ = [
+    "condition",
+    "gaps",
+    "scan_agg_trades",
+    "scan_funding",
+    "scan_klines",
+    "scan_records",
+    "scan_resampled",
+    "scan_trades",
+    "segments",
+    "universe",
+]

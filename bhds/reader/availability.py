@@ -1,0 +1,103 @@
+"""Hold the days that are to be read against their condition on record."""
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from bhds.errors import ResultError
+from bhds.reader.files import Market, SymbolFile
+from bhds.reader.period import Period
+from bhds.storage import read_parquet_metadata
+
+_ENOUGH = 3
+"""So many days that are not available are named, of those that there are."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """One type of data, in one interval where it is bars."""
+
+    data_type: str
+    interval: str | None
+
+    @property
+    def name(self) -> str:
+        """The name that its quality tables have."""
+        return "-".join(filter(None, [self.data_type, self.interval]))
+
+
+def condition_table(market: Market, series: Series) -> Path:
+    """Locate the condition of each day.
+
+    Raises
+    ------
+    ResultError
+        If it was not built.
+    """
+    path = market.results / "quality" / f"condition-{series.name}.parquet"
+    if not path.is_file():
+        msg = (
+            f"{path}: not built; expected the condition of days; snakemake quality_all"
+        )
+        raise ResultError(msg)
+    return path
+
+
+def refuse_unavailable(
+    files: Sequence[SymbolFile], *, market: Market, series: Series, period: Period
+) -> None:
+    """Make sure that every day to be read is `available`, or `not_listed`.
+
+    Raises
+    ------
+    ResultError
+        If one is not, or its condition is not known: it was not judged since the
+        files reach so far.
+    """
+    table = condition_table(market, series)
+    symbols = list(dict.fromkeys(file.symbol for file in files))
+    days = (
+        pl.scan_parquet(table)
+        .filter(pl.col("symbol").is_in(symbols))
+        .select("symbol", "day", "condition", "reason")
+        .collect()
+    )
+    where = f"{market.trade_type} {series.name}"
+    unjudged = set(symbols).difference(days["symbol"])
+    judged_until = dt.date.fromisoformat(read_parquet_metadata(table)["as_of"])
+    if unjudged or _reaches_past(judged_until, files, period=period):
+        of = f"symbols {sorted(unjudged)[:_ENOUGH]}" if unjudged else "the last days"
+        msg = (
+            f"{where}: the condition of {of} is not known (judged until "
+            f"{judged_until}), expected that of all that is read; snakemake quality_all"
+        )
+        raise ResultError(msg)
+    bad = days.filter(
+        *period.of_days("day"), ~pl.col("condition").is_in(["available", "not_listed"])
+    )
+    if not bad.is_empty():
+        raise ResultError(_unavailable(bad, where=where))
+
+
+def _reaches_past(day: dt.date, files: Sequence[SymbolFile], *, period: Period) -> bool:
+    """Whether files that may hold later days are to be read past a day."""
+    if period.last_day is not None and period.last_day <= day:
+        return False
+    known = (read_parquet_metadata(file.path).get("as_of") for file in files)
+    return any(dt.date.fromisoformat(as_of) > day for as_of in known if as_of)
+
+
+def _unavailable(days: pl.DataFrame, *, where: str) -> str:
+    named = ", ".join(
+        f"{row['symbol']} {row['day']} {row['condition']} ({row['reason']})"
+        for row in days.head(_ENOUGH).iter_rows(named=True)
+    )
+    more = ", ..." if days.height > _ENOUGH else ""
+    return (
+        f"{where}: {days.height} days of {days['symbol'].n_unique()} symbols are not "
+        f"available, expected all: {named}{more}; read others, or without strict; "
+        "bhds.condition() lists them"
+    )

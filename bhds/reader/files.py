@@ -1,0 +1,136 @@
+"""Find the files of the symbols that a reader wants."""
+
+import difflib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bhds import config, instruments
+from bhds.errors import ConfigError, ResultError
+from bhds.markets import TradeType
+from bhds.reader.period import Period
+
+
+@dataclass(frozen=True)
+class SymbolFile:
+    """One file, and the symbol whose rows it holds."""
+
+    symbol: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class Market:
+    """What was built of one market."""
+
+    trade_type: TradeType
+    data_dir: Path
+
+    @classmethod
+    def of(cls, trade_type: str, data_dir: Path | str | None) -> "Market":
+        """Read the name of a market, and where the data are (None: by default).
+
+        Raises
+        ------
+        ConfigError
+            If there is no such market.
+        """
+        if trade_type not in set(TradeType):
+            near = difflib.get_close_matches(trade_type, TradeType, n=1, cutoff=0.4)
+            hint = f"did you mean {str(near[0])!r}? " if near else ""
+            msg = (
+                f"trade type {trade_type!r}: {hint}expected one of "
+                f"{', '.join(TradeType)}"
+            )
+            raise ConfigError(msg)
+        folder = config.default_data_dir(os.environ) if data_dir is None else data_dir
+        return cls(TradeType(trade_type), Path(folder))
+
+    @property
+    def results(self) -> Path:
+        """The folder of the market's results."""
+        return self.data_dir / "results_data" / self.trade_type
+
+    @property
+    def parsed(self) -> Path:
+        """The folder of the market's partitions."""
+        return self.data_dir / "parsed_data" / self.trade_type
+
+
+Symbols = str | Iterable[str] | None
+"""One name, several, or all there are."""
+
+
+def of_results(folder: Path, symbols: Symbols, *, suffix: str) -> list[SymbolFile]:
+    """Return the files of some symbols in a folder that has one a symbol, by symbol.
+
+    Raises
+    ------
+    ResultError
+        If there are none at all.
+    SelectionError
+        If one that is named is not there; the message tells the nearest that is.
+    """
+    paths = {path.stem: path for path in folder.glob(f"[!.]*{suffix}")}
+    if not paths:
+        raise ResultError(_nothing_in(folder))
+    return [
+        SymbolFile(symbol, paths[symbol])
+        for symbol in _wanted(symbols, paths, folder=folder)
+    ]
+
+
+def of_partitions(
+    folder: Path, symbols: Symbols, *, interval: str | None, period: Period
+) -> list[SymbolFile]:
+    """Return the partitions of some symbols that a period touches, by symbol and time.
+
+    Parameters
+    ----------
+    folder
+        Holds a folder a symbol, with the partitions in it or in one an interval.
+    symbols
+        See `Symbols`.
+    interval
+        The name of that folder, None where there is none.
+    period
+        The time wanted.
+
+    Raises
+    ------
+    ResultError, SelectionError
+        As of `of_results`.
+    """
+    folders = {
+        path.name: path / (interval or "")
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (path / (interval or "")).is_dir()
+    }
+    if not folders:
+        raise ResultError(_nothing_in(folder, interval=interval))
+    return [
+        SymbolFile(symbol, path)
+        for symbol in _wanted(symbols, folders, folder=folder)
+        for path in sorted(folders[symbol].glob("[!.]*.parquet"))
+        if period.touches(path.stem)
+    ]
+
+
+def _wanted(symbols: Symbols, known: Iterable[str], *, folder: Path) -> Sequence[str]:
+    if symbols is None:
+        return sorted(known)
+    names = [symbols] if isinstance(symbols, str) else list(symbols)
+    return instruments.select_named(names, known, where=str(folder))
+
+
+def _nothing_in(folder: Path, *, interval: str | None = None) -> str:
+    """Say that nothing was built, and what was of the like."""
+    beside = folder.parent if interval is None else folder
+    of = "" if interval is None else f" of {interval}"
+    found = sorted(path.name for path in beside.iterdir()) if beside.is_dir() else []
+    there = f"; beside it: {', '.join(found[:10])}" if found and not interval else ""
+    return (
+        f"{folder}: nothing was built here{of}{there}; expected the files of at least "
+        "one symbol; build them with snakemake, or name another data_dir"
+    )

@@ -1,0 +1,309 @@
+"""Scan bars, funding and records: what `bhds.reader` tells holds for all of them."""
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+
+from bhds import columns, datatypes
+from bhds.datatypes import FUNDING, Table
+from bhds.errors import ConfigError, ResultError
+from bhds.gridpoints import Grid
+from bhds.markets import TradeType
+from bhds.reader.availability import Series, refuse_unavailable
+from bhds.reader.files import Market, SymbolFile, Symbols, of_partitions, of_results
+from bhds.reader.period import Moment, Period
+from bhds.reader.sources import Source
+from bhds.results.resample import ResampleRule
+from bhds.storage import read_parquet_metadata
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+
+
+def scan_klines(
+    trade_type: str,
+    interval: str,
+    *,
+    symbols: Symbols = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    strict: bool = False,
+    data_dir: Path | str | None = None,
+) -> pl.LazyFrame:
+    """Scan results: complete bars, merged, filled and split.
+
+    Parameters
+    ----------
+    trade_type, symbols, start, end, strict, data_dir
+        See `bhds.reader`; the time is `open_time`.
+    interval
+        Of the bars, as in the archive: `1m`.
+
+    Returns
+    -------
+    polars.LazyFrame
+        `symbol` and `columns.result_klines`, one row a bar. A bar is known at the end
+        of its interval, not at `open_time`. `source` is `filled` for bars that were
+        never published; there are no rows between two segments.
+
+    Raises
+    ------
+    ConfigError
+        If the market or a bound is none.
+    ResultError
+        If nothing was built, or `strict` and a day is not available.
+    SelectionError
+        If a symbol was not built.
+
+    Examples
+    --------
+    >>> import bhds
+    >>> bars = bhds.scan_klines("spot", "1m", symbols="BTCUSDT", start="2025-01-01")
+    >>> bars.group_by("symbol").agg(pl.col("volume").sum()).collect()
+    """
+    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    files = of_results(market.results / "klines" / interval, symbols, suffix=".pqt")
+    if strict:
+        series = Series("klines", interval)
+        refuse_unavailable(files, market=market, series=series, period=period)
+    return Source(
+        files,
+        columns.result_klines(market.trade_type),
+        period.of_times("open_time"),
+        f"{trade_type} klines {interval}",
+    ).scan()
+
+
+def scan_resampled(
+    trade_type: str,
+    rule: str,
+    *,
+    symbols: Symbols = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    strict: bool = False,
+    data_dir: Path | str | None = None,
+) -> pl.LazyFrame:
+    """Scan longer bars that were made from results.
+
+    Parameters
+    ----------
+    trade_type, symbols, start, end, data_dir
+        See `bhds.reader`; the time is `open_time`.
+    rule
+        `1h`, or `1h_5m` for bars that begin five minutes past the hour.
+    strict
+        Refuse days whose base bars are not all available.
+
+    Returns
+    -------
+    polars.LazyFrame
+        `symbol` and `columns.resampled_klines`, one row a bar that a segment covers
+        whole. A bar is known at its end; `first_vwap` at the end of its first base
+        bar.
+
+    Raises
+    ------
+    ConfigError, ResultError, SelectionError
+        As of `scan_klines`.
+    """
+    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    base_period = _covered_by(ResampleRule.parse(rule), period)
+    folder = market.results / "resampled_klines" / rule
+    files = of_results(folder, symbols, suffix=".pqt")
+    if strict:
+        for base, of_base in _by_base_interval(files).items():
+            series = Series("klines", base)
+            refuse_unavailable(
+                of_base, market=market, series=series, period=base_period
+            )
+    return Source(
+        files,
+        columns.resampled_klines(market.trade_type),
+        period.of_times("open_time"),
+        f"{trade_type} resampled klines {rule}",
+    ).scan()
+
+
+def scan_funding(
+    trade_type: str,
+    *,
+    symbols: Symbols = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    strict: bool = False,
+    data_dir: Path | str | None = None,
+) -> pl.LazyFrame:
+    """Scan funding events, of archive and API together.
+
+    Parameters
+    ----------
+    trade_type
+        `um_futures` or `cm_futures`.
+    symbols, start, end, strict, data_dir
+        See `bhds.reader`; the time is `funding_time`.
+
+    Returns
+    -------
+    polars.LazyFrame
+        `symbol` and `columns.FUNDING`, one row an event. A rate of 0.0001 is 0.01 % of
+        a position, known at `funding_time`.
+
+    Raises
+    ------
+    ConfigError, ResultError, SelectionError
+        As of `scan_klines`.
+    """
+    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    files = of_results(market.results / FUNDING, symbols, suffix=".pqt")
+    if strict:
+        series = Series(FUNDING, None)
+        refuse_unavailable(files, market=market, series=series, period=period)
+    return Source(
+        files,
+        columns.FUNDING,
+        period.of_times("funding_time"),
+        f"{trade_type} funding",
+    ).scan()
+
+
+def scan_records(
+    trade_type: str,
+    data_type: str,
+    *,
+    interval: str | None = None,
+    symbols: Symbols = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    strict: bool = False,
+    data_dir: Path | str | None = None,
+) -> pl.LazyFrame:
+    """Scan the partitions of any type of data: what the archive has, typed.
+
+    Parameters
+    ----------
+    trade_type, symbols, start, end, strict, data_dir
+        See `bhds.reader`; the time is the one that tells the day of a row.
+    data_type
+        As in the bucket: `metrics`, `aggTrades`, `bookDepth`, `markPriceKlines`, ...
+    interval
+        Of bars; None of what are no bars.
+
+    Returns
+    -------
+    polars.LazyFrame
+        `symbol` and the columns of the data type, one row a record. Of klines and
+        fundingRate, this is without what the API had: see `scan_klines` and
+        `scan_funding`.
+
+    Raises
+    ------
+    ConfigError
+        If the market or a bound is none, or the market has no such data.
+    ResultError, SelectionError
+        As of `scan_klines`.
+    """
+    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    table = _table(market.trade_type, data_type, interval=interval)
+    files = of_partitions(
+        market.parsed / data_type, symbols, interval=interval, period=period
+    )
+    if strict:
+        series = Series(data_type, interval)
+        refuse_unavailable(files, market=market, series=series, period=period)
+    return Source(
+        files,
+        table.schema,
+        period.of_times(table.time),
+        " ".join(filter(None, [trade_type, data_type, interval])),
+    ).scan()
+
+
+def scan_agg_trades(
+    trade_type: str,
+    *,
+    symbols: Symbols = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    strict: bool = False,
+    data_dir: Path | str | None = None,
+) -> pl.LazyFrame:
+    """Scan aggregate trades: `scan_records` of `aggTrades`, one row a trade."""
+    return scan_records(
+        trade_type,
+        "aggTrades",
+        symbols=symbols,
+        start=start,
+        end=end,
+        strict=strict,
+        data_dir=data_dir,
+    )
+
+
+def scan_trades(
+    trade_type: str,
+    *,
+    symbols: Symbols = None,
+    start: Moment | None = None,
+    end: Moment | None = None,
+    strict: bool = False,
+    data_dir: Path | str | None = None,
+) -> pl.LazyFrame:
+    """Scan single trades: `scan_records` of `trades`, one row a trade."""
+    return scan_records(
+        trade_type,
+        "trades",
+        symbols=symbols,
+        start=start,
+        end=end,
+        strict=strict,
+        data_dir=data_dir,
+    )
+
+
+def _table(trade_type: TradeType, data_type: str, *, interval: str | None) -> Table:
+    """Describe a type of data in one market, which has to have it."""
+    entry = datatypes.data_type(data_type)
+    if entry.table is None:
+        msg = f"data type {data_type!r}: its zips are not parsed; read them yourself"
+        raise ConfigError(msg)
+    if trade_type not in entry.trade_types:
+        msg = (
+            f"data type {data_type!r}: {trade_type} has none; expected one of "
+            f"{', '.join(entry.trade_types)}"
+        )
+        raise ConfigError(msg)
+    if not entry.feeds_of(trade_type, interval):
+        known = ", ".join(entry.intervals_of(trade_type)) or "none: leave it out"
+        msg = f"{trade_type} {data_type}: interval {interval!r}; expected {known}"
+        raise ConfigError(msg)
+    return entry.table(trade_type)
+
+
+def _covered_by(rule: ResampleRule, period: Period) -> Period:
+    """Return the time of all bars that open in a period: the last may reach past it."""
+    grid = Grid(rule.interval)
+
+    def next_open(moment: dt.datetime | None) -> dt.datetime | None:
+        if moment is None:
+            return None
+        since = -((_EPOCH + rule.offset - moment) // _MILLISECOND)
+        return _EPOCH + rule.offset + grid.ceil(since) * _MILLISECOND
+
+    return Period(next_open(period.start), next_open(period.end))
+
+
+def _by_base_interval(files: Sequence[SymbolFile]) -> dict[str, list[SymbolFile]]:
+    found: dict[str, list[SymbolFile]] = {}
+    for file in files:
+        base = read_parquet_metadata(file.path).get("base_interval")
+        if base is None:
+            msg = (
+                f"{file.path}: does not tell the interval that it was made from: it "
+                "was built by another version of BHDS; build it again"
+            )
+            raise ResultError(msg)
+        found.setdefault(base, []).append(file)
+    return found

@@ -1,0 +1,225 @@
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds import columns, datatypes, storage
+from bhds.errors import ConfigError, ResultError, SelectionError
+from bhds.markets import TradeType
+from bhds.reader import scans
+
+from .conftest import START, make_bars, make_rows
+
+DAY = 1440
+
+
+def test_klines_of_all_symbols_are_results_with_the_symbol(data):
+    bars = scans.scan_klines("um_futures", "1m", data_dir=data.folder)
+    schema = columns.result_klines(TradeType.UM_FUTURES)
+    assert bars.collect_schema() == {"symbol": pl.String()} | dict(schema)
+    rows = bars.collect()
+    assert rows.height == 5 * DAY
+    assert rows.equals(rows.sort("symbol", "open_time"))
+
+
+def test_klines_of_a_time_have_its_start_and_not_its_end(data):
+    bars = scans.scan_klines(
+        "um_futures",
+        "1m",
+        symbols=["AUSDT", "币安人生USDT"],
+        start="2025-03-03",
+        end="2025-03-03T00:02",
+        data_dir=data.folder,
+    ).collect()
+    midnight = dt.datetime(2025, 3, 3, tzinfo=dt.UTC)
+    after = midnight + dt.timedelta(minutes=1)
+    assert bars.select("symbol", "open_time").rows() == [
+        ("AUSDT", midnight),
+        ("AUSDT", after),
+        ("币安人生USDT", midnight),
+        ("币安人生USDT", after),
+    ]
+
+
+def test_symbols_that_are_not_there_are_refused(data):
+    with pytest.raises(SelectionError, match="did you mean 'AUSDT'"):
+        scans.scan_klines("um_futures", "1m", symbols="AUSDR", data_dir=data.folder)
+
+
+@pytest.fixture
+def resampled(data):
+    """Hourly bars of AUSDT that begin at half past, from half past 0 of 1 March on."""
+    schema = columns.resampled_klines(TradeType.UM_FUTURES)
+    bars = make_bars(schema, days=3).gather_every(60, offset=30)
+    storage.write_parquet(
+        bars,
+        data.path("resampled_klines/1h_30m/AUSDT.pqt"),
+        metadata={"as_of": "2025-03-03", "base_interval": "1m"},
+    )
+    return data
+
+
+def test_resampled_bars_are_of_a_rule(resampled):
+    bars = scans.scan_resampled(
+        "um_futures", "1h_30m", start="2025-03-03", data_dir=resampled.folder
+    ).collect()
+    assert bars["open_time"].dt.minute().unique().to_list() == [30]
+    assert bars.height == 24
+    assert bars["symbol"].unique().to_list() == ["AUSDT"]
+    with pytest.raises(ConfigError, match="write '1h_1m'"):
+        scans.scan_resampled("um_futures", "1h_60s", data_dir=resampled.folder)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "refused"),
+    [
+        # The bar of 23:30 on the 1st reaches into the 2nd, which is not available.
+        ("2025-03-01", "2025-03-02", True),
+        ("2025-03-01", "2025-03-01T23:30", False),
+        # That of 23:30 on the 2nd does not open in this time.
+        ("2025-03-02T23:45", "2025-03-03", False),
+        ("2025-03-02T23:15", "2025-03-03", True),
+        ("2025-03-03", None, False),
+    ],
+)
+def test_strict_looks_at_all_base_bars_of_a_bar(resampled, start, end, refused):
+    resampled.condition(
+        ["AUSDT 2025-03-01 available", "AUSDT 2025-03-02 degraded"],
+        as_of="2025-03-03",
+    )
+
+    def scan():
+        return scans.scan_resampled(
+            "um_futures",
+            "1h_30m",
+            start=start,
+            end=end,
+            strict=True,
+            data_dir=resampled.folder,
+        )
+
+    if refused:
+        with pytest.raises(ResultError, match="AUSDT 2025-03-02 degraded"):
+            scan()
+    else:
+        assert scan().collect_schema()["symbol"] == pl.String
+
+
+def test_resampled_bars_of_an_older_version_cannot_be_strict(data):
+    schema = columns.resampled_klines(TradeType.UM_FUTURES)
+    path = data.path("resampled_klines/1h/AUSDT.pqt")
+    storage.write_parquet(make_bars(schema, days=1), path, metadata={})
+    assert (
+        scans.scan_resampled("um_futures", "1h", data_dir=data.folder).collect().height
+    )
+    with pytest.raises(ResultError, match="built by another version of BHDS"):
+        scans.scan_resampled("um_futures", "1h", strict=True, data_dir=data.folder)
+
+
+def test_strict_klines_and_funding_are_held_against_their_own_condition(data):
+    storage.write_parquet(
+        columns.FUNDING.to_frame(),
+        data.path("fundingRate/AUSDT.pqt"),
+        metadata={"as_of": "2025-03-03"},
+    )
+    data.condition(["AUSDT 2025-03-01 missing"], as_of="2025-03-03")
+    data.condition(
+        ["AUSDT 2025-03-02 missing"], as_of="2025-03-03", series="fundingRate"
+    )
+
+    def klines(**period):
+        return scans.scan_klines(
+            "um_futures",
+            "1m",
+            symbols="AUSDT",
+            strict=True,
+            data_dir=data.folder,
+            **period,
+        )
+
+    def funding(**period):
+        return scans.scan_funding(
+            "um_futures", strict=True, data_dir=data.folder, **period
+        )
+
+    assert klines(start="2025-03-02").collect().height == 2 * DAY
+    with pytest.raises(ResultError, match="2025-03-01 missing"):
+        klines()
+    assert funding(start="2025-03-03").collect().is_empty()
+    with pytest.raises(ResultError, match="2025-03-02 missing"):
+        funding()
+
+
+@pytest.fixture
+def trades(data):
+    """Trades of AUSDT: one a day, in two months."""
+    schema = datatypes.data_type("trades").table(TradeType.UM_FUTURES).schema
+    for month, days in {"2025-02": [27, 28], "2025-03": [1, 2]}.items():
+        times = [f"{month}-{day:02}T12:00Z" for day in days]
+        rows = make_rows(
+            schema,
+            id=[int(f"{month[-1]}{day}") for day in days],
+            time=[dt.datetime.fromisoformat(time) for time in times],
+        )
+        storage.write_parquet(
+            rows,
+            data.folder / f"parsed_data/um_futures/trades/AUSDT/{month}.parquet",
+            metadata={"as_of": f"{month}-{days[-1]:02}"},
+        )
+    return data
+
+
+def test_records_are_read_over_partitions(trades):
+    found = scans.scan_trades(
+        "um_futures", start="2025-02-28", end="2025-03-02", data_dir=trades.folder
+    )
+    assert found.collect()["id"].to_list() == [228, 31]
+    everything = scans.scan_records("um_futures", "trades", data_dir=trades.folder)
+    assert everything.collect()["id"].to_list() == [227, 228, 31, 32]
+    assert everything.collect_schema().names()[0] == "symbol"
+
+
+def test_partitions_of_other_months_are_not_opened(trades):
+    folder = trades.folder / "parsed_data/um_futures/trades/AUSDT"
+    (folder / "2024-12.parquet").write_bytes(b"spoilt")
+    found = scans.scan_trades(
+        "um_futures", start="2025-02-28", data_dir=trades.folder
+    ).collect()
+    assert found.height == 3
+
+
+def test_aggregate_trades_are_a_data_type_of_their_own(trades):
+    with pytest.raises(ResultError, match="aggTrades: nothing was built"):
+        scans.scan_agg_trades("um_futures", data_dir=trades.folder)
+
+
+@pytest.mark.parametrize(
+    ("market", "data_type", "interval", "message"),
+    [
+        ("um_futures", "aggTrade", None, "did you mean 'aggTrades'"),
+        ("spot", "metrics", None, "spot has none; expected one of um_futures"),
+        ("option", "BVOLIndex", None, "its zips are not parsed"),
+        ("um_futures", "trades", "1m", "interval '1m'; expected none: leave it out"),
+        ("um_futures", "klines", None, "interval None; expected 1m, 3m"),
+        ("um_futures", "klines", "1s", "interval '1s'; expected 1m, 3m"),
+    ],
+)
+def test_data_that_a_market_does_not_have_are_refused(
+    market, data_type, interval, message
+):
+    with pytest.raises(ConfigError, match=message):
+        scans.scan_records(market, data_type, interval=interval)
+
+
+def test_bars_of_partitions_have_an_interval(data):
+    schema = columns.parsed_klines(TradeType.UM_FUTURES)
+    storage.write_parquet(
+        make_bars(schema, days=1),
+        data.folder / "parsed_data/um_futures/klines/AUSDT/1m/2025.parquet",
+        metadata={"as_of": "2025-03-01"},
+    )
+    rows = scans.scan_records(
+        "um_futures", "klines", interval="1m", data_dir=data.folder
+    )
+    assert rows.collect().height == DAY
+    assert rows.collect()["open_time"].min() == START
