@@ -6,6 +6,7 @@ Needs `config`; defines SETTINGS, DATA_DIR and the input and parameter functions
 import gc
 import inspect
 import os
+import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -322,9 +323,10 @@ def download_http():
 @one_line_errors()
 def announce_downloads():
     """See that downloads can be made, and tell their jobs how much there is to do."""
-    rules_due = {job.rule.name for job in workflow.dag.needrun_jobs()}
-    batches = {f"fetch_archives_{n:05d}": b for n, b in enumerate(PLAN.batches)}
-    due = [batch for name, batch in batches.items() if name in rules_due]
+    rules_due = " ".join(job.rule.name for job in workflow.dag.needrun_jobs())
+    # A workflow that uses this one as a module may have put something before the name.
+    numbers = {int(n) for n in re.findall(r"fetch_archives_([0-9]{5})\b", rules_due)}
+    due = [batch for n, batch in enumerate(PLAN.batches) if n in numbers]
     if due:
         aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
@@ -336,3 +338,27 @@ def tell_unanswered():
     """Tell at the end of a run how many fills the API refused to answer."""
     if number := unanswered.count(Path()):
         print(unanswered.message(number), file=sys.stderr)
+
+
+def one_after_the_other(first, second):
+    """Join a handler of a module, whose log is given, and one of the main workflow."""
+
+    def handler(log):
+        first()
+        second(log)
+
+    return handler
+
+
+def hand_on_handlers():
+    """Let a workflow that uses this one as a module begin and end runs as this one does.
+
+    Snakemake runs the handlers of the main workflow alone. Without ours, what was once
+    refused would not be asked for again, and revisions would leave no account. A main
+    workflow with handlers after the module calls ours in them: `bhds.onstart()`.
+    """
+    if workflow.modifier.is_main_snakefile():
+        return
+    for name in ("_onstart", "_onsuccess", "_onerror"):
+        ours, theirs = globals()[name.removeprefix("_")], getattr(workflow, name)
+        setattr(workflow, name, one_after_the_other(ours, theirs))

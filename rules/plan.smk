@@ -46,3 +46,6 @@ onsuccess:
 
 onerror:
     tell_unanswered()
+
+
+hand_on_handlers()
