@@ -17,13 +17,14 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from bhds.installation import workflow_folder
 from bhds.runlog import one_line_errors
 from bhds.sandbox.endpoints import Endpoints
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.server import serving
 from bhds.storage import replacing
 
-CHECKOUT = Path(__file__).resolve().parents[1]
+CHECKOUT = workflow_folder()
 
 _RESAMPLE = [{"interval": "1h"}, {"interval": "1h", "offset": "5m"}, {"interval": "1d"}]
 DATASETS: list[dict[str, Any]] = [

@@ -11,17 +11,18 @@ import yaml
 from bhds import config
 from bhds.config import Settings
 from bhds.errors import ConfigError
+from bhds.installation import workflow_folder
 
 _DEFAULT_FILE = Path("config", "config.yaml")
-_CHECKOUT = Path(__file__).parents[2]
+_CHECKOUT = workflow_folder()
 
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
         "--configfile",
         metavar="PATH",
-        help="YAML file of settings, on top of config/config.yaml here, or of the "
-        "checkout that BHDS is in.",
+        help="YAML file of settings, on top of config/config.yaml here, or of "
+        "BHDS itself.",
     ),
 ]
 ConfigValues = Annotated[

@@ -1,4 +1,4 @@
-"""Run Snakemake on this checkout: commands that build files ask it for them."""
+"""Run Snakemake on BHDS's rules: commands that build files ask it for them."""
 
 import os
 import subprocess
@@ -13,8 +13,9 @@ import yaml
 
 from bhds.config import Settings
 from bhds.errors import ConfigError
+from bhds.installation import workflow_folder
 
-CHECKOUT = Path(__file__).parents[2]
+CHECKOUT = workflow_folder()
 
 Cores = Annotated[
     int | None,
@@ -51,13 +52,13 @@ def run_snakemake(
     Raises
     ------
     ConfigError
-        If there is no Snakefile: BHDS was installed without its checkout.
+        If there is no Snakefile: BHDS was installed without its workflow.
     """
     snakefile = checkout / "Snakefile"
     if not snakefile.is_file():
         msg = (
-            f"{snakefile}: no such file; expected a checkout of BHDS, whose rules say "
-            "what is built from what; install from one: pip install -e"
+            f"{snakefile}: no such file; expected the rules, which a checkout and a "
+            "wheel of BHDS bring along; install it anew"
         )
         raise ConfigError(msg)
     with tempfile.TemporaryDirectory(prefix="bhds-") as folder:

@@ -53,6 +53,6 @@ def test_snakemake_gets_the_settings_and_its_exit_code_is_returned(
     assert config.load(given, environment={}) == expected
 
 
-def test_without_a_checkout_there_are_no_rules(tmp_path):
-    with pytest.raises(ConfigError, match=r"Snakefile: no such file.*checkout"):
+def test_without_a_snakefile_there_are_no_rules(tmp_path):
+    with pytest.raises(ConfigError, match=r"Snakefile: no such file.*install it anew"):
         workflow.run_snakemake(SETTINGS, ["api_all"], checkout=tmp_path)
