@@ -37,7 +37,7 @@ check: setup-dev ## Check format, lint and types of code and rules
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/snakefmt --check Snakefile rules
+	$(BIN)/snakefmt --check Snakefile rules workflow
 	$(BIN)/snakemake --lint --config offline=true data_dir=build/lint
 
 unit: setup-dev ## Run the unit tests
@@ -49,7 +49,7 @@ workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
 format: setup-dev ## Format code and rules, and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
-	$(BIN)/snakefmt Snakefile rules
+	$(BIN)/snakefmt Snakefile rules workflow
 
 bench-plan: setup ## Measure how long planning takes
 	$(BIN)/python benchmarks/plan.py

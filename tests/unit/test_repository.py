@@ -113,6 +113,41 @@ def test_the_conda_environment_has_the_dependencies_of_the_package():
     assert {requirement.name for requirement in conda} >= CONDA_ONLY
 
 
+# --- Snakemake's workflow catalogue --------------------------------------------------
+
+
+def test_the_workflow_meets_the_rules_of_the_workflow_catalogue():
+    """Rules for standardized usage, as of its README on 2026-11-25."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+
+    assert "snakemake" in readme
+    assert "workflow" in readme
+    assert (ROOT / "workflow" / "Snakefile").is_file()
+    assert (ROOT / "config" / "README.md").is_file()
+    assert (ROOT / "LICENSE").is_file()
+    assert list(ROOT.glob("rules/*.smk"))
+
+
+def test_the_workflow_catalogue_is_told_how_to_deploy_the_workflow():
+    content = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text())
+    usage = content.pop("usage")
+
+    assert content == {}
+    assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert usage["mandatory-flags"].keys() == {"desc", "flags"}
+    assert usage["software-stack-deployment"] == {
+        "conda": (ROOT / "envs" / "bhds.yaml").is_file(),
+        "apptainer": False,
+        "apptainer+conda": False,
+    }
+    profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+    assert usage["mandatory-flags"]["flags"].split() == [
+        "--rerun-incomplete",
+        *("--rerun-triggers", *profile["rerun-triggers"]),
+    ]
+    assert profile["rerun-incomplete"]
+
+
 # --- layers -----------------------------------------------------------------------
 
 
