@@ -23,6 +23,7 @@ from pydantic import (
     Tag,
     ValidationError,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -102,8 +103,16 @@ def _symbols_form(value: object) -> str:
 
 
 Url = Annotated[str, AfterValidator(_url)]
-ArchiveInterval = Annotated[str, AfterValidator(_archive_interval)]
-DataTypeName = Annotated[str, AfterValidator(_data_type)]
+ArchiveInterval = Annotated[
+    str,
+    AfterValidator(_archive_interval),
+    WithJsonSchema({"enum": list(ARCHIVE_INTERVALS)}),
+]
+DataTypeName = Annotated[
+    str,
+    AfterValidator(_data_type),
+    WithJsonSchema({"enum": list(datatypes.DATA_TYPES)}),
+]
 Day = Annotated[dt.date, BeforeValidator(_day)]
 
 

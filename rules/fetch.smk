@@ -12,6 +12,7 @@ Settings: endpoints.archive_download, http.
 for number, batch in enumerate(PLAN.batches):
 
     rule:
+        """Download one batch of zips and CHECKSUMs into `aws_data`."""
         name:
             f"fetch_archives_{number:05d}"
         input:

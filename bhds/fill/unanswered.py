@@ -14,17 +14,20 @@ from bhds.columns import TIME
 from bhds.errors import ApiError
 from bhds.parted import PartedTable
 
+SCHEMA = pl.Schema(
+    {
+        "path": pl.String(),
+        "told_at": TIME,
+        "asked_at": pl.String(),
+        "is_answered": pl.Boolean(),
+    }
+)
+"""How fills came out, by their path; see `tell`."""
+
 _TABLE = PartedTable(
     file="api_data/unanswered.parquet",
     folder="api_data/unanswered.d",
-    schema=pl.Schema(
-        {
-            "path": pl.String(),
-            "told_at": TIME,
-            "asked_at": pl.String(),
-            "is_answered": pl.Boolean(),
-        }
-    ),
+    schema=SCHEMA,
     sort=("path", "told_at"),
     error=ApiError,
     if_lost="fills that were refused an answer are then taken for complete",
@@ -54,7 +57,7 @@ def tell(data_dir: Path, path: str, *, asked_at: str | None, is_answered: bool) 
         "asked_at": asked_at,
         "is_answered": is_answered,
     }
-    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=_TABLE.schema))
+    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
 
 
 def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
