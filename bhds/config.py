@@ -473,7 +473,7 @@ def validated(
 
 
 def default_data_dir(environment: Mapping[str, str]) -> Path:
-    """Return where the data are if nothing is said of it."""
+    """Return the data directory where the settings name none."""
     return Path(environment.get("CRYPTO_BASE_DIR") or ".") / "binance_data"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bhds.errors import BhdsError
 
-_INTERRUPTED = 130  # as a shell says of a command that Ctrl-C ended
+INTERRUPTED = 130
+"""The exit code after Ctrl-C, as a shell tells it."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -49,7 +50,7 @@ def job_log(path: Path | str) -> Iterator[None]:
         sys.exit(f"bhds: error: {error}")
     except KeyboardInterrupt:
         root.info("interrupted")
-        sys.exit(_INTERRUPTED)
+        sys.exit(INTERRUPTED)
     except Exception:
         root.exception("the job failed")
         raise

@@ -3,7 +3,6 @@
 import asyncio
 import datetime as dt
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,9 +14,12 @@ import typer
 from bhds import datatypes, instruments, storage
 from bhds.api.client import ApiClient
 from bhds.archive.keys import symbol_fault
+from bhds.commands import completion
+from bhds.commands.datasets import Asked, dataset_of
+from bhds.commands.options import AsJson, DataDir, IntervalName, Market, Symbols
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
-from bhds.commands.workflow import Cores, DryRun, run_snakemake
-from bhds.config import Dataset, Settings, validated
+from bhds.commands.workflow import Cores, DryRun, build
+from bhds.config import Settings
 from bhds.datatypes import FUNDING
 from bhds.errors import (
     BhdsError,
@@ -33,21 +35,18 @@ from bhds.markets import Interval, TradeType
 from bhds.runlog import one_line_errors
 
 app = typer.Typer(
-    name="api-data",
     help="Ask the REST API by hand, within the budget that all of BHDS shares.",
     no_args_is_help=True,
+    rich_markup_mode="rich",
 )
 
-_Market = Annotated[TradeType, typer.Argument(help="The market.", metavar="TRADE_TYPE")]
-_Interval = Annotated[str, typer.Argument(help="Length of a bar, such as 1m or 1h.")]
-_Symbols = Annotated[list[str], typer.Argument(help="Names of symbols.")]
+_Symbols = Annotated[
+    list[str],
+    typer.Argument(help="Names of symbols.", autocompletion=completion.symbols),
+]
 _Markets = Annotated[
     list[TradeType] | None,
     typer.Argument(help="Markets; default: those of the settings."),
-]
-_AnySymbols = Annotated[
-    list[str] | None,
-    typer.Argument(help="Names of symbols; default: those of the settings."),
 ]
 _Start = Annotated[
     dt.datetime, typer.Option("--start", formats=["%Y-%m-%d"], help="First UTC day.")
@@ -69,7 +68,6 @@ _Output = Annotated[
         "--output", help="Folder; default: api_data/by_hand/... in the data directory."
     ),
 ]
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 
 
 @dataclass(frozen=True)
@@ -98,10 +96,14 @@ class _Range:
         return self.folder / f"{symbol}-{self.days}.parquet"
 
 
-@app.command("kline")
+@app.command(
+    "kline",
+    epilog="[bold]Examples[/bold]\n\n"
+    "bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end 2025-03-02",
+)
 def kline(
-    trade_type: _Market,
-    interval: _Interval,
+    trade_type: Market,
+    interval: IntervalName,
     symbols: _Symbols,
     *,
     start: _Start,
@@ -110,15 +112,12 @@ def kline(
     output: _Output = None,
     configfile: ConfigFile = None,
     config: ConfigValues = None,
-    as_json: _AsJson = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Write the closed bars of some days of named symbols, one Parquet file each.
-
-    Example: bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end
-    2025-03-02
-    """
+    """Write the closed bars of some days of named symbols, one Parquet file each."""
     with one_line_errors():
-        settings = read_settings(configfile, values=config or ())
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
         wanted = _range(
             trade_type,
             data_type,
@@ -144,68 +143,74 @@ def kline(
         raise typer.Exit(1)
 
 
-@app.command("missing-kline")
+@app.command(
+    "missing-kline",
+    epilog="[bold]Examples[/bold]\n\n"
+    "bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT",
+)
 def missing_kline(
-    trade_type: _Market,
-    interval: _Interval,
-    symbols: _AnySymbols = None,
+    trade_type: Market,
+    interval: IntervalName,
+    symbols: Symbols = None,
     *,
     cores: Cores = None,
     dry_run: DryRun = False,
     configfile: ConfigFile = None,
     config: ConfigValues = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Fill what the archive's klines lack, by Snakemake: the target api_all.
-
-    Example: bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT
-    """
+    """Fill what the archive's klines lack, by Snakemake: the target api_all."""
     with one_line_errors():
-        settings = read_settings(configfile, values=config or ())
-        dataset = _dataset(
-            settings, trade_type, "klines", interval=interval, symbols=symbols
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        asked = Asked(
+            trade_type,
+            interval=interval,
+            symbols=symbols,
+            results={"funding": False},  # nothing but the fills is built
         )
-        status = _fill(settings, dataset, cores=cores, dry_run=dry_run)
+        status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
     raise typer.Exit(status)
 
 
-@app.command("recent-funding")
+@app.command(
+    "recent-funding",
+    epilog="[bold]Examples[/bold]\n\nbhds api-data recent-funding um_futures BTCUSDT",
+)
 def recent_funding(
-    trade_type: _Market,
-    symbols: _AnySymbols = None,
+    trade_type: Market,
+    symbols: Symbols = None,
     *,
     cores: Cores = None,
     dry_run: DryRun = False,
     configfile: ConfigFile = None,
     config: ConfigValues = None,
+    data_dir: DataDir = None,
 ) -> None:
-    """Fill the funding that the archive lacks, by Snakemake: the target api_all.
-
-    Example: bhds api-data recent-funding um_futures BTCUSDT
-    """
+    """Fill the funding that the archive lacks, by Snakemake: the target api_all."""
     with one_line_errors():
-        settings = read_settings(configfile, values=config or ())
-        dataset = _dataset(
-            settings, trade_type, FUNDING, interval=None, symbols=symbols
-        )
-        status = _fill(settings, dataset, cores=cores, dry_run=dry_run)
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        asked = Asked(trade_type, FUNDING, symbols=symbols)
+        status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
     raise typer.Exit(status)
 
 
-@app.command("exchange-info")
+@app.command(
+    "exchange-info",
+    epilog="[bold]Examples[/bold]\n\nbhds api-data exchange-info um_futures cm_futures",
+)
 def exchange_info(
     trade_types: _Markets = None,
     *,
     configfile: ConfigFile = None,
     config: ConfigValues = None,
+    data_dir: DataDir = None,
 ) -> None:
     """Record what the exchange says of its symbols: quote, contract type and size.
 
     Later plans read api_data/<trade_type>/exchangeInfo.json before they go by names.
-
-    Example: bhds api-data exchange-info um_futures cm_futures
     """
     with one_line_errors():
-        settings = read_settings(configfile, values=config or ())
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
         _may_ask(settings)
         for trade_type in _markets(trade_types, settings=settings):
             path = instruments.exchange_info_path(
@@ -304,35 +309,13 @@ async def _ask_one(symbol: str, wanted: _Range, *, client: ApiClient) -> _Writte
     return _Written(symbol, frame.height, first, last, str(path))
 
 
-def _dataset(
-    settings: Settings,
-    trade_type: TradeType,
-    data_type: str,
+def _build_fills(
+    asked: Asked,
     *,
-    interval: str | None,
-    symbols: Sequence[str] | None,
-) -> Dataset:
-    """Return a dataset of named symbols, or of those that the settings select."""
-    like = [d for d in settings.datasets if d.trade_type is trade_type]
-    alike = [d for d in like if (d.data_type, d.interval) == (data_type, interval)]
-    raw: dict[str, Any] = {
-        "trade_type": trade_type,
-        "data_type": data_type,
-        "interval": interval,
-    }
-    for dataset in (alike or like)[:1]:
-        raw |= {"start": dataset.start, "symbols": dataset.symbols}
-    if symbols:
-        raw["symbols"] = list(symbols)
-    if data_type != FUNDING:
-        raw["results"] = {"funding": False}  # nothing but the fills is built
-    return validated(Dataset, raw, where=f"{trade_type} {data_type}")
-
-
-def _fill(
-    settings: Settings, dataset: Dataset, *, cores: int | None, dry_run: bool
+    settings: Settings,
+    cores: int | None,
+    dry_run: bool,
 ) -> int:
     _may_ask(settings)
-    sys.stdout.flush()
-    only = settings.model_copy(update={"datasets": [dataset]})
-    return run_snakemake(only, ["api_all"], cores=cores, dry_run=dry_run)
+    dataset = dataset_of(asked, settings=settings)
+    return build(settings, [dataset], ["api_all"], cores=cores, dry_run=dry_run)

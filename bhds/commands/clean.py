@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from bhds.commands.options import DataDir
 from bhds.commands.settings import (
     ConfigFile,
     ConfigValues,
@@ -24,6 +25,8 @@ from bhds.config import Settings
 from bhds.planning import leftovers, prepare
 from bhds.planning.superseded import Standing, superseded
 from bhds.runlog import one_line_errors
+
+EPILOG = "[bold]Examples[/bold]\n\nbhds clean\n\nbhds clean --yes --quarantine"
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Remove without asking.")]
 _AsJson = Annotated[
@@ -74,6 +77,7 @@ def clean(
     configfile: ConfigFile = None,
     config: ConfigValues = None,
     more: MoreConfigValues = None,
+    data_dir: DataDir = None,
     yes: _Yes = False,
     as_json: _AsJson = False,
     quarantine: _Quarantine = False,
@@ -83,7 +87,9 @@ def clean(
     What would be removed is shown first. Plans with the listings at hand.
     """
     with one_line_errors():
-        settings = read_settings(configfile, values=[*(config or ()), *(more or ())])
+        settings = read_settings(
+            configfile, values=[*(config or ()), *(more or ())], data_dir=data_dir
+        )
         found = _find(settings, now=dt.datetime.now(dt.UTC), with_quarantine=quarantine)
         if not as_json:
             _show(found)

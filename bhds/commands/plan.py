@@ -18,6 +18,7 @@ from rich.table import Table
 
 from bhds.archive import ledger
 from bhds.archive.ledger import Rate
+from bhds.commands.options import DataDir
 from bhds.commands.settings import (
     ConfigFile,
     ConfigValues,
@@ -32,6 +33,13 @@ from bhds.planning.summary import Row
 from bhds.runlog import one_line_errors
 
 _RATE_COLUMNS = ("size", "md5", "first_seen", "requested_at")
+
+EPILOG = (
+    "[bold]Examples[/bold]\n\n"
+    "bhds plan\n\n"
+    "bhds plan as_of=2025-01-31 --json\n\n"
+    "bhds plan --files"
+)
 
 _AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _WithFiles = Annotated[
@@ -81,6 +89,7 @@ def plan(
     configfile: ConfigFile = None,
     config: ConfigValues = None,
     more: MoreConfigValues = None,
+    data_dir: DataDir = None,
     as_json: _AsJson = False,
     with_files: _WithFiles = False,
 ) -> None:
@@ -89,7 +98,9 @@ def plan(
     Nothing is changed: listings that are too old are fetched, but not kept.
     """
     with one_line_errors():
-        settings = read_settings(configfile, values=[*(config or ()), *(more or ())])
+        settings = read_settings(
+            configfile, values=[*(config or ()), *(more or ())], data_dir=data_dir
+        )
         report = _report(settings, now=dt.datetime.now(dt.UTC))
     if as_json:
         document = _document(report, with_files=with_files)

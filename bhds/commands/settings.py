@@ -43,6 +43,7 @@ def read_settings(
     configfile: Path | None,
     *,
     values: Iterable[str],
+    data_dir: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Return the settings that Snakemake would have with the same options.
@@ -55,6 +56,8 @@ def read_settings(
     values
         Settings `KEY=VALUE` that go before all files; values are YAML, and a dot in
         a key goes down into a group.
+    data_dir
+        The data directory; None: as the settings say.
     environment
         See `bhds.config.load`.
 
@@ -64,25 +67,69 @@ def read_settings(
         If a file cannot be read or is no YAML mapping, a value is not of the form
         above, or the settings are not valid.
     """
+    files = _files(configfile)
+    if not files:
+        msg = (
+            f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
+        )
+        raise ConfigError(msg)
+    raw = _merged(files, values=values)
+    if data_dir is not None:
+        raw["data_dir"] = str(data_dir)
+    return config.load(raw, environment=environment)
+
+
+def read_data_dir(
+    configfile: Path | None,
+    *,
+    values: Iterable[str],
+    data_dir: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Path:
+    """Return the data directory alone, for commands that only look at it.
+
+    It need not be one that can be written to, and the other settings need not be valid.
+
+    Parameters
+    ----------
+    configfile, values, data_dir, environment
+        As `read_settings` takes them; without any file, the environment decides.
+
+    Raises
+    ------
+    ConfigError
+        As `read_settings`, but for settings that are not valid; or if it is no folder.
+    """
+    found: Any = data_dir
+    if found is None:
+        raw = _merged(_files(configfile), values=values)
+        found = raw.get("data_dir") or config.default_data_dir(environment)
+    path = Path(str(found)).expanduser()
+    if not path.is_dir():
+        state = "is a file" if path.exists() else "no such folder"
+        msg = (
+            f"data_dir {str(path)!r}: {state}; expected the folder that BHDS builds "
+            "in: name it with --data-dir, or build something first"
+        )
+        raise ConfigError(msg)
+    return path
+
+
+def _merged(files: Iterable[Path], *, values: Iterable[str]) -> dict[str, Any]:
+    """Return the settings of files and, before them, those of the command line."""
     raw: dict[str, Any] = {}
-    for path in _files(configfile):
+    for path in files:
         _update(raw, _read_file(path))
     for value in values:
         _update(raw, _parsed(value))
-    return config.load(raw, environment=environment)
+    return raw
 
 
 def _files(configfile: Path | None) -> list[Path]:
     """Return the files to read, those that go before others last."""
     defaults = (_DEFAULT_FILE, _CHECKOUT / _DEFAULT_FILE)
     default = next((path for path in defaults if path.is_file()), None)
-    found = [path for path in (default, configfile) if path is not None]
-    if not found:
-        msg = (
-            f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
-        )
-        raise ConfigError(msg)
-    return found
+    return [path for path in (default, configfile) if path is not None]
 
 
 def _read_file(path: Path) -> Mapping[str, Any]:

@@ -1,21 +1,33 @@
 """Run Snakemake on BHDS's rules: commands that build files ask it for them."""
 
+import importlib.metadata
 import os
+import re
+import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
 import yaml
 
-from bhds.config import Settings
+from bhds.config import Dataset, Settings
 from bhds.errors import ConfigError
 from bhds.installation import workflow_folder
+from bhds.runlog import INTERRUPTED
 
 CHECKOUT = workflow_folder()
+
+OLDEST_SNAKEMAKE = "9.27"
+"""As the Snakefile demands."""
+
+_TERMINATED = 128 + signal.SIGTERM
+_STDERR = 2
 
 Cores = Annotated[
     int | None,
@@ -26,12 +38,34 @@ DryRun = Annotated[
 ]
 
 
+def build(
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    targets: Sequence[str],
+    *,
+    cores: int | None,
+    dry_run: bool,
+    told_on_stderr: bool = False,
+) -> int:
+    """Build targets of some datasets, in place of those of the settings.
+
+    `told_on_stderr` keeps standard output free for what the command itself prints.
+    Returns, and raises, as `run_snakemake`.
+    """
+    sys.stdout.flush()
+    only = settings.model_copy(update={"datasets": list(datasets)})
+    return run_snakemake(
+        only, targets, cores=cores, dry_run=dry_run, told_on_stderr=told_on_stderr
+    )
+
+
 def run_snakemake(
     settings: Settings,
     targets: Sequence[str],
     *,
     cores: int | None = None,
     dry_run: bool = False,
+    told_on_stderr: bool = False,
     checkout: Path = CHECKOUT,
 ) -> int:
     """Run Snakemake with some settings, and return its exit code.
@@ -46,13 +80,22 @@ def run_snakemake(
         Jobs at once; None: as many as there are processors.
     dry_run
         Whether only to show what would be done.
+    told_on_stderr
+        Whether what Snakemake prints to standard output goes to standard error.
     checkout
         Where the Snakefile and the profiles are.
+
+    Returns
+    -------
+    int
+        0 when all is built; 130 after Ctrl-C and 143 after SIGTERM, when the next run
+        goes on where this one stopped; else what Snakemake said.
 
     Raises
     ------
     ConfigError
-        If there is no Snakefile: BHDS was installed without its workflow.
+        If there is no Snakefile: BHDS was installed without its workflow; or if
+        Snakemake is not installed, or too old.
     """
     snakefile = checkout / "Snakefile"
     if not snakefile.is_file():
@@ -61,6 +104,7 @@ def run_snakemake(
             "wheel of BHDS bring along; install it anew"
         )
         raise ConfigError(msg)
+    _check_snakemake()
     with tempfile.TemporaryDirectory(prefix="bhds-") as folder:
         config = Path(folder, "config.yaml")
         values = settings.model_dump(mode="json")
@@ -74,14 +118,58 @@ def run_snakemake(
             *("--cores", str(cores or os.cpu_count() or 1)),
             *(["--dry-run"] if dry_run else []),
         ]
-        return _run(command)
+        return _run(command, told_on_stderr=told_on_stderr)
 
 
-def _run(command: Sequence[str]) -> int:
+def _check_snakemake() -> None:
+    """Refuse a Snakemake that would not read the rules, in one line."""
+    expected = f"expected {OLDEST_SNAKEMAKE} or later; run `make setup`, or `pip "
+    expected += f"install 'snakemake>={OLDEST_SNAKEMAKE}'` for {sys.executable}"
+    try:
+        found = importlib.metadata.version("snakemake")
+    except importlib.metadata.PackageNotFoundError:
+        msg = f"snakemake: not installed, {expected}"
+        raise ConfigError(msg) from None
+    if _numbers(found) < _numbers(OLDEST_SNAKEMAKE):
+        msg = f"snakemake {found}: too old, {expected}"
+        raise ConfigError(msg)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]
+
+
+def _run(command: Sequence[str], *, told_on_stderr: bool) -> int:
     """Run to the end; Ctrl-C reaches Snakemake by itself, which ends its jobs."""
-    with subprocess.Popen(command) as process:  # noqa: S603 -- made above
+    stdout = _STDERR if told_on_stderr else None
+    is_interrupted = False
+    with (
+        subprocess.Popen(command, stdout=stdout) as process,  # noqa: S603 -- made above
+        _passing_on_sigterm(process) as terminations,
+    ):
         while True:
             try:
-                return process.wait()
+                status = process.wait()
             except KeyboardInterrupt:
+                is_interrupted = True
                 continue
+            break
+    if is_interrupted or status == -signal.SIGINT:
+        return INTERRUPTED
+    return _TERMINATED if terminations or status == -signal.SIGTERM else status
+
+
+@contextmanager
+def _passing_on_sigterm(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
+    """Send SIGTERM on, which reaches this process alone; yield those that came."""
+    came: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        came.append(number)
+        process.send_signal(number)
+
+    before = signal.signal(signal.SIGTERM, pass_on)
+    try:
+        yield came
+    finally:
+        signal.signal(signal.SIGTERM, before)

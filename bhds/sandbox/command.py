@@ -14,6 +14,12 @@ from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.server import LOOPBACK, run
 from bhds.sandbox.universe import Universe, load_universe
 
+EPILOG = (
+    "[bold]Examples[/bold]\n\n"
+    "bhds sandbox --endpoints-file endpoints.yaml\n\n"
+    "bhds sandbox --defect all --port 8000"
+)
+
 _DEFAULT_NOW = PRESENT.isoformat()
 _UniverseFile = Annotated[
     Path | None,

@@ -159,6 +159,20 @@ def bhds(configfile):
 
 
 @pytest.fixture
+def bhds_in(configfile):
+    """Return a function that runs a command of a group with these settings."""
+
+    def run(*arguments):
+        return CliRunner().invoke(
+            app,
+            [*arguments, "--configfile", str(configfile)],
+            env={"COLUMNS": "160"},
+        )
+
+    return run
+
+
+@pytest.fixture
 def tree(tmp_path):
     """Return a function that tells all files and folders, and when they changed."""
 

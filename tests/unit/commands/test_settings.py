@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from bhds.commands import settings
-from bhds.commands.settings import read_settings
+from bhds.commands.settings import read_data_dir, read_settings
 from bhds.errors import ConfigError
 
 DATASET = {"trade_type": "spot", "interval": "1h"}
@@ -162,3 +162,41 @@ def test_a_file_that_is_not_there_is_refused(here):
 def test_without_any_file_it_is_said_how_to_name_one():
     with pytest.raises(ConfigError, match="--configfile"):
         read()
+
+
+@pytest.mark.usefixtures("default")
+def test_a_data_directory_that_is_named_goes_before_all_settings(here):
+    found = read_settings(
+        None, values=["data_dir=other"], data_dir=here / "mine", environment={}
+    )
+
+    assert found.data_dir == here / "mine"
+
+
+@pytest.mark.usefixtures("default")
+def test_the_data_directory_alone_is_that_of_the_settings(here):
+    (here / "base" / "binance_data").mkdir(parents=True)
+    (here / "named").mkdir()
+    base = {"CRYPTO_BASE_DIR": str(here / "base")}
+
+    found = read_data_dir(None, values=[], environment=base)
+    named = read_data_dir(None, values=["data_dir=named"], environment=base)
+
+    assert found == here / "base" / "binance_data"
+    assert named.absolute() == here / "named"
+
+
+def test_the_data_directory_alone_needs_no_settings_file(here):
+    (here / "data").mkdir()
+
+    assert read_data_dir(None, values=[], data_dir=here / "data") == here / "data"
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_no_data_directory_is_refused(here, is_file):
+    path = here / "data"
+    if is_file:
+        path.write_text("")
+
+    with pytest.raises(ConfigError, match=r"data.*--data-dir"):
+        read_data_dir(None, values=[], data_dir=path)

@@ -1,0 +1,17 @@
+"""Where commands print to: a terminal, or a pipe of which nothing is known."""
+
+import os
+import sys
+from typing import TextIO
+
+from rich.console import Console
+
+_PIPE_WIDTH = 120
+"""Room for one line a row, where nobody tells how much there is."""
+
+
+def console(file: TextIO | None = None) -> Console:
+    """Return a console that prints tables to `file`, by default standard output."""
+    target = sys.stdout if file is None else file
+    is_told = target.isatty() or "COLUMNS" in os.environ
+    return Console(file=target, highlight=False, width=None if is_told else _PIPE_WIDTH)

@@ -1,0 +1,234 @@
+"""The commands that build: each asks Snakemake for files, and goes on after Ctrl-C."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import polars as pl
+import pytest
+
+pytestmark = pytest.mark.workflow
+
+TIMEOUT_S = 300
+
+
+def command(workspace, *arguments):
+    workspace.command()  # writes the settings
+    config = workspace.folder / "config.yaml"
+    return [sys.executable, "-m", "bhds", *arguments, "--configfile", str(config)]
+
+
+def bhds(workspace, *arguments):
+    return subprocess.run(
+        command(workspace, *arguments),
+        cwd=workspace.folder,
+        env={**os.environ, "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def done(workspace, *arguments):
+    outcome = bhds(workspace, *arguments)
+    assert outcome.returncode == 0, outcome.stdout + outcome.stderr
+    return outcome.stdout
+
+
+def files(workspace, pattern):
+    return {str(p.relative_to(workspace.data)) for p in workspace.data.glob(pattern)}
+
+
+def test_what_the_bucket_has_is_listed(workspace):
+    document = json.loads(
+        done(workspace, "aws-kline", "list", "um_futures", "1m", "--json")
+    )
+
+    (dataset,) = document["datasets"]
+    assert (dataset["trade_type"], dataset["interval"]) == ("um_futures", "1m")
+    symbols = {each["symbol"]: each for each in dataset["symbols"]}
+    assert sorted(symbols) == ["NEWUSDT", "OLDUSDT", "龙虾USDT"]
+    assert symbols["NEWUSDT"] == {
+        "symbol": "NEWUSDT",
+        "contract_type": "PERPETUAL",
+        "settled": False,
+        "first_day": "2025-03-06",
+        "last_day": "2025-03-09",
+        "zips": 4,
+        "size_bytes": symbols["NEWUSDT"]["size_bytes"],
+    }
+    assert symbols["NEWUSDT"]["size_bytes"] > 4_000
+    assert dataset["total"]["zips"] == sum(e["zips"] for e in symbols.values())
+    assert not files(workspace, "aws_data/**/*.zip")
+
+
+def test_the_stages_of_one_symbol_touch_no_other(workspace):
+    asked = ("um_futures", "1m", "NEWUSDT")
+
+    done(workspace, "aws-kline", "download", *asked)
+
+    zips = files(workspace, "aws_data/**/*.zip")
+    assert len(zips) == 4
+    assert all("/NEWUSDT-1m-2025-03-" in name for name in zips)
+    assert not files(workspace, "parsed_data/**/*.parquet")
+
+    done(workspace, "aws-kline", "parse", *asked)
+
+    partition = "parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
+    assert files(workspace, "parsed_data/**/*.parquet") == {partition}
+
+    done(workspace, "aws-kline", "verify", *asked)
+
+    table = pl.read_parquet(
+        workspace.path("aws_data/um_futures/daily/klines/verification-1m.parquet")
+    )
+    assert table.height
+    assert not files(workspace, "results_data/**/*.pqt")
+
+    done(workspace, "generate", "kline", *asked)
+
+    result = "results_data/um_futures/klines/1m/NEWUSDT.pqt"
+    assert files(workspace, "results_data/**/*.pqt") == {result}
+
+
+def test_what_a_command_builds_is_what_the_settings_build(workspace):
+    done(workspace, "generate", "resample", "um_futures", "1h", "NEWUSDT")
+
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    assert workspace.plan("results_all").is_idle
+
+
+def test_options_go_before_the_settings(workspace):
+    done(
+        workspace,
+        "generate",
+        "kline",
+        "um_futures",
+        "1m",
+        "龙虾USDT",
+        "--no-split",
+        "--no-vwap",
+    )
+
+    bars = pl.read_parquet(
+        workspace.path("results_data/um_futures/klines/1m/龙虾USDT.pqt")
+    )
+    assert bars["segment"].unique().to_list() == [0]
+    assert bars["vwap"].null_count() == bars.height
+
+
+def test_every_multiple_of_an_offset_is_resampled(workspace):
+    done(
+        workspace,
+        "generate",
+        "resample",
+        "um_futures",
+        "1h",
+        "NEWUSDT",
+        "--base-offset",
+        "20m",
+    )
+
+    made = files(workspace, "results_data/um_futures/resampled_klines/*/NEWUSDT.pqt")
+    rules = {name.split("/")[3] for name in made}
+    assert rules == {"1h", "1d", "1h_20m", "1h_40m"}
+    bars = pl.read_parquet(
+        workspace.path("results_data/um_futures/resampled_klines/1h_40m/NEWUSDT.pqt")
+    )
+    assert bars["open_time"].dt.minute().unique().to_list() == [40]
+
+
+def test_gaps_are_built_and_printed(workspace):
+    document = json.loads(
+        done(
+            workspace,
+            "generate",
+            "gaps",
+            "um_futures",
+            "1m",
+            "--shortest",
+            "1d",
+            "--json",
+        )
+    )
+
+    (gap,) = document["gaps"]
+    assert gap["symbol"] == "龙虾USDT"
+    assert gap["first_open_time"] == "2025-03-05T10:30:00.000000+00:00"
+    assert gap["split"] is True
+    assert gap["class"] == "missing_file"  # the API is not asked here
+    assert gap["duration_s"] > 3 * 86_400
+
+    told = done(workspace, "generate", "gaps", "um_futures", "1m", "龙虾USDT")
+    assert "missing_file" in told
+
+
+def test_a_dry_run_builds_nothing(workspace):
+    told = done(workspace, "aws-kline", "download", "um_futures", "1m", "--dry-run")
+
+    assert "fetch_archives" in told
+    assert not files(workspace, "aws_data/**/*.zip")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["aws-kline", "download", "um_futures", "1m", "NEWUSTD"], ["'NEWUSDT'?"]),
+        (["aws-kline", "parse", "um_futures", "7m"], ["'7m'", "1m, 3m, 5m"]),
+        (["generate", "kline", "um_futures", "1m", "--quote", "TRY"], ["0 symbols"]),
+    ],
+)
+def test_a_mistake_is_one_line(workspace, arguments, words):
+    outcome = bhds(workspace, *arguments)
+
+    (line,) = [line for line in outcome.stderr.splitlines() if "error:" in line]
+    assert outcome.returncode == 1
+    assert line.startswith("bhds: error: ")
+    assert all(word in line for word in words)
+    assert "Traceback" not in outcome.stderr
+
+
+def wait_until(holds):
+    deadline = time.monotonic() + 120
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def downloading(workspace):
+    """Start a download that nobody answers, in a process group of its own."""
+    process = subprocess.Popen(
+        command(workspace, "aws-kline", "download", "um_futures", "1m", "NEWUSDT"),
+        cwd=workspace.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    incomplete = workspace.path(".snakemake/incomplete")
+    wait_until(lambda: incomplete.is_dir() and any(incomplete.iterdir()))
+    return process
+
+
+@pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_command_that_was_ended_goes_on_when_it_is_repeated(workspace, how, code):
+    endpoints = workspace.settings["endpoints"]
+    right = endpoints["archive_download"]
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoints["archive_download"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        process = downloading(workspace)
+        if how is signal.SIGINT:
+            os.killpg(process.pid, how)  # as the terminal does
+        else:
+            process.send_signal(how)
+        assert process.wait(timeout=TIMEOUT_S) == code
+    assert not files(workspace, "aws_data/**/*.zip")
+
+    endpoints["archive_download"] = right
+    done(workspace, "aws-kline", "download", "um_futures", "1m", "NEWUSDT")
+
+    assert len(files(workspace, "aws_data/**/*.zip")) == 4
