@@ -30,6 +30,7 @@ _COMMANDS = {
     "plan": _Entry(
         "plan", "plan", "What a run would download, ask for, and take.", _LOOK
     ),
+    "explain": _Entry("explain", "explain", "Where a bar came from.", _LOOK),
     "aws-kline": _Entry(
         "aws", "klines", "List, download, verify and parse the archive's bars.", _BUILD
     ),
@@ -107,6 +108,7 @@ def _epilog() -> str:
         "[bold]Examples[/bold]\n\n"
         "bhds plan\n\n"
         "bhds generate kline um_futures 1m BTCUSDT --start 2025-01-01\n\n"
+        "bhds explain BTCUSDT 2025-03-01T13:05 --trade-type um_futures\n\n"
         f"[bold]Exit codes[/bold]\n\n{codes}"
     )
 

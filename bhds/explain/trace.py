@@ -1,0 +1,299 @@
+"""Trace one bar of a result back to what was published."""
+
+import datetime as dt
+import hashlib
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive.keys import ArchiveFile
+from bhds.errors import ResultError
+from bhds.explain import archives, fills, surroundings
+from bhds.explain.found import (
+    ArchiveZip,
+    Explanation,
+    Outcome,
+    Publication,
+    Result,
+    State,
+)
+from bhds.explain.place import Place
+from bhds.markets import Interval, TradeType
+from bhds.parse.verdict import Verdict
+
+_RANK = {"monthly": 0, "api": 1, "daily": 2}
+_COMPARED = ("open", "high", "low", "close", "volume", "trade_count")
+_USELESS = {Verdict.CORRUPT, Verdict.VANISHED}
+_AGAIN = "build it again: bhds generate kline"
+
+
+def explain(
+    data_dir: Path | str,
+    *,
+    trade_type: str,
+    interval: str,
+    symbol: str,
+    time: dt.datetime,
+) -> Explanation:
+    """Tell where the bar that contains a moment came from.
+
+    Nothing is asked of a server, and nothing is changed. Files of one symbol are read,
+    and of the market's tables the rows of it.
+
+    Parameters
+    ----------
+    data_dir
+        The data directory.
+    trade_type, interval, symbol
+        Of the result.
+    time
+        The moment, with a time zone; the bar is the one whose interval contains it,
+        its open time included, its end not.
+
+    Returns
+    -------
+    Explanation
+        Also where there is no bar: its `state` and `gap` then say why.
+
+    Raises
+    ------
+    SelectionError
+        If the symbol has no result; the message tells the nearest name that has.
+    ConfigError
+        If there is no such interval.
+    ResultError
+        If a file cannot be read.
+    """
+    place = Place(
+        Path(data_dir),
+        TradeType(trade_type),
+        symbol,
+        Interval.parse(interval),
+        time.astimezone(dt.UTC),
+    )
+    place.check_built()
+    try:
+        return _explained(place)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = (
+            f"{place.result}, or a table beside it: cannot be read ({error}); delete "
+            "it and run again"
+        )
+        raise ResultError(msg) from error
+
+
+def _explained(place: Place) -> Explanation:
+    result = surroundings.result_of(place)
+    bar = surroundings.row_of(place.result, place.open_time)
+    entries = archives.covering_zips(place)
+    zips = archives.described(entries, data_dir=place.data_dir)
+    publications = _publications(place, zips, entries)
+    gap = surroundings.gap_around(place)
+    state = _state(place, result, bar=bar, gap=gap)
+    return Explanation(
+        trade_type=place.trade_type.value,
+        symbol=place.symbol,
+        interval=place.interval.name,
+        time=place.time,
+        open_time=place.open_time,
+        state=state,
+        summary=_summary(state, place=place, result=result, bar=bar, gap=gap),
+        result=result,
+        bar=bar,
+        segment=bar and surroundings.segment_of(place, bar["segment"]),
+        publications=tuple(publications),
+        conflicts=surroundings.conflicts_in(place),
+        zips=zips,
+        holes=fills.holes_of(place),
+        gap=gap,
+        funding=surroundings.funding_in(place),
+        condition=surroundings.condition_of(place),
+        warnings=tuple(_warnings(place, zips, publications, bar=bar)),
+    )
+
+
+def _publications(
+    place: Place, zips: Sequence[ArchiveZip], entries: Sequence[Mapping[str, Any]]
+) -> list[Publication]:
+    """Return every publication of the bar at hand, judged, in time order."""
+    found: list[Publication] = []
+    for archive, entry in zip(zips, entries, strict=True):
+        if archive.is_on_disk:
+            unit = entry["time_unit"]
+            lines = archives.lines_of(place, archive, time_unit=unit)
+            found += [_as_used(line, archive) for line in lines]
+    seen = {(p.source, p.open_time) for p in found if p.outcome is Outcome.KEPT}
+    found += [
+        replace(row, key=_key_of(row, zips))
+        for row in archives.rows_of_partition(place)
+        if (row.source, row.open_time) not in seen
+    ]
+    return _judged([*found, *fills.answers_of(place)])
+
+
+def _as_used(line: Publication, archive: ArchiveZip) -> Publication:
+    if archive.verdict in _USELESS:
+        reason = f"the zip is {archive.verdict}: its rows are left out"
+        return replace(line, outcome=Outcome.NOT_USED, reason=reason)
+    if archive.is_another_revision:
+        reason = "the zip on disk is not the revision that the partition was made of"
+        return replace(line, outcome=Outcome.NOT_USED, reason=reason)
+    return line
+
+
+def _key_of(row: Publication, zips: Iterable[ArchiveZip]) -> str | None:
+    """Return the key of the zip that a row of a partition came from."""
+    day = row.open_time.date()
+    for archive in zips:
+        file = ArchiveFile.from_key(archive.key)
+        if (
+            file.frequency.value == row.source
+            and file.first_day <= day <= file.last_day
+        ):
+            return archive.key
+    return None
+
+
+def _judged(publications: Sequence[Publication]) -> list[Publication]:
+    """Say of each publication what became of it, as parsing and merging decide."""
+    by_time: dict[dt.datetime, list[Publication]] = defaultdict(list)
+    for publication in publications:
+        by_time[publication.open_time].append(publication)
+    return [
+        judged
+        for _, found in sorted(by_time.items())
+        for judged in _judged_of_one_time(found)
+    ]
+
+
+def _judged_of_one_time(found: Sequence[Publication]) -> list[Publication]:
+    used = [p for p in found if p.outcome is Outcome.KEPT]
+    if not used:
+        return list(found)
+    of_archive = [p for p in used if p.source != "api"]
+    # Within a partition the daily zip goes first, then the later line; against the
+    # API, a bar with trades does.
+    best = max(of_archive, key=_order_in_partition, default=None)
+    finalists = [p for p in used if p.source == "api" or p is best]
+    winner = max(finalists, key=lambda p: (p.is_traded, _RANK[p.source]))
+    return [
+        p
+        if p is winner or p.outcome is not Outcome.KEPT
+        else replace(p, outcome=Outcome.DROPPED, reason=_why_dropped(p, winner))
+        for p in found
+    ]
+
+
+def _order_in_partition(publication: Publication) -> tuple[int, int]:
+    return _RANK[publication.source], publication.line or 0
+
+
+def _why_dropped(dropped: Publication, kept: Publication) -> str:
+    if "api" in {dropped.source, kept.source} and kept.is_traded != dropped.is_traded:
+        return "it has no trades, what was kept has"
+    if dropped.source == kept.source:
+        return "a later line of the zip has the same time"
+    return f"{kept.source} goes before {dropped.source}"
+
+
+def _state(
+    place: Place,
+    result: Result,
+    *,
+    bar: Mapping[str, Any] | None,
+    gap: Mapping[str, Any] | None,
+) -> State:
+    if bar is not None:
+        return State.BAR
+    if result.as_of and place.open_time.date().isoformat() > result.as_of:
+        return State.NOT_BUILT
+    first, last = result.first_open_time, result.last_open_time
+    if first is None or last is None or place.open_time > last:
+        return State.AFTER_LIFE
+    if place.open_time < first:
+        return State.BEFORE_LIFE
+    return State.BETWEEN_SEGMENTS if gap and gap["split"] else State.MISSING
+
+
+def _summary(
+    state: State,
+    *,
+    place: Place,
+    result: Result,
+    bar: Mapping[str, Any] | None,
+    gap: Mapping[str, Any] | None,
+) -> str:
+    """Say in one sentence what there is."""
+    why = f"; class: {gap['class'] or 'not classified'}" if gap else ""
+    if bar is not None and bar["source"] == "filled":
+        return f"filled: never published, flat at the last close{why}"
+    if bar is not None:
+        return f"published; taken from {bar['source']}"
+    if result.first_open_time is None:
+        return "no bar: the symbol has never traded in what was built"
+    return {
+        State.BETWEEN_SEGMENTS: f"no bar: between two segments{why}",
+        State.MISSING: f"no bar: never published, and built without fills{why}",
+        State.BEFORE_LIFE: f"no bar: before the first, {result.first_open_time}",
+        State.AFTER_LIFE: f"no bar: after the last, {result.last_open_time}{why}",
+        State.NOT_BUILT: f"no bar: the result was built until {result.as_of}; build it "
+        f"again for {place.open_time.date()}",
+    }[state]
+
+
+def _warnings(
+    place: Place,
+    zips: Iterable[ArchiveZip],
+    publications: Iterable[Publication],
+    *,
+    bar: Mapping[str, Any] | None,
+) -> list[str]:
+    """Say what does not fit together."""
+    found = [
+        f"{each.path}: the zip on disk is ANOTHER REVISION than the result was built "
+        f"from: SHA-256 {each.sha256_on_disk}, built from {each.sha256}; {_AGAIN}"
+        for each in zips
+        if each.is_another_revision
+    ]
+    found += [
+        f"{each.path}: the server lists another revision since {each.listed_at}: ETag "
+        f"{each.listed_etag}, built from {each.etag}; {_AGAIN}"
+        for each in zips
+        if each.listed_etag and each.etag and each.listed_etag != each.etag
+    ]
+    made_of = surroundings.inputs_of(place)
+    for path in _partitions_on_disk(place):
+        if _sha256(path) not in made_of:
+            found.append(
+                f"{place.relative(path)}: the result was built from another state of "
+                f"this partition; {_AGAIN}"
+            )
+    kept = [p for p in publications if p.outcome is Outcome.KEPT]
+    if bar is not None and len(kept) == 1 and _differs(kept[0], bar):
+        found.append(f"the bar differs from its publication; {_AGAIN}")
+    if bar is not None and bar["source"] != "filled" and not kept:
+        found.append(f"nothing on disk publishes this bar any more; {_AGAIN}")
+    return found
+
+
+def _partitions_on_disk(place: Place) -> list[Path]:
+    folders = (place.series.folder, place.series.fill_folder)
+    paths = [
+        place.data_dir / folder / f"{name}.parquet"
+        for folder in folders
+        for name in place.partitions
+    ]
+    return [path for path in paths if path.is_file()]
+
+
+def _differs(publication: Publication, bar: Mapping[str, Any]) -> bool:
+    return any(publication.values.get(name) != bar[name] for name in _COMPARED)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
