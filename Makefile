@@ -13,11 +13,14 @@ export PYTHON DEMO_DIR CORES
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 BIN := .venv/bin
+# Warnings are errors; all are shown.
+SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
 
 .DEFAULT_GOAL := help
 # Prerequisites are steps, in this order, whatever -j says.
 .NOTPARALLEL:
-.PHONY: help setup setup-dev demo test check unit workflow-tests format bench-plan clean
+.PHONY: help setup setup-dev demo test check docs docs-links reference unit workflow-tests \
+	format bench-plan clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -31,7 +34,7 @@ setup-dev: ## The same, with the tools of check and test
 demo: setup ## Build results from the sandbox exchange in DEMO_DIR (demo_data) on CORES (all)
 	$(BIN)/python -m bhds.demo
 
-test: check unit workflow-tests ## Run every check and every test
+test: check docs unit workflow-tests ## Run every check and every test
 
 check: setup-dev ## Check format, lint and types of code and rules
 	$(BIN)/ruff format --check .
@@ -39,6 +42,15 @@ check: setup-dev ## Check format, lint and types of code and rules
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile rules workflow
 	$(BIN)/snakemake --lint --config offline=true data_dir=build/lint
+
+docs: setup-dev ## Build the documentation in build/docs, and check the links within it
+	$(BIN)/sphinx-build $(SPHINX) -b html docs build/docs
+
+docs-links: setup-dev ## Ask whether the pages that the documentation links to are there (internet)
+	$(BIN)/sphinx-build $(SPHINX) -b linkcheck docs build/links
+
+reference: setup-dev ## Write the parts of the documentation that the code knows anew
+	$(BIN)/python docs/generate.py
 
 unit: setup-dev ## Run the unit tests
 	$(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
