@@ -26,9 +26,12 @@ class _Entry(NamedTuple):
 _BUILD = "Build files"
 _LOOK = "Look at what is there"
 _OTHER = "More"
-_COMMANDS = {
+COMMANDS = {
     "plan": _Entry(
         "plan", "plan", "What a run would download, ask for, and take.", _LOOK
+    ),
+    "status": _Entry(
+        "status", "status", "What is there: symbols, range, rows, size.", _LOOK
     ),
     "explain": _Entry("explain", "explain", "Where a bar came from.", _LOOK),
     "aws-kline": _Entry(
@@ -52,6 +55,8 @@ _COMMANDS = {
         "version", "version", "The versions of BHDS and what it needs.", _OTHER
     ),
 }
+"""The commands by name, as the help lists them."""
+
 _ELSEWHERE = {"sandbox": "bhds.sandbox.command"}
 
 EXIT_CODES = {
@@ -65,7 +70,7 @@ EXIT_CODES = {
 
 def load(name: str) -> Any:
     """Import a command by its name."""
-    entry = _COMMANDS[name]
+    entry = COMMANDS[name]
     module = import_module(_ELSEWHERE.get(name, f"bhds.commands.{entry.module}"))
     found = getattr(module, entry.name)
     if isinstance(found, typer.Typer):
@@ -86,7 +91,7 @@ class Commands(TyperGroup):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.commands = {name: _announced(name) for name in _COMMANDS}
+        self.commands = {name: _announced(name) for name in COMMANDS}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, Any]:
         """Return the command that is called, imported."""
@@ -96,7 +101,7 @@ class Commands(TyperGroup):
 
 def _announced(name: str) -> typer.core.TyperCommand:
     """Return what help and completion need of a command, without importing it."""
-    entry = _COMMANDS[name]
+    entry = COMMANDS[name]
     return typer.core.TyperCommand(
         name, short_help=entry.help, help=entry.help, rich_help_panel=entry.panel
     )

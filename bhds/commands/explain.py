@@ -47,6 +47,7 @@ _TradeType = Annotated[
     TradeType | None,
     typer.Option(
         "--trade-type",
+        metavar="TRADE_TYPE",
         help="The market; default: the only one that has results of the symbol.",
     ),
 ]

@@ -5,6 +5,7 @@ import sys
 from typing import TextIO
 
 from rich.console import Console
+from rich.progress import Progress
 
 _PIPE_WIDTH = 120
 """Room for one line a row, where nobody tells how much there is."""
@@ -15,3 +16,13 @@ def console(file: TextIO | None = None) -> Console:
     target = sys.stdout if file is None else file
     is_told = target.isatty() or "COLUMNS" in os.environ
     return Console(file=target, highlight=False, width=None if is_told else _PIPE_WIDTH)
+
+
+def progress() -> Progress:
+    """Return bars on standard error that vanish; none where that is no terminal."""
+    return Progress(
+        *Progress.get_default_columns(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )

@@ -30,7 +30,7 @@ def test_the_help_names_the_commands():
     result = run("--help")
 
     assert result.exit_code == 0
-    assert all(command in result.stdout for command in cli._COMMANDS)
+    assert all(command in result.stdout for command in cli.COMMANDS)
     assert "--version" in result.stdout
 
 
@@ -40,7 +40,7 @@ def test_the_help_tells_the_exit_codes():
     assert all(f"{code} {text}" in told for code, text in cli.EXIT_CODES.items())
 
 
-@pytest.mark.parametrize("name", cli._COMMANDS)
+@pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_can_be_imported_and_explains_itself_with_an_example(name):
     command = cli.load(name)
     leaves = getattr(command, "commands", {name: command})
