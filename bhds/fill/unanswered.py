@@ -78,8 +78,18 @@ def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
 
 def count(data_dir: Path) -> int:
     """Return how many fills lack an answer that they were refused."""
-    newest = _TABLE.read(data_dir).sort("path", "told_at").unique("path", keep="last")
-    return newest.filter(~pl.col("is_answered")).height
+    return lacking(data_dir).height
+
+
+def lacking(data_dir: Path) -> pl.DataFrame:
+    """Return `path` and `told_at` (UTC) of the fills that lack an answer, by path."""
+    return (
+        _TABLE.read(data_dir)
+        .sort("path", "told_at")
+        .unique("path", keep="last", maintain_order=True)
+        .filter(~pl.col("is_answered"))
+        .select("path", "told_at")
+    )
 
 
 def compact(data_dir: Path) -> int:

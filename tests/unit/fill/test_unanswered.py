@@ -28,6 +28,18 @@ def test_a_fill_is_made_again_until_it_is_answered_and_then_no_more(tmp_path):
     assert unanswered.count(tmp_path) == 0
 
 
+def test_fills_that_still_lack_an_answer_are_named_with_the_last_refusal(tmp_path):
+    other = PATH.replace("BTC", "ETH")
+    for path in (PATH, other, PATH):
+        unanswered.tell(tmp_path, path, asked_at=None, is_answered=False)
+    unanswered.tell(tmp_path, other, asked_at=NOW.isoformat(), is_answered=True)
+
+    lacking = unanswered.lacking(tmp_path)
+
+    assert lacking.columns == ["path", "told_at"]
+    assert lacking["path"].to_list() == [PATH]
+
+
 @pytest.mark.parametrize("is_answered", [True, False])
 def test_merging_what_jobs_recorded_changes_nothing(tmp_path, is_answered):
     unanswered.tell(tmp_path, PATH, asked_at=None, is_answered=False)
