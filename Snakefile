@@ -29,6 +29,7 @@ rule all:
         result_files,
         quality_files,
         split_files,
+        "reports/quality.html",
 
 
 include: "rules/targets.smk"
@@ -39,4 +40,5 @@ include: "rules/fill.smk"
 include: "rules/results.smk"
 include: "rules/resample.smk"
 include: "rules/quality.smk"
+include: "rules/report.smk"
 include: "rules/split.smk"

@@ -18,6 +18,7 @@ os.environ.setdefault("POLARS_MAX_THREADS", "1")
 from polars import read_parquet
 
 from bhds import config as settings
+from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.fill import job as fill

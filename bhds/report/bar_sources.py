@@ -1,0 +1,70 @@
+"""Where rows come from: daily or monthly zips, the API, or nowhere."""
+
+import polars as pl
+
+from bhds.report.blocks import Column, Kind, Table
+
+SOURCES = {
+    "monthly": "#3f7fb5",
+    "daily": "#8fc1e3",
+    "api": "#e39a1e",
+    "filled": "#6b1234",
+}
+"""The sources, each with its colour."""
+
+_TABLE = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("rows", "Rows", Kind.COUNT),
+    Column("monthly", "Monthly zips", Kind.COUNT),
+    Column("daily", "Daily zips", Kind.COUNT),
+    Column("api", "API", Kind.COUNT),
+    Column("api_share", "API, %", Kind.SHARE),
+    Column("filled", "Filled", Kind.COUNT, "never published"),
+    Column("filled_share", "Filled, %", Kind.SHARE),
+)
+
+
+def by_month(days: pl.DataFrame) -> pl.DataFrame:
+    """Add up the rows of each source by market, series and month.
+
+    Parameters
+    ----------
+    days
+        n >= 0 rows, one a day, of `columns.CONDITION`, with `market` and `series`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each `market`, `series` and `month` (its first, Date): `daily`,
+        `monthly`, `api`, `filled` (Int64). Sorted by the three.
+    """
+    key = ("market", "series", "month")
+    return (
+        days.lazy()
+        .with_columns(month=pl.col("day").dt.truncate("1mo"))
+        .group_by(key)
+        .agg(pl.col(list(SOURCES)).cast(pl.Int64).sum())
+        .sort(key)
+        .collect()
+    )
+
+
+def table(months: pl.DataFrame) -> Table:
+    """Show what `by_month` added up, for each series in all, with shares."""
+    rows = (
+        months.group_by("market", "series", maintain_order=True)
+        .agg(pl.col(list(SOURCES)).sum())
+        .with_columns(rows=pl.sum_horizontal(list(SOURCES)))
+        .with_columns(
+            (pl.col(name) / pl.col("rows")).alias(f"{name}_share")
+            for name in ("api", "filled")
+        )
+    )
+    return Table(
+        name="sources-table",
+        caption="Rows by source",
+        columns=_TABLE,
+        rows=rows,
+        if_empty="No data set is parsed.",
+    )

@@ -1,0 +1,63 @@
+"""Bars that were published twice with other values."""
+
+import polars as pl
+
+from bhds.report.blocks import Column, Kind, Table, capped
+
+_VALUES = ("open", "high", "low", "close", "volume", "trade_count")
+COLUMNS = (
+    *("symbol", "open_time", "source", "key", *_VALUES),
+    *(f"kept_{name}" for name in ("source", "key", *_VALUES)),
+)
+"""What is read of the conflicts."""
+
+_LISTED = 2_000
+
+_TABLE = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("symbol", "Symbol", Kind.SYMBOL),
+    Column("open_time", "Bar"),
+    Column("columns", "Differ in"),
+    Column("difference", "Prices by", Kind.SHARE, "at most"),
+    Column("kept_source", "Kept"),
+    Column("kept_close", "Close kept", Kind.NUMBER),
+    Column("close", "Close dropped", Kind.NUMBER),
+    Column("kept_volume", "Volume kept", Kind.NUMBER),
+    Column("volume", "Volume dropped", Kind.NUMBER),
+    Column("source", "Dropped"),
+    Column("key", "Dropped from", hint="its zip; none for the API"),
+)
+
+
+def table(conflicts: pl.DataFrame, *, where: str) -> Table:
+    """List bars of which one version was dropped, those first that differ most.
+
+    How much they differ is the largest relative difference of a price.
+    """
+    prices = _VALUES[:4]
+    differs = [
+        pl.when(pl.col(name).ne_missing(pl.col(f"kept_{name}")))
+        .then(pl.lit(name.replace("_", " ")))
+        .otherwise(None)
+        for name in _VALUES
+    ]
+    rows = conflicts.with_columns(
+        columns=pl.concat_list(differs).list.drop_nulls().list.join(", "),
+        difference=pl.max_horizontal(
+            ((pl.col(name) - pl.col(f"kept_{name}")) / pl.col(f"kept_{name}")).abs()
+            for name in prices
+        ),
+    ).sort(
+        *("difference", "market", "symbol", "open_time"),
+        descending=[True, False, False, False],
+        nulls_last=True,
+    )
+    shown, note = capped(rows, at=_LISTED, where=where)
+    return Table(
+        name="conflicts-table",
+        caption="Bars with two values, those first whose prices differ most",
+        columns=_TABLE,
+        rows=shown.with_columns(pl.col("key").str.split("/").list.last()),
+        note=note,
+    )

@@ -1,0 +1,241 @@
+"""Which days are there of which symbol: by month for the heat map, and in all."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from bhds.report.blocks import Column, Heatmap, Kind, Table, capped
+
+COLUMNS = (
+    *("symbol", "day", "condition", "reason", "conflicts", "last_modified"),
+    *("daily", "monthly", "api", "filled"),
+)
+"""What is read of the condition of days."""
+
+_COUNTED = ("available", "degraded", "missing", "pending")
+"""The conditions of a day on which there should be rows."""
+_SHOWN = 10_000
+_MUCH = 0.1
+"""The part of a month's days that are degraded from which on it is much."""
+
+LEVELS = (
+    ("pending", "#a9b0ba", "not due yet"),
+    ("available", "#3f7fb5", "every day complete"),
+    ("touched", "#f3d896", "up to a tenth of the days degraded"),
+    ("degraded", "#e39a1e", "more of the days degraded"),
+    ("lacking", "#cf4f1d", "some days missing"),
+    ("missing", "#6b1234", "every day missing"),
+)
+"""What a month of a symbol can be, from nothing to worry about to the worst; its
+colour, which the colour-blind tell from the others by lightness; and what it means.
+Months without a day on which rows should be have none."""
+
+_BASE = 32
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+
+
+_TABLE = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("symbol", "Symbol", Kind.SYMBOL),
+    Column("first_day", "First day"),
+    Column("last_day", "Last day"),
+    Column("days", "Days", Kind.COUNT, "days on which there should be rows"),
+    Column("share", "Available", Kind.SHARE, "of the days that are due"),
+    Column("degraded", "Degraded", Kind.COUNT, "days with rows, but not all"),
+    Column("missing", "Missing", Kind.COUNT, "days without a published row"),
+    Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
+    Column("conflicts", "Conflicts", Kind.COUNT, "days with a row in conflict"),
+    Column("reason", "Commonest reason"),
+    Column("last_modified", "Archive changed"),
+)
+
+
+def by_month(days: pl.DataFrame) -> pl.DataFrame:
+    """Count the days of each month of each symbol by their condition.
+
+    Parameters
+    ----------
+    days
+        n >= 0 rows, one a day, of `columns.CONDITION`, with `market` and `series`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each `market`, `series`, `symbol` and `month` (the first of it, a
+        Date): `available`, `degraded`, `missing`, `pending` (Int64, days), and `level`
+        (Int8), the place in `LEVELS` or null. Sorted by the four.
+    """
+    key = ("market", "series", "symbol", "month")
+    counts = [
+        (pl.col("condition") == name).sum().cast(pl.Int64).alias(name)
+        for name in _COUNTED
+    ]
+    return (
+        days.lazy()
+        .with_columns(month=pl.col("day").dt.truncate("1mo"))
+        .group_by(key)
+        .agg(counts)
+        .with_columns(level=_level())
+        .sort(key)
+        .collect()
+    )
+
+
+def heatmap(months: pl.DataFrame) -> Heatmap:
+    """Lay out what `by_month` counted, each series by itself, the worst symbols first.
+
+    Of each symbol there is one digit a month: the place in `LEVELS`, and the days of
+    each condition to the base of 32; a space where there is no such day. So a thousand
+    symbols over seven years take half a megabyte.
+    """
+    parts = months.partition_by("market", "series", maintain_order=True)
+    return Heatmap(
+        name="coverage-map",
+        title="Days by symbol and month",
+        description=(
+            "A row a symbol, a column a month, coloured by the condition of the days; "
+            "the table below has the same counts in numbers."
+        ),
+        series=[_laid_out(part) for part in parts],
+        levels=[
+            {"name": name, "colour": colour, "meaning": meaning}
+            for name, colour, meaning in LEVELS
+        ],
+    )
+
+
+def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
+    """Count the days of each symbol by their condition, the worst first.
+
+    Parameters
+    ----------
+    days
+        As `by_month` takes them.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each `market`, `series` and `symbol`: `first_day`, `last_day` (Date,
+        of days on which there should be rows; null without one), `days`, the counts
+        of the conditions, `share` (of the days that are due: the part that is
+        `available`, null without any), `conflicts` (days that have one), `reason` (the
+        commonest of days that are not `available`, null without any) and
+        `last_modified` (UTC).
+    """
+    key = ("market", "series", "symbol")
+    is_counted = pl.col("condition").is_in(_COUNTED)
+    counts = [(pl.col("condition") == name).sum().alias(name) for name in _COUNTED]
+    totals = (
+        days.lazy()
+        .group_by(key)
+        .agg(
+            pl.col("day").filter(is_counted).min().alias("first_day"),
+            pl.col("day").filter(is_counted).max().alias("last_day"),
+            is_counted.sum().alias("days"),
+            *counts,
+            (pl.col("conflicts") > 0).sum(),
+            pl.col("last_modified").max(),
+        )
+        .with_columns(
+            share=pl.col("available") / _none_for_0(pl.col("days") - pl.col("pending"))
+        )
+    )
+    return (
+        totals.join(_reasons(days.lazy().filter(is_counted), key), on=key, how="left")
+        .sort(
+            *("missing", "degraded", *key),
+            descending=[True, True, False, False, False],
+        )
+        .collect()
+    )
+
+
+def symbol_table(symbols: pl.DataFrame, *, where: str) -> Table:
+    """Show what `by_symbol` counted."""
+    rows, note = capped(symbols, at=_SHOWN, where=where)
+    return Table(
+        name="coverage-table",
+        caption="Days by symbol, those that lack most first",
+        columns=_TABLE,
+        rows=rows,
+        note=note,
+        if_empty="No data set is parsed.",
+    )
+
+
+def _level() -> pl.Expr:
+    due = pl.sum_horizontal("available", "degraded", "missing")
+    places = {name: place for place, (name, _, _) in enumerate(LEVELS)}
+    rules = (
+        ((due == 0) & (pl.col("pending") == 0), None),
+        (due == 0, "pending"),
+        (pl.col("missing") == due, "missing"),
+        (pl.col("missing") > 0, "lacking"),
+        (pl.col("degraded") > _MUCH * due, "degraded"),
+        (pl.col("degraded") > 0, "touched"),
+    )
+    level = pl.lit(places["available"])
+    for condition, name in reversed(rules):
+        level = (
+            pl.when(condition)
+            .then(pl.lit(None if name is None else places[name]))
+            .otherwise(level)
+        )
+    return level.cast(pl.Int8)
+
+
+def _laid_out(months: pl.DataFrame) -> dict[str, Any]:
+    """Write the months of one series as strings, a symbol each."""
+    grid = months.select(
+        pl.date_range(pl.min("month"), pl.max("month"), interval="1mo")
+    ).to_series()
+    columns = ("level", *_COUNTED)
+    digits = [
+        pl.col(name).replace_strict(
+            range(_BASE), list(_DIGITS), default=" ", return_dtype=pl.String
+        )
+        for name in columns
+    ]
+    symbols = (
+        months.select("symbol", "month")
+        .select(pl.col("symbol").unique().sort())
+        .join(pl.DataFrame({"month": grid}), how="cross")
+        .join(months, on=["symbol", "month"], how="left")
+        .with_columns(pl.col(_COUNTED).replace(0, None))
+        .group_by("symbol", maintain_order=True)
+        .agg(
+            *(digit.str.join("") for digit in digits),
+            worst=pl.struct(pl.col("missing").sum(), pl.col("degraded").sum()),
+        )
+        .sort("worst", "symbol", descending=[True, False], maintain_order=True)
+    )
+    return {
+        "market": months["market"][0],
+        "series": months["series"][0],
+        "months": grid.dt.strftime("%Y-%m").to_list(),
+        "symbols": symbols["symbol"].to_list(),
+        **{name: list(_trimmed(symbols[name])) for name in columns},
+    }
+
+
+def _trimmed(texts: pl.Series) -> Iterator[str]:
+    """Leave out the spaces at the end, of which most rows have many."""
+    return (text.rstrip(" ") for text in texts)
+
+
+def _reasons(days: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:
+    """Pick the commonest reason of each symbol, the first by name of equals."""
+    return (
+        days.filter(pl.col("reason").is_not_null())
+        .group_by(*key, "reason")
+        .len()
+        .sort("len", "reason", descending=[True, False])
+        .group_by(key, maintain_order=True)
+        .agg(pl.col("reason").first())
+    )
+
+
+def _none_for_0(number: pl.Expr) -> pl.Expr:
+    return pl.when(number > 0).then(number)

@@ -1,0 +1,282 @@
+"""The plots, as Plotly is told to draw them; the page colours text and grid."""
+
+import datetime as dt
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import polars as pl
+from plotly.subplots import make_subplots
+
+from bhds.report.bar_sources import SOURCES
+from bhds.report.blocks import Figure
+from bhds.report.gaps import CLASSES
+from bhds.report.pictures import Picture
+
+_PRICE = "#3f7fb5"
+_LOG_FROM = 8
+"""The highest price over the lowest from which on prices are drawn by logarithm."""
+_MONTH = dt.timedelta(days=30)
+_PERIODS = 12
+"""How many months or days a figure has room for, at least."""
+_NARROWEST = 0.004
+"""The part of a picture's time that the mark of a gap takes at least, to be seen."""
+
+
+def gaps_by_month(months: pl.DataFrame) -> Figure:
+    """Draw how many gaps of each class begin in each month: `gaps.by_month`."""
+    colours = {name: colour for name, (colour, _) in CLASSES.items()}
+    bars = [
+        _bars(part, "gaps", name=str(name), colour=colours[str(name)], market=market)
+        for (name, market), part in _parts(months.sort("class"), "class", "market")
+    ]
+    return Figure(
+        name="gaps-by-month",
+        title="Gaps that begin in each month, by class",
+        description="Stacked bars, a month each: the number of gaps of each class. "
+        "The tables below have the same gaps, one by one.",
+        plot=_plot(bars, title="gaps"),
+    )
+
+
+def sources_by_month(months: pl.DataFrame) -> Figure:
+    """Draw how many bars of each month are of which source: `bar_sources.by_month`.
+
+    Only the series of klines that stands first of each market is drawn.
+    """
+    drawn = months.filter(pl.col("series").cast(pl.String).str.starts_with("klines "))
+    firsts = drawn.group_by("market", maintain_order=True).agg(pl.col("series").first())
+    drawn = drawn.join(firsts, on=["market", "series"], maintain_order="left")
+    bars = [
+        _bars(part, source, name=source, colour=colour, market=market)
+        for source, colour in SOURCES.items()
+        for (market,), part in _parts(drawn, "market")
+        if part[source].sum()
+    ]
+    series = ", ".join(sorted(set(firsts["series"])))
+    return Figure(
+        name="sources-by-month",
+        title=f"Bars of each month by source ({series})",
+        description="Stacked bars, a month each: the number of bars of each source. "
+        "A click on a source in the legend takes it out. The table below has the sums.",
+        plot=_plot(bars, title="bars"),
+    )
+
+
+def requests_by_day(usage: pl.DataFrame) -> Figure:
+    """Draw the requests of each day by market: `fill.usage.SCHEMA`."""
+    days = (
+        usage.with_columns(
+            market=pl.col("path").str.split("/").list.get(1),
+            month=pl.col("asked_at").dt.date(),
+        )
+        .group_by("market", "month")
+        .agg(pl.col("requests").sum())
+        .sort("market", "month")
+    )
+    colours = {"spot": "#3f7fb5", "um_futures": "#e39a1e", "cm_futures": "#6b1234"}
+    bars = [
+        _bars(part, "requests", name=market, colour=colours[market], market=market)
+        for (market,), part in _parts(days, "market")
+    ]
+    return Figure(
+        name="requests-by-day",
+        title="Requests by day",
+        description="Stacked bars, a day each: the requests to each market's API.",
+        plot=_plot(bars, title="requests", period=dt.timedelta(days=1)),
+    )
+
+
+def price_and_volume(picture: Picture) -> Figure:
+    """Draw the price and, beneath, the volume of a symbol, with its gaps marked."""
+    windows = picture.windows
+    times = _texts(windows["open_time"])
+    figure = make_subplots(
+        rows=2, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.72, 0.28]
+    )
+    figure.add_traces(_gap_marks(picture))  # on an axis of their own
+    for trace in _price_lines(windows, times):
+        figure.add_trace(trace, row=1, col=1)
+    figure.add_trace(_volumes(windows, times), row=2, col=1)
+    scale = "log" if _is_wide(windows) else "linear"
+    figure.update_yaxes(type=scale, title_text="price", row=1, col=1)
+    figure.update_yaxes(title_text="volume", row=2, col=1)
+    figure.update_xaxes(range=[times[0], times[-1]])
+    marks_axis = {"overlaying": "y", "range": [0, 1], "visible": False}
+    figure.update_layout(yaxis3=marks_axis, bargap=0, hovermode="x")
+    return Figure(
+        name=f"picture-{picture.market}-{picture.symbol}",
+        title=f"{picture.symbol} · {picture.market} · {picture.series}",
+        description=f"Price and volume of {picture.symbol}, from {times[0]} to "
+        f"{times[-1]}, with gaps marked by class: {_marked(picture)}.",
+        plot=_as_json(figure),
+        market=picture.market,
+        symbol=picture.symbol,
+    )
+
+
+def _marked(picture: Picture) -> str:
+    """Say how many of a symbol's gaps are marked."""
+    shown = picture.gaps.height
+    if shown == picture.gaps_in_all:
+        return f"all {shown:,}"
+    return f"the {shown:,} longest of {picture.gaps_in_all:,}"
+
+
+def _is_wide(windows: pl.DataFrame) -> bool:
+    """Tell whether prices differ so much that only a logarithm shows all of them."""
+    low, high = windows.select(pl.col("low").min(), pl.col("high").max()).row(0)
+    return bool(low) and bool(high / low > _LOG_FROM)
+
+
+def _volumes(windows: pl.DataFrame, times: Sequence[str]) -> go.Bar:
+    return go.Bar(
+        x=times,
+        y=_numbers(windows["volume"]),
+        name="volume",
+        marker={"color": _PRICE, "line": {"width": 0}},
+        showlegend=False,
+        hovertemplate="%{y:.4s}<extra>volume</extra>",
+    )
+
+
+def _price_lines(windows: pl.DataFrame, times: Sequence[str]) -> list[go.Scatter]:
+    """Draw the closes as a line, and the span from low to high as a band."""
+    band_x, band_y = _band(windows, times)
+    return [
+        go.Scatter(
+            x=band_x,
+            y=band_y,
+            mode="lines",
+            line={"width": 0},
+            fill="toself",
+            fillcolor="rgba(63,127,181,0.25)",
+            name="low to high",
+            hoverinfo="skip",
+            showlegend=False,
+        ),
+        go.Scatter(
+            x=times,
+            y=_numbers(windows["close"]),
+            mode="lines",
+            name="close",
+            line={"color": _PRICE, "width": 1.3},
+            showlegend=False,
+            hovertemplate="%{y:.6~g}<extra>close</extra>",
+        ),
+    ]
+
+
+def _band(
+    windows: pl.DataFrame, times: Sequence[str]
+) -> tuple[list[str | None], list[float | int | None]]:
+    """Go around the areas between lows and highs, one for each stretch of windows."""
+    x: list[str | None] = []
+    y: list[float | int | None] = []
+    lows, highs = _numbers(windows["low"]), _numbers(windows["high"])
+    runs = windows["low"].is_null().rle().struct.unnest()
+    begin = 0
+    for length, is_hole in runs.select("len", "value").iter_rows():
+        end = begin + length
+        if not is_hole:
+            around = [*range(begin, end), *reversed(range(begin, end))]
+            x += [*(times[place] for place in around), None]
+            y += [*highs[begin:end], *reversed(lows[begin:end]), None]
+        begin = end
+    return x, y
+
+
+def _gap_marks(picture: Picture) -> list[go.Scatter]:
+    """Draw the gaps of each class as areas over the whole height."""
+    times = picture.windows["open_time"]
+    narrowest = (times[-1] - times[0]) * _NARROWEST
+    marks = []
+    for (name,), gaps in _parts(picture.gaps, "class"):
+        x: list[str | None] = []
+        y: list[int | None] = []
+        for begin, end in gaps.select("begin", "end").iter_rows():
+            right = max(end, begin + narrowest)
+            x += [*map(_minute, (begin, begin, right, right)), None]
+            y += [0, 1, 1, 0, None]
+        colour = CLASSES[str(name)][0]
+        marks.append(
+            go.Scatter(
+                x=x,
+                y=y,
+                xaxis="x",
+                yaxis="y3",
+                mode="lines",
+                fill="toself",
+                fillcolor=colour,
+                opacity=0.45,
+                line={"width": 0.8, "color": colour},
+                name=f"{name} ({gaps.height:,})",
+                hoverinfo="skip",
+            )
+        )
+    return marks
+
+
+def _bars(
+    rows: pl.DataFrame, column: str, *, name: str, colour: str, market: str
+) -> go.Bar:
+    """Draw one stretch of each stack; the page shows those of the market filtered."""
+    return go.Bar(
+        x=_texts(rows["month"]),
+        y=_numbers(rows[column]),
+        name=name.replace("_", " "),
+        legendgroup=name,
+        meta={"market": market},
+        marker={"color": colour, "line": {"width": 0}},
+        hovertemplate="%{y:,}<extra>" + f"{market}: {name}" + "</extra>",
+    )
+
+
+def _plot(
+    traces: Sequence[go.Bar], *, title: str, period: dt.timedelta = _MONTH
+) -> dict[str, Any]:
+    """Stack bars, one a period; few of them are no wider than many."""
+    figure = go.Figure(traces)
+    figure.update_layout(barmode="stack", bargap=0.2, hovermode="x unified")
+    figure.update_yaxes(title_text=title, rangemode="tozero", tickformat=",~d")
+    dates = [dt.date.fromisoformat(x) for trace in traces for x in trace.x]
+    first, last = min(dates), max(dates)
+    shown = max(last - first + period, period * _PERIODS)
+    figure.update_xaxes(
+        type="date", range=[last - shown + period / 2, last + period / 2]
+    )
+    figure.update_traces(width=period / dt.timedelta(milliseconds=1) * 0.8)
+    return _as_json(figure)
+
+
+def _as_json(figure: go.Figure) -> dict[str, Any]:
+    """Return data and layout as plain values, without Plotly's own template."""
+    figure.update_layout(template=go.layout.Template())
+    plain: dict[str, Any] = json.loads(figure.to_json())
+    return plain
+
+
+def _parts(
+    rows: pl.DataFrame, *columns: str
+) -> list[tuple[tuple[Any, ...], pl.DataFrame]]:
+    found: Mapping[tuple[Any, ...], pl.DataFrame] = rows.partition_by(
+        columns, as_dict=True, maintain_order=True
+    )
+    return list(found.items())
+
+
+def _texts(times: pl.Series) -> list[str]:
+    pattern = "%Y-%m-%d" if times.dtype == pl.Date else "%Y-%m-%d %H:%M"
+    return times.dt.to_string(pattern).to_list()
+
+
+def _minute(time: dt.datetime) -> str:
+    return f"{time:%Y-%m-%d %H:%M}"
+
+
+def _numbers(values: pl.Series) -> list[float | int | None]:
+    """Return numbers with no more digits than can be seen."""
+    if values.dtype.is_float():
+        values = values.round_sig_figs(7)
+    return values.to_list()

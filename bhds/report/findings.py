@@ -1,0 +1,141 @@
+"""Read all that the report is made from."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive import ledger
+from bhds.errors import ResultError
+from bhds.fill import unanswered, usage
+from bhds.parse import revisions
+from bhds.planning.series import Series
+from bhds.report import conflicts, coverage, gaps, pictures, proofs, verdicts
+from bhds.report.inputs import QualityTable, quality_tables, read_tables
+from bhds.report.pictures import Picture
+from bhds.report.verdicts import Verdicts
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What the ledger of downloads has in all."""
+
+    files: int
+    size_bytes: int
+    replaced: int
+    """Files of which more than one revision came."""
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that is known, as frames; those of tables that lack have no columns."""
+
+    tables: Sequence[QualityTable]
+    days: pl.DataFrame
+    gaps: pl.DataFrame
+    conflicts: pl.DataFrame
+    agreement: pl.DataFrame
+    volume_checks: pl.DataFrame
+    verdicts: Verdicts
+    fetched: Fetched
+    revisions: pl.DataFrame
+    usage: pl.DataFrame
+    unanswered: pl.DataFrame
+    pictures: Sequence[Picture]
+
+
+def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
+    """Read the quality tables, and what lies beside the data that they are of.
+
+    Parameters
+    ----------
+    paths
+        The quality tables of all markets, below the data directory.
+    data_dir
+        The data directory. Its ledger, revisions, usage and sources of partitions
+        are read as far as there are any.
+
+    Raises
+    ------
+    BhdsError
+        If a file cannot be read; the message names it.
+    """
+    tables = quality_tables(paths)
+    days = read_tables(tables, "condition", columns=coverage.COLUMNS, data_dir=data_dir)
+    found = read_tables(tables, "gaps", columns=gaps.COLUMNS, data_dir=data_dir)
+    return Findings(
+        tables=tables,
+        days=days,
+        gaps=found,
+        conflicts=read_tables(
+            tables, "conflicts", columns=conflicts.COLUMNS, data_dir=data_dir
+        ),
+        agreement=read_tables(
+            tables, "agreement", columns=proofs.AGREEMENT_COLUMNS, data_dir=data_dir
+        ),
+        volume_checks=read_tables(
+            tables, "volume_checks", columns=proofs.VOLUME_COLUMNS, data_dir=data_dir
+        ),
+        verdicts=verdicts.collect(_sources(tables, days, data_dir=data_dir)),
+        fetched=_fetched(data_dir),
+        revisions=revisions.read(data_dir),
+        usage=usage.read(data_dir).sort("asked_at", "path"),
+        unanswered=unanswered.lacking(data_dir),
+        pictures=_pictures(found, data_dir=data_dir),
+    )
+
+
+def _pictures(found: pl.DataFrame, *, data_dir: Path) -> list[Picture]:
+    if found.is_empty():
+        return []
+    drawn = (
+        pictures.picture(
+            found, market=market, series=series, symbol=symbol, data_dir=data_dir
+        )
+        for market, series, symbol in pictures.richest(found)
+    )
+    return [each for each in drawn if each is not None]
+
+
+def _sources(
+    tables: Sequence[QualityTable], days: pl.DataFrame, *, data_dir: Path
+) -> Iterator[dict[str, Any]]:
+    """Read what lies beside the partitions of all symbols that have days."""
+    for table in tables:
+        if table.kind != "condition":
+            continue
+        symbols = days.filter(
+            pl.col("market") == table.trade_type.value,
+            pl.col("series") == table.series,
+        )["symbol"]
+        for symbol in symbols.unique().sort():
+            series = Series(table.trade_type, table.data_type, symbol, table.interval)
+            folder = data_dir / series.folder
+            for path in sorted(folder.glob("[!.]*.sources.json")):
+                yield _read(path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        msg = f"{path}: cannot be read ({error}); delete it and run again"
+        raise ResultError(msg) from error
+    return found
+
+
+def _fetched(data_dir: Path) -> Fetched:
+    rows = ledger.read(data_dir, columns=["key", "size", "sha256"])
+    files = (
+        rows.lazy()
+        .filter(pl.col("sha256").is_not_null())
+        .group_by("key")
+        .agg(pl.col("size").last(), pl.col("sha256").n_unique() > 1)
+        .select(pl.len(), pl.col("size", "sha256").sum())
+        .collect()
+    )
+    count, size_bytes, replaced = files.row(0)
+    return Fetched(count, size_bytes or 0, replaced or 0)

@@ -1,0 +1,130 @@
+"""The stretches without trades: by class and month, and the longest of each class."""
+
+import polars as pl
+
+from bhds.report.blocks import Column, Kind, Table
+
+COLUMNS = (
+    *("symbol", "last_open_time", "first_open_time", "missing_bars", "untraded_bars"),
+    *("duration", "price_change", "split", "absent_days", "api", "class"),
+    *("alive", "silent", "outage"),
+)
+"""What is read of the classified gaps."""
+
+CLASSES = {
+    "outage": ("#0072b2", "the exchange stood still"),
+    "missing_file": ("#d55e00", "the archive has no file"),
+    "truncated": ("#e69f00", "a file ends early"),
+    "halt": ("#cc79a7", "trading in the symbol stood still"),
+    "relisting": ("#009e73", "delisted, and listed anew"),
+    "not_published": ("#7f8793", "nobody has the bars"),
+    "delisted_tail": ("#a6761d", "no trade since"),
+}
+"""Colour and meaning of each class; the colours are of Okabe and Ito, which the colour-
+blind can tell apart, but for the last two."""
+
+_LISTED = 250
+"""How many gaps are listed of each class in each market and series."""
+
+_BY_CLASS = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("class", "Class"),
+    Column("meaning", "Meaning"),
+    Column("gaps", "Gaps", Kind.COUNT),
+    Column("symbols", "Symbols", Kind.COUNT),
+    Column("missing", "Bars missing", Kind.COUNT, "never published"),
+    Column("untraded", "Without trades", Kind.COUNT, "published bars"),
+    Column("split", "Splits", Kind.COUNT, "gaps that begin a new segment"),
+    Column("longest", "Longest", Kind.SPAN),
+)
+
+
+_LONGEST = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("symbol", "Symbol", Kind.SYMBOL),
+    Column("class", "Class"),
+    Column("last_open_time", "Last trade"),
+    Column("first_open_time", "Next trade", hint="none: not traded since"),
+    Column("duration", "Length", Kind.SPAN),
+    Column("missing_bars", "Bars missing", Kind.COUNT, "never published"),
+    Column("untraded_bars", "Without trades", Kind.COUNT, "published bars"),
+    Column("price_change", "Price", Kind.CHANGE),
+    Column("splits", "Splits", hint="whether a new segment begins"),
+    Column("absent_days", "Days without file", Kind.COUNT),
+    Column("api", "API says"),
+    Column("others", "Others silent", hint="of the symbols then traded"),
+)
+
+
+def by_month(gaps: pl.DataFrame) -> pl.DataFrame:
+    """Count the gaps that begin in each month, by market and class.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each `market`, `class` and `month` (its first, Date) that has any:
+        `gaps` and `symbols` (UInt32). Sorted by the three.
+    """
+    key = ("market", "class", "month")
+    return (
+        gaps.lazy()
+        .with_columns(month=pl.col("last_open_time").dt.date().dt.truncate("1mo"))
+        .group_by(key)
+        .agg(gaps=pl.len(), symbols=pl.col("symbol").n_unique())
+        .sort(key)
+        .collect()
+    )
+
+
+def by_class(gaps: pl.DataFrame) -> Table:
+    """Count the gaps of each class, with how long they last."""
+    rows = (
+        gaps.lazy()
+        .group_by("market", "series", "class")
+        .agg(
+            gaps=pl.len(),
+            symbols=pl.col("symbol").n_unique(),
+            missing=pl.col("missing_bars").sum(),
+            untraded=pl.col("untraded_bars").sum(),
+            split=pl.col("split").sum(),
+            longest=pl.col("duration").max(),
+        )
+        .sort("market", "series", "class")
+        .collect()
+    )
+    meanings = {name: meaning for name, (_, meaning) in CLASSES.items()}
+    return Table(
+        name="gaps-by-class",
+        caption="Gaps by class",
+        columns=_BY_CLASS,
+        rows=rows.with_columns(
+            meaning=pl.col("class").cast(pl.String).replace(meanings)
+        ),
+    )
+
+
+def longest(gaps: pl.DataFrame, *, where: str) -> Table:
+    """List the longest gaps of each class of each market and series, longest first."""
+    rank = pl.col("duration").rank("ordinal", descending=True)
+    shown = gaps.filter(rank.over("market", "series", "class") <= _LISTED).sort(
+        *("duration", "market", "symbol", "last_open_time"),
+        descending=[True, False, False, False],
+    )
+    note = (
+        f"All {gaps.height:,} are shown; the full table is {where}."
+        if shown.height == gaps.height
+        else f"{shown.height:,} of {gaps.height:,} are shown, the {_LISTED} longest of "
+        f"each class in each market; all are in {where}."
+    )
+    return Table(
+        name="gaps-longest",
+        caption="The longest gaps of each class",
+        columns=_LONGEST,
+        rows=shown.with_columns(
+            others=pl.format("{} of {}", "silent", "alive"),
+            splits=pl.when("split").then(pl.lit("yes")).otherwise(pl.lit("")),
+        ),
+        note=note,
+    )

@@ -1,0 +1,145 @@
+"""Which tables the report is made from, and what each of them is of."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from bhds import storage
+from bhds.errors import ResultError
+from bhds.markets import TradeType
+
+_PATH = re.compile(
+    rf"results_data/(?P<trade_type>{'|'.join(TradeType)})/quality/"
+    r"(?P<kind>gaps|conflicts|agreement|condition|volume_checks)"
+    r"(?:-(?P<series>[A-Za-z0-9-]+))?\.parquet"
+)
+_MARKETS = [trade_type.value for trade_type in TradeType]
+
+MARKET = pl.Enum(_MARKETS)
+
+
+@dataclass(frozen=True)
+class QualityTable:
+    """One table of a market, by its path below the data directory."""
+
+    path: str
+    trade_type: TradeType
+    kind: str
+    """`gaps`, `conflicts`, `agreement`, `condition` or `volume_checks`."""
+    data_type: str
+    interval: str | None
+
+    @property
+    def series(self) -> str:
+        """Name what its rows are of, as in `klines 1m`."""
+        return " ".join(filter(None, (self.data_type, self.interval)))
+
+
+def quality_tables(paths: Iterable[str]) -> list[QualityTable]:
+    """Tell what tables of markets are of, by their paths.
+
+    Returns
+    -------
+    list of QualityTable
+        Klines first, short intervals first; of one series by market, as `TradeType`
+        orders them.
+
+    Raises
+    ------
+    ResultError
+        If a path is none of a quality table.
+    """
+    return sorted(map(_table, paths), key=_order)
+
+
+def read_tables(
+    tables: Sequence[QualityTable], kind: str, *, columns: Sequence[str], data_dir: Path
+) -> pl.DataFrame:
+    """Read some columns of all tables of a kind.
+
+    Parameters
+    ----------
+    tables
+        What there is.
+    kind
+        Which of them are read.
+    columns
+        The columns wanted, which all of them have.
+    data_dir
+        The data directory.
+
+    Returns
+    -------
+    polars.DataFrame
+        The rows of all of them, one table after another. First stand `market`
+        (`MARKET`), `data_type`, and `series`, as in `klines 1m` (an Enum in the order
+        of `tables`). Without such a table there are no rows, and no further columns.
+
+    Raises
+    ------
+    ResultError
+        If a table cannot be read.
+    """
+    # Sorted by series, short intervals stand before long ones, and klines first.
+    series = pl.Enum(list(dict.fromkeys(table.series for table in tables)))
+    nothing = pl.DataFrame(
+        schema={"market": MARKET, "data_type": pl.String, "series": series}
+    )
+    frames = [
+        storage.read_parquet(data_dir / table.path, columns=columns).select(
+            pl.lit(table.trade_type.value, dtype=MARKET).alias("market"),
+            pl.lit(table.data_type).alias("data_type"),
+            pl.lit(table.series, dtype=series).alias("series"),
+            pl.all(),
+        )
+        for table in tables
+        if table.kind == kind
+    ]
+    return pl.concat([nothing, *frames], how="diagonal")
+
+
+def paths_of(tables: Sequence[QualityTable], kind: str) -> str:
+    """Say in which files the rows of a kind of table are."""
+    found = [table.path for table in tables if table.kind == kind]
+    if len(found) <= 1:
+        return "".join(found) or "no file"
+    names = sorted({Path(path).name for path in found})
+    return f"results_data/<market>/quality/ ({', '.join(names)})"
+
+
+def _table(path: str) -> QualityTable:
+    match = _PATH.fullmatch(path)
+    if match is None:
+        msg = (
+            f"{path}: is no quality table; expected "
+            "results_data/<trade_type>/quality/<kind>[-<series>].parquet"
+        )
+        raise ResultError(msg)
+    series = match["series"] or ""
+    if match["kind"] == "condition":
+        data_type, _, interval = series.partition("-")
+    elif match["kind"] == "volume_checks":
+        data_type, interval = "aggTrades", ""
+    else:
+        data_type, interval = "klines", series
+    trade_type = TradeType(match["trade_type"])
+    return QualityTable(path, trade_type, match["kind"], data_type, interval or None)
+
+
+_INTERVAL = re.compile(r"(\d*)(\D*)")
+_SHORTEST_FIRST = {unit: n for n, unit in enumerate(("s", "m", "h", "d", "w", "mo"))}
+
+
+def _order(table: QualityTable) -> tuple[bool, str, int, int, int, str]:
+    count, unit = _INTERVAL.findall(table.interval or "")[0]
+    return (
+        table.data_type != "klines",
+        table.data_type,
+        _SHORTEST_FIRST.get(unit, -1),
+        int(count or 0),
+        _MARKETS.index(table.trade_type.value),
+        table.kind,
+    )

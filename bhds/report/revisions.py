@@ -1,0 +1,84 @@
+"""Files that the exchange replaced: which, when it was noticed, and what changed."""
+
+import polars as pl
+
+from bhds.report.blocks import Column, Kind, Table, capped
+
+_LISTED = 2_000
+
+_TABLE = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("symbol", "Symbol", Kind.SYMBOL),
+    Column("file", "Zip"),
+    Column("kind", "How", hint="revised, or superseded by other zips"),
+    Column("noticed_at", "Noticed"),
+    Column("first_day", "From"),
+    Column("last_day", "To"),
+    Column("rows_added", "Rows added", Kind.COUNT),
+    Column("rows_removed", "Removed", Kind.COUNT),
+    Column("rows_changed", "Changed", Kind.COUNT),
+    Column("columns", "In columns"),
+    Column("max_rel_change", "At most", Kind.SHARE, "of the value before"),
+)
+
+
+def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
+    """Put the columns that changed in a zip together in one row.
+
+    Parameters
+    ----------
+    changes
+        n >= 0 rows of `parse.revisions.CHANGES`.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each `key` and `noticed_at`: `market`, `series`, `symbol`, `file`,
+        `first_day`, `last_day`, `kind` (`revised` or `superseded`), `rows_added`,
+        `rows_removed`, `rows_changed` (null where they could not be compared),
+        `columns` (names of those that changed) and `max_rel_change` (of all of them).
+        Those that changed first, then the newest.
+    """
+    names = pl.col("column").drop_nulls().sort().str.join(", ")
+    return (
+        changes.lazy()
+        .group_by("key", "noticed_at", "old_sha256")
+        .agg(
+            pl.col("trade_type").first().alias("market"),
+            pl.concat_str("data_type", "interval", separator=" ", ignore_nulls=True)
+            .first()
+            .alias("series"),
+            pl.col("symbol", "first_day", "last_day").first(),
+            pl.col("rows_added", "rows_removed", "rows_changed").first(),
+            pl.col("new_sha256").first().is_null().alias("is_superseded"),
+            names.alias("columns"),
+            pl.col("max_rel_change").max(),
+        )
+        .with_columns(
+            file=pl.col("key").str.split("/").list.last(),
+            kind=pl.when("is_superseded")
+            .then(pl.lit("superseded"))
+            .otherwise(pl.lit("revised")),
+            changed=pl.sum_horizontal("rows_added", "rows_removed", "rows_changed") > 0,
+        )
+        .sort(
+            *("changed", "noticed_at", "key", "old_sha256"),
+            descending=[True, True, False, False],
+            nulls_last=True,
+        )
+        .collect()
+    )
+
+
+def table(zips: pl.DataFrame) -> Table:
+    """Show what `by_zip` put together."""
+    rows, note = capped(zips, at=_LISTED, where="aws_data/revisions.parquet")
+    return Table(
+        name="revisions-table",
+        caption="Zips that were replaced, those that changed rows first",
+        columns=_TABLE,
+        rows=rows,
+        note=note,
+        if_empty="No zip was replaced since it was first fetched.",
+    )

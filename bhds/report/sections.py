@@ -1,0 +1,211 @@
+"""The parts of the page, in their order: which tables and figures say what."""
+
+from bhds.report import (
+    api_use,
+    bar_sources,
+    conflicts,
+    coverage,
+    figures,
+    gaps,
+    proofs,
+    revisions,
+    summary,
+    verdicts,
+)
+from bhds.report.blocks import Figure, Section, Table
+from bhds.report.findings import Findings
+from bhds.report.inputs import paths_of
+
+
+def sections(found: Findings) -> list[Section]:
+    """Lay out all that was found, what matters most first."""
+    return [
+        *(_days(found) if found.days.height else [_NOTHING]),
+        _gaps(found),
+        _pictures(found),
+        _files(found),
+        _conflicts(found),
+        _proofs(found),
+        _api(found),
+        *([_sources(found)] if found.days.height else []),
+    ]
+
+
+_NOTHING = Section(
+    name="summary",
+    title="In all",
+    sentences=(
+        "There are no quality tables: the settings name no data set that is parsed.",
+    ),
+)
+
+
+def _days(found: Findings) -> list[Section]:
+    symbols = coverage.by_symbol(found.days)
+    where = paths_of(found.tables, "condition")
+    return [
+        Section(
+            name="summary",
+            title="In all",
+            facts=summary.facts(found, symbols),
+            blocks=(summary.table(found, symbols),),
+        ),
+        Section(
+            name="coverage",
+            title="Coverage",
+            sentences=(
+                "A day is available if every row was published and no two of them "
+                "differ, degraded if some lack or differ, missing if there is none "
+                "though the symbol was listed, and pending while its file may still "
+                "come.",
+            ),
+            blocks=(
+                coverage.heatmap(coverage.by_month(found.days)),
+                coverage.symbol_table(symbols, where=where),
+            ),
+        ),
+    ]
+
+
+def _gaps(found: Findings) -> Section:
+    if found.gaps.is_empty():
+        none = (
+            "Every symbol traded in every bar: there are no gaps."
+            if _has(found, "gaps")
+            else "Gaps are looked for in klines, and the settings name none."
+        )
+        return Section(name="gaps", title="Gaps", sentences=(none,))
+    where = paths_of(found.tables, "gaps")
+    return Section(
+        name="gaps",
+        title="Gaps",
+        sentences=(
+            "Stretches in which a symbol has no trades, and why: what its files, the "
+            "API and the other symbols of its market say.",
+        ),
+        blocks=(
+            figures.gaps_by_month(gaps.by_month(found.gaps)),
+            gaps.by_class(found.gaps),
+            gaps.longest(found.gaps, where=where),
+        ),
+    )
+
+
+def _pictures(found: Findings) -> Section:
+    sentence = (
+        "Price (the close, and the span from low to high) and volume of the symbols "
+        "that lost most time to gaps. Gaps are marked in the colour of their class; "
+        "short ones are drawn wider than they are, to be seen. The line breaks where "
+        "nothing was published."
+    )
+    none = "No symbol has gaps that could be shown."
+    return Section(
+        name="pictures",
+        title="Symbols with most gaps",
+        sentences=(sentence if found.pictures else none,),
+        blocks=[figures.price_and_volume(each) for each in found.pictures],
+    )
+
+
+def _files(found: Findings) -> Section:
+    fetched = found.fetched
+    told = (
+        f"{summary.counted(fetched.files, 'file')}, zips and CHECKSUMs, "
+        f"{fetched.size_bytes / 1e9:,.2f} GB, came from the archive; of "
+        f"{fetched.replaced:,} it has served more than one revision."
+        if fetched.files
+        else "The ledger of downloads has no file."
+    )
+    return Section(
+        name="files",
+        title="Verdicts and revisions",
+        sentences=(
+            "Each zip is held against its CHECKSUM where it is read. Rows of corrupt "
+            f"ones are left out, and asked from the API. {told}",
+        ),
+        blocks=(
+            verdicts.series_table(found.verdicts.series),
+            verdicts.doubtful_table(found.verdicts.doubtful),
+            revisions.table(revisions.by_zip(found.revisions)),
+        ),
+    )
+
+
+def _conflicts(found: Findings) -> Section:
+    if not _has(found, "conflicts"):
+        none = "Conflicts are looked for in klines, and the settings name none."
+        return Section(name="conflicts", title="Conflicts", sentences=(none,))
+    where = paths_of(found.tables, "conflicts")
+    return Section(
+        name="conflicts",
+        title="Conflicts",
+        sentences=(
+            "Bars that were published twice with other values: which was kept, and "
+            "which was dropped. A bar with trades goes before one without; then daily "
+            "zips go before the API, and that before monthly ones.",
+        ),
+        blocks=(conflicts.table(found.conflicts, where=where),),
+    )
+
+
+def _proofs(found: Findings) -> Section:
+    sentences, blocks = [], []
+    if _has(found, "agreement"):
+        sentences.append(
+            "Longer bars made from the results are held against those that the "
+            "exchange itself published: prices and numbers of trades must be the same, "
+            "sums may differ by what adding up in another order costs."
+        )
+        where = paths_of(found.tables, "agreement")
+        blocks.append(proofs.by_column(found.agreement))
+        blocks.append(proofs.differing(found.agreement, where=where))
+    else:
+        sentences.append(
+            "The settings name no klines of a longer interval that the results could "
+            "be held against; a dataset of 1d klines, say, would do."
+        )
+    if _has(found, "volume_checks"):
+        checks = found.volume_checks
+        sentences.append(
+            f"On {checks['agrees'].sum():,} of {checks.height:,} days that were "
+            "checked, the quantities of aggTrades add up to the volume of the bars."
+        )
+        where = paths_of(found.tables, "volume_checks")
+        blocks.append(proofs.volumes(checks, where=where))
+    return Section(name="proofs", title="Proofs", sentences=sentences, blocks=blocks)
+
+
+def _api(found: Findings) -> Section:
+    unanswered = api_use.unanswered_table(found.unanswered)
+    if found.usage.is_empty():
+        sentence = (
+            "The API was asked for nothing: it is switched off (`api.enabled`), or "
+            "the archive lacks nothing."
+        )
+        blocks: list[Figure | Table] = [unanswered] if found.unanswered.height else []
+    else:
+        sentence = "What the archive lacks is asked from the REST API, once."
+        table = api_use.series_table(api_use.by_series(found.usage))
+        blocks = [figures.requests_by_day(found.usage), table, unanswered]
+    return Section(
+        name="api", title="Use of the API", sentences=(sentence,), blocks=blocks
+    )
+
+
+def _sources(found: Findings) -> Section:
+    months = bar_sources.by_month(found.days)
+    table = bar_sources.table(months)
+    has_bars = (found.days["data_type"] == "klines").any()
+    return Section(
+        name="sources",
+        title="Bars by source",
+        sentences=(
+            "Rows of daily and monthly zips, of the API where the archive lacks them, "
+            "and bars that were never published and are filled.",
+        ),
+        blocks=[figures.sources_by_month(months), table] if has_bars else [table],
+    )
+
+
+def _has(found: Findings, kind: str) -> bool:
+    return any(table.kind == kind for table in found.tables)

@@ -1,0 +1,32 @@
+"""Rows by source."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds import columns
+from bhds.report import bar_sources
+
+from .conftest import day_rows
+
+
+@pytest.fixture
+def months():
+    rows = day_rows("A", conditions=["available"] * 3 + ["degraded"])
+    frame = pl.DataFrame(rows, schema=columns.CONDITION)
+    frame = frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
+    return bar_sources.by_month(frame)
+
+
+def test_rows_are_added_up_by_month_and_source(months):
+    assert months.select("month", "daily", "api", "filled").rows() == [
+        (dt.date(2025, 1, 1), 2880, 0, 0),
+        (dt.date(2025, 2, 1), 1440, 1000, 440),
+    ]
+
+
+def test_a_series_has_its_sums_and_shares(months):
+    (row,) = bar_sources.table(months).values()
+
+    assert row[2:] == [5760, 0, 4320, 1000, 1000 / 5760, 440, 440 / 5760]

@@ -1,0 +1,101 @@
+"""What Plotly is told to draw."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from bhds.fill import usage
+from bhds.report import figures, gaps, pictures
+from bhds.report.pictures import Picture
+
+from .conftest import START, result_of
+from .test_gaps import gap_row, gaps_of
+
+MINUTE = dt.timedelta(minutes=1)
+
+
+def picture_of(bars, *, begin, minutes, name="halt"):
+    first = START + begin * MINUTE
+    marked = pl.DataFrame(
+        {"class": [name], "begin": [first], "end": [first + minutes * MINUTE]}
+    )
+    return Picture("spot", "klines 1m", "AUSDT", pictures.windows_of(bars), marked, 1)
+
+
+def trace_named(figure, name):
+    (trace,) = [each for each in figure.plot["data"] if each.get("name") == name]
+    return trace
+
+
+def test_gaps_are_stacked_by_class_in_their_colours():
+    found = gaps_of(
+        gap_row("A", begin=0, minutes=5, name="halt"),
+        gap_row("A", begin=9, minutes=5, name="missing_file"),
+    )
+
+    figure = figures.gaps_by_month(gaps.by_month(found))
+
+    drawn = [(t["name"], t["marker"]["color"], t["y"]) for t in figure.plot["data"]]
+    assert drawn == [
+        ("missing file", gaps.CLASSES["missing_file"][0], [1]),
+        ("halt", gaps.CLASSES["halt"][0], [1]),
+    ]
+    assert figure.plot["layout"]["barmode"] == "stack"
+
+
+def test_requests_are_added_up_by_day_and_market():
+    path = "api_data/{}/klines/A/1m/2025.parquet"
+    rows = [
+        (START, path.format("spot"), 3, 6, 0, 1),
+        (START + 5 * MINUTE, path.format("spot"), 4, 6, 0, 1),
+        (START + dt.timedelta(days=1), path.format("um_futures"), 1, 6, 0, 1),
+    ]
+
+    figure = figures.requests_by_day(
+        pl.DataFrame(rows, schema=usage.SCHEMA, orient="row")
+    )
+
+    drawn = [(t["meta"]["market"], t["x"], t["y"]) for t in figure.plot["data"]]
+    assert drawn == [
+        ("spot", ["2025-01-30"], [7]),
+        ("um_futures", ["2025-01-31"], [1]),
+    ]
+
+
+def test_a_gap_is_marked_from_its_beginning_to_its_end():
+    picture = picture_of(result_of(), begin=1440, minutes=2880)
+
+    mark = trace_named(figures.price_and_volume(picture), "halt (1)")
+
+    assert (mark["x"][0], mark["x"][2]) == ("2025-01-31 00:00", "2025-02-02 00:00")
+    assert mark["fillcolor"] == gaps.CLASSES["halt"][0]
+    assert mark["yaxis"] == "y3"  # prices do not stretch it
+
+
+def test_the_mark_of_a_short_gap_is_wide_enough_to_be_seen():
+    picture = picture_of(result_of(), begin=1440, minutes=1)
+
+    mark = trace_named(figures.price_and_volume(picture), "halt (1)")
+
+    assert mark["x"][2] == "2025-01-31 00:34"  # 0.4 % of six days
+
+
+def test_the_band_of_prices_breaks_where_nothing_was_published():
+    picture = picture_of(result_of(holes=range(1440, 2880)), begin=1440, minutes=1440)
+
+    figure = figures.price_and_volume(picture)
+
+    assert trace_named(figure, "low to high")["x"].count(None) == 2
+    assert trace_named(figure, "close")["y"].count(None) == 130
+
+
+@pytest.mark.parametrize(("factor", "scale"), [(1, "linear"), (10, "log")])
+def test_prices_that_differ_much_are_drawn_by_logarithm(factor, scale):
+    late = pl.col("open_time") > START + dt.timedelta(days=3)
+    price = pl.col("close", "high", "low")
+    bars = result_of().with_columns(pl.when(late).then(price * factor).otherwise(price))
+
+    figure = figures.price_and_volume(picture_of(bars, begin=0, minutes=1))
+
+    assert figure.plot["layout"]["yaxis"]["type"] == scale

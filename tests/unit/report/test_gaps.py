@@ -1,0 +1,81 @@
+"""Gaps by month and class, and those that are listed."""
+
+import datetime as dt
+
+import polars as pl
+
+from bhds import columns
+from bhds.report import gaps
+
+from .conftest import gap_row
+
+
+def gaps_of(*rows):
+    frame = pl.DataFrame(rows, schema=columns.CLASSIFIED_GAPS)
+    return frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
+
+
+def rows_of(table):
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in table.values()]
+
+
+def test_gaps_are_counted_by_the_month_in_which_they_begin():
+    found = gaps_of(
+        gap_row("A", begin=0, minutes=5000, name="halt"),
+        gap_row("B", begin=10, minutes=5, name="halt"),
+        gap_row("A", begin=5000, minutes=5, name="outage"),
+    )
+
+    months = gaps.by_month(found)
+
+    assert months.rows() == [
+        ("spot", "outage", dt.date(2025, 2, 1), 1, 1),
+        ("spot", "halt", dt.date(2025, 1, 1), 2, 2),
+    ]
+
+
+def test_a_class_has_its_bars_and_its_longest_gap():
+    found = gaps_of(
+        gap_row("A", begin=0, minutes=5, name="halt"),
+        gap_row("A", begin=9, minutes=1500, name="halt"),
+    )
+
+    (row,) = rows_of(gaps.by_class(found))
+
+    assert (row["gaps"], row["symbols"], row["missing"]) == (2, 1, 1503)
+    assert row["longest"] == 1500 * 60
+    assert row["split"] == 1
+    assert row["meaning"] == "trading in the symbol stood still"
+
+
+def test_every_class_has_a_colour_of_its_own():
+    assert list(gaps.CLASSES) == columns.GAP_CLASSES.categories.to_list()
+    assert len({colour for colour, _ in gaps.CLASSES.values()}) == len(gaps.CLASSES)
+
+
+def test_of_many_gaps_the_longest_of_each_class_are_listed():
+    many = [gap_row("A", begin=n, minutes=n + 2, name="halt") for n in range(400)]
+    found = gaps_of(*many, gap_row("B", begin=0, minutes=2, name="outage"))
+
+    table = gaps.longest(found, where="gaps.parquet")
+
+    rows = rows_of(table)
+    assert len(rows) == 251
+    assert rows[0]["duration"] == 401 * 60
+    assert min(row["duration"] for row in rows if row["class"] == "halt") == 152 * 60
+    assert rows[-1]["class"] == "outage"
+    assert table.note == (
+        "251 of 401 are shown, the 250 longest of each class in each market; all are "
+        "in gaps.parquet."
+    )
+
+
+def test_a_gap_says_how_many_others_were_silent():
+    found = gaps_of(gap_row("A", begin=0, minutes=9, name="outage", alive=7, silent=6))
+
+    (row,) = rows_of(gaps.longest(found, where="x"))
+
+    assert row["others"] == "6 of 7"
+    assert row["last_open_time"] == "2025-01-30 00:00"
+    assert row["first_open_time"] == "2025-01-30 00:09"
