@@ -2,7 +2,7 @@
 # Make .venv with BHDS in it, and see that there is an aria2c.
 #
 #   envs/setup.sh        what a run needs
-#   envs/setup.sh dev    and what the checks and tests need
+#   envs/setup.sh dev    and what the checks and tests need: a Chromium as well
 #
 # The Makefile calls it. When there is nothing to do it needs no network and no time.
 # PYTHON names the interpreter to use instead of the newest found. .venv belongs to
@@ -123,6 +123,32 @@ provide_aria2c() {
             "one that runs here; run: sudo apt-get install aria2"
 }
 
+has_chromium() {
+    # As tests/chromium.py looks for one: the system's, or Playwright's own.
+    local name
+    for name in chromium chromium-browser google-chrome; do
+        if runs "$name" --version; then return; fi
+    done
+    runs .venv/bin/python -c 'if True:
+        import os, sys
+        from playwright.sync_api import sync_playwright
+        with sync_playwright() as playwright:
+            path = playwright.chromium.executable_path
+        sys.exit(not os.access(path, os.X_OK))'
+}
+
+provide_chromium() {
+    if has_chromium; then return; fi
+    if apt_install chromium && has_chromium; then return; fi
+    say "fetching Chromium with Playwright"
+    if runs .venv/bin/playwright install chromium --only-shell && has_chromium; then
+        return
+    fi
+    fail "Chromium: not on PATH, and neither apt nor Playwright gave one that runs" \
+        "here; the tests of the quality report need it; run:" \
+        "sudo apt-get install chromium"
+}
+
 [[ $EXTRA == base || $EXTRA == dev ]] ||
     fail "$EXTRA: expected nothing or dev; run: envs/setup.sh [dev]"
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."
@@ -139,3 +165,4 @@ if runs command -v flock; then
 fi
 install_bhds
 provide_aria2c
+if [[ $EXTRA == dev ]]; then provide_chromium; fi
