@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bhds.reader import (
         condition,
+        explain,
         gaps,
         scan_agg_trades,
         scan_funding,
@@ -26,6 +27,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "condition",
+    "explain",
     "gaps",
     "scan_agg_trades",
     "scan_funding",

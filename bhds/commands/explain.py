@@ -13,8 +13,8 @@ from bhds.commands.explained import show, show_longer
 from bhds.commands.options import AsJson, DataDir
 from bhds.commands.settings import ConfigFile, ConfigValues, read_data_dir
 from bhds.errors import ConfigError, SelectionError
-from bhds.explain import explain as trace
-from bhds.explain import explain_longer
+from bhds.lineage import explain as trace
+from bhds.lineage import explain_longer
 from bhds.markets import Interval, TradeType
 from bhds.runlog import one_line_errors
 

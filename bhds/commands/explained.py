@@ -8,8 +8,8 @@ from rich.filesize import decimal
 from rich.text import Text
 
 from bhds.commands.terminal import console
-from bhds.explain import Explanation, LongerExplanation
-from bhds.explain.found import ArchiveZip, Hole, Outcome, Publication, plain
+from bhds.lineage import Explanation, LongerExplanation
+from bhds.lineage.found import ArchiveZip, Hole, Outcome, Publication, plain
 
 _INDENT = "  "
 

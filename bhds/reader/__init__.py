@@ -20,6 +20,7 @@ are not opened, and of a file only the row groups (half a year of 1m bars) that 
 hold what is wanted are read.
 """
 
+from bhds.reader.origin import explain
 from bhds.reader.scans import (
     scan_agg_trades,
     scan_funding,
@@ -32,6 +33,7 @@ from bhds.reader.tables import condition, gaps, segments, universe
 
 __all__ = [
     "condition",
+    "explain",
     "gaps",
     "scan_agg_trades",
     "scan_funding",

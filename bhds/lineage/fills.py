@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bhds import storage
-from bhds.explain.archives import rows_within
-from bhds.explain.found import Hole, Outcome, Publication
-from bhds.explain.place import Place
+from bhds.lineage.archives import rows_within
+from bhds.lineage.found import Hole, Outcome, Publication
+from bhds.lineage.place import Place
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bhds.errors import ConfigError, ResultError, SelectionError
-from bhds.explain import explain_longer
+from bhds.lineage import explain_longer
 
 SYMBOL = "龙虾USDT"
 

@@ -12,9 +12,9 @@ from bhds import datatypes, storage
 from bhds.archive.keys import ArchiveFile
 from bhds.datatypes import Kind, Table
 from bhds.errors import ParseError
-from bhds.explain import revisions
-from bhds.explain.found import ArchiveZip, Publication
-from bhds.explain.place import Place
+from bhds.lineage import revisions
+from bhds.lineage.found import ArchiveZip, Publication
+from bhds.lineage.place import Place
 from bhds.parse.csv_bodies import CsvBody, split_header
 from bhds.parse.members import read_csv_member
 from bhds.parse.tables import table_of

@@ -11,8 +11,8 @@ import polars as pl
 
 from bhds import instruments, storage
 from bhds.errors import ResultError
-from bhds.explain.found import plain
-from bhds.explain.surroundings import row_of
+from bhds.lineage.found import plain
+from bhds.lineage.surroundings import row_of
 from bhds.markets import TradeType
 from bhds.results.grid import floor_time
 from bhds.results.resample import ResampleRule

@@ -8,8 +8,8 @@ from typing import Any
 import polars as pl
 
 from bhds import storage
-from bhds.explain.found import FundingEvent, Result
-from bhds.explain.place import Place
+from bhds.lineage.found import FundingEvent, Result
+from bhds.lineage.place import Place
 
 _FUNDING = ("funding_time", "calc_time", "funding_rate", "mark_price", "source")
 

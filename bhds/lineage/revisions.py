@@ -10,7 +10,7 @@ import polars as pl
 
 from bhds.archive.directory import Directory
 from bhds.archive.keys import ArchiveFile
-from bhds.explain.found import Revision
+from bhds.lineage.found import Revision
 
 _LEDGER = ("aws_data/ledger.parquet", "aws_data/ledger.d/*.parquet")
 _COLUMNS = ("key", "etag", "size", "sha256", "last_modified", "first_seen")

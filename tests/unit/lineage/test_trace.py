@@ -6,7 +6,7 @@ import hashlib
 import pytest
 
 from bhds.errors import ResultError, SelectionError
-from bhds.explain import explain
+from bhds.lineage import explain
 
 SYMBOL = "龙虾USDT"
 DAY = dt.timedelta(days=1)

@@ -12,8 +12,8 @@ import polars as pl
 
 from bhds.archive.keys import ArchiveFile
 from bhds.errors import ResultError
-from bhds.explain import archives, fills, surroundings
-from bhds.explain.found import (
+from bhds.lineage import archives, fills, surroundings
+from bhds.lineage.found import (
     ArchiveZip,
     Explanation,
     Outcome,
@@ -21,7 +21,7 @@ from bhds.explain.found import (
     Result,
     State,
 )
-from bhds.explain.place import Place
+from bhds.lineage.place import Place
 from bhds.markets import Interval, TradeType
 from bhds.parse.verdict import Verdict
 

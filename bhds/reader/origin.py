@@ -1,0 +1,60 @@
+"""Where a bar came from."""
+
+from pathlib import Path
+
+from bhds import lineage
+from bhds.errors import ConfigError
+from bhds.lineage import Explanation
+from bhds.reader.files import Market
+from bhds.reader.period import Moment, Period
+
+
+def explain(
+    trade_type: str,
+    symbol: str,
+    time: Moment,
+    *,
+    interval: str = "1m",
+    data_dir: Path | str | None = None,
+) -> Explanation:
+    """Tell where the bar that contains a moment came from, as `bhds explain` does.
+
+    Parameters
+    ----------
+    trade_type, data_dir
+        See `bhds.reader`.
+    symbol
+        Whose bar it is.
+    time
+        A moment in the bar, of its open time or later, before its end.
+    interval
+        Of the result.
+
+    Returns
+    -------
+    Explanation
+        The bar as built; its zip with hashes, verdict and revisions, and the row as
+        published; or what the API was asked and answered; the gap it lies in, what else
+        was published of it, and its funding. Also where there is no bar: its `state`
+        then says why. `to_dict()` is fit for JSON.
+
+    Raises
+    ------
+    ConfigError
+        If the market, the interval or the moment is none.
+    SelectionError
+        If the symbol has no result.
+    ResultError
+        If a file cannot be read.
+    """
+    market, moment = Market.of(trade_type, data_dir), Period.of(time, None).start
+    if moment is None:
+        msg = "time None: expected a moment in the bar, such as 2025-01-31T12:00"
+        raise ConfigError(msg)
+    return lineage.explain(
+        market.data_dir,
+        trade_type=market.trade_type,
+        interval=interval,
+        symbol=symbol,
+        time=moment,
+    )
