@@ -21,6 +21,10 @@ class KeyGrammarError(BhdsError):
     """A bucket key or a local path that does not follow the archive's grammar."""
 
 
+class PlaceError(BhdsError):
+    """A disk that is full, or a place that may not be written to."""
+
+
 class ListingError(BhdsError):
     """A bucket listing that could not be had whole."""
 

@@ -4,25 +4,38 @@ Every writer makes the file beside its target and renames it at the end, so a
 killed job leaves no half-written target behind.
 """
 
+import errno
 import hashlib
 import json
 import logging
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from bhds import __version__
-from bhds.errors import ResultError
+from bhds.errors import PlaceError, ResultError
 
 logger = logging.getLogger(__name__)
 
 _ROW_GROUP = 1 << 18
 """Rows of a row group. Left to itself, Polars cuts groups by how a frame happens to
 lie in memory, and equal frames become different files."""
+
+_FULL = "there is no space left on the disk; free some or choose another data_dir"
+_RIGHTS = "it may not be; change the rights or choose another data_dir"
+_PLACE_FAULTS: dict[int | None, str] = {
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: "the quota is used up; free some space or choose another data_dir",
+    errno.EROFS: "the disk is read-only; mount it otherwise or choose another data_dir",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+}
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
@@ -31,15 +44,34 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     On any error the temporary file is removed and `path` stays as it was. Missing
     parent folders are made.
+
+    Raises
+    ------
+    PlaceError
+        If the disk is full, or the place may not be written to.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         partial.replace(target)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = _PLACE_FAULTS.get(_errno(error))
+        if reason is None:
+            raise
+        msg = f"{target}: cannot be written, {reason}, and run again: nothing is lost"
+        raise PlaceError(msg) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # what made it fail may keep it from being removed
+            partial.unlink(missing_ok=True)
+
+
+def _errno(error: Exception) -> int | None:
+    """Return the system's number of an error, which Polars has in its text."""
+    number: int | None = getattr(error, "errno", None)
+    found = _OS_ERROR.search(str(error))
+    return number if number is not None or found is None else int(found[1])
 
 
 def write_parquet(

@@ -25,7 +25,7 @@ from bhds.fill import job as fill
 from bhds.fill import refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions
-from bhds.planning import prepare, summary
+from bhds.planning import prepare, space, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
 from bhds.planning.quality import QualityTables
@@ -332,6 +332,7 @@ def announce_downloads():
         aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
     size_bytes = sum(batch.size_bytes for batch in due)
+    space.check_room(Path(), due_bytes=size_bytes)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
 
 

@@ -4,9 +4,10 @@ Source: Amazon S3 API Reference, ListObjects (version 1).
 """
 
 import asyncio
+import datetime as dt
 import logging
 import operator
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode
@@ -17,6 +18,7 @@ import stamina
 from yarl import URL
 
 from bhds import __version__
+from bhds.archive import clock
 from bhds.archive.listing_page import (
     BrokenPageError,
     Page,
@@ -24,6 +26,8 @@ from bhds.archive.listing_page import (
     refusal_text,
 )
 from bhds.errors import ListingError
+
+logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
 _FIRST_WAIT_S = 0.5  # doubles with each attempt: 7.5 s altogether, without jitter
@@ -97,6 +101,7 @@ class BucketClient:
         self._page_size = page_size
         self._slots = asyncio.Semaphore(concurrency)
         self._session: aiohttp.ClientSession
+        self._is_clock_known = False
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -228,6 +233,7 @@ class BucketClient:
         """Return the body of a good answer; tell passing from lasting refusals."""
         async with self._slots, self._session.get(url, proxy=self._proxy) as answer:
             body = await answer.read()
+        self._hold_clock_against(answer.headers)
         status = answer.status
         if status == _HTTP_OK:
             return body
@@ -237,6 +243,15 @@ class BucketClient:
         msg = f"{url}: {told}, expected 200; {_ADVICE.get(status, _OTHER_ADVICE)}"
         raise ListingError(msg)
 
+    def _hold_clock_against(self, headers: Mapping[str, str]) -> None:
+        """Warn once where the clock of this machine and the server's differ."""
+        if self._is_clock_known:
+            return
+        self._is_clock_known = True
+        fault = clock.fault(headers, now=dt.datetime.now(dt.UTC))
+        if fault is not None:
+            logger.warning("%s: %s", self.endpoint, fault)
+
     def _url(self, query: dict[str, str]) -> URL:
         encoded = urlencode(query, quote_via=quote, safe="")
         return URL(f"{self.endpoint}?{encoded}", encoded=True)
@@ -244,4 +259,10 @@ class BucketClient:
     def _cause(self, error: Exception) -> str:
         if isinstance(error, TimeoutError):
             return f"no answer within {self._timeout_s:g} s"
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            # Of the causes, the one that is easily overlooked.
+            now = dt.datetime.now(dt.UTC)
+            return (
+                f"{error}; is the clock of this machine right? It says {now:%F %R} UTC"
+            )
         return f"{error}" or type(error).__name__

@@ -1,11 +1,14 @@
 """Estimate how much disk space a plan needs, from what is built already."""
 
 import datetime as dt
+import shutil
 from pathlib import Path
 
 import polars as pl
+from rich.filesize import decimal
 
 from bhds.config import Dataset
+from bhds.errors import PlaceError
 from bhds.markets import Interval
 from bhds.planning import files as archive
 
@@ -28,6 +31,32 @@ _ZIP_BYTES = {
     "zip_bytes": pl.col("size").sum(),
     "new_zip_bytes": pl.col("size").filter(pl.col("due").is_not_null()).sum(),
 }
+
+
+def check_room(data_dir: Path, *, due_bytes: int) -> None:
+    """See that downloads fit onto the disk, before the first of them.
+
+    Parameters
+    ----------
+    data_dir
+        The data directory, which is there.
+    due_bytes
+        What is to be downloaded, as listed.
+
+    Raises
+    ------
+    PlaceError
+        If there is not so much space left. What is built of the downloads comes on top:
+        `bhds plan` estimates it.
+    """
+    free_bytes = shutil.disk_usage(data_dir).free
+    if due_bytes > free_bytes:
+        msg = (
+            f"{data_dir.absolute()}: {decimal(due_bytes)} are to be downloaded, but "
+            f"{decimal(free_bytes)} are free; free some space, choose another "
+            "data_dir, or ask for less: `bhds plan` tells what is needed"
+        )
+        raise PlaceError(msg)
 
 
 def partition_bytes(dataset: Dataset, zips: pl.DataFrame, *, data_dir: Path) -> int:

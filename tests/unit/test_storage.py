@@ -1,15 +1,18 @@
 """Files are written whole or not at all, and say what they hold."""
 
 import datetime as dt
+import errno
 import hashlib
 import json
 import logging
+import os
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from bhds import __version__, storage
-from bhds.errors import ResultError
+from bhds.errors import PlaceError, ResultError
 
 
 def names(folder):
@@ -241,3 +244,47 @@ def test_provenance_has_the_hash_of_each_input(tmp_path):
         "revision": "3",
         "inputs": " ".join(hashlib.sha256(each).hexdigest() for each in contents),
     }
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        (errno.ENOSPC, "no space left on the disk; free some"),
+        (errno.EDQUOT, "the quota is used up"),
+        (errno.EROFS, "the disk is read-only"),
+        (errno.EACCES, "change the rights or choose another data_dir"),
+    ],
+)
+def test_a_place_that_takes_no_file_is_told_with_what_to_do(tmp_path, number, words):
+    error = OSError(number, os.strerror(number))
+
+    with pytest.raises(PlaceError, match=rf"file: cannot be written, .*{words}"):
+        fail_half_way(tmp_path / "file", error)
+    assert names(tmp_path) == []
+
+
+def write_to_full_disk(write, target):
+    with storage.replacing(target) as partial:
+        partial.symlink_to("/dev/full")
+        write(partial)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is always full")
+@pytest.mark.parametrize(
+    "write",
+    [
+        pytest.param(lambda path: bars().write_parquet(path), id="polars"),
+        pytest.param(lambda path: path.write_bytes(b"x" * 100_000), id="python"),
+    ],
+)
+def test_a_full_disk_is_told_as_such_whoever_writes(tmp_path, write):
+    with pytest.raises(PlaceError, match="no space left"):
+        write_to_full_disk(write, tmp_path / "file")
+    assert names(tmp_path) == []
+
+
+def test_other_faults_stay_what_they_are(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        fail_half_way(tmp_path / "file", IsADirectoryError(errno.EISDIR, "a folder"))
+    with pytest.raises(pl.exceptions.ColumnNotFoundError):
+        fail_half_way(tmp_path / "file", pl.exceptions.ColumnNotFoundError("a"))

@@ -6,8 +6,10 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -99,6 +101,95 @@ def test_aria2c_not_found(workspace, tmp_path):
     outcome = workspace.snakemake("raw_all", environment={"PATH": str(nowhere)})
 
     refused(outcome, "aria2c", "apt-get install aria2")
+
+
+class Huge:
+    """A bucket whose zips are larger than any disk, as it lists them."""
+
+    def __init__(self, store):
+        self.store = store
+
+    def __getattr__(self, name):
+        return getattr(self.store, name)
+
+    def describe(self, keys):
+        return [replace(found, size=10**15) for found in self.store.describe(keys)]
+
+
+def test_downloads_that_do_not_fit_onto_the_disk(workspace, exchange):
+    exchange.exchange.store = Huge(exchange.exchange.store)
+
+    outcome = workspace.snakemake("raw_all")
+
+    refused(outcome, "are to be downloaded, but", "are free", "data_dir")
+    assert not list(workspace.path("aws_data").rglob("*.zip"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_data_directory_that_may_not_be_written_to(workspace):
+    workspace.data.mkdir()
+    workspace.data.chmod(0o555)
+
+    refused(workspace.plan(), "data_dir", "cannot be written to", "change its rights")
+
+
+def test_a_proxy_that_is_not_there(workspace):
+    endpoints = workspace.settings["endpoints"]
+    endpoints["archive_listing"] = "http://bucket.invalid/b"
+    address = closed_address()
+
+    outcome = workspace.plan(settings={"http": {"proxy": address}})
+
+    refused(outcome, "http://bucket.invalid/b", address.removeprefix("http://"))
+    assert "check the connection, http.proxy" in outcome.text
+
+
+def test_a_wrong_clock(workspace, exchange, monkeypatch):
+    """Of the server here, which is the same to who is told of the difference."""
+    monkeypatch.setattr(
+        "aiohttp.web_response.rfc822_formatted_time",
+        lambda: "Mon, 10 Mar 2025 12:00:00 GMT",
+    )
+
+    outcome = workspace.plan()
+
+    (line,) = [line for line in outcome.text.splitlines() if "clock:" in line]
+    assert line.startswith(exchange.endpoints.archive_listing)
+    assert "the server 2025-03-10 12:00; set the clock" in line
+    assert outcome.status == 0
+
+
+def test_a_wrong_interval(workspace):
+    workspace.settings["datasets"][0]["interval"] = "7m"
+
+    refused(workspace.plan(), "datasets[0].interval", "'7m'", "1m, 3m, 5m")
+
+
+OLD_SNAKEMAKE = """
+import snakemake, snakemake.common, sys
+snakemake.__version__ = snakemake.common.__version__ = "8.30.0"
+from snakemake.cli import main
+main()
+"""
+
+
+def test_an_old_snakemake(workspace):
+    command = workspace.command("results_all", "--dry-run")
+    start = command.index("results_all")
+
+    done = subprocess.run(
+        [sys.executable, "-c", OLD_SNAKEMAKE, *command[start:], *command[3:start]],
+        cwd=workspace.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert done.returncode == 1
+    assert "Expecting Snakemake version 9.27 or higher" in done.stdout
+    assert "(you are currently using 8.30.0)" in done.stdout
 
 
 def test_a_zip_that_vanished_does_not_stop_the_others(workspace, exchange):

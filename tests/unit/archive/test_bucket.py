@@ -4,11 +4,14 @@ import asyncio
 import http.client
 import logging
 import socket
+import ssl
 from urllib.parse import quote
 
+import aiohttp
 import pytest
 import stamina
 from aiohttp import web
+from aiohttp.client_reqrep import ConnectionKey
 from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
@@ -365,3 +368,41 @@ def test_list_prefixes_returns_every_folder(s3_endpoint, prefix, folders, page_s
 def test_a_bucket_that_is_not_there_is_a_listing_error(s3_endpoint):
     with pytest.raises(ListingError, match=r"status 404 \(NoSuchBucket"):
         ask(f"{s3_endpoint}s", lambda client: client.list_objects(""))
+
+
+def dated(date):
+    async def answer(_):
+        return web.Response(body=page("a1"), headers={"Date": date})
+
+    return answer
+
+
+def test_a_clock_that_differs_from_the_servers_is_told_once(caplog):
+    server = FaultyServer(dated("Mon, 10 Mar 2025 12:00:00 GMT"))
+
+    async def list_twice(client):
+        return [await client.list_objects("a") for _ in range(2)]
+
+    server.run(list_twice)
+
+    (record,) = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "the server 2025-03-10 12:00; set the clock" in record.getMessage()
+
+
+def test_a_clock_that_agrees_is_not_told(caplog):
+    FaultyServer(page("a1")).list_keys()
+
+    assert not caplog.records
+
+
+def test_a_certificate_that_is_refused_calls_to_mind_the_clock():
+    parts = {"host": "host", "port": 443, "is_ssl": True, "ssl": True}
+    key = ConnectionKey(**parts, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+    fault = ssl.SSLCertVerificationError("certificate is not yet valid")
+    error = aiohttp.ClientConnectorCertificateError(key, fault)
+
+    told = BucketClient("https://host/bucket")._cause(error)
+
+    assert "certificate is not yet valid" in told
+    assert "is the clock of this machine right? It says 20" in told

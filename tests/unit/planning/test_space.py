@@ -1,9 +1,12 @@
 """The disk space that partitions and results will take."""
 
+import shutil
+
 import polars as pl
 import pytest
 
 from bhds import config
+from bhds.errors import PlaceError
 from bhds.planning import space
 
 FILE = 5_000
@@ -127,3 +130,14 @@ def test_types_without_results_have_none(tmp_path):
 
     dataset = dataset_of(data_type="fundingRate")
     assert space.result_bytes(dataset, files, data_dir=tmp_path) == 0
+
+
+def test_downloads_that_do_not_fit_are_refused_with_both_sizes(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+    space.check_room(tmp_path, due_bytes=5_000_000)
+    with pytest.raises(
+        PlaceError, match=rf"{tmp_path}: 6.0 MB .* 5.0 MB are free; free"
+    ):
+        space.check_room(tmp_path, due_bytes=6_000_000)
