@@ -20,7 +20,7 @@ SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
 # Prerequisites are steps, in this order, whatever -j says.
 .NOTPARALLEL:
 .PHONY: help setup setup-dev demo test check docs docs-links reference unit workflow-tests \
-	format bench-plan clean
+	format screenshots bench-plan clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ format: setup-dev ## Format code and rules, and mend what lint can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 	$(BIN)/snakefmt Snakefile rules workflow
+
+screenshots: setup-dev ## Take the pictures of the documents from the demo's report
+	$(BIN)/python -m tests.screenshots $(DEMO_DIR)/reports/quality.html docs/images
 
 bench-plan: setup ## Measure how long planning takes
 	$(BIN)/python benchmarks/plan.py

@@ -57,6 +57,9 @@ DATASETS: list[dict[str, Any]] = [
 ]
 """What the demo asks for: every market, some with a short history."""
 
+REPORT = "reports/quality.html"
+"""The quality report, below the data directory."""
+
 _LATE = [
     f"data/futures/um/daily/klines/ETHUSDT/1m/ETHUSDT-1m-2025-03-0{day}.zip"
     for day in (8, 9)
@@ -116,6 +119,7 @@ def show_results(data_dir: Path, console: Console) -> None:
     console.print(f"Days:      {_conditions(root)}")
     console.print(f"Proofs:    {_agreement(root)}")
     console.print(f"Results:   {root}", soft_wrap=True)
+    console.print(f"Report:    {data_dir / REPORT}", soft_wrap=True)
     console.print("Read one:  polars.read_parquet(<path of a .pqt file>)")
 
 

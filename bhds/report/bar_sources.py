@@ -8,7 +8,7 @@ SOURCES = {
     "monthly": "#3f7fb5",
     "daily": "#8fc1e3",
     "api": "#e39a1e",
-    "filled": "#6b1234",
+    "filled": "#9e1a5c",
 }
 """The sources, each with its colour."""
 

@@ -12,6 +12,8 @@ class Kind(StrEnum):
     """How the values of a column are shown, sorted and aligned."""
 
     TEXT = "text"
+    PROSE = "prose"
+    """Text of some length, on several lines if need be."""
     MARKET = "market"
     """The market; the page's filter acts on it."""
     SYMBOL = "symbol"

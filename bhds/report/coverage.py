@@ -25,7 +25,7 @@ LEVELS = (
     ("touched", "#f3d896", "up to a tenth of the days degraded"),
     ("degraded", "#e39a1e", "more of the days degraded"),
     ("lacking", "#cf4f1d", "some days missing"),
-    ("missing", "#6b1234", "every day missing"),
+    ("missing", "#9e1a5c", "every day missing"),
 )
 """What a month of a symbol can be, from nothing to worry about to the worst; its
 colour, which the colour-blind tell from the others by lightness; and what it means.

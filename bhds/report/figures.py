@@ -75,7 +75,7 @@ def requests_by_day(usage: pl.DataFrame) -> Figure:
         .agg(pl.col("requests").sum())
         .sort("market", "month")
     )
-    colours = {"spot": "#3f7fb5", "um_futures": "#e39a1e", "cm_futures": "#6b1234"}
+    colours = {"spot": "#3f7fb5", "um_futures": "#e39a1e", "cm_futures": "#9e1a5c"}
     bars = [
         _bars(part, "requests", name=market, colour=colours[market], market=market)
         for (market,), part in _parts(days, "market")

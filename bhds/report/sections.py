@@ -33,7 +33,7 @@ def sections(found: Findings) -> list[Section]:
 
 _NOTHING = Section(
     name="summary",
-    title="In all",
+    title="Summary",
     sentences=(
         "There are no quality tables: the settings name no data set that is parsed.",
     ),
@@ -46,7 +46,7 @@ def _days(found: Findings) -> list[Section]:
     return [
         Section(
             name="summary",
-            title="In all",
+            title="Summary",
             facts=summary.facts(found, symbols),
             blocks=(summary.table(found, symbols),),
         ),

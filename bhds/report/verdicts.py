@@ -10,7 +10,7 @@ from bhds.parse.verdict import Verdict
 from bhds.report.blocks import Column, Kind, Table, capped
 
 _LISTED = 2_000
-_COUNTED = ("rows_read", "duplicates", "conflicts", "out_of_order")
+_ADDED_UP = ("size", "rows_read", "duplicates", "conflicts", "out_of_order")
 _SERIES = ("market", "series")
 
 SERIES = pl.Schema(
@@ -18,9 +18,8 @@ SERIES = pl.Schema(
         "market": pl.String(),
         "series": pl.String(),
         "zips": pl.Int64(),
-        "size": pl.Int64(),
         **{verdict.value: pl.Int64() for verdict in Verdict},
-        **dict.fromkeys(_COUNTED, pl.Int64()),
+        **dict.fromkeys(_ADDED_UP, pl.Int64()),
     }
 )
 """By market and series: how many `zips` and bytes are inputs of partitions, how many
@@ -71,7 +70,7 @@ _DOUBTS = (
     Column("symbol", "Symbol", Kind.SYMBOL),
     Column("file", "Zip"),
     Column("verdict", "Verdict"),
-    Column("reason", "Why"),
+    Column("reason", "Why", Kind.PROSE),
 )
 
 
@@ -90,9 +89,10 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> Verdicts:
         series = (partition["trade_type"], " ".join(filter(None, data)))
         counts = totals.setdefault(series, Counter())
         for entry in partition["inputs"]:
-            counts.update(zips=1, size=entry["size"])
+            counts["zips"] += 1
             counts[entry["verdict"]] += 1
-            counts.update({name: entry[name] for name in _COUNTED})
+            for name in _ADDED_UP:
+                counts[name] += entry[name]
             if entry["verdict"] != Verdict.OK or entry["warnings"]:
                 doubtful.append(_doubtful(entry, (*series, partition["symbol"])))
     rows = [

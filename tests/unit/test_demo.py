@@ -119,6 +119,12 @@ def test_resampled_files_are_counted_and_their_rules_named(tmp_path):
     assert f"Results:   {tmp_path / 'results_data'}\n" in shown(tmp_path)
 
 
+def test_the_report_is_named_with_its_whole_path(tmp_path):
+    path = tmp_path / "reports" / "quality.html"
+
+    assert f"Report:    {path}\n" in shown(tmp_path)
+
+
 def test_days_are_counted_by_condition_and_proofs_by_what_is_equal(tmp_path):
     write_quality(tmp_path, "spot", conditions=["available"] * 1_200 + ["missing"])
     write_quality(tmp_path, "um_futures", conditions=["missing"], equal=5)

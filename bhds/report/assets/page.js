@@ -70,10 +70,9 @@ function escaped(text) {
 
 function describe(column) {
   const show = numeric[column.kind];
-  const word = column.title === "Why" ? "word" : "";
   return {
     title: column.title,
-    className: show ? "right" : word,
+    className: show ? "right" : column.kind,
     type: show ? "num" : "string",
     render: (value, purpose) => {
       if (purpose === "display") {
@@ -226,7 +225,10 @@ class Heatmap {
     this.choice.replaceChildren(
       ...offered.map(([one, place]) => new Option(`${one.market} ${one.series}`, place)),
     );
-    if (offered.some(([, place]) => String(place) === before)) this.choice.value = before;
+    const most = Math.max(...offered.map(([one]) => one.symbols.length));
+    const kept = offered.find(([, place]) => String(place) === before);
+    const chosen = kept ?? offered.find(([one]) => one.symbols.length === most);
+    if (chosen) this.choice.value = chosen[1];
   }
 
   update() {
@@ -270,8 +272,14 @@ class Heatmap {
     const columns = months.map((_, month) => month);
     const left = Math.min(isNarrow() ? 92 : 150, 18 + 8 * Math.max(4, ...names.map((name) => name.length)));
     const width = (this.plot.clientWidth - left) / months.length;
-    const every = [1, 2, 3, 6, 12, 24].find((step) => step * width >= 56) ?? 48;
-    const ticks = columns.filter((month) => (Number(months[month].slice(5)) - 1) % Math.min(every, 12) === 0);
+    // Labels at round months, as many as there is room for; years alone if few.
+    const every = [1, 2, 3, 6, 12, 24].find((step) => step * width >= 58) ?? 48;
+    const hasRoom = (month) => (months.length - month - 0.5) * width > (every < 12 ? 24 : 14);
+    const ticks = columns.filter((month) => {
+      const [year, number] = months[month].split("-").map(Number);
+      return (year * 12 + number - 1) % every === 0 && hasRoom(month);
+    });
+    const label = (month) => (every < 12 ? months[month] : months[month].slice(0, 4));
     const gap = width > 6 ? 1 : 0;
     const steps = this.levels.length;
     const trace = {
@@ -292,7 +300,7 @@ class Heatmap {
     const layout = themed({
       xaxis: {
         side: "top", showgrid: false, zeroline: false, fixedrange: true,
-        tickvals: ticks, ticktext: ticks.map((month) => months[month]),
+        tickangle: 0, tickvals: ticks, ticktext: ticks.map(label),
       },
       yaxis: {
         autorange: "reversed", showgrid: false, zeroline: false, fixedrange: true,

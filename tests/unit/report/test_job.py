@@ -12,7 +12,7 @@ from bhds.report import job, page
 
 from .conftest import AS_OF
 
-GOLDEN = {1: "f6597143d03aaf45"}
+GOLDEN = {1: "14bdd608502a3171"}
 
 
 def written(data, name="quality.html"):

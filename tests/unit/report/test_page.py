@@ -118,6 +118,7 @@ def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of
     rows = pl.DataFrame(
         {
             "text": ["a", None],
+            "prose": ["b", None],
             "market": ["spot", "spot"],
             "symbol": ["A", "B"],
             "count": [1_234_567, None],
@@ -136,9 +137,9 @@ def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of
         align = [c.evaluate("e => getComputedStyle(e).textAlign") for c in cells.all()]
 
     numbers = ["1,234,567", "81,099.6", "> 99.99 %", "−25.00 %", "1 d 2 h", "8.1 MB"]
-    assert shown[0] == ["a", "spot", "A", *numbers]
-    assert shown[1][3:] == ["–", "1.50e-7", "100 %", "0.00 %", "59 s", "999 B"]
-    assert align == ["start"] * 3 + ["right"] * 6
+    assert shown[0] == ["a", "b", "spot", "A", *numbers]
+    assert shown[1][4:] == ["–", "1.50e-7", "100 %", "0.00 %", "59 s", "999 B"]
+    assert align == ["start"] * 4 + ["right"] * 6
 
 
 def test_numbers_are_sorted_by_their_size(browser, page_of):
