@@ -157,7 +157,7 @@ def test_no_target_means_everything(workspace):
 
     outcome = workspace.snakemake("--dry-run")
 
-    quality = ("classify_gaps", "collect_conflicts", "judge_days")
+    quality = ("classify_gaps", "collect_conflicts", "judge_days", "report")
     assert outcome.jobs == dict.fromkeys(
         ("all", "build_results", "resample_klines", *quality), 1
     )
