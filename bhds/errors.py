@@ -17,6 +17,10 @@ class SelectionError(BhdsError):
     """A selection of symbols or files that names something that is not there."""
 
 
+class PlanError(BhdsError):
+    """A plan that another process made, and that cannot be followed."""
+
+
 class KeyGrammarError(BhdsError):
     """A bucket key or a local path that does not follow the archive's grammar."""
 

@@ -16,8 +16,10 @@ from pathlib import Path
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 from polars import read_parquet
+from snakemake.settings.types import ExecutionSettings
 
 from bhds import config as settings
+from bhds import failures
 from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
@@ -25,7 +27,7 @@ from bhds.fill import job as fill
 from bhds.fill import refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions
-from bhds.planning import prepare, space, summary
+from bhds.planning import frozen, prepare, space, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
 from bhds.planning.quality import QualityTables
@@ -64,6 +66,29 @@ wildcard_constraints:
     partition="[0-9]{4}(?:-[0-9]{2})?",
     rule="[^/]+",
     segment="[^/]+",
+
+
+def follow_plan():
+    """Take the plan that the main process left, in a process of a job elsewhere.
+
+    Members of a group take turns, because a group has the cores and the memory of one,
+    and one that fails does not keep the others from their turn: Snakemake has no
+    option that tells this to such processes.
+    """
+    workflow.register_resource("members", 1)
+    ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
+    return frozen.thaw(FROZEN_PLAN, symbols=frozen.symbols_of_job(sys.argv))
+
+
+def prepare_jobs_elsewhere():
+    """Leave the plan to jobs that run elsewhere, and have groups stay together.
+
+    Of themselves, jobs of Slurm do not hear how many components make a group, and
+    start a Snakemake for each member (docs/hpc.md).
+    """
+    if workflow.non_local_exec:
+        frozen.freeze(PLAN, FROZEN_PLAN, made_at=STARTED)
+        workflow.executor_plugin.common_settings.pass_group_args = True
 
 
 def listing_files(wildcards):
@@ -334,6 +359,17 @@ def announce_downloads():
     size_bytes = sum(batch.size_bytes for batch in due)
     space.check_room(Path(), due_bytes=size_bytes)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
+
+
+def tell_failures():
+    """Tell at the end of a run which jobs failed, of groups which members."""
+    jobs = [
+        failures.Job(job.message, tuple(map(Path, job.output)), Path(job.log[0]))
+        for job_or_group in workflow.scheduler.failed
+        for job in (job_or_group if job_or_group.is_group() else [job_or_group])
+    ]
+    if failed := failures.unmade(jobs, since=STARTED):
+        print(failures.message(failed), file=sys.stderr)
 
 
 def tell_unanswered():

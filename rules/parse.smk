@@ -17,6 +17,8 @@ rule parse_klines:
         "logs/parse_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
     wildcard_constraints:
         data_type="|".join(BAR_TYPES),
+    group:
+        "parse"
     conda:
         "../envs/bhds.yaml"
     params:
@@ -39,6 +41,8 @@ rule parse_records:
         "logs/parse_records/{trade_type}-{data_type}/{symbol}-{partition}.log",
     wildcard_constraints:
         data_type="|".join(RECORD_TYPES),
+    group:
+        "parse"
     conda:
         "../envs/bhds.yaml"
     params:

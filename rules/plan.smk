@@ -1,25 +1,28 @@
 """The plan, made once from the listings, the ledger and the disk.
 
 The main process refreshes listings that are older than `listing.max_age_h`, so that
-a dry run plans against what the server has now; a job's own process takes them as
-they are. --lint, --unlock and the like need no plan.
+a dry run plans against what the server has now. Where jobs run elsewhere, it leaves them
+its plan, and they follow that: what they need of it, and nothing that happened since.
+--lint, --unlock and the like need no plan.
 """
 
 STARTED = datetime.now(UTC)
 PLANS = not prepare.asks_nothing(sys.argv)
+FROZEN_PLAN = Path(".snakemake/bhds-plan.parquet")
 
 with one_line_errors():
-    PLAN = (
-        prepare.plan(
+    if not workflow.is_main_process:
+        PLAN, STARTED = follow_plan()
+    elif PLANS:
+        PLAN = prepare.plan(
             SETTINGS,
             targets=sys.argv[1:],
             data_dir=Path(),
             now=STARTED,
-            online=workflow.is_main_process,
+            online=True,
         )
-        if PLANS
-        else Plan([])
-    )
+    else:
+        PLAN = Plan([])
 
 QUALITY = QualityTables(PLAN)
 
@@ -38,6 +41,7 @@ onstart:
             f"{partition}.parquet", sources_path=f"{partition}.sources.json"
         )
     announce_downloads()
+    prepare_jobs_elsewhere()
 
 
 onsuccess:
@@ -46,6 +50,7 @@ onsuccess:
 
 onerror:
     tell_unanswered()
+    tell_failures()
 
 
 hand_on_handlers()

@@ -93,6 +93,8 @@ rule compare_published:
         "results_data/{trade_type}/klines/{interval}/agreement/{symbol}.parquet",
     log:
         "logs/compare_published/{trade_type}/{symbol}-{interval}.log",
+    group:
+        "symbols"
     conda:
         "../envs/bhds.yaml"
     params:

@@ -4,12 +4,12 @@ Inputs: the result of one symbol. Outputs: one file for each of its dataset's ru
 made by one job.
 """
 
-for number, group in enumerate(PLAN.resample_groups):
+for group in PLAN.resample_groups:
 
     rule:
         """Resample one symbol's result by every rule of its dataset."""
         name:
-            f"resample_klines_{number}"
+            f"resample_klines_{group.name}"
         input:
             f"results_data/{group.trade_type}/klines/{group.interval}/{{symbol}}.pqt",
         output:
@@ -19,9 +19,11 @@ for number, group in enumerate(PLAN.resample_groups):
                 rule=group.rules,
             ),
         log:
-            f"logs/resample_klines/{group.trade_type}-{number}/{{symbol}}.log",
+            f"logs/resample_klines/{group.name}/{{symbol}}.log",
         wildcard_constraints:
             symbol=group.symbol_pattern,
+        group:
+            "symbols"
         conda:
             "../envs/bhds.yaml"
         params:

@@ -15,6 +15,8 @@ rule build_funding:
         result="results_data/{trade_type}/fundingRate/{symbol}.pqt",
     log:
         "logs/build_funding/{trade_type}/{symbol}.log",
+    group:
+        "symbols"
     conda:
         "../envs/bhds.yaml"
     params:
@@ -38,6 +40,8 @@ rule build_results:
         conflicts="results_data/{trade_type}/klines/{interval}/conflicts/{symbol}.parquet",
     log:
         "logs/build_results/{trade_type}/{symbol}-{interval}.log",
+    group:
+        "symbols"
     conda:
         "../envs/bhds.yaml"
     params:

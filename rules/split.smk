@@ -33,6 +33,8 @@ rule split_klines:
         segment="results_data/{trade_type}/split_klines/{interval}/{segment}.pqt",
     log:
         "logs/split_klines/{trade_type}-{interval}/{segment}.log",
+    group:
+        "segments"
     conda:
         "../envs/bhds.yaml"
     params:
@@ -52,6 +54,8 @@ rule split_resampled_klines:
         segment="results_data/{trade_type}/split_resampled_klines/{rule}/{segment}.pqt",
     log:
         "logs/split_resampled_klines/{trade_type}-{rule}/{segment}.log",
+    group:
+        "segments"
     conda:
         "../envs/bhds.yaml"
     params:

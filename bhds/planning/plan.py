@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
+from typing import TypeAlias
 
 import polars as pl
 
@@ -24,6 +25,8 @@ from bhds.planning.files import PRESENT
 from bhds.planning.fills import Fill
 from bhds.planning.series import ResampleGroup, Series
 from bhds.results.vwap import contract_size
+
+_GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...]]
 
 
 class Plan:
@@ -63,8 +66,8 @@ class Plan:
         self.datasets = tuple(configured)
         self.listings = list(listings)
         self.asked_at = dict(asked_at or {})
-        self._known = dict(known or {})
-        self._implied = tuple(implied)
+        self.known = dict(known or {})
+        self.implied = tuple(implied)
         self._owners: dict[Series, PlannedDataset] = {}
         for planned in configured:
             for series in _series(planned):
@@ -101,7 +104,7 @@ class Plan:
         """
         found: list[Batch] = []
         seen = pl.DataFrame(schema={"key": pl.String})
-        for planned in (*self._implied, *self.datasets):
+        for planned in (*self.implied, *self.datasets):
             found += batches(planned.files.join(seen, on="key", how="anti"))
             seen = pl.concat([seen, planned.files.select("key")])
         return found
@@ -124,7 +127,7 @@ class Plan:
     @property
     def outdated_partitions(self) -> Iterator[str]:
         """Yield the partitions, without suffix, of zips that are to be fetched."""
-        for planned in (*self.datasets, *self._implied):
+        for planned in (*self.datasets, *self.implied):
             if planned.dataset.entry.table is None:
                 continue
             to_fetch = planned.files.filter(pl.col("state") != PRESENT)
@@ -204,26 +207,26 @@ class Plan:
     def resample_groups(self) -> list[ResampleGroup]:
         """The rules of each dataset, and for which symbols they make which files.
 
-        No file belongs to two groups.
+        No file belongs to two groups, and no two groups have the same name.
         """
         planned = [p for p in self.datasets if _rules(p.dataset)]
         shared = Counter(
             (p.dataset.trade_type, rule) for p in planned for rule in _rules(p.dataset)
         )
-        groups = []
+        patterns: dict[_GroupKey, str] = {}
         for p in planned:
             market, interval = p.dataset.trade_type, p.dataset.base_interval
             rules = _rules(p.dataset)
             alone = all(shared[market, rule] == 1 for rule in rules)
             pattern = "[^/]+" if alone else _any_of(p.symbols)
-            groups.append(ResampleGroup(market, interval, rules, pattern))
-        for p in self._implied:
+            _widen(patterns, (market, interval, rules), pattern)
+        for p in self.implied:
             market, interval = p.dataset.trade_type, p.dataset.base_interval
             for rule, symbol in product(_rules(p.dataset), p.symbols):
+                groups = [ResampleGroup(*key, each) for key, each in patterns.items()]
                 if not any(group.makes(market, rule, symbol) for group in groups):
-                    pattern = _any_of([symbol])
-                    groups.append(ResampleGroup(market, interval, (rule,), pattern))
-        return groups
+                    _widen(patterns, (market, interval, (rule,)), _any_of([symbol]))
+        return [ResampleGroup(*key, pattern) for key, pattern in patterns.items()]
 
     @cached_property
     def split_series(self) -> list[tuple[TradeType, str]]:
@@ -410,12 +413,12 @@ class Plan:
         """
         if trade_type != TradeType.CM_FUTURES:
             return None
-        entry = self._known.get(TradeType.CM_FUTURES, {}).get(symbol, {})
+        entry = self.known.get(TradeType.CM_FUTURES, {}).get(symbol, {})
         return float(entry.get("contractSize") or contract_size(symbol))
 
     def _class_of(self, series: Series) -> instruments.ContractType:
         market = TradeType(series.trade_type)
-        known = self._known.get(market)
+        known = self.known.get(market)
         found = instruments.classify(series.symbol, trade_type=market, known=known)
         return found.contract_type
 
@@ -499,6 +502,11 @@ def _fill_files(planned: PlannedDataset) -> list[str]:
 
 def _rules(dataset: Dataset) -> tuple[str, ...]:
     return tuple(rule.rule.name for rule in dataset.results.resample)
+
+
+def _widen(patterns: dict[_GroupKey, str], key: _GroupKey, pattern: str) -> None:
+    """Have a group match what another pattern matches as well."""
+    patterns[key] = f"{patterns[key]}|{pattern}" if key in patterns else pattern
 
 
 def _any_of(symbols: Iterable[str]) -> str:

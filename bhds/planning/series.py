@@ -48,6 +48,11 @@ class ResampleGroup(NamedTuple):
     symbol_pattern: str
     """A regular expression that matches the symbols."""
 
+    @property
+    def name(self) -> str:
+        """What it makes of what: the same in every process, whatever else there is."""
+        return f"{self.trade_type}_{self.interval}_to_{'_and_'.join(self.rules)}"
+
     def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
         """Tell whether the group makes a rule's file of a symbol."""
         return (

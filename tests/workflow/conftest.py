@@ -70,12 +70,12 @@ class Outcome:
 
     @property
     def jobs(self):
-        """How many jobs of each rule were planned or run; downloads are one rule."""
+        """How many jobs of each rule were planned or run; what is generated is one."""
         found = {}
         table = self.text.partition("Job stats:")[2].partition("\ntotal ")[0]
         for name, count in re.findall(r"^(\w+) +(\d+)$", table, re.MULTILINE):
             if not name.endswith("_all"):
-                rule = re.sub(r"_\d+$", "", name)
+                rule = re.sub(r"^(fetch_archives|resample_klines)_.*", r"\1", name)
                 found[rule] = found.get(rule, 0) + int(count)
         return found
 

@@ -117,7 +117,9 @@ def test_a_rule_of_two_datasets_is_told_apart_by_their_symbols():
 
 def test_a_pattern_matches_its_own_symbols_only():
     symbols = ["A.USDT", "A+USDT", "币安人生USDT"]
-    plan = Plan([planned(*symbols, rules=["1h"]), planned("AXUSDT", rules=["1h"])])
+    plan = Plan(
+        [planned(*symbols, rules=["1h"]), planned("AXUSDT", rules=["1h", "1d"])]
+    )
 
     first, second = patterns(plan)
 
@@ -130,11 +132,34 @@ def test_a_pattern_has_the_symbols_without_files_too():
     plan = Plan(
         [
             planned("AUSDT", empty=["NEWUSDT"], rules=["1h"]),
-            planned("BUSDT", rules=["1h"]),
+            planned("BUSDT", rules=["1h", "1d"]),
         ]
     )
 
     assert patterns(plan) == ["AUSDT|NEWUSDT", "BUSDT"]
+
+
+def test_datasets_with_the_same_rules_share_a_group():
+    plan = Plan(
+        [
+            planned("AUSDT", rules=["1h", "1d"]),
+            planned("BUSDT", rules=["1h", "1d"], start="2024-03-02"),
+        ],
+        implied=[planned("CUSDT", rules=["1h"])],
+    )
+
+    assert groups(plan) == [("1m", ("1h", "1d")), ("1m", ("1h",))]
+    assert patterns(plan) == ["AUSDT|BUSDT", "CUSDT"]
+
+
+def test_a_group_is_named_by_what_it_makes_whatever_else_there_is():
+    dataset = planned("AUSDT", rules=["1h", "1h_5m"])
+    other = planned("BUSDT", rules=["1h"], trade_type="spot")
+
+    (alone,) = Plan([dataset]).resample_groups
+    (_, second) = Plan([other, dataset]).resample_groups
+
+    assert alone.name == second.name == "um_futures_1m_to_1h_and_1h_5m"
 
 
 def test_implied_datasets_add_groups_but_no_wishes():

@@ -1,0 +1,65 @@
+"""What a run could not make: told in a few lines, and never mistaken for made.
+
+Jobs that run elsewhere run in groups, and a scheduler tells only that a group failed.
+Which of its members did is seen from their files.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+_SHOWN = 20
+
+
+class Job(NamedTuple):
+    """One job of a run."""
+
+    name: str
+    """What it was to make, in words."""
+    outputs: tuple[Path, ...]
+    log: Path
+
+
+def unmade(jobs: Iterable[Job], *, since: dt.datetime) -> list[Job]:
+    """Return those of some jobs whose files were not all made in this run.
+
+    Their files of an earlier run are removed: they may be out of date, and what is
+    there after a run is taken for up to date by the next.
+
+    Parameters
+    ----------
+    jobs
+        Jobs that ended, themselves or in a group that failed.
+    since
+        When the run began, UTC. Machines whose clocks differ by less than it takes to
+        start a job do no harm.
+    """
+    failed = []
+    for job in jobs:
+        times = {path: _modified(path) for path in job.outputs}
+        old = [path for path, time in times.items() if time and time < since]
+        for path in old:
+            path.unlink(missing_ok=True)
+        if old or None in times.values():
+            failed.append(job)
+    return failed
+
+
+def message(failed: Sequence[Job]) -> str:
+    """List jobs, a line each, in the order of their names; the first 20 of many."""
+    number = "1 job" if len(failed) == 1 else f"{len(failed):,} jobs"
+    ordered = sorted(failed, key=lambda job: job.name)
+    lines = [f"bhds: {number} failed; what does not need it is made:"]
+    lines += [f"bhds:   {job.name} ({job.log})" for job in ordered[:_SHOWN]]
+    if len(failed) > _SHOWN:
+        lines.append(f"bhds:   and {len(failed) - _SHOWN:,} more")
+    return "\n".join(lines)
+
+
+def _modified(path: Path) -> dt.datetime | None:
+    """Return when a file was made, UTC; None if it is not there."""
+    try:
+        return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC)
+    except FileNotFoundError:
+        return None
