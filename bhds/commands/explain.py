@@ -21,7 +21,7 @@ from bhds.runlog import one_line_errors
 EPILOG = (
     "[bold]Examples[/bold]\n\n"
     "bhds explain BTCUSDT 2025-03-01T13:05\n\n"
-    "bhds explain BTCUSDT 1740834300000 --trade-type spot --json\n\n"
+    "bhds explain BTCUSDT 1740834300000 --trade-type um_futures --json\n\n"
     "bhds explain BTCUSDT 2025-03-01T13:05 --rule 1h_5m"
 )
 

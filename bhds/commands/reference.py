@@ -67,7 +67,11 @@ def _described(command: Any, path: str, *, level: str) -> Iterator[str]:
         rows = [(_names(p), _text(p.help) + _default(p)) for p in options]
         yield _table(("option", ""), rows)
     if examples := list(_examples(command.epilog)):
-        yield "```console\n" + "\n".join(f"$ {line}" for line in examples) + "\n```"
+        yield (
+            "```console needs=commands\n"
+            + "\n".join(f"$ {line}" for line in examples)
+            + "\n```"
+        )
 
 
 def _usage(argument: Any) -> str:

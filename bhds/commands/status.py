@@ -19,9 +19,7 @@ from bhds.runlog import one_line_errors
 from bhds.status import Holding, survey
 
 EPILOG = (
-    "[bold]Examples[/bold]\n\n"
-    "bhds status\n\n"
-    "bhds status --data-dir /data/binance --json"
+    "[bold]Examples[/bold]\n\nbhds status\n\nbhds status --data-dir binance_data --json"
 )
 
 

@@ -5,6 +5,7 @@ They run in a folder that looks like a checkout whose settings name the sandbox.
 
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -15,10 +16,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from bhds import datatypes
+from bhds.cli import app
+from bhds.commands import workflow
 from bhds.dictionary import TABLES
 from bhds.markets import TradeType
+from bhds.sandbox import command as sandbox
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from docs.blocks import PAGES, blocks
@@ -39,6 +44,15 @@ RUN = {
     )
 }
 """The blocks that are run, by page."""
+
+EXAMPLES = [
+    line
+    for page in PAGES
+    for block in blocks(page)
+    if block.words.get("needs") == "commands"
+    for line in block.commands.splitlines()
+]
+"""Commands that are called one by one."""
 
 START = ROOT / "docs" / "start.md"
 """The page that comes first: the others find built what it builds."""
@@ -139,6 +153,32 @@ def test_what_a_page_says_can_be_done_as_it_says(page, run, tmp_path):
 
     assert said.count("::: ") == len(RUN[page])
     assert "Nothing to be done" in said or page.name != "start.md"
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_an_example_of_a_command_does_all_up_to_the_start_of_snakemake(
+    command, checkout, monkeypatch
+):
+    """Comes after the pages: commands look at what these built."""
+    started = []
+
+    def start(line, **_):
+        started.append(line)
+        return 0
+
+    monkeypatch.setattr(workflow, "_run", start)
+    monkeypatch.setattr(sandbox, "run", lambda *_, **__: started.append("sandbox"))
+    monkeypatch.chdir(checkout)
+    program, *arguments = shlex.split(command, comments=True)
+
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "200"})
+
+    assert program == "bhds"
+    assert result.exit_code == 0, f"{result.output}\n{result.exception}"
+    is_builder = any(
+        word in arguments for word in ("download", "verify", "parse", "missing-kline")
+    )
+    assert started or not is_builder
 
 
 def test_a_command_that_does_not_exist_is_noticed(run):
