@@ -30,6 +30,8 @@ rule all:
         quality_files,
         split_files,
         "reports/quality.html",
+    message:
+        "All that the settings ask for is there"
 
 
 include: "rules/targets.smk"

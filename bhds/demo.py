@@ -120,7 +120,13 @@ def show_results(data_dir: Path, console: Console) -> None:
     console.print(f"Proofs:    {_agreement(root)}")
     console.print(f"Results:   {root}", soft_wrap=True)
     console.print(f"Report:    {data_dir / REPORT}", soft_wrap=True)
-    console.print("Read one:  polars.read_parquet(<path of a .pqt file>)")
+    console.print(f"Read them: {_program(data_dir)}", soft_wrap=True)
+
+
+def _program(data_dir: Path) -> str:
+    """Return a line of Python that reads all results of minutes of one market."""
+    where = f"data_dir={str(data_dir)!r}"
+    return f'import bhds; bhds.scan_klines("um_futures", "1m", {where}).collect()'
 
 
 def _conditions(root: Path) -> str:

@@ -257,7 +257,7 @@ _RULE = re.compile(
 )
 _GIVEN_NAME = re.compile(r'\bname:\s*f?"(?P<name>\w+?)(?:_\{[^"]*)?"')
 _OUTPUT = re.compile(r"^( +)output:\n(?P<body>.*?)^\1\S", re.MULTILINE | re.DOTALL)
-_PATH = re.compile(r'"(?P<path>[a-z]+_data/[^"]*)"')
+_PATH = re.compile(r'"(?P<path>(?:[a-z]+_data|reports)/[^"]*)"')
 
 
 def targets() -> str:

@@ -1,6 +1,7 @@
 """What can be asked for by name, besides `all`; any file can be, by its path.
 
-Inputs are functions, so that only the target that is asked for costs time.
+Inputs are functions, so that only the target that is asked for costs time. Messages
+keep Snakemake from listing all inputs, which may be 100,000.
 """
 
 
@@ -8,51 +9,69 @@ rule listings:
     """The bucket listings; fetched while planning when they are stale."""
     input:
         listing_files,
+    message:
+        "Listings are there"
 
 
 rule raw_all:
     """Every zip and CHECKSUM."""
     input:
         raw_files,
+    message:
+        "Every zip and CHECKSUM is there"
 
 
 rule verify_all:
     """What is found on disk of every zip: what was damaged is fetched by the next run."""
     input:
         verification_files,
+    message:
+        "What is on disk was verified"
 
 
 rule parsed_all:
     """Every typed partition, and its sources."""
     input:
         parsed_files,
+    message:
+        "Every partition is there"
 
 
 rule api_all:
     """What the API has of what the archive lacks, and what it has not."""
     input:
         api_files,
+    message:
+        "What the API has is there"
 
 
 rule results_all:
     """Every result, its gaps, and longer bars; partitions of what has no result."""
     input:
         result_files,
+    message:
+        "Every result is there"
 
 
 rule resampled_all:
     """Every resampled file."""
     input:
         resampled_files,
+    message:
+        "Every resampled file is there"
 
 
 rule quality_all:
     """Gaps with their class, conflicts, the condition of each day, and agreement."""
     input:
         quality_files,
+    message:
+        "Every quality table is there"
 
 
 rule split_all:
     """One file a segment, for datasets with `split.files`."""
     input:
         split_files,
+    message:
+        "Every segment has its file"

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from rich.console import Console
 
+import bhds
 from bhds import config, demo
-from bhds.columns import RESULT_SOURCES, TIME
+from bhds.columns import RESULT_SOURCES, TIME, result_klines
 from bhds.markets import TradeType
 from bhds.sandbox.endpoints import Endpoints
 
@@ -123,6 +124,24 @@ def test_the_report_is_named_with_its_whole_path(tmp_path):
     path = tmp_path / "reports" / "quality.html"
 
     assert f"Report:    {path}\n" in shown(tmp_path)
+
+
+def test_it_ends_with_a_line_of_python_that_reads_what_was_built(tmp_path):
+    folder = tmp_path / "results_data/um_futures/klines/1m"
+    folder.mkdir(parents=True)
+    bars = pl.DataFrame({"open_time": [START]}).match_to_schema(
+        result_klines(TradeType.UM_FUTURES),
+        missing_columns="insert",
+        float_cast="upcast",
+    )
+    bars.write_parquet(folder / "AUSDT.pqt")
+
+    (line,) = [line for line in shown(tmp_path).splitlines() if "import bhds" in line]
+
+    program, _, read = line.removeprefix("Read them: ").partition("; ")
+    assert program == "import bhds"
+    found = eval(read, {"bhds": bhds})  # noqa: S307 -- our own words
+    assert found["symbol"].to_list() == ["AUSDT"]
 
 
 def test_days_are_counted_by_condition_and_proofs_by_what_is_equal(tmp_path):

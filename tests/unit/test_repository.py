@@ -258,6 +258,17 @@ def test_every_script_belongs_to_a_rule():
     assert {path.stem for path in SCRIPTS} == {rule for rule, _ in ACTING_RULES}
 
 
+def test_every_target_says_in_one_line_that_it_is_there():
+    """Without a message, Snakemake would list all that it is: 100,000 files."""
+    text = (ROOT / "rules" / "targets.smk").read_text()
+    targets = re.findall(r"^rule (\w+):\n((?: .*\n|\n)+)", text, re.M)
+    snakefile = (ROOT / "Snakefile").read_text()
+    targets += re.findall(r"^rule (all):\n((?: .*\n|\n)+)", snakefile, re.M)
+
+    assert "all" in dict(targets)
+    assert [name for name, body in targets if "    message:" not in body] == []
+
+
 def test_rules_hold_no_code_of_their_own():
     rules = [path for path in RULE_FILES if path.name != "common.smk"]
 
