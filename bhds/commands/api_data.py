@@ -18,6 +18,7 @@ from bhds.commands import completion
 from bhds.commands.datasets import Asked, dataset_of
 from bhds.commands.options import AsJson, DataDir, IntervalName, Market, Symbols
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
+from bhds.commands.terminal import progress
 from bhds.commands.workflow import Cores, DryRun, build
 from bhds.config import Settings
 from bhds.datatypes import FUNDING
@@ -282,14 +283,16 @@ async def _ask(
     """Ask for one symbol after the other; a fault of one leaves the others."""
     written: list[_Written] = []
     faults: list[str] = []
+    each = list(dict.fromkeys(symbols))
     async with open_client(wanted.trade_type, settings) as client:
-        for symbol in dict.fromkeys(symbols):
-            try:
-                written.append(await _ask_one(symbol, wanted, client=client))
-            except BhdsError as error:
-                faults.append(str(error))
-                if isinstance(error, RefusedError):
-                    break  # it is the place that is refused, not the symbol
+        with progress() as bars:
+            for symbol in bars.track(each, description="asking the API"):
+                try:
+                    written.append(await _ask_one(symbol, wanted, client=client))
+                except BhdsError as error:
+                    faults.append(str(error))
+                    if isinstance(error, RefusedError):
+                        break  # it is the place that is refused, not the symbol
     usage = {"requests": client.usage.requests, "weight": client.usage.weight}
     return written, faults, usage
 

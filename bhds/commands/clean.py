@@ -21,6 +21,7 @@ from bhds.commands.settings import (
     MoreConfigValues,
     read_settings,
 )
+from bhds.commands.terminal import working
 from bhds.config import Settings
 from bhds.planning import leftovers, prepare
 from bhds.planning.superseded import Standing, superseded
@@ -90,7 +91,9 @@ def clean(
         settings = read_settings(
             configfile, values=[*(config or ()), *(more or ())], data_dir=data_dir
         )
-        found = _find(settings, now=dt.datetime.now(dt.UTC), with_quarantine=quarantine)
+        now = dt.datetime.now(dt.UTC)
+        with working("looking for what nothing needs"):
+            found = _find(settings, now=now, with_quarantine=quarantine)
         if not as_json:
             _show(found)
         removes = bool(found.total.sizes) and (

@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from bhds import instruments
-from bhds.commands.terminal import console
+from bhds.commands.terminal import console, working
 from bhds.config import Dataset, Settings
 from bhds.planning import prepare
 from bhds.planning.dataset import PlannedDataset
@@ -57,13 +57,14 @@ def list_datasets(
     """
     only = settings.model_copy(update={"datasets": list(datasets)})
     data_dir = settings.data_dir or Path()
-    plan = prepare.plan(
-        only,
-        targets=[],
-        data_dir=data_dir,
-        now=dt.datetime.now(dt.UTC),
-        online=True,
-    )
+    with working("listing the bucket"):
+        plan = prepare.plan(
+            only,
+            targets=[],
+            data_dir=data_dir,
+            now=dt.datetime.now(dt.UTC),
+            online=True,
+        )
     of_datasets = zip(datasets, plan.datasets, strict=False)  # funding may follow
     return [
         ListedDataset(dataset, _symbols(planned, data_dir=data_dir))

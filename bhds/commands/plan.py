@@ -2,9 +2,7 @@
 
 import datetime as dt
 import json
-import os
 import shutil
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -12,7 +10,6 @@ from typing import Annotated, Any
 
 import polars as pl
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
@@ -25,6 +22,7 @@ from bhds.commands.settings import (
     MoreConfigValues,
     read_settings,
 )
+from bhds.commands.terminal import console, working
 from bhds.config import Dataset, Settings
 from bhds.planning import estimate, prepare, summary
 from bhds.planning.dataset import PlannedDataset
@@ -101,7 +99,8 @@ def plan(
         settings = read_settings(
             configfile, values=[*(config or ()), *(more or ())], data_dir=data_dir
         )
-        report = _report(settings, now=dt.datetime.now(dt.UTC))
+        with working("planning"):
+            report = _report(settings, now=dt.datetime.now(dt.UTC))
     if as_json:
         document = _document(report, with_files=with_files)
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -229,15 +228,13 @@ def _seconds(row: Row, taken: Estimate, *, rate: Rate | None) -> float | None:
 
 
 def _show(report: _Report) -> None:
-    # Of a pipe nothing is known: room for one dataset a line, unless it is told.
-    is_told = sys.stdout.isatty() or "COLUMNS" in os.environ
-    console = Console(highlight=False, width=None if is_told else 120)
-    console.print(summary.files_table([found.row for found in report.datasets]))
-    console.print()
-    console.print(_work_table(report))
-    console.print()
+    out = console()
+    out.print(summary.files_table([found.row for found in report.datasets]))
+    out.print()
+    out.print(_work_table(report))
+    out.print()
     for line in _notes(report):
-        console.print(line, soft_wrap=True)
+        out.print(line, soft_wrap=True)
 
 
 def _work_table(report: _Report) -> Table:

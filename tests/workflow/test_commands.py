@@ -1,5 +1,7 @@
 """The commands that build: each asks Snakemake for files, and goes on after Ctrl-C."""
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -7,6 +9,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 
 import polars as pl
 import pytest
@@ -232,3 +235,49 @@ def test_a_command_that_was_ended_goes_on_when_it_is_repeated(workspace, how, co
     done(workspace, "aws-kline", "download", "um_futures", "1m", "NEWUSDT")
 
     assert len(files(workspace, "aws_data/**/*.zip")) == 4
+
+
+def test_a_built_bar_is_explained_as_the_exchange_published_it(workspace, exchange):
+    workspace.settings["api"]["enabled"] = True
+    folder = "data/futures/um/daily/klines/NEWUSDT/1m"
+    late = f"{folder}/NEWUSDT-1m-2025-03-08.zip"
+    exchange.exchange.withhold(late)
+    asked = ("um_futures", "1m", "NEWUSDT")
+    done(workspace, "generate", "kline", *asked)
+    data = ("--data-dir", str(workspace.data), "--json")
+
+    archived = json.loads(
+        done(workspace, "explain", "NEWUSDT", "2025-03-07T13:05:30", *data)
+    )
+    filled = json.loads(
+        done(workspace, "explain", "NEWUSDT", "2025-03-08T13:05:30", *data)
+    )
+
+    assert archived["bar"]["source"] == "daily"
+    (row,) = archived["publications"]
+    key = f"{folder}/NEWUSDT-1m-2025-03-07.zip"
+    _, content = exchange.exchange.store.read(key)
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        lines = archive.read("NEWUSDT-1m-2025-03-07.csv").decode().splitlines()
+    assert row["key"] == key
+    assert row["text"] == lines[row["line"] - 1]
+    assert row["text"].startswith("1741352700000,")
+    (zip_,) = archived["zips"]
+    assert zip_["sha256"] == hashlib.sha256(content).hexdigest()
+    assert zip_["verdict"] == "ok"
+    assert [each["is_used"] for each in zip_["revisions"]] == [True]
+    assert archived["warnings"] == filled["warnings"] == []
+    assert filled["bar"]["source"] == "api"
+    (answer,) = filled["publications"]
+    assert (answer["source"], answer["outcome"]) == ("api", "kept")
+    assert answer["answered_at"]
+    assert answer["values"]["close"] == filled["bar"]["close"]
+    (hole,) = filled["holes"]
+    assert (hole["reason"], hole["status"]) == ("missing_file", "filled")
+
+    status = json.loads(done(workspace, "status", *data))
+
+    stages = {each["stage"]: each for each in status["holdings"]}
+    assert stages["raw"]["files"] == 6
+    assert stages["results"]["rows"] == stages["parsed"]["rows"] + stages["api"]["rows"]
+    assert stages["results"]["last"] == "2025-03-09T23:59:00+00:00"
