@@ -1,1 +1,1 @@
-"""The commands that read the settings: `bhds plan`, `bhds clean`, `bhds api-data`."""
+"""The commands, a module each; `bhds.cli` imports one when it is called."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds.archive import ledger
 from bhds.archive.directory import Directory
 from bhds.archive.keys import ArchiveFile
 from bhds.lineage.found import Revision
@@ -76,6 +77,9 @@ def _selected(path: Path, keys: Sequence[str]) -> pl.DataFrame:
     table = pl.scan_parquet(path)
     known = table.collect_schema().names()
     columns = [
-        pl.col(name) if name in known else pl.lit(None).alias(name) for name in _COLUMNS
+        (pl.col(name) if name in known else pl.lit(None))
+        .cast(ledger.SCHEMA[name])
+        .alias(name)
+        for name in _COLUMNS
     ]
     return table.filter(pl.col("key").is_in(list(keys))).select(columns).collect()

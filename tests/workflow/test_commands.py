@@ -280,4 +280,5 @@ def test_a_built_bar_is_explained_as_the_exchange_published_it(workspace, exchan
     stages = {each["stage"]: each for each in status["holdings"]}
     assert stages["raw"]["files"] == 6
     assert stages["results"]["rows"] == stages["parsed"]["rows"] + stages["api"]["rows"]
-    assert stages["results"]["last"] == "2025-03-09T23:59:00+00:00"
+    # The API has bars up to the present of the sandbox, noon of March 10.
+    assert stages["results"]["last"] == "2025-03-10T11:59:00+00:00"
