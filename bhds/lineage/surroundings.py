@@ -40,6 +40,15 @@ def inputs_of(place: Place) -> set[str]:
     return set(storage.read_parquet_metadata(place.result).get("inputs", "").split())
 
 
+def judged_until(place: Place) -> str | None:
+    """Return the last UTC day up to which the market was judged, or None if never.
+
+    A symbol that has ended is not built beyond its end, though others are.
+    """
+    path = place.quality("gaps")
+    return storage.read_parquet_metadata(path).get("as_of") if path.is_file() else None
+
+
 def row_of(path: Path, open_time: dt.datetime) -> dict[str, Any] | None:
     """Return the row of a bar in a file, or None."""
     rows = pl.scan_parquet(path).filter(pl.col("open_time") == open_time).collect()

@@ -93,7 +93,9 @@ def _explained(place: Place) -> Explanation:
     zips = archives.described(entries, data_dir=place.data_dir)
     publications = _publications(place, zips, entries)
     gap = surroundings.gap_around(place)
+    condition = surroundings.condition_of(place)
     state = _state(place, result, bar=bar, gap=gap)
+    why = _why(gap=gap, condition=condition)
     return Explanation(
         trade_type=place.trade_type.value,
         symbol=place.symbol,
@@ -101,7 +103,7 @@ def _explained(place: Place) -> Explanation:
         time=place.time,
         open_time=place.open_time,
         state=state,
-        summary=_summary(state, place=place, result=result, bar=bar, gap=gap),
+        summary=_summary(state, why=why, place=place, result=result, bar=bar),
         result=result,
         bar=bar,
         segment=bar and surroundings.segment_of(place, bar["segment"]),
@@ -111,7 +113,7 @@ def _explained(place: Place) -> Explanation:
         holes=fills.holes_of(place),
         gap=gap,
         funding=surroundings.funding_in(place),
-        condition=surroundings.condition_of(place),
+        condition=condition,
         warnings=tuple(_warnings(place, zips, publications, bar=bar)),
     )
 
@@ -209,7 +211,8 @@ def _state(
 ) -> State:
     if bar is not None:
         return State.BAR
-    if result.as_of and place.open_time.date().isoformat() > result.as_of:
+    built_until = max(result.as_of or "", surroundings.judged_until(place) or "")
+    if built_until and place.open_time.date().isoformat() > built_until:
         return State.NOT_BUILT
     first, last = result.first_open_time, result.last_open_time
     if first is None or last is None or place.open_time > last:
@@ -219,27 +222,36 @@ def _state(
     return State.BETWEEN_SEGMENTS if gap and gap["split"] else State.MISSING
 
 
+def _why(*, gap: Mapping[str, Any] | None, condition: Mapping[str, Any] | None) -> str:
+    """Say what class the gap has, or else what condition the day."""
+    if gap is not None:
+        return f"; class: {gap['class'] or 'not classified'}"
+    if condition is not None and condition["reason"] is not None:
+        return f"; the day is {condition['condition']}: {condition['reason']}"
+    return ""
+
+
 def _summary(
     state: State,
     *,
+    why: str,
     place: Place,
     result: Result,
     bar: Mapping[str, Any] | None,
-    gap: Mapping[str, Any] | None,
 ) -> str:
     """Say in one sentence what there is."""
-    why = f"; class: {gap['class'] or 'not classified'}" if gap else ""
     if bar is not None and bar["source"] == "filled":
-        return f"filled: never published, flat at the last close{why}"
+        return f"filled: nothing of use was published, flat at the last close{why}"
     if bar is not None:
         return f"published; taken from {bar['source']}"
-    if result.first_open_time is None:
+    first, last = result.first_open_time, result.last_open_time
+    if first is None or last is None:
         return "no bar: the symbol has never traded in what was built"
     return {
         State.BETWEEN_SEGMENTS: f"no bar: between two segments{why}",
-        State.MISSING: f"no bar: never published, and built without fills{why}",
-        State.BEFORE_LIFE: f"no bar: before the first, {result.first_open_time}",
-        State.AFTER_LIFE: f"no bar: after the last, {result.last_open_time}{why}",
+        State.MISSING: f"no bar: nothing was published, and built without fills{why}",
+        State.BEFORE_LIFE: f"no bar: before the first, {first:%Y-%m-%d %H:%M}",
+        State.AFTER_LIFE: f"no bar: after the last, {last:%Y-%m-%d %H:%M}{why}",
         State.NOT_BUILT: f"no bar: the result was built until {result.as_of}; build it "
         f"again for {place.open_time.date()}",
     }[state]

@@ -137,7 +137,7 @@ class DataDir:
         storage.write_parquet(frame, path, metadata={})
         self.funding = path
 
-    def build(self, *, fill=True, last_day="2025-03-09"):
+    def build(self, *, fill=True, last_day="2025-03-09", judged_until=None):
         """Parse, build and judge as the rules do."""
         folder = f"parsed_data/um_futures/klines/{SYMBOL}/1h"
         day = dt.date.fromisoformat(last_day)
@@ -155,7 +155,8 @@ class DataDir:
         self._write_results([f"{folder}/2025.parquet", *self.fills], day, fill=fill)
         quality = "results_data/um_futures/quality"
         gaps = f"{quality}/gaps-1h.parquet"
-        named = {"trade_type": "um_futures", "interval": "1h", "as_of": day}
+        as_of = dt.date.fromisoformat(judged_until or last_day)
+        named = {"trade_type": "um_futures", "interval": "1h", "as_of": as_of}
         classify_gaps([f"{RESULTS}/gaps/{SYMBOL}.parquet"], output=gaps, **named)
         judge_days(
             [f"{RESULTS}/days/{SYMBOL}.parquet"],

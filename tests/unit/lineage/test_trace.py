@@ -264,6 +264,25 @@ def test_outside_of_its_life_a_symbol_has_no_bar(halted, time, state):
     assert explained(halted, time).state == state
 
 
+def test_a_symbol_that_has_ended_is_not_to_be_built_again(data, hours):
+    """Its result ends with its life, while the market goes on."""
+    data.publish("2025-03-01", hours("2025-03-01", 24))
+    data.build(last_day="2025-03-03", judged_until="2025-05-31")
+
+    found = explained(data, "2025-05-10")
+
+    assert found.state == "after_life"
+    assert found.summary.startswith("no bar: after the last, 2025-03-01 23:00")
+    assert explained(data, "2025-06-01").state == "not_built"
+
+
+def test_after_the_end_the_condition_of_the_day_tells_why(halted):
+    found = explained(halted, "2025-03-08")
+
+    assert found.gap is None
+    assert f"the day is {found.condition['condition']}" in found.summary
+
+
 def test_a_missing_bar_is_told_where_nothing_is_filled(data, hours):
     data.publish("2025-03-01", [*hours("2025-03-01", 6), *hours("2025-03-01T09", 15)])
     data.build(fill=False)
