@@ -46,9 +46,11 @@ _TABLE = (
     Column("degraded", "Degraded", Kind.COUNT, "days with rows, but not all"),
     Column("missing", "Missing", Kind.COUNT, "days without a published row"),
     Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
+    Column("gaps", "Gaps", Kind.COUNT, "a dash: none, or not looked for"),
+    Column("lost", "Lost to gaps", Kind.SPAN, "time in them, but for the last"),
     Column("conflicts", "Conflicts", Kind.COUNT, "days with a row in conflict"),
     Column("reason", "Commonest reason"),
-    Column("last_modified", "Archive changed"),
+    Column("last_modified", "Archive changed", hint="the newest zip of its days"),
 )
 
 
@@ -152,9 +154,11 @@ def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def symbol_table(symbols: pl.DataFrame, *, where: str) -> Table:
-    """Show what `by_symbol` counted."""
-    rows, note = capped(symbols, at=_SHOWN, where=where)
+def symbol_table(symbols: pl.DataFrame, gaps: pl.DataFrame, *, where: str) -> Table:
+    """Show what `by_symbol` counted, and of gaps `gaps.by_symbol`."""
+    key = ["market", "series", "symbol"]
+    joined = symbols.join(gaps, on=key, how="left", maintain_order="left")
+    rows, note = capped(joined, at=_SHOWN, where=where)
     return Table(
         name="coverage-table",
         caption="Days by symbol, those that lack most first",

@@ -9,12 +9,16 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
+from bhds.markets import TradeType
 from bhds.report.bar_sources import SOURCES
 from bhds.report.blocks import Figure
 from bhds.report.gaps import CLASSES
 from bhds.report.pictures import Picture
 
 _PRICE = "#3f7fb5"
+_MARKETS = dict(
+    zip(TradeType, ("#3f7fb5", "#e39a1e", "#9e1a5c", "#7f8793"), strict=True)
+)
 _LOG_FROM = 8
 """The highest price over the lowest from which on prices are drawn by logarithm."""
 _MONTH = dt.timedelta(days=30)
@@ -75,9 +79,8 @@ def requests_by_day(usage: pl.DataFrame) -> Figure:
         .agg(pl.col("requests").sum())
         .sort("market", "month")
     )
-    colours = {"spot": "#3f7fb5", "um_futures": "#e39a1e", "cm_futures": "#9e1a5c"}
     bars = [
-        _bars(part, "requests", name=market, colour=colours[market], market=market)
+        _bars(part, "requests", name=market, colour=_MARKETS[market], market=market)
         for (market,), part in _parts(days, "market")
     ]
     return Figure(
@@ -241,8 +244,8 @@ def _plot(
     figure.update_layout(barmode="stack", bargap=0.2, hovermode="x unified")
     figure.update_yaxes(title_text=title, rangemode="tozero", tickformat=",~d")
     dates = [dt.date.fromisoformat(x) for trace in traces for x in trace.x]
-    first, last = min(dates), max(dates)
-    shown = max(last - first + period, period * _PERIODS)
+    last = max(dates, default=dt.date(2020, 1, 1))
+    shown = max(last - min(dates, default=last) + period, period * _PERIODS)
     figure.update_xaxes(
         type="date", range=[last - shown + period / 2, last + period / 2]
     )

@@ -105,6 +105,21 @@ def by_class(gaps: pl.DataFrame) -> Table:
     )
 
 
+def by_symbol(gaps: pl.DataFrame) -> pl.DataFrame:
+    """Count the gaps of each symbol, and add up how long they last.
+
+    Returns
+    -------
+    polars.DataFrame
+        One row for each `market`, `series` and `symbol` that has any: `gaps` (UInt32)
+        and `lost` (Duration), without the time after its last trade.
+    """
+    lasts = pl.col("duration").filter(pl.col("class") != "delisted_tail")
+    return gaps.group_by("market", "series", "symbol").agg(
+        gaps=pl.len(), lost=lasts.sum()
+    )
+
+
 def longest(gaps: pl.DataFrame, *, where: str) -> Table:
     """List the longest gaps of each class of each market and series, longest first."""
     rank = pl.col("duration").rank("ordinal", descending=True)

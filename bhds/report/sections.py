@@ -1,5 +1,8 @@
 """The parts of the page, in their order: which tables and figures say what."""
 
+import polars as pl
+from rich.filesize import decimal
+
 from bhds.report import (
     api_use,
     bar_sources,
@@ -13,7 +16,7 @@ from bhds.report import (
     verdicts,
 )
 from bhds.report.blocks import Figure, Section, Table
-from bhds.report.findings import Findings
+from bhds.report.findings import Fetched, Findings
 from bhds.report.inputs import paths_of
 
 
@@ -61,10 +64,17 @@ def _days(found: Findings) -> list[Section]:
             ),
             blocks=(
                 coverage.heatmap(coverage.by_month(found.days)),
-                coverage.symbol_table(symbols, where=where),
+                coverage.symbol_table(symbols, _gaps_of_symbols(found), where=where),
             ),
         ),
     ]
+
+
+def _gaps_of_symbols(found: Findings) -> pl.DataFrame:
+    if found.gaps.is_empty():
+        key = found.days.select("market", "series", "symbol").schema
+        return pl.DataFrame(schema={**key, "gaps": pl.UInt32, "lost": pl.Duration})
+    return gaps.by_symbol(found.gaps)
 
 
 def _gaps(found: Findings) -> Section:
@@ -108,26 +118,31 @@ def _pictures(found: Findings) -> Section:
 
 
 def _files(found: Findings) -> Section:
-    fetched = found.fetched
-    told = (
-        f"{summary.counted(fetched.files, 'file')}, zips and CHECKSUMs, "
-        f"{fetched.size_bytes / 1e9:,.2f} GB, came from the archive; of "
-        f"{fetched.replaced:,} it has served more than one revision."
-        if fetched.files
-        else "The ledger of downloads has no file."
-    )
     return Section(
         name="files",
         title="Verdicts and revisions",
         sentences=(
             "Each zip is held against its CHECKSUM where it is read. Rows of corrupt "
-            f"ones are left out, and asked from the API. {told}",
+            "ones are left out, and asked from the API.",
+            _downloads(found.fetched),
         ),
         blocks=(
             verdicts.series_table(found.verdicts.series),
             verdicts.doubtful_table(found.verdicts.doubtful),
             revisions.table(revisions.by_zip(found.revisions)),
         ),
+    )
+
+
+def _downloads(fetched: Fetched) -> str:
+    """Say what the archive served, and how much of it in more than one revision."""
+    if not fetched.files:
+        return "The ledger of downloads has no file."
+    files = summary.counted(fetched.files, "file")
+    replaced = f"{fetched.replaced:,}" if fetched.replaced else "none"
+    return (
+        f"{files} ({decimal(fetched.size_bytes)}; zips and CHECKSUMs) came from the "
+        f"archive, {replaced} of them in more than one revision."
     )
 
 

@@ -93,8 +93,6 @@ function drawTable(element, DataTable) {
     order: [],
     autoWidth: false,
     pageLength: 10,
-    lengthMenu: [10, 25, 100],
-    searching: true,
     layout: {
       topStart: null,
       topEnd: isLong ? { search: { placeholder: "in this table" } } : null,

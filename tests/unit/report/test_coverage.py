@@ -91,5 +91,19 @@ def test_symbols_that_lack_most_stand_first():
     symbols = coverage.by_symbol(days)
 
     assert symbols["symbol"].to_list() == ["B", "C", "A"]
-    table = coverage.symbol_table(symbols, where="x.parquet")
-    assert [row[2] for row in table.values()] == ["B", "C", "A"]
+
+
+def test_a_symbol_has_its_gaps_beside_its_days():
+    symbols = coverage.by_symbol(days_of(A=["available"], B=["missing"]))
+    of_a = {"market": ["spot"], "series": ["klines 1m"], "symbol": ["A"]}
+    lost = dt.timedelta(hours=3)
+    gaps = pl.DataFrame({**of_a, "gaps": [2], "lost": [lost]})
+
+    table = coverage.symbol_table(symbols, gaps, where="x.parquet")
+
+    names = [column.name for column in table.columns]
+    rows = [dict(zip(names, row, strict=True)) for row in table.values()]
+    assert [(row["symbol"], row["gaps"], row["lost"]) for row in rows] == [
+        ("B", None, None),
+        ("A", 2, 3 * 3600),
+    ]

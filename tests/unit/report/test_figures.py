@@ -5,12 +5,12 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from bhds import columns
 from bhds.fill import usage
-from bhds.report import figures, gaps, pictures
+from bhds.report import bar_sources, figures, gaps, pictures
 from bhds.report.pictures import Picture
 
-from .conftest import START, result_of
-from .test_gaps import gap_row, gaps_of
+from .conftest import START, day_rows, gap_row, result_of
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -29,12 +29,14 @@ def trace_named(figure, name):
 
 
 def test_gaps_are_stacked_by_class_in_their_colours():
-    found = gaps_of(
+    rows = [
         gap_row("A", begin=0, minutes=5, name="halt"),
         gap_row("A", begin=9, minutes=5, name="missing_file"),
-    )
+    ]
+    found = pl.DataFrame(rows, schema=columns.CLASSIFIED_GAPS)
 
-    figure = figures.gaps_by_month(gaps.by_month(found))
+    months = gaps.by_month(found.with_columns(market=pl.lit("spot")))
+    figure = figures.gaps_by_month(months)
 
     drawn = [(t["name"], t["marker"]["color"], t["y"]) for t in figure.plot["data"]]
     assert drawn == [
@@ -61,6 +63,17 @@ def test_requests_are_added_up_by_day_and_market():
         ("spot", ["2025-01-30"], [7]),
         ("um_futures", ["2025-01-31"], [1]),
     ]
+
+
+def test_bars_of_which_none_was_published_are_no_bars():
+    days = day_rows("A", conditions=["missing"] * 3)
+    frame = pl.DataFrame(days, schema=columns.CONDITION).with_columns(
+        market=pl.lit("spot"), series=pl.lit("klines 1m")
+    )
+
+    figure = figures.sources_by_month(bar_sources.by_month(frame))
+
+    assert figure.plot["data"] == []
 
 
 def test_a_gap_is_marked_from_its_beginning_to_its_end():

@@ -49,6 +49,19 @@ def test_a_class_has_its_bars_and_its_longest_gap():
     assert row["meaning"] == "trading in the symbol stood still"
 
 
+def test_a_symbol_loses_no_time_after_its_last_trade():
+    found = gaps_of(
+        gap_row("A", begin=0, minutes=60, name="halt"),
+        gap_row("A", begin=90, minutes=30, name="outage"),
+        gap_row("A", begin=500, minutes=9000, name="delisted_tail"),
+    )
+
+    (row,) = gaps.by_symbol(found).rows(named=True)
+
+    assert (row["symbol"], row["gaps"]) == ("A", 3)
+    assert row["lost"] == dt.timedelta(minutes=90)
+
+
 def test_every_class_has_a_colour_of_its_own():
     assert list(gaps.CLASSES) == columns.GAP_CLASSES.categories.to_list()
     assert len({colour for colour, _ in gaps.CLASSES.values()}) == len(gaps.CLASSES)

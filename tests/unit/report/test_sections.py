@@ -38,6 +38,12 @@ def test_names_of_blocks_are_unique(parts_of, data_dir):
     assert len(set(names)) == len(names)
 
 
+def test_files_are_counted_with_those_that_were_replaced(parts_of, data_dir):
+    text = " ".join(parts_of(data_dir)["files"].sentences)
+
+    assert "2 files (17 bytes; zips and CHECKSUMs) came from the archive, 1 of" in text
+
+
 def test_data_without_results_has_neither_gaps_nor_proofs(parts_of, empty_dir):
     days = day_rows("AUSDT", conditions=["available"])
     empty_dir.quality("um_futures", "condition-metrics", days, columns.CONDITION)
