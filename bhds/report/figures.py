@@ -13,6 +13,7 @@ from bhds.markets import TradeType
 from bhds.report.bar_sources import SOURCES
 from bhds.report.blocks import Figure
 from bhds.report.gaps import CLASSES
+from bhds.report.inputs import of_first_series
 from bhds.report.pictures import Picture
 
 _PRICE = "#3f7fb5"
@@ -29,15 +30,19 @@ _NARROWEST = 0.004
 
 
 def gaps_by_month(months: pl.DataFrame) -> Figure:
-    """Draw how many gaps of each class begin in each month: `gaps.by_month`."""
+    """Draw how many gaps of each class begin in each month: `gaps.by_month`.
+
+    Only the series that stands first of each market is drawn.
+    """
+    drawn = of_first_series(months).sort("class", maintain_order=True)
     colours = {name: colour for name, (colour, _) in CLASSES.items()}
     bars = [
         _bars(part, "gaps", name=str(name), colour=colours[str(name)], market=market)
-        for (name, market), part in _parts(months.sort("class"), "class", "market")
+        for (name, market), part in _parts(drawn, "class", "market")
     ]
     return Figure(
         name="gaps-by-month",
-        title="Gaps that begin in each month, by class",
+        title=f"Gaps that begin in each month, by class ({_series(drawn)})",
         description="Stacked bars, a month each: the number of gaps of each class. "
         "The tables below have the same gaps, one by one.",
         plot=_plot(bars, title="gaps"),
@@ -49,19 +54,17 @@ def sources_by_month(months: pl.DataFrame) -> Figure:
 
     Only the series of klines that stands first of each market is drawn.
     """
-    drawn = months.filter(pl.col("series").cast(pl.String).str.starts_with("klines "))
-    firsts = drawn.group_by("market", maintain_order=True).agg(pl.col("series").first())
-    drawn = drawn.join(firsts, on=["market", "series"], maintain_order="left")
+    is_bars = pl.col("series").cast(pl.String).str.starts_with("klines ")
+    drawn = of_first_series(months.filter(is_bars))
     bars = [
         _bars(part, source, name=source, colour=colour, market=market)
         for source, colour in SOURCES.items()
         for (market,), part in _parts(drawn, "market")
         if part[source].sum()
     ]
-    series = ", ".join(sorted(set(firsts["series"])))
     return Figure(
         name="sources-by-month",
-        title=f"Bars of each month by source ({series})",
+        title=f"Bars of each month by source ({_series(drawn)})",
         description="Stacked bars, a month each: the number of bars of each source. "
         "A click on a source in the legend takes it out. The table below has the sums.",
         plot=_plot(bars, title="bars"),
@@ -258,6 +261,10 @@ def _as_json(figure: go.Figure) -> dict[str, Any]:
     figure.update_layout(template=go.layout.Template())
     plain: dict[str, Any] = json.loads(figure.to_json())
     return plain
+
+
+def _series(rows: pl.DataFrame) -> str:
+    return ", ".join(rows["series"].unique().sort())
 
 
 def _parts(

@@ -59,15 +59,15 @@ _LONGEST = (
 
 
 def by_month(gaps: pl.DataFrame) -> pl.DataFrame:
-    """Count the gaps that begin in each month, by market and class.
+    """Count the gaps that begin in each month, by market, series and class.
 
     Returns
     -------
     polars.DataFrame
-        One row for each `market`, `class` and `month` (its first, Date) that has any:
-        `gaps` and `symbols` (UInt32). Sorted by the three.
+        One row for each `market`, `series`, `class` and `month` (its first, Date) that
+        has any: `gaps` and `symbols` (UInt32). Sorted by the four.
     """
-    key = ("market", "class", "month")
+    key = ("market", "series", "class", "month")
     return (
         gaps.lazy()
         .with_columns(month=pl.col("last_open_time").dt.date().dt.truncate("1mo"))

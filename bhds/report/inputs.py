@@ -101,6 +101,21 @@ def read_tables(
     return pl.concat([nothing, *frames], how="diagonal")
 
 
+def of_first_series(rows: pl.DataFrame) -> pl.DataFrame:
+    """Pick the rows of the series that stands first of each market.
+
+    What is wrong with bars of a minute is wrong with the hours of the same symbol too:
+    counted together, it would count twice.
+
+    Parameters
+    ----------
+    rows
+        n >= 0 rows with `market` and `series`, as `read_tables` returns them.
+    """
+    firsts = rows.group_by("market", maintain_order=True).agg(pl.col("series").first())
+    return rows.join(firsts, on=["market", "series"], how="semi", maintain_order="left")
+
+
 def paths_of(tables: Sequence[QualityTable], kind: str) -> str:
     """Say in which files the rows of a kind of table are."""
     found = [table.path for table in tables if table.kind == kind]

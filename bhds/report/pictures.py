@@ -8,6 +8,7 @@ import polars as pl
 
 from bhds import storage
 from bhds.columns import TIME
+from bhds.report.inputs import of_first_series
 
 _SYMBOLS = 6
 _POINTS = 800
@@ -48,11 +49,8 @@ def richest(gaps: pl.DataFrame) -> list[tuple[str, str, str]]:
         with the series that stands first. A symbol that is not traded any more lost
         none by that.
     """
-    first_series = gaps.group_by("market", maintain_order=True).agg(
-        pl.col("series").first()
-    )
     found = (
-        gaps.join(first_series, on=["market", "series"], how="semi")
+        of_first_series(gaps)
         .filter(pl.col("class") != "delisted_tail")
         .group_by("market", "series", "symbol")
         .agg(pl.col("duration").sum())

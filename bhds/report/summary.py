@@ -5,6 +5,7 @@ import polars as pl
 from bhds.report import proofs
 from bhds.report.blocks import Column, Fact, Kind, Table
 from bhds.report.findings import Findings
+from bhds.report.inputs import of_first_series
 
 _COUNTS = ("days", "available", "degraded", "missing", "pending")
 _TABLE = (
@@ -25,6 +26,8 @@ _TABLE = (
 def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
     """Return the totals: days, gaps, conflicts, proofs, zips, requests.
 
+    Gaps are those of the series that stands first of each market.
+
     Parameters
     ----------
     found
@@ -36,7 +39,8 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
     days = {name: int(symbols[name].sum()) for name in _COUNTS}
     due = days["days"] - days["pending"]
     markets = counted(names["market"].n_unique(), "market")
-    splits = found.gaps["split"].sum() if found.gaps.height else 0
+    gaps = of_first_series(found.gaps)
+    splits = gaps["split"].sum() if gaps.height else 0
     zips = found.verdicts.series
     unusable = int(zips["corrupt"].sum()) + int(zips["vanished"].sum())
     came = int(found.usage["rows"].sum())
@@ -48,7 +52,7 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
             f"of {due:,} that are due",
         ),
         Fact("Days missing", f"{days['missing']:,}", f"{days['degraded']:,} degraded"),
-        Fact("Gaps", f"{found.gaps.height:,}", f"{splits:,} split a history"),
+        Fact("Gaps", f"{gaps.height:,}", f"{splits:,} split a history"),
         _proof(found),
         Fact("Conflicts", f"{found.conflicts.height:,}", "bars with two values"),
         Fact("Zips", f"{zips['zips'].sum():,}", f"{unusable:,} of no use"),

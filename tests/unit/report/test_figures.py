@@ -35,8 +35,8 @@ def test_gaps_are_stacked_by_class_in_their_colours():
     ]
     found = pl.DataFrame(rows, schema=columns.CLASSIFIED_GAPS)
 
-    months = gaps.by_month(found.with_columns(market=pl.lit("spot")))
-    figure = figures.gaps_by_month(months)
+    of_market = {"market": pl.lit("spot"), "series": pl.lit("klines 1m")}
+    figure = figures.gaps_by_month(gaps.by_month(found.with_columns(**of_market)))
 
     drawn = [(t["name"], t["marker"]["color"], t["y"]) for t in figure.plot["data"]]
     assert drawn == [
@@ -44,6 +44,7 @@ def test_gaps_are_stacked_by_class_in_their_colours():
         ("halt", gaps.CLASSES["halt"][0], [1]),
     ]
     assert figure.plot["layout"]["barmode"] == "stack"
+    assert figure.title == "Gaps that begin in each month, by class (klines 1m)"
 
 
 def test_requests_are_added_up_by_day_and_market():

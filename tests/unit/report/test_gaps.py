@@ -30,8 +30,8 @@ def test_gaps_are_counted_by_the_month_in_which_they_begin():
     months = gaps.by_month(found)
 
     assert months.rows() == [
-        ("spot", "outage", dt.date(2025, 2, 1), 1, 1),
-        ("spot", "halt", dt.date(2025, 1, 1), 2, 2),
+        ("spot", "klines 1m", "outage", dt.date(2025, 2, 1), 1, 1),
+        ("spot", "klines 1m", "halt", dt.date(2025, 1, 1), 2, 2),
     ]
 
 

@@ -1,9 +1,16 @@
 """What tables are of, by their paths, and the order in which they stand."""
 
+import polars as pl
 import pytest
 
 from bhds.errors import ResultError
-from bhds.report.inputs import MARKET, paths_of, quality_tables, read_tables
+from bhds.report.inputs import (
+    MARKET,
+    of_first_series,
+    paths_of,
+    quality_tables,
+    read_tables,
+)
 
 ROOT = "results_data/{}/quality/{}.parquet"
 
@@ -55,6 +62,18 @@ def test_rows_of_all_markets_say_what_they_are_of(data_dir):
     assert rows.schema["market"] == MARKET
     assert set(rows["market"]) == {"spot"}  # um has none
     assert set(rows["series"]) == {"klines 1m"}
+
+
+def test_of_each_market_the_series_that_stands_first_is_picked():
+    rows = pl.DataFrame(
+        {
+            "market": ["spot", "spot", "um_futures", "spot"],
+            "series": ["klines 1m", "klines 1d", "klines 1h", "klines 1m"],
+            "n": [1, 2, 3, 4],
+        }
+    )
+
+    assert of_first_series(rows)["n"].to_list() == [1, 3, 4]
 
 
 def test_without_a_table_there_are_no_rows(data_dir):

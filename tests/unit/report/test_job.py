@@ -12,7 +12,7 @@ from bhds.report import job, page
 
 from .conftest import AS_OF
 
-GOLDEN = {1: "a0c32c218f5b8731"}
+GOLDEN = {1: "44ccd9f2fdcac33f"}
 
 
 def written(data, name="quality.html"):
