@@ -3,8 +3,10 @@
 import polars as pl
 
 from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.inputs import MARKET
 
 _LISTED = 1_000
+_BY_MARKET = pl.col("market").cast(MARKET)
 _FILL = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.parquet$"
 
 _BY_SERIES = (
@@ -55,7 +57,7 @@ def by_series(usage: pl.DataFrame) -> pl.DataFrame:
             pl.col("asked_at").min().alias("first"),
             pl.col("asked_at").max().alias("last"),
         )
-        .sort("market", "series")
+        .sort(_BY_MARKET, "series")
     )
 
 
@@ -72,7 +74,7 @@ def series_table(series: pl.DataFrame) -> Table:
 def unanswered_table(lacking: pl.DataFrame) -> Table:
     """List the fills that were refused an answer: `path`, `told_at` (UTC)."""
     rows, note = capped(
-        _named(lacking).sort("market", "series", "symbol", "partition"),
+        _named(lacking).sort(_BY_MARKET, "series", "symbol", "partition"),
         at=_LISTED,
         where="api_data/unanswered.parquet",
     )

@@ -176,8 +176,8 @@ def _proofs(found: Findings) -> Section:
         blocks.append(proofs.differing(found.agreement, where=where))
     else:
         sentences.append(
-            "The settings name no klines of a longer interval that the results could "
-            "be held against; a dataset of 1d klines, say, would do."
+            "The settings name no klines of a longer interval of the same symbols that "
+            "the results could be held against; a dataset of 1d klines, say, would do."
         )
     if _has(found, "volume_checks"):
         checks = found.volume_checks

@@ -8,6 +8,7 @@ import polars as pl
 
 from bhds.parse.verdict import Verdict
 from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.inputs import MARKET
 
 _LISTED = 2_000
 _ADDED_UP = ("size", "rows_read", "duplicates", "conflicts", "out_of_order")
@@ -98,15 +99,16 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> Verdicts:
     rows = [
         {"market": market, "series": series}
         | {name: counts[name] for name in SERIES if name not in _SERIES}
-        for (market, series), counts in sorted(totals.items())
+        for (market, series), counts in totals.items()
     ]
-    order = pl.col("verdict").cast(
+    by_market = pl.col("market").cast(MARKET)
+    worst = pl.col("verdict").cast(
         pl.Enum([verdict.value for verdict in reversed(Verdict)])
     )
     return Verdicts(
-        pl.DataFrame(rows, schema=SERIES),
+        pl.DataFrame(rows, schema=SERIES).sort(by_market, "series"),
         pl.DataFrame(doubtful, schema=DOUBTFUL, orient="row").sort(
-            order, "market", "series", "symbol", "file"
+            worst, by_market, "series", "symbol", "file"
         ),
     )
 

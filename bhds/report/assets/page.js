@@ -55,7 +55,8 @@ function bytes(size) {
 
 function number(value) {
   const size = Math.abs(value);
-  return size !== 0 && (size < 1e-4 || size >= 1e12) ? value.toExponential(2) : six.format(value);
+  const text = size !== 0 && (size < 1e-4 || size >= 1e12) ? size.toExponential(2) : six.format(size);
+  return value < 0 ? `−${text}` : text;
 }
 
 const numeric = { count: (v) => whole.format(v), number, share, change, span, bytes };
@@ -86,13 +87,13 @@ function describe(column) {
 
 function drawTable(element, DataTable) {
   const { columns, rows } = page.tables[element.dataset.table];
-  const isLong = rows.length > 10;
+  const isLong = rows.length > 20;
   const table = new DataTable(element, {
     data: rows,
     columns: columns.map(describe),
     order: [],
     autoWidth: false,
-    pageLength: 10,
+    pageLength: isLong ? 10 : 20,
     layout: {
       topStart: null,
       topEnd: isLong ? { search: { placeholder: "in this table" } } : null,

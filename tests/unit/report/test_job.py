@@ -12,7 +12,7 @@ from bhds.report import job, page
 
 from .conftest import AS_OF
 
-GOLDEN = {1: "44ccd9f2fdcac33f"}
+GOLDEN = {1: "9d7c6f5f4150dfa1"}
 
 
 def written(data, name="quality.html"):

@@ -122,7 +122,7 @@ def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of
             "market": ["spot", "spot"],
             "symbol": ["A", "B"],
             "count": [1_234_567, None],
-            "number": [81099.57, 1.5e-7],
+            "number": [81099.57, -1.5e-7],
             "share": [0.999999, 1.0],
             "change": [-0.25, 0.0],
             "span": [93_600, 59],
@@ -138,7 +138,7 @@ def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of
 
     numbers = ["1,234,567", "81,099.6", "> 99.99 %", "−25.00 %", "1 d 2 h", "8.1 MB"]
     assert shown[0] == ["a", "b", "spot", "A", *numbers]
-    assert shown[1][4:] == ["–", "1.50e-7", "100 %", "0.00 %", "59 s", "999 B"]
+    assert shown[1][4:] == ["–", "−1.50e-7", "100 %", "0.00 %", "59 s", "999 B"]
     assert align == ["start"] * 4 + ["right"] * 6
 
 

@@ -31,6 +31,14 @@ def test_zips_are_counted_by_verdict_with_their_rows():
     ]
 
 
+def test_markets_stand_in_their_order():
+    futures = partition(zip_entry("1.zip")) | {"trade_type": "cm_futures"}
+
+    found = verdicts.collect([futures, partition(zip_entry("2.zip"))])
+
+    assert found.series["market"].to_list() == ["spot", "cm_futures"]
+
+
 def test_zips_in_doubt_are_listed_with_their_reasons_the_worst_first():
     warned = zip_entry("w.zip", warnings=["another CSV is in it"])
     stale = zip_entry("s.zip", verdict="sidecar-stale")
