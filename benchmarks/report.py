@@ -1,8 +1,8 @@
 """Measure the quality report of a thousand symbols: CPU, memory, size of the page.
 
-Run: `python benchmarks/report.py [--symbols 1000] [--keep DIR]`. It lays out what the
-stages before would leave of um 1m klines over 80 months, with funding and metrics, in
-a temporary folder: days, gaps (100 a symbol), conflicts, agreement, sources of 7
+Run: `python benchmarks/report.py [--symbols 1000] [--gaps 100] [--keep DIR]`. It lays
+out what the stages before would leave of um 1m klines over 80 months, with funding and
+metrics, in a temporary folder: days, gaps, conflicts, agreement, sources of seven
 partitions a symbol, the ledger, and a year of bars of each symbol. Then it writes the
 report in a process of its own, with one thread, as a job does.
 """
@@ -28,7 +28,6 @@ from bhds.markets import TradeType
 MARKET = "um_futures"
 AS_OF = dt.date(2025, 8, 31)
 MONTHS = 80
-GAPS = 100
 CONFLICTS = 5
 LIMIT_BYTES = 15_000_000
 _FIRST = dt.date(2019, 1, 1)
@@ -53,11 +52,12 @@ def main() -> int:
     """Lay out, measure, print; return 1 if the page is larger than it may be."""
     parser = argparse.ArgumentParser(description="Measure the quality report.")
     parser.add_argument("--symbols", type=int, default=1000)
+    parser.add_argument("--gaps", type=int, default=100, help="of each symbol")
     parser.add_argument("--keep", type=Path, help="where the data is to stay")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = arguments.keep or Path(folder)
-        lay_out(root, symbols=arguments.symbols)
+        lay_out(root, symbols=arguments.symbols, gaps=arguments.gaps)
         work_s = measure(root)
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         size = (root / "reports" / "quality.html").stat().st_size
@@ -82,14 +82,13 @@ def measure(root: Path) -> float:
     return float(done.stdout)
 
 
-def lay_out(root: Path, *, symbols: int) -> None:
+def lay_out(root: Path, *, symbols: int, gaps: int) -> None:
     """Write what the report reads, of a number of symbols."""
     names = pl.DataFrame({"symbol": [f"S{n:04d}USDT" for n in range(symbols)]})
     names = names.with_row_index("n").cast({"n": pl.Int64})
     for series, expected in (("klines-1m", 1440), ("fundingRate", 3), ("metrics", 288)):
         write(root, f"condition-{series}", days_of(names, expected=expected))
-    gaps = gaps_of(names)
-    write(root, "gaps-1m", gaps)
+    write(root, "gaps-1m", gaps_of(names, number=gaps))
     write(root, "conflicts-1m", conflicts_of(names))
     write(root, "agreement-1m", agreement_of(names))
     write_bars(root, symbols=names["symbol"])
@@ -140,9 +139,9 @@ def days_of(names: pl.DataFrame, *, expected: int) -> pl.DataFrame:
     )
 
 
-def gaps_of(names: pl.DataFrame) -> pl.DataFrame:
+def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
     """Make gaps of a minute to two days, of every class, all over the time."""
-    k = pl.DataFrame({"k": range(GAPS)})
+    k = pl.DataFrame({"k": range(number)})
     minutes = (pl.col("n") * 31 + pl.col("k") * 977) % 2880 + 2
     begin = pl.lit(_FIRST).cast(TIME) + pl.duration(
         days=pl.col("n") * 2 + pl.col("k") * 11 % 300, minutes=pl.col("k") * 37
