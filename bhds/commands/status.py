@@ -92,6 +92,9 @@ def _show(data_dir: Path, found: Sequence[Holding]) -> None:
         return
     out.print(_table(data_dir, found))
     for holding in found:
+        if holding.condition:
+            out.print(_days(holding), soft_wrap=True)
+    for holding in found:
         for path in holding.unreadable:
             message = f"Cannot be read: {path}; delete it and run again."
             out.print(message, soft_wrap=True)
@@ -108,7 +111,6 @@ def _table(data_dir: Path, found: Sequence[Holding]) -> Table:
     for heading in ("rows", "files", "size"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("updated", no_wrap=True)
-    table.add_column("days", overflow="fold")
     for holding in found:
         table.add_row(*_cells(holding))
     table.add_section()
@@ -119,17 +121,25 @@ def _table(data_dir: Path, found: Sequence[Holding]) -> Table:
 
 
 def _cells(holding: Holding) -> tuple[str, ...]:
-    words = (holding.trade_type, holding.data_type, holding.interval)
     stage = " ".join(filter(None, (holding.stage.value, holding.frequency)))
-    days = ", ".join(f"{n:,} {name}" for name, n in (holding.condition or {}).items())
     return (
-        " ".join(filter(None, words)),
+        _name(holding),
         stage,
         f"{holding.symbols:,}",
         *(f"{at:%Y-%m-%d}" if at else "-" for at in (holding.first, holding.last)),
         "-" if holding.rows is None else f"{holding.rows:,}",
         f"{holding.files:,}",
         decimal(holding.size_bytes),
-        f"{holding.updated:%Y-%m-%d %H:%M}" if holding.updated else "-",
-        days,
+        f"{holding.updated:%Y-%m-%d}" if holding.updated else "-",
     )
+
+
+def _days(holding: Holding) -> str:
+    counts = (holding.condition or {}).items()
+    days = ", ".join(f"{number:,} {name}" for name, number in counts)
+    return f"Days of {_name(holding)}: {days}"
+
+
+def _name(holding: Holding) -> str:
+    words = (holding.trade_type, holding.data_type, holding.interval)
+    return " ".join(filter(None, words))

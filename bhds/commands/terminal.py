@@ -9,7 +9,7 @@ from typing import TextIO
 from rich.console import Console
 from rich.progress import Progress
 
-_PIPE_WIDTH = 120
+_PIPE_WIDTH = 160
 """Room for one line a row, where nobody tells how much there is."""
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from bhds import storage
 from bhds.cli import app
-from bhds.columns import TIME
+from bhds.columns import CONDITION, TIME
 
 FIELDS = [
     *("trade_type", "data_type", "interval", "stage", "frequency", "symbols", "files"),
@@ -66,6 +66,27 @@ def test_people_see_a_line_for_each_kind(data_dir):
     ]
 
     assert row.split()[3:8] == ["parsed", "1", "2025-03-01", "2025-03-01", "1"]
+
+
+def test_the_days_are_told_by_their_condition(data_dir):
+    rows = [
+        dict.fromkeys(CONDITION) | {"symbol": "AUSDT", "condition": condition}
+        for condition in ("available", "available", "pending")
+    ]
+    folder = data_dir / "results_data/spot"
+    storage.write_parquet(
+        pl.DataFrame(rows, schema=CONDITION),
+        folder / "quality/condition-klines-1h.parquet",
+        metadata={},
+    )
+    (folder / "klines/1h").mkdir(parents=True)
+    (folder / "klines/1h/AUSDT.pqt").write_bytes(
+        next(data_dir.rglob("2025.parquet")).read_bytes()
+    )
+
+    told = status(data_dir).stdout
+
+    assert "Days of spot klines 1h: 2 available, 1 pending\n" in told
 
 
 def test_a_table_that_cannot_be_read_is_told(data_dir):

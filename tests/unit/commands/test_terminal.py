@@ -30,7 +30,7 @@ def show_on_screen(monkeypatch):
 def test_a_pipe_has_room_for_a_line_a_row(monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)
 
-    assert terminal.console(io.StringIO()).width == 120
+    assert terminal.console(io.StringIO()).width == 160
 
 
 def test_a_width_that_is_told_is_taken(monkeypatch):
