@@ -40,13 +40,19 @@ _HELP = {
 }
 _GROUPS = {"aws-funding": FUNDING, "aws-liquidation": "liquidationSnapshot"}
 
+
+def _bar_types(incomplete: str) -> list[str]:
+    """Complete a type of data that is of bars."""
+    return [name for name in BAR_TYPES if name.startswith(incomplete)]
+
+
 _BarType = Annotated[
     str,
     typer.Option(
         "--data-type",
         metavar="TYPE",
         help=f"What the bars are of: {', '.join(BAR_TYPES)}.",
-        autocompletion=lambda: list(BAR_TYPES),
+        autocompletion=_bar_types,
     ),
 ]
 

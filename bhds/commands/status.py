@@ -60,7 +60,7 @@ class _Bar:
         self._bars = bars
         self._task = bars.add_task("looking for folders", total=None)
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, what: str, *, done: int, total: int) -> None:
         self._bars.update(self._task, description=what, completed=done, total=total)
 
 
@@ -103,7 +103,7 @@ def _show(data_dir: Path, found: Sequence[Holding]) -> None:
 def _table(data_dir: Path, found: Sequence[Holding]) -> Table:
     title = f"Below {data_dir.absolute()}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("what", no_wrap=True)
+    table.add_column("what", overflow="fold")  # the one that may take two lines
     table.add_column("stage", no_wrap=True)
     table.add_column("symbols", justify="right", no_wrap=True)
     for heading in ("first", "last"):

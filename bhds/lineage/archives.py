@@ -71,7 +71,7 @@ def described(
 
 
 def lines_of(
-    place: Place, archive: ArchiveZip, *, time_unit: str | None
+    place: Place, *, archive: ArchiveZip, time_unit: str | None
 ) -> list[Publication]:
     """Return the lines of a zip on disk whose bar lies in the bar explained.
 
@@ -148,7 +148,7 @@ def _lines(
         return
     begin = (place.open_time - _EPOCH) // _MICROSECOND // unit_us
     end = (place.end - _EPOCH) // _MICROSECOND // unit_us
-    shared = _shared_digits(begin, end - 1)
+    shared = _shared_digits(begin, last=end - 1)
     at = body.data.find(shared)
     while at != -1:
         if at == 0 or body.data[at - 1] == _LF:
@@ -161,7 +161,7 @@ def _lines(
         at = body.data.find(shared, at + 1)
 
 
-def _shared_digits(first: int, last: int) -> bytes:
+def _shared_digits(first: int, *, last: int) -> bytes:
     one, other = str(first), str(last)
     count = 0
     while count < len(one) and one[count] == other[count]:

@@ -78,23 +78,13 @@ def explain_longer(
     """
     root, market = Path(data_dir), TradeType(trade_type)
     parsed = ResampleRule.parse(rule)
-    folder = root / f"results_data/{market}/resampled_klines/{rule}"
-    path = folder / f"{symbol}.pqt"
-    if not path.is_file():
-        built = {each.stem for each in folder.glob("*.pqt")}
-        where = f"the resampled bars of {market} {rule}"
-        instruments.select_named([symbol], built, where=where)
+    path = _resampled(root, trade_type=market, rule=rule, symbol=symbol)
     moment = time.astimezone(dt.UTC)
-    label = floor_time(
-        pl.lit(moment), interval=parsed.interval, offset=parsed.offset
-    ).alias("label")
-    open_time, end = pl.select(
-        label, label.dt.offset_by(parsed.interval.name).alias("end")
-    ).row(0)
+    open_time, end = _window(moment, rule=parsed)
     base = _result_of(path, root=root, trade_type=market, symbol=symbol)
     inside = (pl.col("open_time") >= open_time) & (pl.col("open_time") < end)
     bars = pl.scan_parquet(base).filter(inside).collect()
-    bar = row_of(path, open_time)
+    bar = row_of(path, open_time=open_time)
     return LongerExplanation(
         trade_type=market.value,
         symbol=symbol,
@@ -112,6 +102,28 @@ def explain_longer(
         segments=tuple(bars["segment"].unique().sort()),
         set_by=_set_by(bars),
     )
+
+
+def _resampled(root: Path, *, trade_type: TradeType, rule: str, symbol: str) -> Path:
+    """Return the resampled file of a symbol, which must be there."""
+    folder = root / f"results_data/{trade_type}/resampled_klines/{rule}"
+    path = folder / f"{symbol}.pqt"
+    if not path.is_file():
+        built = {each.stem for each in folder.glob("*.pqt")}
+        where = f"the resampled bars of {trade_type} {rule}"
+        instruments.select_named([symbol], built, where=where)
+    return path
+
+
+def _window(
+    moment: dt.datetime, *, rule: ResampleRule
+) -> tuple[dt.datetime, dt.datetime]:
+    """Return the begin and the end, exclusive, of the window that has a moment."""
+    label = floor_time(pl.lit(moment), interval=rule.interval, offset=rule.offset)
+    begin, end = pl.select(
+        label.alias("begin"), label.dt.offset_by(rule.interval.name).alias("end")
+    ).row(0)
+    return begin, end
 
 
 def _result_of(path: Path, *, root: Path, trade_type: TradeType, symbol: str) -> Path:

@@ -49,7 +49,7 @@ def judged_until(place: Place) -> str | None:
     return storage.read_parquet_metadata(path).get("as_of") if path.is_file() else None
 
 
-def row_of(path: Path, open_time: dt.datetime) -> dict[str, Any] | None:
+def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:
     """Return the row of a bar in a file, or None."""
     rows = pl.scan_parquet(path).filter(pl.col("open_time") == open_time).collect()
     return rows.row(0, named=True) if rows.height else None

@@ -88,7 +88,7 @@ def explain(
 
 def _explained(place: Place) -> Explanation:
     result = surroundings.result_of(place)
-    bar = surroundings.row_of(place.result, place.open_time)
+    bar = surroundings.row_of(place.result, open_time=place.open_time)
     entries = archives.covering_zips(place)
     zips = archives.described(entries, data_dir=place.data_dir)
     publications = _publications(place, zips, entries)
@@ -126,7 +126,7 @@ def _publications(
     for archive, entry in zip(zips, entries, strict=True):
         if archive.is_on_disk:
             unit = entry["time_unit"]
-            lines = archives.lines_of(place, archive, time_unit=unit)
+            lines = archives.lines_of(place, archive=archive, time_unit=unit)
             found += [_as_used(line, archive) for line in lines]
     seen = {(p.source, p.open_time) for p in found if p.outcome is Outcome.KEPT}
     found += [

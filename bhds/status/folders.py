@@ -71,7 +71,7 @@ def folders(data_dir: Path) -> Iterator[Folder]:
 
 def _results(root: str, market: TradeType) -> Iterator[Folder]:
     funding = Kind(market, FUNDING, None, Stage.RESULTS, None)
-    if os.path.isdir(f"{root}/{FUNDING}"):  # noqa: PTH112 -- a million paths elsewhere
+    if Path(root, FUNDING).is_dir():
         yield Folder(funding, f"{root}/{FUNDING}", None)
     for name, (data_type, stage) in _OF_ALL_SYMBOLS.items():
         for interval in _subfolders(f"{root}/{name}"):

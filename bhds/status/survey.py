@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
@@ -16,9 +17,17 @@ from bhds.status.footers import read_footers
 
 __all__ = ["Holding", "Stage", "survey"]
 
-Told = Callable[[str, int, int], None]
-"""Called with what is being done, how many steps of it are done, and how many there
-are."""
+
+class Told(Protocol):
+    """Is told how far something is."""
+
+    def __call__(self, what: str, *, done: int, total: int) -> None:
+        """Take note that `done` steps of `total` are done of `what`."""
+
+
+def _not_told(what: str, *, done: int, total: int) -> None:
+    del what, done, total
+
 
 _TABLES = (".parquet", ".pqt")
 _ZIP = ".zip"
@@ -71,7 +80,7 @@ class _Tally:
     unreadable: list[str] = field(default_factory=list)
 
 
-def survey(data_dir: Path, *, told: Told = lambda *_: None) -> list[Holding]:
+def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
     """Count what is below a data directory.
 
     Names and sizes are read of all files, of tables the footers, and of the market's
@@ -93,7 +102,7 @@ def survey(data_dir: Path, *, told: Told = lambda *_: None) -> list[Holding]:
     found = list(folders(data_dir))
     tallies: dict[Kind, _Tally] = {}
     for number, folder in enumerate(found):
-        told("counting files", number, len(found))
+        told("counting files", done=number, total=len(found))
         _count(folder, tallies.setdefault(folder.kind, _Tally()))
     tables = sum(len(tally.tables) for tally in tallies.values())
     done = 0
@@ -101,7 +110,7 @@ def survey(data_dir: Path, *, told: Told = lambda *_: None) -> list[Holding]:
     def advance(number: int) -> None:
         nonlocal done
         done += number
-        told("reading footers", done, tables)
+        told("reading footers", done=done, total=tables)
 
     for kind, tally in tallies.items():
         _read_tables(kind, tally, data_dir=data_dir, told=advance)

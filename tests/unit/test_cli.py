@@ -86,16 +86,27 @@ def test_commands_are_completed():
     assert told.split() == ["aws-kline", "aws-funding", "aws-liquidation"]
 
 
-def test_what_stands_after_a_command_is_completed():
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("aws-kline download um", ["um_futures"]),
+        ("aws-kline download um_futures 1m", ["1m", "1mo"]),
+        ("aws-kline parse um_futures 1m --data-type mark", ["markPriceKlines"]),
+        ("generate kline um_futures 1m --contract-type D", ["DELIVERY"]),
+        ("explain --js", ["--json"]),
+    ],
+)
+def test_what_stands_after_a_command_is_completed(words, expected):
+    line = f"bhds {words}"
     environment = {
         "_BHDS_COMPLETE": "complete_bash",
-        "COMP_WORDS": "bhds aws-kline download um_futures 1m",
-        "COMP_CWORD": "4",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(line.split()) - 1),
     }
 
     told = CliRunner().invoke(app, [], env=environment, prog_name="bhds").stdout
 
-    assert told.split() == ["1m", "1mo"]
+    assert told.split() == expected
 
 
 def test_ctrl_c_ends_a_command_with_its_exit_code(monkeypatch):

@@ -49,7 +49,7 @@ def lines(tmp_path):
             revisions=(),
         )
         place = Place(tmp_path, market, "AUSDT", Interval.parse(interval), OPEN_TIME)
-        return archives.lines_of(place, zip_, time_unit=unit)
+        return archives.lines_of(place, archive=zip_, time_unit=unit)
 
     return find
 
