@@ -17,13 +17,11 @@ _FUNDING = ("funding_time", "calc_time", "funding_rate", "mark_price", "source")
 def result_of(place: Place) -> Result:
     """Describe the file of the result."""
     metadata = storage.read_parquet_metadata(place.result)
-    time = pl.col("open_time")
-    rows, first, last = (
-        pl.scan_parquet(place.result)
-        .select(pl.len(), time.first().alias("first"), time.last().alias("last"))
-        .collect()
-        .row(0)
-    )
+    # Of a year of seconds, a column is not read for its ends.
+    bars = pl.scan_parquet(place.result).select("open_time")
+    ends = [end.collect().to_series() for end in (bars.head(1), bars.tail(1))]
+    rows: int = bars.select(pl.len()).collect().item()
+    first, last = (end[0] if rows else None for end in ends)
     return Result(
         path=place.relative(place.result),
         version=metadata.get("version"),
@@ -55,17 +53,21 @@ def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:
     return rows.row(0, named=True) if rows.height else None
 
 
-def segment_of(place: Place, number: int) -> dict[str, Any]:
-    """Return number, first and last open time of a segment."""
-    time = pl.col("open_time")
-    first, last = (
-        pl.scan_parquet(place.result)
-        .filter(pl.col("segment") == number)
-        .select(time.min().alias("first"), time.max().alias("last"))
-        .collect()
-        .row(0)
-    )
-    return {"number": number, "first_open_time": first, "last_open_time": last}
+def segment_of(place: Place, *, number: int, result: Result) -> dict[str, Any]:
+    """Return number, first and last open time of a segment.
+
+    It lies between two of the gaps that split, or the ends of the result; the times are
+    None where the gaps beside the result are lost.
+    """
+    path = place.results / "gaps" / f"{place.symbol}.parquet"
+    begin, end = None, None
+    if path.is_file():
+        columns = ("last_open_time", "first_open_time")
+        splits = pl.scan_parquet(path).filter("split").select(columns).collect()
+        begins = [result.first_open_time, *splits["first_open_time"].sort()]
+        ends = [*splits["last_open_time"].sort(), result.last_open_time]
+        begin, end = begins[number], ends[number]
+    return {"number": number, "first_open_time": begin, "last_open_time": end}
 
 
 def gap_around(place: Place) -> dict[str, Any] | None:

@@ -106,7 +106,8 @@ def _explained(place: Place) -> Explanation:
         summary=_summary(state, why=why, place=place, result=result, bar=bar),
         result=result,
         bar=bar,
-        segment=bar and surroundings.segment_of(place, bar["segment"]),
+        segment=bar
+        and surroundings.segment_of(place, number=bar["segment"], result=result),
         publications=tuple(publications),
         conflicts=surroundings.conflicts_in(place),
         zips=zips,

@@ -241,6 +241,31 @@ def halted(data, hours):
     return data
 
 
+def test_a_segment_is_told_with_its_ends(halted):
+    first = explained(halted, "2025-03-01T12:00").segment
+    second = explained(halted, "2025-03-05T12:00").segment
+
+    assert first == {
+        "number": 0,
+        "first_open_time": at("2025-03-01T00:00"),
+        "last_open_time": at("2025-03-01T23:00"),
+    }
+    assert second == {
+        "number": 1,
+        "first_open_time": at("2025-03-05T00:00"),
+        "last_open_time": at("2025-03-05T23:00"),
+    }
+
+
+def test_without_the_gaps_beside_the_result_the_bar_is_explained(halted):
+    (halted.root / f"results_data/um_futures/klines/1h/gaps/{SYMBOL}.parquet").unlink()
+
+    found = explained(halted, "2025-03-05T12:00")
+
+    assert (found.state, found.gap) == ("bar", None)
+    assert found.segment["first_open_time"] is None
+
+
 def test_between_segments_the_gap_tells_why_there_is_no_bar(halted):
     found = explained(halted, "2025-03-03T12:00")
 
