@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import asdict
+from itertools import groupby
 from pathlib import Path
 
 import polars as pl
@@ -126,21 +127,45 @@ def end_session(leader):
 
 
 def script_of(found, *, folder):
-    """Put a page's blocks together, as one would type them into one shell."""
+    """Put a page's blocks together, as one would type them into one shell.
+
+    Programs that follow each other share an interpreter, and nothing else.
+    """
     lines = []
-    for number, block in enumerate(found):
-        lines.append(f"echo '::: {block.place}'")
-        if block.language == "console":
-            lines.append(block.commands)
+    for where, together in groupby(
+        enumerate(found), key=lambda each: place_of(each[1])
+    ):
+        if where is None:
+            for _, block in together:
+                lines += [f"echo '::: {block.place}'", block.commands]
             continue
-        program = folder / f"program_{number}.py"
-        before = ""
-        if block.words.get("in") == datatypes.__name__:
-            before = "from bhds import datatypes\nglobals().update(vars(datatypes))\n"
-        program.write_text(before + block.text, encoding="utf-8")
-        where = "." if before else block.words.get("in", ".")
-        lines.append(f"(cd {where} && python {program})")
+        programs = [
+            str(write_program(block, folder / f"program_{number}.py"))
+            for number, block in together
+        ]
+        lines.append(f"(cd {where} && python {RUN_EACH} {' '.join(programs)})")
     return "\n".join(lines)
+
+
+RUN_EACH = "-c 'import runpy, sys; [runpy.run_path(path) for path in sys.argv[1:]]'"
+"""Run programs one after the other, each in a namespace of its own."""
+
+
+def place_of(block):
+    """The folder that a program runs in; None of commands."""
+    if block.language == "console":
+        return None
+    folder = block.words.get("in", ".")
+    return "." if folder == datatypes.__name__ else folder
+
+
+def write_program(block, path):
+    """Write a program that says where it is from, and return its path."""
+    text = f"print('::: {block.place}', flush=True)\n"
+    if block.words.get("in") == datatypes.__name__:
+        text += "from bhds import datatypes\nglobals().update(vars(datatypes))\n"
+    path.write_text(text + block.text, encoding="utf-8")
+    return path
 
 
 @pytest.mark.parametrize(
