@@ -43,4 +43,9 @@ include: "rules/results.smk"
 include: "rules/resample.smk"
 include: "rules/quality.smk"
 include: "rules/report.smk"
-include: "rules/split.smk"
+
+
+# A checkpoint has a job's process plan all that its files are made from.
+if workflow.is_main_process or makes_segments():
+
+    include: "rules/split.smk"

@@ -80,6 +80,12 @@ def follow_plan():
     return frozen.thaw(FROZEN_PLAN, symbols=frozen.symbols_of_job(sys.argv))
 
 
+def makes_segments():
+    """Tell whether this process, of a job elsewhere, makes files of segments."""
+    rules_of_job = {"list_segments", "split_klines", "split_resampled_klines"}
+    return not rules_of_job.isdisjoint(sys.argv)
+
+
 def prepare_jobs_elsewhere():
     """Leave the plan to jobs that run elsewhere, and have groups stay together.
 

@@ -1,0 +1,98 @@
+"""A job's own process, as a cluster starts it, follows the plan of the main process."""
+
+import datetime as dt
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from bhds import config
+from bhds.planning import frozen, prepare
+
+from .conftest import ROOT, TIMEOUT_S
+
+pytestmark = pytest.mark.workflow
+
+OUTSIDE = "results_data/um_futures/resampled_klines/4h/NEWUSDT.pqt"
+NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def new_workspace_with_raw(workspace):
+    """A workspace with the partitions of a symbol that the settings do not have."""
+    workspace.settings["datasets"][0]["symbols"] = ["龙虾USDT"]
+    workspace.settings["as_of"] = "2025-03-09"
+    workspace.build(OUTSIDE)
+    return workspace
+
+
+def leave_plan(workspace):
+    """Freeze the plan, then take away all that it was made from."""
+    raw = {"data_dir": str(workspace.data), **workspace.settings}
+    plan = prepare.plan(
+        config.load(raw, environment={}),
+        targets=[OUTSIDE],
+        data_dir=workspace.data,
+        now=NOW,
+        online=False,
+    )
+    frozen.freeze(plan, workspace.path(".snakemake/bhds-plan.parquet"), made_at=NOW)
+    for listing in workspace.path("aws_data").rglob("*.parquet"):
+        listing.unlink()
+
+
+def run_job(workspace, target):
+    """Start Snakemake as an executor does in a job, on settings without a server."""
+    nowhere = dict.fromkeys(workspace.settings["endpoints"], "http://127.0.0.1:9")
+    workspace.command(settings={"endpoints": nowhere})
+    rule = target.partition(":")[0]
+    return subprocess.run(
+        [
+            *(
+                sys.executable,
+                "-m",
+                "snakemake",
+                "--snakefile",
+                str(ROOT / "Snakefile"),
+            ),
+            *("--target-jobs", target, "--allowed-rules", rule),
+            *("--cores", "1", "--force", "--target-files-omit-workdir-adjustment"),
+            *("--no-hooks", "--nolock", "--ignore-incomplete", "--mode", "remote"),
+            *("--configfiles", str(workspace.folder / "config.yaml")),
+        ],
+        cwd=workspace.folder,
+        env=os.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+
+
+def test_a_job_makes_a_file_outside_the_settings_without_listing_or_server(
+    new_workspace_with_raw,
+):
+    workspace = new_workspace_with_raw
+    made = workspace.path(OUTSIDE).read_bytes()
+    leave_plan(workspace)
+    workspace.path(OUTSIDE).unlink()
+
+    done = run_job(workspace, "resample_klines_um_futures_1m_to_4h:symbol=NEWUSDT")
+
+    assert done.returncode == 0, done.stdout
+    assert workspace.path(OUTSIDE).read_bytes() == made
+
+
+def test_a_job_without_a_plan_says_so_in_one_line(new_workspace_with_raw):
+    workspace = new_workspace_with_raw
+    shutil.rmtree(workspace.path(".snakemake"))
+
+    done = run_job(workspace, "resample_klines_um_futures_1m_to_4h:symbol=NEWUSDT")
+
+    assert done.returncode == 1
+    (line,) = [line for line in done.stdout.splitlines() if "bhds: error:" in line]
+    assert "bhds-plan.parquet: cannot be read" in line
+    assert line.endswith("start Snakemake without --no-hooks")
