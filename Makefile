@@ -20,7 +20,7 @@ SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
 # Prerequisites are steps, in this order, whatever -j says.
 .NOTPARALLEL:
 .PHONY: help setup setup-dev demo test check docs docs-links reference unit workflow-tests \
-	format screenshots bench-plan clean
+	test-cluster format screenshots bench-plan clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -58,6 +58,9 @@ unit: setup-dev ## Run the unit tests
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
 	$(BIN)/pytest tests/workflow -n auto --dist loadfile $(PYTEST_ARGS)
+
+test-cluster: setup-dev ## Build on a Slurm of this machine's own (root, Debian), if there can be one
+	@tests/cluster/run.sh $(PYTEST_ARGS)
 
 format: setup-dev ## Format code and rules, and mend what lint can mend
 	$(BIN)/ruff format .

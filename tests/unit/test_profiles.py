@@ -1,0 +1,63 @@
+"""The profiles for clusters say of runs what the default one says, and name what is."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+RULES = "\n".join(path.read_text() for path in sorted(ROOT.glob("rules/*.smk")))
+CLUSTER_PROFILES = ["slurm", "cluster-generic"]
+
+
+def profile(name):
+    return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
+
+
+def rule_names(text):
+    return set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", CLUSTER_PROFILES)
+def test_a_profile_for_clusters_has_all_that_the_default_one_says(name):
+    default, cluster = profile("default"), profile(name)
+
+    assert set(default.pop("resources")) <= set(cluster["resources"])
+    assert default == {key: cluster[key] for key in default}
+
+
+def test_the_profiles_for_clusters_differ_in_their_scheduler_alone():
+    slurm, generic = map(profile, CLUSTER_PROFILES)
+
+    different = {key for key in slurm | generic if slurm.get(key) != generic.get(key)}
+
+    assert all(
+        key == "executor" or key.startswith(("slurm-", "cluster-generic-"))
+        for key in different
+    ), different
+
+
+@pytest.mark.parametrize("name", CLUSTER_PROFILES)
+def test_components_are_counted_of_the_groups_that_rules_are_in(name):
+    groups = set(re.findall(r'^ +group:\n +"(\w+)"', RULES, re.MULTILINE))
+
+    counted = {entry.partition("=")[0] for entry in profile(name)["group-components"]}
+
+    assert counted == groups
+
+
+@pytest.mark.parametrize("name", CLUSTER_PROFILES)
+def test_resources_are_set_of_rules_that_are_there_and_grow(name):
+    cluster = profile(name)
+
+    assert set(cluster["set-resources"]) <= rule_names(RULES)
+    needs = [
+        need for rule in cluster["set-resources"].values() for need in rule.values()
+    ]
+    needs += [
+        value
+        for key, value in (each.split("=") for each in cluster["default-resources"])
+        if key != "members"
+    ]
+    assert all(need.endswith(" * attempt") for need in needs), needs
