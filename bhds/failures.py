@@ -22,15 +22,16 @@ class Job(NamedTuple):
 
 
 def unmade(jobs: Iterable[Job], *, since: dt.datetime) -> list[Job]:
-    """Return those of some jobs whose files were not all made in this run.
+    """Return those of some jobs elsewhere whose files were not all made in this run.
 
     Their files of an earlier run are removed: they may be out of date, and what is
-    there after a run is taken for up to date by the next.
+    there after a run is taken for up to date by the next. (Of jobs that ran here,
+    Snakemake has removed all files, or brought back those that were to be replaced.)
 
     Parameters
     ----------
     jobs
-        Jobs that ended, themselves or in a group that failed.
+        Jobs that failed, themselves or as members of a group that did.
     since
         When the run began, UTC. Machines whose clocks differ by less than it takes to
         start a job do no harm.
@@ -48,9 +49,11 @@ def unmade(jobs: Iterable[Job], *, since: dt.datetime) -> list[Job]:
 
 def message(failed: Sequence[Job]) -> str:
     """List jobs, a line each, in the order of their names; the first 20 of many."""
-    number = "1 job" if len(failed) == 1 else f"{len(failed):,} jobs"
+    number, it = (
+        ("1 job", "it") if len(failed) == 1 else (f"{len(failed):,} jobs", "them")
+    )
     ordered = sorted(failed, key=lambda job: job.name)
-    lines = [f"bhds: {number} failed; what does not need it is made:"]
+    lines = [f"bhds: {number} failed; what does not need {it} is made:"]
     lines += [f"bhds:   {job.name} ({job.log})" for job in ordered[:_SHOWN]]
     if len(failed) > _SHOWN:
         lines.append(f"bhds:   and {len(failed) - _SHOWN:,} more")

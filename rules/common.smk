@@ -367,14 +367,19 @@ def announce_downloads():
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
 
 
+def told(job):
+    """Describe a job for the list of failures."""
+    return failures.Job(job.message, tuple(map(Path, job.output)), Path(job.log[0]))
+
+
 def tell_failures():
     """Tell at the end of a run which jobs failed, of groups which members."""
-    jobs = [
-        failures.Job(job.message, tuple(map(Path, job.output)), Path(job.log[0]))
-        for job_or_group in workflow.scheduler.failed
-        for job in (job_or_group if job_or_group.is_group() else [job_or_group])
-    ]
-    if failed := failures.unmade(jobs, since=STARTED):
+    ended = workflow.scheduler.failed if workflow.scheduler else ()
+    jobs = [job for each in ended for job in (each if each.is_group() else [each])]
+    failed = [told(job) for job in jobs if job.is_local]
+    elsewhere = (told(job) for job in jobs if not job.is_local)
+    failed += failures.unmade(elsewhere, since=STARTED)
+    if failed:
         print(failures.message(failed), file=sys.stderr)
 
 

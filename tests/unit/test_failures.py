@@ -57,7 +57,7 @@ def test_failures_are_listed_by_name_with_their_logs(job):
     jobs = [job("Build B", {}), job("Build A", {})]
 
     assert message(jobs).splitlines() == [
-        "bhds: 2 jobs failed; what does not need it is made:",
+        "bhds: 2 jobs failed; what does not need them is made:",
         "bhds:   Build A (logs/x.log)",
         "bhds:   Build B (logs/x.log)",
     ]

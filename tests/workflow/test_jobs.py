@@ -96,3 +96,23 @@ def test_a_job_without_a_plan_says_so_in_one_line(new_workspace_with_raw):
     (line,) = [line for line in done.stdout.splitlines() if "bhds: error:" in line]
     assert "bhds-plan.parquet: cannot be read" in line
     assert line.endswith("start Snakemake without --no-hooks")
+
+
+def test_a_run_that_fails_ends_with_what_failed(workspace):
+    workspace.settings["datasets"][0]["symbols"] = ["龙虾USDT", "NEWUSDT"]
+    workspace.build()
+    for symbol in ("龙虾USDT", "NEWUSDT"):
+        path = f"parsed_data/um_futures/klines/{symbol}/1m/2025.parquet"
+        workspace.path(path).write_bytes(b"not a table")
+
+    outcome = workspace.snakemake("results_all")
+
+    assert outcome.status == 1
+    lines = [line for line in outcome.text.splitlines() if line.startswith("bhds: ")]
+    assert lines[-3:] == [
+        "bhds: 2 jobs failed; what does not need them is made:",
+        "bhds:   Build the result of um_futures NEWUSDT 1m"
+        " (logs/build_results/um_futures/NEWUSDT-1m.log)",
+        "bhds:   Build the result of um_futures 龙虾USDT 1m"
+        " (logs/build_results/um_futures/龙虾USDT-1m.log)",
+    ]
