@@ -1,10 +1,12 @@
 """The command that tells what is there."""
 
+import contextlib
 import json
 import os
 import pty
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -123,16 +125,27 @@ def told_on(descriptor, data_dir):
     return done.stdout, done.stderr
 
 
+def shown_by(reader):
+    """Return all that is written to a terminal until nobody has it open any more."""
+    parts = []
+    with contextlib.suppress(OSError):  # as Linux tells the end
+        while part := os.read(reader, 65_536):
+            parts.append(part)
+    return b"".join(parts)
+
+
 def test_a_bar_is_shown_on_a_terminal_alone_and_vanishes(data_dir):
     reader, writer = pty.openpty()
-    on_terminal, _ = told_on(writer, data_dir)
-    os.close(writer)
-    shown = os.read(reader, 65_536)
+    with ThreadPoolExecutor() as pool:
+        shown = pool.submit(shown_by, reader)
+        on_terminal, _ = told_on(writer, data_dir)
+        os.close(writer)
+        told = shown.result(timeout=60)
     os.close(reader)
 
     in_a_pipe, errors = told_on(subprocess.PIPE, data_dir)
 
     assert on_terminal == in_a_pipe
     assert errors == b""
-    assert b"reading footers" in shown
-    assert shown.rstrip().endswith(b"\x1b[2K")  # the line is erased
+    assert b"reading footers" in told
+    assert told.rstrip().endswith(b"\x1b[2K")  # the line is erased
