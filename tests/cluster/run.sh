@@ -7,16 +7,17 @@ set -euo pipefail
 
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 
-# There is one /etc/slurm: two checkouts at once take turns.
-exec 9>"${TMPDIR:-/tmp}/bhds-test-cluster.lock"
-flock --wait 900 9 || {
-    echo "test cluster: error: another checkout has tested for 15 minutes" >&2
-    exit 1
-}
 status=0
 tests/cluster/setup.sh || status=$?
 if ((status == 3)); then exit 0; fi # skipped, and it said why
 if ((status)); then exit "$status"; fi
+
+# There is one /etc/slurm: two checkouts at once take turns.
+exec 9>/run/lock/bhds-test-cluster
+flock --wait 900 9 || {
+    echo "test cluster: error: another checkout has tested for 15 minutes" >&2
+    exit 1
+}
 
 # Each start of Snakemake would compile 30 MB of Python.
 export PYTHONDONTWRITEBYTECODE=
