@@ -12,6 +12,9 @@ export PYTHON DEMO_DIR CORES
 # Jobs find aria2c and snakemake as the user of an activated .venv would.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
+# Every start of Snakemake, and of each of its jobs, would compile 30 MB of Python.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := .venv/bin
 # Warnings are errors; all are shown.
 SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
