@@ -12,8 +12,10 @@ export PYTHON DEMO_DIR CORES
 # Jobs find aria2c and snakemake as the user of an activated .venv would.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-# Every start of Snakemake, and of each of its jobs, would compile 30 MB of Python.
+# Every start of Snakemake, and of each of its jobs, would compile 30 MB of Python. The
+# set-up is told of it: what is run without make finds all compiled.
 unexport PYTHONDONTWRITEBYTECODE
+SETUP := PYTHONDONTWRITEBYTECODE=$(PYTHONDONTWRITEBYTECODE) envs/setup.sh
 
 BIN := .venv/bin
 # Warnings are errors; all are shown.
@@ -29,10 +31,10 @@ help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv with BHDS installed, and see that there is an aria2c
-	envs/setup.sh
+	$(SETUP)
 
 setup-dev: ## The same, with the tools of check and test
-	envs/setup.sh dev
+	$(SETUP) dev
 
 demo: setup ## Build results from the sandbox exchange in DEMO_DIR (demo_data) on CORES (all)
 	$(BIN)/python -m bhds.demo

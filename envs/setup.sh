@@ -40,7 +40,10 @@ apt_install() { # apt_install <package>; false where apt or the right to use it 
 
 pip_install() { # pip_install <argument>...
     # Python compiles what is used when it is used: half of pip's time for all of it.
-    .venv/bin/python -m pip install --quiet --no-input --no-compile \
+    # Where it may not keep that, each start of Snakemake would do it again.
+    local compile=--no-compile
+    if [[ -n ${PYTHONDONTWRITEBYTECODE:-} ]]; then compile=--compile; fi
+    .venv/bin/python -m pip install --quiet --no-input "$compile" \
         --disable-pip-version-check "$@"
 }
 
