@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import bhds
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 
@@ -241,3 +242,40 @@ def test_results_agree_with_all_longer_bars_that_the_exchange_published(built, b
     assert (exact["compared"] == exact["equal"]).all()
     assert exact["worst"].is_null().all()
     assert (table["compared"] == table["equal"]).all()
+
+
+@pytest.mark.parametrize(
+    ("trade_type", "symbol", "line"),
+    [
+        # The first file has no header, the other one has.
+        ("spot", "BTCUSDT", 721),
+        ("um_futures", "FILUSDT", 20_162),
+    ],
+)
+def test_a_bar_is_traced_to_the_line_that_binance_published(
+    built, trade_type, symbol, line
+):
+    times = bhds.scan_klines(trade_type, "1m", data_dir=built.data).collect()
+    middle = times["open_time"][times.height // 2]
+
+    found = bhds.explain(trade_type, symbol, middle, data_dir=built.data)
+
+    (published,) = found.publications
+    archive = built.path(found.zips[0].path)
+    with zipfile.ZipFile(archive) as zipped:
+        lines = zipped.read(zipped.namelist()[0]).decode().splitlines()
+    assert published.line == line
+    assert published.text == lines[line - 1]
+    assert published.text.startswith(str(int(middle.timestamp() * 1000)))
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest()
+    assert found.zips[0].sha256 == found.zips[0].published_sha256 == digest
+    assert found.bar["close"] == float(published.text.split(",")[4])
+
+
+def test_genuine_records_are_read_with_their_symbol(built):
+    trades = bhds.scan_agg_trades("cm_futures", data_dir=built.data)
+    metrics = bhds.scan_records("um_futures", "metrics", data_dir=built.data)
+
+    last = trades.filter(pl.col("symbol") == "BTCUSD_PERP").last().collect()
+    assert last["agg_trade_id"].to_list() == [480643182]
+    assert metrics.select(pl.len()).collect().item() == 288
