@@ -16,7 +16,14 @@ from bhds.api.client import ApiClient
 from bhds.archive.keys import symbol_fault
 from bhds.commands import completion
 from bhds.commands.datasets import Asked, dataset_of
-from bhds.commands.options import AsJson, DataDir, IntervalName, Market, Symbols
+from bhds.commands.options import (
+    AsJson,
+    DataDir,
+    IntervalName,
+    Market,
+    Symbols,
+    examples,
+)
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
 from bhds.commands.terminal import progress
 from bhds.commands.workflow import Cores, DryRun, build
@@ -99,8 +106,9 @@ class _Range:
 
 @app.command(
     "kline",
-    epilog="[bold]Examples[/bold]\n\n"
-    "bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end 2025-03-02",
+    epilog=examples(
+        "bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end 2025-03-02"
+    ),
 )
 def kline(
     trade_type: Market,
@@ -146,8 +154,7 @@ def kline(
 
 @app.command(
     "missing-kline",
-    epilog="[bold]Examples[/bold]\n\n"
-    "bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT",
+    epilog=examples("bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT"),
 )
 def missing_kline(
     trade_type: Market,
@@ -175,7 +182,7 @@ def missing_kline(
 
 @app.command(
     "recent-funding",
-    epilog="[bold]Examples[/bold]\n\nbhds api-data recent-funding um_futures BTCUSDT",
+    epilog=examples("bhds api-data recent-funding um_futures BTCUSDT"),
 )
 def recent_funding(
     trade_type: Market,
@@ -197,7 +204,7 @@ def recent_funding(
 
 @app.command(
     "exchange-info",
-    epilog="[bold]Examples[/bold]\n\nbhds api-data exchange-info um_futures cm_futures",
+    epilog=examples("bhds api-data exchange-info um_futures cm_futures"),
 )
 def exchange_info(
     trade_types: _Markets = None,

@@ -24,6 +24,7 @@ from bhds.commands.options import (
     Quote,
     StablePairs,
     Symbols,
+    examples,
 )
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
 from bhds.commands.workflow import Cores, DryRun, build
@@ -214,15 +215,11 @@ def _data_type_of(context: typer.Context) -> str:
     return _GROUPS[group or ""]
 
 
-def _examples(*lines: str) -> str:
-    return "\n\n".join(["[bold]Examples[/bold]", *lines])
-
-
 def _bars_app() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
     app.command(
         "list",
-        epilog=_examples(
+        epilog=examples(
             "bhds aws-kline list um_futures 1m",
             "bhds aws-kline list spot 1d --quote USDC --json",
         ),
@@ -231,7 +228,7 @@ def _bars_app() -> typer.Typer:
         app.command(
             name,
             help=text,
-            epilog=_examples(
+            epilog=examples(
                 f"bhds aws-kline {name} um_futures 1m BTCUSDT ETHUSDT",
                 f"bhds aws-kline {name} spot 1m,1h --quote USDT --no-stable-pairs",
             ),
@@ -241,12 +238,12 @@ def _bars_app() -> typer.Typer:
 
 def _records_app(group: str, *, market: str, symbol: str) -> typer.Typer:
     app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-    app.command("list", epilog=_examples(f"bhds {group} list {market}"))(list_records)
+    app.command("list", epilog=examples(f"bhds {group} list {market}"))(list_records)
     for name, text in _HELP.items():
         app.command(
             name,
             help=text,
-            epilog=_examples(
+            epilog=examples(
                 f"bhds {group} {name} {market} {symbol}",
                 f"bhds {group} {name} {market} --dry-run",
             ),

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from bhds.commands.options import DataDir
+from bhds.commands.options import DataDir, examples
 from bhds.commands.settings import (
     ConfigFile,
     ConfigValues,
@@ -27,7 +27,7 @@ from bhds.planning import leftovers, prepare
 from bhds.planning.superseded import Standing, superseded
 from bhds.runlog import one_line_errors
 
-EPILOG = "[bold]Examples[/bold]\n\nbhds clean\n\nbhds clean --yes --quarantine"
+EPILOG = examples("bhds clean", "bhds clean --yes --quarantine")
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Remove without asking.")]
 _AsJson = Annotated[

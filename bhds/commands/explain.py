@@ -10,7 +10,7 @@ import typer
 from bhds import instruments
 from bhds.commands import completion
 from bhds.commands.explained import show, show_longer
-from bhds.commands.options import AsJson, DataDir
+from bhds.commands.options import AsJson, DataDir, examples
 from bhds.commands.settings import ConfigFile, ConfigValues, read_data_dir
 from bhds.errors import ConfigError, SelectionError
 from bhds.lineage import explain as trace
@@ -18,11 +18,10 @@ from bhds.lineage import explain_longer
 from bhds.markets import Interval, TradeType
 from bhds.runlog import one_line_errors
 
-EPILOG = (
-    "[bold]Examples[/bold]\n\n"
-    "bhds explain BTCUSDT 2025-03-01T13:05\n\n"
-    "bhds explain BTCUSDT 1740834300000 --trade-type um_futures --json\n\n"
-    "bhds explain BTCUSDT 2025-03-01T13:05 --rule 1h_5m"
+EPILOG = examples(
+    "bhds explain BTCUSDT 2025-03-01T13:05",
+    "bhds explain BTCUSDT 1740834300000 --trade-type um_futures --json",
+    "bhds explain BTCUSDT 2025-03-01T13:05 --rule 1h_5m",
 )
 
 _RESULTS = "results_data/{market}/klines/{interval}/{symbol}.pqt"

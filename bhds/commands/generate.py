@@ -24,6 +24,7 @@ from bhds.commands.options import (
     Quote,
     StablePairs,
     Symbols,
+    examples,
 )
 from bhds.commands.settings import ConfigFile, ConfigValues, read_settings
 from bhds.commands.workflow import Cores, DryRun, build
@@ -91,9 +92,10 @@ _From = Annotated[
 
 @app.command(
     "kline",
-    epilog="[bold]Examples[/bold]\n\n"
-    "bhds generate kline um_futures 1m BTCUSDT ETHUSDT\n\n"
-    "bhds generate kline spot 1h --quote USDT --no-vwap --dry-run",
+    epilog=examples(
+        "bhds generate kline um_futures 1m BTCUSDT ETHUSDT",
+        "bhds generate kline spot 1h --quote USDT --no-vwap --dry-run",
+    ),
 )
 def kline(
     trade_type: Market,
@@ -147,9 +149,10 @@ def kline(
 
 @app.command(
     "resample",
-    epilog="[bold]Examples[/bold]\n\n"
-    "bhds generate resample um_futures 4h BTCUSDT\n\n"
-    "bhds generate resample um_futures 1h --base-offset 5m",
+    epilog=examples(
+        "bhds generate resample um_futures 4h BTCUSDT",
+        "bhds generate resample um_futures 1h --base-offset 5m",
+    ),
 )
 def resample(
     trade_type: Market,
@@ -201,9 +204,10 @@ def resample(
 
 @app.command(
     "gaps",
-    epilog="[bold]Examples[/bold]\n\n"
-    "bhds generate gaps um_futures 1m BTCUSDT --shortest 1h\n\n"
-    "bhds generate gaps spot 1m --json",
+    epilog=examples(
+        "bhds generate gaps um_futures 1m BTCUSDT --shortest 1h",
+        "bhds generate gaps spot 1m --json",
+    ),
 )
 def gaps(
     trade_type: Market,

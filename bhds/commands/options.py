@@ -90,3 +90,8 @@ FirstDay = Annotated[
     dt.datetime | None,
     typer.Option("--start", formats=["%Y-%m-%d"], help="First UTC day."),
 ]
+
+
+def examples(*lines: str) -> str:
+    """Return what the help of a command ends with: how it is called, line by line."""
+    return "\n\n".join(["[bold]Examples[/bold]", *lines])

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bhds.archive import ledger
 from bhds.archive.ledger import Rate
-from bhds.commands.options import DataDir
+from bhds.commands.options import AsJson, DataDir, examples
 from bhds.commands.settings import (
     ConfigFile,
     ConfigValues,
@@ -32,14 +32,8 @@ from bhds.runlog import one_line_errors
 
 _RATE_COLUMNS = ("size", "md5", "first_seen", "requested_at")
 
-EPILOG = (
-    "[bold]Examples[/bold]\n\n"
-    "bhds plan\n\n"
-    "bhds plan as_of=2025-01-31 --json\n\n"
-    "bhds plan --files"
-)
+EPILOG = examples("bhds plan", "bhds plan as_of=2025-01-31 --json", "bhds plan --files")
 
-_AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 _WithFiles = Annotated[
     bool,
     typer.Option(
@@ -88,7 +82,7 @@ def plan(
     config: ConfigValues = None,
     more: MoreConfigValues = None,
     data_dir: DataDir = None,
-    as_json: _AsJson = False,
+    as_json: AsJson = False,
     with_files: _WithFiles = False,
 ) -> None:
     """Tell what a run would download, ask the API for, and take of disk and time.

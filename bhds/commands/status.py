@@ -12,15 +12,13 @@ from rich.filesize import decimal
 from rich.progress import Progress
 from rich.table import Table
 
-from bhds.commands.options import AsJson, DataDir
+from bhds.commands.options import AsJson, DataDir, examples
 from bhds.commands.settings import ConfigFile, ConfigValues, read_data_dir
 from bhds.commands.terminal import console, progress
 from bhds.runlog import one_line_errors
 from bhds.status import Holding, survey
 
-EPILOG = (
-    "[bold]Examples[/bold]\n\nbhds status\n\nbhds status --data-dir binance_data --json"
-)
+EPILOG = examples("bhds status", "bhds status --data-dir binance_data --json")
 
 
 def status(

@@ -10,10 +10,10 @@ import typer
 
 from bhds import __version__
 from bhds.archive import aria2
-from bhds.commands.options import AsJson
+from bhds.commands.options import AsJson, examples
 from bhds.errors import FetchError
 
-EPILOG = "[bold]Examples[/bold]\n\nbhds version --json"
+EPILOG = examples("bhds version --json")
 
 _TIMEOUT_S = 10
 

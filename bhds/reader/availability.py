@@ -3,7 +3,6 @@
 import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import polars as pl
 
@@ -28,22 +27,10 @@ class Series:
         """The name that its quality tables have."""
         return "-".join(filter(None, [self.data_type, self.interval]))
 
-
-def condition_table(market: Market, series: Series) -> Path:
-    """Locate the condition of each day.
-
-    Raises
-    ------
-    ResultError
-        If it was not built.
-    """
-    path = market.results / "quality" / f"condition-{series.name}.parquet"
-    if not path.is_file():
-        msg = (
-            f"{path}: not built; expected the condition of days; snakemake quality_all"
-        )
-        raise ResultError(msg)
-    return path
+    @property
+    def condition(self) -> str:
+        """The name of the table of the condition of its days."""
+        return f"condition-{self.name}"
 
 
 def refuse_unavailable(
@@ -57,7 +44,7 @@ def refuse_unavailable(
         If one is not, or its condition is not known: it was not judged since the
         files reach so far.
     """
-    table = condition_table(market, series)
+    table = market.quality_table(series.condition)
     symbols = list(dict.fromkeys(file.symbol for file in files))
     days = (
         pl.scan_parquet(table)

@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,20 @@ class Market:
         """The folder of the market's partitions."""
         return self.data_dir / "parsed_data" / self.trade_type
 
+    def quality_table(self, name: str) -> Path:
+        """Locate a table about all symbols of the market, such as `gaps-1m`.
+
+        Raises
+        ------
+        ResultError
+            If it was not built.
+        """
+        path = self.results / "quality" / f"{name}.parquet"
+        if not path.is_file():
+            msg = f"{path}: not built; expected a quality table: snakemake quality_all"
+            raise ResultError(msg)
+        return path
+
 
 Symbols = str | Iterable[str] | None
 """One name, several, or all there are."""
@@ -77,7 +91,7 @@ def of_results(folder: Path, symbols: Symbols, *, suffix: str) -> list[SymbolFil
         raise ResultError(_nothing_in(folder))
     return [
         SymbolFile(symbol, paths[symbol])
-        for symbol in _wanted(symbols, paths, folder=folder)
+        for symbol in chosen(symbols, paths, where=folder)
     ]
 
 
@@ -111,26 +125,34 @@ def of_partitions(
         raise ResultError(_nothing_in(folder, interval=interval))
     return [
         SymbolFile(symbol, path)
-        for symbol in _wanted(symbols, folders, folder=folder)
+        for symbol in chosen(symbols, folders, where=folder)
         for path in sorted(folders[symbol].glob("[!.]*.parquet"))
         if period.touches(path.stem)
     ]
 
 
-def _wanted(symbols: Symbols, known: Iterable[str], *, folder: Path) -> Sequence[str]:
+def chosen(symbols: Symbols, known: Iterable[str], *, where: Path) -> list[str]:
+    """Return the symbols that are wanted of those that are known, by name.
+
+    Raises
+    ------
+    SelectionError
+        If one that is named is not known; the message tells the nearest that is.
+    """
     if symbols is None:
         return sorted(known)
     names = [symbols] if isinstance(symbols, str) else list(symbols)
-    return instruments.select_named(names, known, where=str(folder))
+    return instruments.select_named(names, known, where=str(where))
 
 
 def _nothing_in(folder: Path, *, interval: str | None = None) -> str:
-    """Say that nothing was built, and what was of the like."""
-    beside = folder.parent if interval is None else folder
-    of = "" if interval is None else f" of {interval}"
-    found = sorted(path.name for path in beside.iterdir()) if beside.is_dir() else []
-    there = f"; beside it: {', '.join(found[:10])}" if found and not interval else ""
+    """Say that nothing was built; of a whole folder also what was built beside it."""
+    what = f"nothing was built here of {interval}"
+    if interval is None:
+        beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        names = ", ".join(sorted(path.name for path in beside)[:10])
+        what = f"nothing was built here{names and f'; beside it: {names}'}"
     return (
-        f"{folder}: nothing was built here{of}{there}; expected the files of at least "
-        "one symbol; build them with snakemake, or name another data_dir"
+        f"{folder}: {what}; expected the files of at least one symbol; build them with "
+        "snakemake, or name another data_dir"
     )

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import instruments
+from bhds import columns, instruments
 from bhds.columns import TIME
-from bhds.errors import ConfigError, ResultError
-from bhds.reader.availability import Series, condition_table
-from bhds.reader.files import Market, Symbols, of_results
+from bhds.errors import ConfigError
+from bhds.reader.availability import Series
+from bhds.reader.files import Market, Symbols, chosen, of_results
 from bhds.reader.period import Moment, Period
-from bhds.reader.scans import scan_klines
+from bhds.reader.sources import Source
 from bhds.results.split import segments_table
 from bhds.storage import read_parquet_metadata
 
@@ -148,11 +148,9 @@ def segments(
     market = Market.of(trade_type, data_dir)
     folder = market.results / "klines" / interval
     files = of_results(folder, symbols, suffix=".pqt")
-    scans = {
-        symbol: scan_klines(trade_type, interval, symbols=symbol, data_dir=data_dir)
-        for symbol in (file.symbol for file in files)
-    }
-    return segments_table(scans).drop("name")
+    schema, name = columns.result_klines(market.trade_type), f"{trade_type} {interval}"
+    bars = {f.symbol: Source([f], schema, [], name).scan() for f in files}
+    return segments_table(bars).drop("name")
 
 
 def gaps(
@@ -186,10 +184,7 @@ def gaps(
         As of `bhds.scan_klines`; ResultError too if quality was not built.
     """
     market, period = Market.of(trade_type, data_dir), Period.of(start, end)
-    path = market.results / "quality" / f"gaps-{interval}.parquet"
-    if not path.is_file():
-        msg = f"{path}: not built; expected the gaps of symbols; snakemake quality_all"
-        raise ResultError(msg)
+    path = market.quality_table(f"gaps-{interval}")
     overlaps = []
     if period.end is not None:
         overlaps.append(pl.col("last_open_time") < period.end)
@@ -236,7 +231,7 @@ def condition(
     market, period = Market.of(trade_type, data_dir), Period.of(start, end)
     if interval is None and data_type == "klines":
         interval = "1m"
-    path = condition_table(market, Series(data_type, interval))
+    path = market.quality_table(Series(data_type, interval).condition)
     table = pl.scan_parquet(path, glob=False)
     names = _named(symbols, table, where=path)
     return table.filter(*names, *period.of_days("day"))
@@ -246,7 +241,5 @@ def _named(symbols: Symbols, table: pl.LazyFrame, *, where: Path) -> Sequence[pl
     """Return the condition on the symbols of a table, which has to have them."""
     if symbols is None:
         return []
-    names = [symbols] if isinstance(symbols, str) else list(symbols)
     known = table.select(pl.col("symbol").unique()).collect()["symbol"]
-    found = instruments.select_named(names, known, where=str(where))
-    return [pl.col("symbol").is_in(found)]
+    return [pl.col("symbol").is_in(chosen(symbols, known, where=where))]
