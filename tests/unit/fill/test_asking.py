@@ -144,8 +144,8 @@ def test_a_refusal_is_told_once_and_others_do_not_ask(ask, caplog):
         assert ask(NEAR) == "HTTP 451: not here"
 
     assert ask.asked == []
-    levels = [r.levelname for r in caplog.records if "451" in r.message]
-    assert levels == ["WARNING", "INFO"]
+    told = [r.levelname for r in caplog.records if str(refused) in r.getMessage()]
+    assert told == ["WARNING", "INFO"]
     refusal.forget(Path())
     assert ask(NEAR) is None
     assert ask.opens() == hours(NEAR)
