@@ -11,7 +11,6 @@ continued with bytes of another revision. Batches that run at the same time must
 share files.
 """
 
-import asyncio
 import datetime as dt
 import errno
 import hashlib
@@ -28,9 +27,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-import aiohttp
 import polars as pl
-from yarl import URL
 
 from bhds.archive import aria2, ledger
 from bhds.archive.keys import CHECKSUM_SUFFIX, url_of_key
@@ -527,38 +524,20 @@ def _settle(
         # aria2 begins such a file again by itself, but not always.
         if reason.code == aria2.CANNOT_RESUME:
             _discard(batch.staged[file.key])
-    statuses = asyncio.run(_ask([source.url(file) for file in unserved], source=source))
+    # Here for its aiohttp: a third of the start of all other jobs.
+    from bhds.archive import presence  # noqa: PLC0415
+
+    statuses = presence.ask(
+        [source.url(file) for file in unserved],
+        proxy=source.proxy,
+        timeout_s=source.timeout_s,
+        connections=source.connections,
+    )
     for file, status in zip(unserved, statuses, strict=False):
         if status in _GONE:
             _discard(batch.staged[file.key])
             batch.gone.add(file.key)
     return bool(statuses)
-
-
-async def _ask(urls: Sequence[str], *, source: _Source) -> list[int]:
-    """Return the HTTP status of each URL; none if the server cannot be reached."""
-    timeout = aiohttp.ClientTimeout(
-        sock_connect=source.timeout_s, sock_read=source.timeout_s
-    )
-    connector = aiohttp.TCPConnector(limit=source.connections)
-    proxy = _proxy_url(source.proxy)
-
-    async def status(url: str) -> int:
-        target = URL(url, encoded=True)
-        async with session.head(target, proxy=proxy, allow_redirects=True) as answer:
-            return answer.status
-
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        try:
-            return await asyncio.gather(*map(status, urls))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("%s: cannot be asked (%r)", source.base_url, error)
-            return []
-
-
-def _proxy_url(proxy: str | None) -> str | None:
-    """Give a proxy the scheme that aria2 lets one leave out."""
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
 def _failure(batch: _Batch) -> FetchError:

@@ -6,12 +6,11 @@ import logging
 from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
 from bhds.api.budget import Budget
-from bhds.api.client import ApiClient, FundingPage, KlinePage
 from bhds.config import Settings
 from bhds.errors import RefusedError, UnknownSymbolError
 from bhds.fill import refusal, usage
@@ -21,6 +20,9 @@ from bhds.fill.holes import Hole
 from bhds.fill.ranges import joined_within
 from bhds.gridpoints import Span
 from bhds.markets import TradeType
+
+if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
+    from bhds.api.client import ApiClient, FundingPage, KlinePage
 
 logger = logging.getLogger(__name__)
 
@@ -52,8 +54,8 @@ class Kind(Protocol):
         """Return the range that one row is about."""
 
     def ask(
-        self, client: ApiClient, span: Span, *, closed_by_ms: int
-    ) -> AsyncIterator[KlinePage] | AsyncIterator[FundingPage]:
+        self, client: "ApiClient", span: Span, *, closed_by_ms: int
+    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
         """Ask for the rows of a range that are complete by a moment."""
 
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
@@ -148,7 +150,7 @@ async def _ask(
 
 async def _ask_range(
     kind: Kind,
-    client: ApiClient,
+    client: "ApiClient",
     journal: Journal,
     span: Span,
     *,
@@ -176,8 +178,10 @@ async def _all(coroutines: Iterable[Coroutine[Any, Any, None]]) -> None:
         raise failures.exceptions[0] from None
 
 
-def open_client(trade_type: TradeType, settings: Settings) -> ApiClient:
+def open_client(trade_type: TradeType, settings: Settings) -> "ApiClient":
     """Return a client of one market, to be used in `async with`."""
+    from bhds.api.client import ApiClient  # noqa: PLC0415 - see above
+
     endpoints = settings.endpoints
     endpoint = {
         TradeType.SPOT: endpoints.api_spot,

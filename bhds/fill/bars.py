@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from bhds import datatypes
-from bhds.api.client import ApiClient, KlinePage
 from bhds.columns import TIME
 from bhds.fill.answers import Row
 from bhds.fill.held import Bounds, Held
@@ -14,6 +14,9 @@ from bhds.fill.holes import Hole, doubtful_bars, missing_bars
 from bhds.gridpoints import Grid, Span
 from bhds.markets import Interval, TradeType
 from bhds.parse.tables import table_of
+
+if TYPE_CHECKING:  # as in `fill.asking`
+    from bhds.api.client import ApiClient, KlinePage
 
 _MS = 1_000  # microseconds
 _API_FIELDS = 11
@@ -77,8 +80,8 @@ class Bars:
         return Span(grid.time(number), grid.time(number + 1))
 
     def ask(
-        self, client: ApiClient, span: Span, *, closed_by_ms: int
-    ) -> AsyncIterator[KlinePage]:
+        self, client: "ApiClient", span: Span, *, closed_by_ms: int
+    ) -> AsyncIterator["KlinePage"]:
         """Ask for the bars of a range that are over by a moment."""
         return client.klines(
             self.data_type,

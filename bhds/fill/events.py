@@ -3,16 +3,19 @@
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bhds.api.client import ApiClient, FundingPage
 from bhds.columns import FUNDING, TIME
 from bhds.fill.answers import Row
 from bhds.fill.held import Bounds, Held
 from bhds.fill.holes import Coverage, Hole, Reason
 from bhds.gridpoints import Span
 from bhds.markets import TradeType
+
+if TYPE_CHECKING:  # as in `fill.asking`
+    from bhds.api.client import ApiClient, FundingPage
 
 _MS = 1_000  # microseconds
 _HOUR_MS = 3_600_000
@@ -53,8 +56,8 @@ class Events:
         return Span(row[1], row[1] + 1)
 
     def ask(
-        self, client: ApiClient, span: Span, *, closed_by_ms: int
-    ) -> AsyncIterator[FundingPage]:
+        self, client: "ApiClient", span: Span, *, closed_by_ms: int
+    ) -> AsyncIterator["FundingPage"]:
         """Ask for the events of a range, up to a moment."""
         return client.funding_rates(
             self.symbol,

@@ -9,7 +9,7 @@ from bhds import datatypes, storage
 from bhds.archive.job import listed_rows
 from bhds.archive.keys import ArchiveFile
 from bhds.markets import Interval, TradeType
-from bhds.parse import large, revisions, tables
+from bhds.parse import revisions, tables
 from bhds.parse.inputs import ArchiveInput
 
 
@@ -59,6 +59,9 @@ def write_partition(
     }
     with revisions.recording(partition_path, sources_path=sources_path):
         if interval is None and _is_large(data_type, market):
+            # Here for its pyarrow: a third of the start of all other jobs.
+            from bhds.parse import large  # noqa: PLC0415
+
             with storage.replacing(partition_path) as partial:
                 sources = large.parse_large(
                     inputs, target=partial, metadata=_metadata, **described

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 import tokenize
 import tomllib
 from collections.abc import Iterator
@@ -256,6 +258,23 @@ def test_rule_script_and_log_folder_share_one_name(rule, body):
 
 def test_every_script_belongs_to_a_rule():
     assert {path.stem for path in SCRIPTS} == {rule for rule, _ in ACTING_RULES}
+
+
+def test_jobs_start_without_what_most_of_them_do_not_need():
+    """Thousands of jobs a run: each of these costs a start a third of itself."""
+    scripts = [path.read_text() for path in SCRIPTS if path.stem != "report"]
+    lines = re.findall(r"^(?:from|import) .*$", "\n".join(scripts), re.M)
+    check = (
+        "import sys\n"
+        "slow = {'aiohttp', 'numpy', 'plotly', 'pyarrow'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+
+    program = "\n".join([*sorted(set(lines)), check])
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
+
+    assert "from bhds.parse import job" in lines
+    assert done.returncode == 0
 
 
 def test_every_target_says_in_one_line_that_it_is_there():
