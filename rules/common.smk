@@ -16,6 +16,7 @@ from pathlib import Path
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
 from polars import read_parquet
+from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
 from bhds import config as settings
@@ -95,6 +96,22 @@ def prepare_jobs_elsewhere():
     if workflow.non_local_exec:
         frozen.freeze(PLAN, FROZEN_PLAN, made_at=STARTED)
         workflow.executor_plugin.common_settings.pass_group_args = True
+
+
+def spare_input_sizes(ask=JobScheduler.update_input_sizes):
+    """Keep the scheduler from asking for sizes that it does not order jobs by.
+
+    Whenever a job ends, Snakemake looks at each input of all jobs that are ready, even
+    if the profile tells it to order them without. Where a job has a year of daily zips
+    that is seconds of processor time for each job (docs/performance.md).
+    """
+
+    async def update_input_sizes(scheduler, jobs):
+        chosen = getattr(scheduler._scheduler, "settings", None)
+        if not getattr(chosen, "omit_prioritize_by_temp_and_input", False):
+            await ask(scheduler, jobs)
+
+    JobScheduler.update_input_sizes = update_input_sizes
 
 
 def listing_files(wildcards):

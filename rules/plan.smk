@@ -54,3 +54,4 @@ onerror:
 
 
 hand_on_handlers()
+spare_input_sizes()
