@@ -31,32 +31,24 @@ def ask(
     list of int
         n statuses; none if the server cannot be reached.
     """
-    return asyncio.run(
-        _ask(urls, proxy=proxy, timeout_s=timeout_s, connections=connections)
-    )
-
-
-async def _ask(
-    urls: Sequence[str], *, proxy: str | None, timeout_s: int, connections: int
-) -> list[int]:
     timeout = aiohttp.ClientTimeout(sock_connect=timeout_s, sock_read=timeout_s)
-    connector = aiohttp.TCPConnector(limit=connections)
+    if proxy is not None and "://" not in proxy:
+        proxy = f"http://{proxy}"  # aria2 lets one leave it out
 
-    async def status(url: str) -> int:
-        target = URL(url, encoded=True)
-        async with session.head(
-            target, proxy=_url(proxy), allow_redirects=True
-        ) as answer:
-            return answer.status
+    async def ask_all() -> list[int]:
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=connections), timeout=timeout
+        ) as session:
+            return await asyncio.gather(*(_status(session, url, proxy) for url in urls))
 
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-        try:
-            return await asyncio.gather(*map(status, urls))
-        except (aiohttp.ClientError, TimeoutError) as error:
-            logger.warning("%s: cannot be asked (%r)", urls[0], error)
-            return []
+    try:
+        return asyncio.run(ask_all())
+    except (aiohttp.ClientError, TimeoutError) as error:
+        logger.warning("%s: cannot be asked (%r)", urls[0], error)
+        return []
 
 
-def _url(proxy: str | None) -> str | None:
-    """Give a proxy the scheme that aria2 lets one leave out."""
-    return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
+async def _status(session: aiohttp.ClientSession, url: str, proxy: str | None) -> int:
+    target = URL(url, encoded=True)
+    async with session.head(target, proxy=proxy, allow_redirects=True) as answer:
+        return answer.status

@@ -1,0 +1,67 @@
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from bhds.archive import presence
+
+STATUSES = {"/here": 200, "/gone": 404, "/closed": 403, "/%E5%B8%81?a=1": 410}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_HEAD(self):
+        self.server.asked.append(self.path)
+        if self.path == "/moved":
+            self.send_response(302)
+            self.send_header("Location", "/here")
+        else:
+            self.send_response(STATUSES.get(self.path, 200))
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_args):
+        pass
+
+
+@pytest.fixture
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.asked = []
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def ask(server):
+    def ask(*paths, port=server.server_port, proxy=None):
+        urls = [f"http://127.0.0.1:{port}{path}" for path in paths]
+        return presence.ask(urls, proxy=proxy, timeout_s=5, connections=2)
+
+    return ask
+
+
+def test_each_url_gets_its_own_status(ask):
+    assert ask(*STATUSES, "/moved") == [*STATUSES.values(), 200]
+
+
+def test_nothing_is_asked_for_no_url(ask, server):
+    assert ask() == []
+    assert server.asked == []
+
+
+def test_a_server_that_cannot_be_reached_gives_none(ask, caplog):
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens
+
+        assert ask("/here", "/gone", port=closed.getsockname()[1]) == []
+
+    assert "cannot be asked" in caplog.text
+
+
+def test_a_proxy_may_lack_its_scheme(ask, server):
+    assert ask("/here", port=1, proxy=f"127.0.0.1:{server.server_port}") == [200]
+    assert server.asked == ["http://127.0.0.1:1/here"]
