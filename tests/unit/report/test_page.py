@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+from playwright.sync_api import expect
 
 from bhds import columns
 from bhds.report import coverage, job, page
@@ -181,13 +182,13 @@ def test_a_thousand_symbols_scroll_in_a_box_of_the_page(browser, page_of, width)
         assert box.bounding_box()["height"] < 600
 
         box.evaluate("box => { box.scrollTop = box.scrollHeight; }")
-        visit.page.wait_for_function(
-            "[...document.querySelectorAll('.heatmap .ytick text')].pop()"
-            ".textContent === 'S0999USDT'"
-        )
+        last = visit.page.locator(".heatmap .ytick text").last
+        expect(last).to_have_text("S0999USDT")
         assert "S0007USDT" not in names()
 
         visit.page.select_option(".heatmap .order", "name")
+        eighth = visit.page.locator(".heatmap .ytick text").nth(7)
+        expect(eighth).to_have_text("S0007USDT")
         assert names()[6:9] == ["S0006USDT", "S0007USDT", "S0008USDT"]
         assert visit.messages == []
         assert not visit.is_too_wide()
