@@ -14,7 +14,7 @@ from bhds.archive.inventory import with_days
 from bhds.archive.listing import Listing
 from bhds.config import Dataset
 from bhds.planning import files as archive
-from bhds.planning.fills import Fill, fills_of
+from bhds.planning.fills import Fill, Life, fills_of
 from bhds.planning.frequency import choose_frequency
 
 
@@ -43,6 +43,8 @@ class PlannedDataset:
     before its CHECKSUM."""
     fills: Mapping[str, Mapping[str, Fill]] = field(default_factory=dict)
     """What the API is asked for, of each symbol, by the name of the partition."""
+    lives: Mapping[str, Life] = field(default_factory=dict)
+    """As the archive's files tell of each symbol, whether in the time wanted or not."""
 
     @property
     def name(self) -> str:
@@ -64,6 +66,12 @@ class PlannedDataset:
             first = start if start is not None and start > first_day else None
             found[symbol][name] = Partition(tuple(paths), first, last_day)
         return dict(found)
+
+    @cached_property
+    def symbols_with_any(self) -> frozenset[str]:
+        """The symbols that have a partition or a fill."""
+        filled = {symbol for symbol, fills in self.fills.items() if fills}
+        return frozenset(self.partitions.keys() | filled)
 
 
 def directories(dataset: Dataset) -> list[Directory]:
@@ -109,6 +117,7 @@ def plan_dataset(
         data_type=dataset.data_type,
         interval=dataset.interval,
     )
+    lives = _lives(zips)
     zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
     form = dataset.entry.partition_size(dataset.interval).value
     wanted = (
@@ -120,14 +129,14 @@ def plan_dataset(
         .sort("symbol", "first_day", "frequency", "is_checksum")
     )
     symbols = {symbol for listing in listings for symbol in listing.symbols}
-    return PlannedDataset(dataset, tuple(sorted(symbols)), wanted)
+    return PlannedDataset(dataset, tuple(sorted(symbols)), wanted, lives=lives)
 
 
 def with_fills(
     planned: PlannedDataset,
     *,
     last_day: dt.date,
-    first_days: Mapping[str, dt.date] | None = None,
+    lives: Mapping[str, Life] | None = None,
 ) -> PlannedDataset:
     """Add what the API is asked for, if it has data of that type.
 
@@ -137,28 +146,33 @@ def with_fills(
         The dataset.
     last_day
         The last UTC day wanted.
-    first_days
-        The first UTC day of symbols whose life is known to begin earlier than their
-        files.
+    lives
+        What other series tell of the symbols: those begin no later, and those without
+        any file of the dataset end with these.
     """
     dataset = planned.dataset
     if not dataset.entry.has_api:
         return planned
-    known: dict[str, dt.date] = dict(first_days or {})
-    first_of = planned.files.group_by("symbol").agg(pl.col("first_day").min())
-    for symbol, first_day in first_of.iter_rows():
-        known[symbol] = min(first_day, known.get(symbol, first_day))
+    known = dict(lives or {})
+    for symbol, life in planned.lives.items():
+        first_day = min(life.first_day, known.get(symbol, life).first_day)
+        known[symbol] = Life(first_day, life.last_day)
     fills = fills_of(
-        {
-            symbol: {name: partition.last_day for name, partition in found.items()}
-            for symbol, found in planned.partitions.items()
-        },
+        {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
         size=dataset.entry.partition_size(dataset.interval),
-        first_days={s: known[s] for s in planned.symbols if s in known},
+        lives={s: known[s] for s in planned.symbols if s in known},
         start=dataset.start,
         last_day=last_day,
     )
     return replace(planned, fills=fills)
+
+
+def _lives(zips: pl.DataFrame) -> dict[str, Life]:
+    """Return the life of each symbol, as far as its zips tell."""
+    days = zips.group_by("symbol").agg(
+        pl.col("first_day").min(), pl.col("last_day").max()
+    )
+    return {symbol: Life(first, last) for symbol, first, last in days.iter_rows()}
 
 
 def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:

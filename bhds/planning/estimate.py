@@ -1,7 +1,7 @@
 """Estimate what a plan takes: requests to the REST API, time, and disk space."""
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from bhds.datatypes import FUNDING
 from bhds.markets import Interval, TradeType
 from bhds.planning import space
 from bhds.planning.dataset import PlannedDataset
-from bhds.planning.fills import STAYS_OPEN
+from bhds.planning.fills import STAYS_OPEN, Fill
 from bhds.planning.series import Series
 
 _DAY = dt.timedelta(days=1)
@@ -73,6 +73,7 @@ def estimate(
     data_dir: Path,
     last_day: dt.date,
     has_api: bool,
+    fills: Mapping[str, Mapping[str, Fill]] | None = None,
     filled: Collection[tuple[str, str]] = (),
 ) -> Estimate:
     """Estimate what the plan of one dataset takes.
@@ -89,14 +90,19 @@ def estimate(
         The last UTC day wanted.
     has_api
         Whether the API is asked for what the archive lacks.
+    fills
+        Its fills, as `PlannedDataset.fills`; of symbols without files only these tell
+        what is asked for.
     filled
         Symbol and partition of the fills that are up to date; see `filled_partitions`.
     """
     zips = files.filter(~pl.col("is_checksum"))
     requests, seconds = 0, 0.0
     paging = _paging(dataset)
-    if has_api and paging is not None and not zips.is_empty():
-        runs = _runs(dataset, zips, last_day=last_day, filled=filled)
+    if has_api and paging is not None:
+        found = [_holes(zips), _tails(zips, last_day=last_day)]
+        found.append(_without_zips(fills or {}, zips))
+        runs = _not_filled(pl.concat(found), dataset=dataset, filled=filled)
         requests = _requests(dataset, runs, paging=paging)
         seconds = requests / paging.requests_per_s
     return Estimate(
@@ -153,18 +159,13 @@ def _last_day(path: Path) -> str | None:
         return None
 
 
-def _runs(
-    dataset: Dataset,
-    zips: pl.DataFrame,
-    *,
-    last_day: dt.date,
-    filled: Collection[tuple[str, str]],
+def _not_filled(
+    runs: pl.DataFrame, *, dataset: Dataset, filled: Collection[tuple[str, str]]
 ) -> pl.DataFrame:
-    """Return the runs of days without a zip, `days` and `has_ended`, not yet filled.
+    """Keep the runs of days, `days` and `has_ended`, that are not filled yet.
 
     A run belongs to the partition in which it ends.
     """
-    runs = pl.concat([_holes(zips), _tails(zips, last_day=last_day)])
     if not filled:
         return runs
     form = dataset.entry.partition_size(dataset.interval).value
@@ -224,8 +225,8 @@ def _holes(zips: pl.DataFrame) -> pl.DataFrame:
 def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
     """Return the days after the last one covered, of each symbol that has any."""
     end = pl.col("last_day").max()
-    newest = zips["last_day"].max()
-    behind, missing = pl.lit(newest) - pl.col("end"), pl.lit(last_day) - pl.col("end")
+    newest = pl.lit(zips["last_day"].max(), pl.Date)
+    behind, missing = newest - pl.col("end"), pl.lit(last_day) - pl.col("end")
     return (
         zips.group_by("symbol")
         .agg(end=end)
@@ -236,4 +237,24 @@ def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
             until=pl.min_horizontal(pl.lit(last_day), pl.col("end") + STAYS_OPEN),
         )
         .filter(pl.col("days") > 0)
+    )
+
+
+def _without_zips(
+    fills: Mapping[str, Mapping[str, Fill]], zips: pl.DataFrame
+) -> pl.DataFrame:
+    """Return all the days of each symbol that the archive has no file of."""
+    archived = set(zips["symbol"])
+    rows = [
+        (symbol, fill.first_day, fill.last_day)
+        for symbol, of_symbol in fills.items()
+        if symbol not in archived
+        for fill in of_symbol.values()
+    ]
+    days = {"symbol": pl.String, "first_day": pl.Date, "until": pl.Date}
+    return pl.DataFrame(rows, schema=days, orient="row").select(
+        "symbol",
+        days=(pl.col("until") - pl.col("first_day")).dt.total_days() + 1,
+        has_ended=pl.lit(value=False),
+        until="until",
     )

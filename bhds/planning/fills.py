@@ -1,7 +1,7 @@
 """Which partitions the API is asked to fill, and which days each may hold."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
 from bhds.datatypes import PartitionSize
@@ -10,6 +10,13 @@ STAYS_OPEN = dt.timedelta(days=62)
 """How long after its last archived day a symbol may have bars that are not archived.
 Later it has ended: no file comes after the middle of the month after next. So what is
 asked of a delisted symbol does not change from day to day."""
+
+
+class Life(NamedTuple):
+    """When a symbol was traded, as far as files tell: UTC days, both included."""
+
+    first_day: dt.date
+    last_day: dt.date
 
 
 class Fill(NamedTuple):
@@ -26,52 +33,53 @@ class Fill(NamedTuple):
 
 
 def fills_of(
-    last_days: Mapping[str, Mapping[str, dt.date]],
+    archived: Mapping[str, Collection[str]],
     *,
     size: PartitionSize,
-    first_days: Mapping[str, dt.date],
+    lives: Mapping[str, Life],
     start: dt.date | None,
     last_day: dt.date,
 ) -> dict[str, dict[str, Fill]]:
     """Return the fills of each symbol by name, in time order.
 
-    There is one for each period from a symbol's first day on, until the last wanted or
-    until the symbol has ended, whether the archive has files of that period or not.
+    There is one for each period of a symbol's life that is wanted, whether the archive
+    has files of that period or not. The life goes on after its last file for
+    `STAYS_OPEN`.
 
     Parameters
     ----------
-    last_days
-        The last UTC day of each partition that the archive has, by symbol and name.
+    archived
+        The names of the partitions that the archive has, by symbol.
     size
         How much time one covers.
-    first_days
-        The first UTC day of each symbol that the archive, or another series of the
-        symbol, has. Symbols without one are left out.
+    lives
+        The life of each symbol, as the archive or another series of the symbol tells,
+        whether wanted or not. Symbols without one are left out.
     start, last_day
         The first UTC day wanted, if not all are, and the last.
     """
     return {
         symbol: _of_symbol(
-            last_days.get(symbol, {}),
+            archived.get(symbol, ()),
             size=size,
-            born=born,
+            life=life,
             start=start or dt.date.min,
             last_wanted=last_day,
         )
-        for symbol, born in first_days.items()
+        for symbol, life in lives.items()
     }
 
 
 def _of_symbol(
-    archived: Mapping[str, dt.date],
+    archived: Collection[str],
     *,
     size: PartitionSize,
-    born: dt.date,
+    life: Life,
     start: dt.date,
     last_wanted: dt.date,
 ) -> dict[str, Fill]:
-    covered = max(archived.values(), default=last_wanted)
-    last = min(last_wanted, covered + STAYS_OPEN)
+    born = life.first_day
+    last = min(last_wanted, life.last_day + STAYS_OPEN)
     last_archived = max(archived, default="")
     fills: dict[str, Fill] = {}
     begin = max(born, start)

@@ -178,7 +178,7 @@ class Plan:
             for planned in self.datasets
             if planned.dataset.data_type == FUNDING
             for series in _series(planned)
-            if series.symbol in planned.partitions or planned.fills.get(series.symbol)
+            if series.symbol in planned.symbols_with_any
         ]
 
     @cached_property
@@ -383,8 +383,7 @@ class Plan:
         owner = self._owners.get(events)
         if not self.dataset(series).results.funding or owner is None:
             return []
-        has_any = events.symbol in owner.partitions or owner.fills.get(events.symbol)
-        return [events.funding_path] if has_any else []
+        return [events.funding_path] if events.symbol in owner.symbols_with_any else []
 
     def split_rule(self, series: Series) -> dict[str, bool | float]:
         """Return when a gap splits a series: the fields of `results.gaps.SplitRule`.
@@ -421,6 +420,10 @@ class Plan:
         known = self.known.get(market)
         found = instruments.classify(series.symbol, trade_type=market, known=known)
         return found.contract_type
+
+    def is_archived(self, series: Series) -> bool:
+        """Tell whether the archive has files of a series in the time wanted."""
+        return series.symbol in self._owner(series).partitions
 
     def partitions(self, series: Series) -> dict[str, Partition]:
         """Return the partitions of a series by name, in time order.
@@ -468,7 +471,7 @@ class Plan:
         for planned in self.datasets:
             if planned.dataset.has_results:
                 for series in _series(planned):
-                    if series.symbol in planned.partitions:
+                    if series.symbol in planned.symbols_with_any:
                         yield series, planned
 
 

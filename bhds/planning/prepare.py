@@ -8,8 +8,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import polars as pl
-
 from bhds import datatypes, instruments
 from bhds.archive import ledger, listing
 from bhds.archive.listing import Listing, ListingRequest
@@ -24,6 +22,7 @@ from bhds.planning.dataset import (
     plan_dataset,
     with_fills,
 )
+from bhds.planning.fills import Life
 from bhds.planning.plan import Plan
 from bhds.planning.targets import implied_datasets
 
@@ -82,18 +81,19 @@ def plan(
     planner = _Planner(settings, data_dir=data_dir, now=now, online=online, keep=keep)
     configured = settings.datasets
     implied = implied_datasets(targets, configured=configured)
-    planned = planner.plan([*configured, *implied])
+    found = planner.plan([*configured, *implied])
+    lives = _lives(found)
+    planned = [planner.with_fills(each, lives) for each in found]
     for dataset in planned:
         _expect_something(dataset)
     first = len(configured)
     funding = planner.funding_of(planned[:first], known=planned)
     more_funding = planner.funding_of(planned[first:], known=[*planned, *funding])
-    lives = _first_days(planned)
     return Plan(
-        [planner.with_fills(each, lives) for each in (*planned[:first], *funding)],
+        [*planned[:first], *(planner.with_fills(each, lives) for each in funding)],
         implied=[
-            planner.with_fills(each, lives)
-            for each in (*planned[first:], *more_funding)
+            *planned[first:],
+            *(planner.with_fills(each, lives) for each in more_funding),
         ],
         listings=sorted(planner.listing_paths),
         asked_at=unanswered.asked_at(data_dir, now=now),
@@ -176,7 +176,8 @@ class _Planner:
         info = self.known.get(market)
         symbols = sorted(
             symbol
-            for symbol in {s for each in klines for s in each.partitions} - elsewhere
+            for symbol in {s for each in klines for s in each.symbols_with_any}
+            - elsewhere
             if _has_funding(instruments.classify(symbol, trade_type=market, known=info))
         )
         starts = [each.dataset.start for each in klines]
@@ -203,7 +204,7 @@ class _Planner:
             return [Listing.empty(directory) for directory in directories(dataset)]
 
     def with_fills(
-        self, planned: PlannedDataset, lives: Mapping[TradeType, Mapping[str, dt.date]]
+        self, planned: PlannedDataset, lives: Mapping[TradeType, Mapping[str, Life]]
     ) -> PlannedDataset:
         """Add what the API is asked for, if it may be asked."""
         if not self._settings.api.enabled:
@@ -213,7 +214,7 @@ class _Planner:
             planned,
             # A day that has not come would not be asked for when it has.
             last_day=min(self._settings.last_day(self._now), self._now.date()),
-            first_days=lives[planned.dataset.trade_type] if is_funding else None,
+            lives=lives[planned.dataset.trade_type] if is_funding else None,
         )
 
     def _plan(self, dataset: Dataset, found: Sequence[Listing]) -> PlannedDataset:
@@ -257,17 +258,20 @@ def _has_funding(symbol: instruments.SymbolClass) -> bool:
     return symbol.contract_type is not instruments.ContractType.DELIVERY
 
 
-def _first_days(
+def _lives(
     planned: Iterable[PlannedDataset],
-) -> dict[TradeType, dict[str, dt.date]]:
-    """Return the first UTC day with klines of each symbol, by market."""
-    found: dict[TradeType, dict[str, dt.date]] = defaultdict(dict)
+) -> dict[TradeType, dict[str, Life]]:
+    """Return the life of each symbol that has klines, by market."""
+    found: dict[TradeType, dict[str, Life]] = defaultdict(dict)
     for each in planned:
         if each.dataset.has_results:
-            days = found[each.dataset.trade_type]
-            firsts = each.files.group_by("symbol").agg(pl.col("first_day").min())
-            for symbol, first_day in firsts.iter_rows():
-                days[symbol] = min(first_day, days.get(symbol, first_day))
+            lives = found[each.dataset.trade_type]
+            for symbol, life in each.lives.items():
+                other = lives.get(symbol, life)
+                lives[symbol] = Life(
+                    min(life.first_day, other.first_day),
+                    max(life.last_day, other.last_day),
+                )
     return found
 
 
@@ -300,12 +304,13 @@ def _select(
 
 
 def _expect_something(planned: PlannedDataset) -> None:
-    """Refuse a dataset without files, but for a feed that ended: that is no mistake.
+    """Refuse a dataset of nothing, but for a feed that ended: that is no mistake.
 
     Raises
     ------
     SelectionError
-        If there are no symbols, or no files in the time wanted.
+        If there are no symbols, or neither files in the time wanted nor anything to
+        ask the API for.
     """
     ended = planned.dataset.ended
     if ended and planned.files.is_empty():
@@ -321,7 +326,7 @@ def _expect_something(planned: PlannedDataset) -> None:
             "least one; widen `symbols`"
         )
         raise SelectionError(msg)
-    if planned.files.is_empty():
+    if not planned.symbols_with_any:
         msg = (
             f"{planned.name}: 0 files of {len(planned.symbols)} symbols lie in the "
             "time wanted; check `start`, `as_of`, `frequency` and `interval`"

@@ -125,7 +125,7 @@ class QualityTables:
             )
             == wanted
             for symbol in planned.symbols
-            if symbol in planned.partitions or planned.fills.get(symbol)
+            if symbol in planned.symbols_with_any
             for path in self._plan.sources_of_result(
                 Series(planned.dataset.trade_type, data_type, symbol, interval or None)
             )
@@ -200,7 +200,7 @@ class QualityTables:
         for planned in self._plan.datasets:
             dataset = planned.dataset
             is_parsed = dataset.entry.table is not None and not dataset.has_results
-            if is_parsed and (planned.partitions or any(planned.fills.values())):
+            if is_parsed and planned.symbols_with_any:
                 yield dataset
 
     @cached_property
@@ -208,7 +208,9 @@ class QualityTables:
         """The series of longer published bars of each series that becomes results."""
         intervals: dict[TradeType, dict[str, set[str]]] = defaultdict(dict)
         for (trade_type, interval), series in self._results.items():
-            intervals[trade_type][interval] = {each.symbol for each in series}
+            intervals[trade_type][interval] = {
+                each.symbol for each in series if self._plan.is_archived(each)
+            }
         return {
             series: [
                 Series(trade_type, series.data_type, series.symbol, longer)

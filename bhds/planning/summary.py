@@ -20,7 +20,8 @@ class Row:
 
     dataset: str
     symbols: int
-    """Symbols selected of which the archive has files in the time wanted."""
+    """Those selected that have something in the time wanted: files, or days that the
+    API is asked for."""
     server_files: int
     server_bytes: int
     """What the server lists."""
@@ -85,7 +86,7 @@ def count(planned: PlannedDataset, files: pl.DataFrame) -> Row:
     }
     return Row(
         planned.name,
-        len(planned.partitions),
+        len(planned.symbols_with_any),
         **{f"{name}_files": of_state.len() for name, of_state in sizes.items()},
         **{f"{name}_bytes": int(of_state.sum()) for name, of_state in sizes.items()},
     )

@@ -316,6 +316,28 @@ def test_columns_are_the_same_with_and_without_funding(filled):
     assert result(filled).schema == with_funding.schema
 
 
+def test_what_begins_after_the_last_file_comes_from_the_api_alone(filled, exchange):
+    for symbol in ("NEWUSDT", "OLDUSDT"):
+        exchange.exchange.withhold(key(symbol, 9))
+    bars = filled.settings["datasets"][0]
+    bars |= {"symbols": ["NEWUSDT"], "start": "2025-03-09"}
+    funding_ = {"trade_type": "um_futures", "data_type": "fundingRate"}
+    funding_ |= {"symbols": ["OLDUSDT"], "start": "2025-03-09"}
+    filled.settings["datasets"].append(funding_)
+
+    filled.build("results_all", "quality_all", "report")
+
+    found = result(filled)
+    assert found.group_by("source").len().rows() == [("api", 1440)]
+    assert found["open_time"].min() == day(9)
+    assert set(funding(filled, "OLDUSDT")["funding_time"].dt.date()) == {day(9).date()}
+    assert found["funding_rate"].count() == 3
+    (condition,) = pl.read_parquet(
+        filled.path("results_data/um_futures/quality/condition-klines-1m.parquet")
+    ).to_dicts()
+    assert (condition["day"], condition["api"]) == (day(9).date(), 1440)
+
+
 # --- by market and type
 
 

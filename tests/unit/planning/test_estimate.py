@@ -34,13 +34,14 @@ def zips(*spans):
 
 @pytest.fixture
 def requests(tmp_path):
-    def count(*spans, last_day=AS_OF, has_api=True, filled=(), **fields):
+    def count(*spans, last_day=AS_OF, has_api=True, fills=None, filled=(), **fields):
         return estimate.estimate(
             dataset_of(**fields),
             zips(*spans),
             data_dir=tmp_path,
             last_day=last_day,
             has_api=has_api,
+            fills=fills,
             filled=filled,
         ).api_requests
 
@@ -139,8 +140,26 @@ def test_an_api_that_is_not_enabled_is_asked_for_nothing(requests):
     assert requests(*hole(5), has_api=False) == 0
 
 
-def test_without_zips_nothing_is_asked_for(requests):
+def test_without_zips_the_days_of_the_fills_are_asked_for(requests):
+    fills = {
+        symbol: {
+            "2025": Fill(
+                has_archive=False,
+                first_day=first,
+                last_day=AS_OF,
+                is_first=False,
+                is_last=True,
+            )
+        }
+        for symbol, first in (("A", DAY(2025, 3, 9)), ("B", DAY(2025, 3, 8)))
+    }
+    zips_of_a = ("A", DAY(2025, 1, 1), AS_OF)
+
     assert requests() == 0
+    assert requests(fills=fills) == 3 + 6
+    assert requests(zips_of_a, fills=fills) == 6
+    assert requests(fills=fills, filled={("B", "2025")}) == 3
+    assert requests(fills=fills, has_api=False) == 0
 
 
 @pytest.mark.parametrize(

@@ -5,19 +5,19 @@ import datetime as dt
 import pytest
 
 from bhds.datatypes import PartitionSize
-from bhds.planning.fills import STAYS_OPEN, Fill, fills_of
+from bhds.planning.fills import STAYS_OPEN, Fill, Life, fills_of
 
 
 def day(text):
     return dt.date.fromisoformat(text)
 
 
-def fills(first, last_wanted, *, size=PartitionSize.YEAR, start=None, **archived):
-    """Fills of one symbol; its archived partitions, with their last days."""
+def fills(first, last, last_wanted, *, archived, size=PartitionSize.YEAR, start=None):
+    """Fills of one symbol, by its life and the names of its archived partitions."""
     found = fills_of(
-        {"AUSDT": {name.strip("_"): day(last) for name, last in archived.items()}},
+        {"AUSDT": archived},
         size=size,
-        first_days={"AUSDT": day(first)},
+        lives={"AUSDT": Life(day(first), day(last))},
         start=start and day(start),
         last_day=day(last_wanted),
     )
@@ -25,7 +25,7 @@ def fills(first, last_wanted, *, size=PartitionSize.YEAR, start=None, **archived
 
 
 def test_there_is_a_fill_for_each_period_of_the_life_of_a_symbol():
-    found = fills("2023-11-05", "2025-03-09", _2023="2023-12-31", _2025="2025-03-08")
+    found = fills("2023-11-05", "2025-03-08", "2025-03-09", archived=["2023", "2025"])
 
     assert found == {
         "2023": Fill(
@@ -53,7 +53,7 @@ def test_there_is_a_fill_for_each_period_of_the_life_of_a_symbol():
 
 
 def test_a_new_year_has_a_fill_before_the_archive_has_its_first_file():
-    found = fills("2025-06-01", "2026-01-01", _2025="2025-12-31")
+    found = fills("2025-06-01", "2025-12-31", "2026-01-01", archived=["2025"])
 
     assert found["2026"] == Fill(
         has_archive=False,
@@ -67,9 +67,10 @@ def test_a_new_year_has_a_fill_before_the_archive_has_its_first_file():
 def test_months_are_periods_too():
     found = fills(
         "2025-01-15",
+        "2025-02-27",
         "2025-03-02",
+        archived=["2025-01", "2025-02"],
         size=PartitionSize.MONTH,
-        **{"_2025-01": "2025-01-31", "_2025-02": "2025-02-27"},
     )
 
     assert [(name, f.first_day, f.last_day) for name, f in found.items()] == [
@@ -80,15 +81,17 @@ def test_months_are_periods_too():
 
 
 def test_what_is_asked_of_a_delisted_symbol_does_not_change_from_day_to_day():
-    early = fills("2022-04-01", "2025-03-09", _2022="2022-06-10")
-    late = fills("2022-04-01", "2025-03-10", _2022="2022-06-10")
+    early, late = (
+        fills("2022-04-01", "2022-06-10", wanted, archived=["2022"])
+        for wanted in ("2025-03-09", "2025-03-10")
+    )
 
     assert early == late
     assert early["2022"].last_day == day("2022-06-10") + STAYS_OPEN
 
 
 def test_a_symbol_without_an_archive_is_asked_for_from_its_first_day():
-    found = fills("2025-03-01", "2025-03-09")
+    found = fills("2025-03-01", "2025-03-08", "2025-03-09", archived=[])
 
     assert found == {
         "2025": Fill(
@@ -112,9 +115,35 @@ def test_a_symbol_without_an_archive_is_asked_for_from_its_first_day():
 def test_a_start_within_the_life_of_a_symbol_is_not_its_beginning(
     start, first_day, is_first
 ):
-    found = fills("2025-02-01", "2025-03-09", start=start, _2025="2025-03-08")
+    found = fills(
+        "2025-02-01", "2025-03-08", "2025-03-09", archived=["2025"], start=start
+    )
 
     assert (found["2025"].first_day, found["2025"].is_first) == (
         day(first_day),
         is_first,
     )
+
+
+def test_a_symbol_whose_files_are_older_than_the_start_is_asked_for_while_it_may_live():
+    found = fills(
+        "2024-05-01", "2025-02-28", "2025-03-09", archived=[], start="2025-03-05"
+    )
+
+    assert found == {
+        "2025": Fill(
+            has_archive=False,
+            first_day=day("2025-03-05"),
+            last_day=day("2025-03-09"),
+            is_first=False,
+            is_last=True,
+        )
+    }
+
+
+def test_a_symbol_that_ended_before_the_start_is_not_asked_for():
+    found = fills(
+        "2022-04-01", "2022-06-10", "2025-03-09", archived=[], start="2025-03-05"
+    )
+
+    assert found == {}

@@ -405,6 +405,55 @@ def test_without_the_api_there_are_no_fills(bucket):
         plan.fill(um("AUSDT"), "2025")
 
 
+def test_a_start_after_the_last_file_leaves_the_api_alone(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-03-05")
+    bucket.publish("DEADUSDT", "2024-12")
+    bucket.publish_funding("AUSDT", "2025-01")
+    klines = {"trade_type": "um_futures", "start": "2025-03-08"}
+    datasets = [klines, {**klines, "data_type": "fundingRate", "symbols": ["AUSDT"]}]
+
+    plan = plan_of(bucket, settings={"datasets": datasets})
+
+    assert plan.raw == []
+    assert plan.sources_of_result(um("AUSDT")) == [
+        "api_data/um_futures/klines/AUSDT/1m/2025.parquet"
+    ]
+    first_days = [
+        plan.fill(series, "2025").first_day
+        for series in (um("AUSDT"), um("AUSDT", "fundingRate", None))
+    ]
+    assert first_days == [dt.date(2025, 3, 8)] * 2
+    assert [Path(path).name for path in plan.results] == ["AUSDT.pqt", "AUSDT.parquet"]
+
+
+def test_a_start_after_the_last_file_is_refused_without_the_api(bucket):
+    bucket.publish("AUSDT", "2025-01")
+
+    with pytest.raises(SelectionError, match="0 files of 1 symbols lie in the time"):
+        plan_of(bucket, start="2025-03-08", settings={"api": {"enabled": False}})
+
+
+def test_days_between_the_start_and_the_next_file_are_asked_for(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-03-05")
+
+    fill = plan_of(bucket, start="2025-02-15").fill(um("AUSDT"), "2025")
+
+    assert (fill.first_day, fill.is_first) == (dt.date(2025, 2, 15), False)
+
+
+def test_funding_of_a_contract_that_ended_is_asked_for_as_long_as_its_bars(bucket):
+    bucket.publish("DEADUSDT", "2023-12")
+
+    plan = plan_of(bucket)
+
+    of_bars, of_funding = (
+        {name: fill.last_day for name, fill in plan.fills(series).items()}
+        for series in (um("DEADUSDT"), um("DEADUSDT", "fundingRate", None))
+    )
+    assert of_funding == of_bars
+    assert max(of_bars.values()) == dt.date(2024, 3, 2)  # 62 days after the year
+
+
 def test_the_fills_of_a_day_that_has_not_come_wait_for_it(bucket):
     bucket.publish("AUSDT", "2025-02")
 
