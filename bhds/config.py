@@ -330,6 +330,11 @@ class Dataset(_Closed):
         return self.interval or ""
 
     @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The names of the rules that results are resampled by."""
+        return tuple(resample.rule.name for resample in self.results.resample)
+
+    @property
     def feeds(self) -> tuple[Feed, ...]:
         """The feeds that the files are taken from, at least one."""
         return tuple(

@@ -32,6 +32,7 @@ from bhds.planning import frozen, prepare, space, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
 from bhds.planning.quality import QualityTables
+from bhds.planning.segments import SegmentFiles
 from bhds.planning.series import Series
 from bhds.quality import agreement
 from bhds.quality import job as quality
@@ -312,22 +313,22 @@ def as_of(wildcards):
 @for_rules
 def split_results(wildcards):
     """Locate the results that are split into files."""
-    return PLAN.split_results(wildcards.trade_type, wildcards.interval)
+    return SEGMENTS.results(wildcards.trade_type, wildcards.interval)
 
 
 def split_files(wildcards):
     """Locate every segment file, once it is known which there are."""
     paths = []
-    for trade_type, interval in PLAN.split_series:
+    for trade_type, interval in SEGMENTS.series:
         table = checkpoints.list_segments.get(trade_type=trade_type, interval=interval)
         segments = read_parquet(table.output.segments).select("name", "symbol")
-        paths += PLAN.segment_files(trade_type, interval, dict(segments.rows()))
+        paths += SEGMENTS.paths(trade_type, interval, dict(segments.rows()))
     return paths
 
 
 def segment_folders(wildcards):
     """Locate the folders that segment files are written to."""
-    return PLAN.segment_folders(wildcards.trade_type, wildcards.interval)
+    return SEGMENTS.folders(wildcards.trade_type, wildcards.interval)
 
 
 def result_of_segment(wildcards):

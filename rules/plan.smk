@@ -25,6 +25,7 @@ with one_line_errors():
         PLAN = Plan([])
 
 QUALITY = QualityTables(PLAN)
+SEGMENTS = SegmentFiles(PLAN)
 
 if PLANS and workflow.is_main_process:
     summary.show(PLAN.datasets, file=sys.stderr)

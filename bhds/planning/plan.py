@@ -200,7 +200,7 @@ class Plan:
         return [
             f"results_data/{s.trade_type}/resampled_klines/{rule}/{s.symbol}.pqt"
             for s, planned in self._wanted()
-            for rule in _rules(planned.dataset)
+            for rule in planned.dataset.rule_names
         ]
 
     @cached_property
@@ -209,89 +209,26 @@ class Plan:
 
         No file belongs to two groups, and no two groups have the same name.
         """
-        planned = [p for p in self.datasets if _rules(p.dataset)]
+        planned = [p for p in self.datasets if p.dataset.rule_names]
         shared = Counter(
-            (p.dataset.trade_type, rule) for p in planned for rule in _rules(p.dataset)
+            (p.dataset.trade_type, rule)
+            for p in planned
+            for rule in p.dataset.rule_names
         )
         patterns: dict[_GroupKey, str] = {}
         for p in planned:
             market, interval = p.dataset.trade_type, p.dataset.base_interval
-            rules = _rules(p.dataset)
+            rules = p.dataset.rule_names
             alone = all(shared[market, rule] == 1 for rule in rules)
             pattern = "[^/]+" if alone else _any_of(p.symbols)
             _widen(patterns, (market, interval, rules), pattern)
         for p in self.implied:
             market, interval = p.dataset.trade_type, p.dataset.base_interval
-            for rule, symbol in product(_rules(p.dataset), p.symbols):
+            for rule, symbol in product(p.dataset.rule_names, p.symbols):
                 groups = [ResampleGroup(*key, each) for key, each in patterns.items()]
                 if not any(group.makes(market, rule, symbol) for group in groups):
                     _widen(patterns, (market, interval, (rule,)), _any_of([symbol]))
         return [ResampleGroup(*key, pattern) for key, pattern in patterns.items()]
-
-    @cached_property
-    def split_series(self) -> list[tuple[TradeType, str]]:
-        """(trade_type, interval) of every dataset with `split.files`."""
-        datasets = [p.dataset for p in self.datasets if p.dataset.results.split.files]
-        return sorted({(d.trade_type, d.base_interval) for d in datasets})
-
-    def split_results(self, trade_type: str, interval: str) -> list[str]:
-        """Return the results that are split into files, of one market and interval.
-
-        Raises
-        ------
-        SelectionError
-            If no dataset of that market and interval has `split.files`.
-        """
-        found = [
-            f"results_data/{s.trade_type}/klines/{s.interval}/{s.symbol}.pqt"
-            for s, planned in self._wanted()
-            if planned.dataset.results.split.files
-            and (s.trade_type, s.interval) == (trade_type, interval)
-        ]
-        if not found:
-            msg = (
-                f"{trade_type} {interval}: no dataset of it has segment files; set "
-                "`results.split.files: true` for one"
-            )
-            raise SelectionError(msg)
-        return found
-
-    def segment_folders(self, trade_type: str, interval: str) -> list[str]:
-        """Return the folders of a series' segment files, plain and resampled."""
-        rules = {
-            rule
-            for planned in self._split(trade_type, interval)
-            for rule in _rules(planned.dataset)
-        }
-        root = f"results_data/{trade_type}"
-        resampled = [f"{root}/split_resampled_klines/{rule}" for rule in sorted(rules)]
-        return [f"{root}/split_klines/{interval}", *resampled]
-
-    def segment_files(
-        self, trade_type: str, interval: str, names: Mapping[str, str]
-    ) -> list[str]:
-        """Return the paths of segment files, plain and resampled.
-
-        `names` holds the symbol of each segment file by the file's name.
-        """
-        root = f"results_data/{trade_type}"
-        paths = []
-        for planned in self._split(trade_type, interval):
-            symbols = set(planned.symbols)
-            rules = _rules(planned.dataset)
-            for name in (name for name, symbol in names.items() if symbol in symbols):
-                paths.append(f"{root}/split_klines/{interval}/{name}.pqt")
-                paths += [
-                    f"{root}/split_resampled_klines/{rule}/{name}.pqt" for rule in rules
-                ]
-        return paths
-
-    def _split(self, trade_type: str, interval: str) -> Iterator[PlannedDataset]:
-        for planned in self.datasets:
-            dataset = planned.dataset
-            series = (dataset.trade_type, dataset.interval)
-            if dataset.results.split.files and series == (trade_type, interval):
-                yield planned
 
     def base_interval(self, trade_type: str, rule: str, symbol: str) -> str:
         """Return the interval of the results that a resampled file is made from.
@@ -501,10 +438,6 @@ def _fill_files(planned: PlannedDataset) -> list[str]:
         for name in planned.fills.get(series.symbol, ())
         for suffix in (".parquet", ".sources.json")
     ]
-
-
-def _rules(dataset: Dataset) -> tuple[str, ...]:
-    return tuple(rule.rule.name for rule in dataset.results.resample)
 
 
 def _widen(patterns: dict[_GroupKey, str], key: _GroupKey, pattern: str) -> None:

@@ -10,7 +10,9 @@ from bhds import storage
 from bhds.archive.directory import Directory
 from bhds.archive.keys import path_of_key
 from bhds.archive.listing import LISTING_SCHEMA, SYMBOLS_SCHEMA
+from bhds.config import Dataset
 from bhds.markets import Frequency, TradeType
+from bhds.planning.dataset import PlannedDataset
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 FUNDING = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "fundingRate", None)
@@ -100,3 +102,45 @@ class Bucket:
 @pytest.fixture
 def bucket(tmp_path):
     return Bucket(tmp_path)
+
+
+FILES = {
+    "symbol": pl.String,
+    "partition": pl.String,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
+    "key": pl.String,
+    "path": pl.String,
+    "size": pl.Int64,
+    "disk_size": pl.Int64,
+    "etag": pl.String,
+    "is_checksum": pl.Boolean,
+    "state": pl.String,
+}
+
+
+def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **settings):
+    """Return a dataset with one zip a symbol and year, but none of `empty` ones."""
+    results = settings.pop("results", {})
+    resample = [
+        {"interval": interval, "offset": offset or None}
+        for interval, _, offset in (rule.partition("_") for rule in rules)
+    ]
+    raw = {"trade_type": "um_futures", "symbols": [*symbols, *empty], **settings}
+    raw["results"] = {**results, "resample": resample}
+    dataset = Dataset.model_validate(raw)
+    market, interval = dataset.trade_type, dataset.interval
+    names = [
+        (symbol, year, f"{market}/daily/klines/{symbol}/{interval}/{year}.zip")
+        for symbol in symbols
+        for year in years
+    ]
+    rows = [
+        (
+            *(symbol, str(year), dt.date(year, 3, 1), dt.date(year, 3, 31)),
+            *(f"data/{name}", f"aws_data/{name}", 10, None, "e", False, state),
+        )
+        for symbol, year, name in names
+    ]
+    files = pl.DataFrame(rows, schema=FILES, orient="row")
+    return PlannedDataset(dataset, tuple(sorted([*symbols, *empty])), files)

@@ -3,58 +3,18 @@
 import datetime as dt
 import re
 
-import polars as pl
 import pytest
 
-from bhds.config import Dataset
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
-from bhds.planning.dataset import Partition, PlannedDataset
+from bhds.planning.dataset import Partition
 from bhds.planning.plan import Plan
 from bhds.planning.series import Series
 
+from .conftest import planned
+
 UM = TradeType.UM_FUTURES
 SPOT = TradeType.SPOT
-FILES = {
-    "symbol": pl.String,
-    "partition": pl.String,
-    "first_day": pl.Date,
-    "last_day": pl.Date,
-    "key": pl.String,
-    "path": pl.String,
-    "size": pl.Int64,
-    "disk_size": pl.Int64,
-    "etag": pl.String,
-    "is_checksum": pl.Boolean,
-    "state": pl.String,
-}
-
-
-def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **settings):
-    """Return a dataset with one zip a symbol and year, but none of `empty` ones."""
-    results = settings.pop("results", {})
-    resample = [
-        {"interval": interval, "offset": offset or None}
-        for interval, _, offset in (rule.partition("_") for rule in rules)
-    ]
-    raw = {"trade_type": "um_futures", "symbols": [*symbols, *empty], **settings}
-    raw["results"] = {**results, "resample": resample}
-    dataset = Dataset.model_validate(raw)
-    market, interval = dataset.trade_type, dataset.interval
-    names = [
-        (symbol, year, f"{market}/daily/klines/{symbol}/{interval}/{year}.zip")
-        for symbol in symbols
-        for year in years
-    ]
-    rows = [
-        (
-            *(symbol, str(year), dt.date(year, 3, 1), dt.date(year, 3, 31)),
-            *(f"data/{name}", f"aws_data/{name}", 10, None, "e", False, state),
-        )
-        for symbol, year, name in names
-    ]
-    files = pl.DataFrame(rows, schema=FILES, orient="row")
-    return PlannedDataset(dataset, tuple(sorted([*symbols, *empty])), files)
 
 
 def groups(plan):
@@ -204,85 +164,6 @@ def test_a_rule_that_no_dataset_of_the_market_has_is_refused(market, rule):
         plan.base_interval(market, rule, "AUSDT")
 
 
-SPLIT = {"split": {"files": True}}
-
-
-def test_results_with_segment_files_are_those_of_their_datasets():
-    plan = Plan(
-        [
-            planned("AUSDT", "BUSDT", empty=["NEWUSDT"], results=SPLIT),
-            planned("CUSDT"),
-            planned("AUSDT", results=SPLIT, interval="1h"),
-            planned("AUSDT", results=SPLIT, trade_type="spot"),
-        ]
-    )
-
-    assert plan.split_results("um_futures", "1m") == [
-        "results_data/um_futures/klines/1m/AUSDT.pqt",
-        "results_data/um_futures/klines/1m/BUSDT.pqt",
-    ]
-    assert plan.split_series == [(SPOT, "1m"), (UM, "1h"), (UM, "1m")]
-
-
-def test_two_datasets_of_a_series_share_one_table_of_segments():
-    plan = Plan([planned("AUSDT", results=SPLIT), planned("BUSDT", results=SPLIT)])
-
-    assert plan.split_series == [(UM, "1m")]
-    assert len(plan.split_results("um_futures", "1m")) == 2
-
-
-@pytest.mark.parametrize(
-    "series", [("um_futures", "1m"), ("spot", "1m"), ("um_futures", "1h")]
-)
-def test_segments_that_nobody_asked_for_are_refused(series):
-    plan = Plan([planned("AUSDT")])
-
-    assert plan.split_series == []
-    with pytest.raises(SelectionError, match=r"set `results\.split\.files: true`"):
-        plan.split_results(*series)
-
-
-def test_segment_files_are_plain_and_resampled():
-    plan = Plan(
-        [
-            planned("AUSDT", rules=["1h", "1h_5m"], results=SPLIT),
-            planned("BUSDT", rules=["2h"]),
-            planned("CUSDT", rules=["4h"], results=SPLIT, interval="5m"),
-            planned("AUSDT", rules=["8h"], results=SPLIT, trade_type="spot"),
-        ]
-    )
-
-    root = "results_data/um_futures"
-    names = {"SP0_AUSDT": "AUSDT", "AUSDT": "AUSDT"}
-    assert sorted(plan.segment_files("um_futures", "1m", names)) == [
-        f"{root}/split_klines/1m/AUSDT.pqt",
-        f"{root}/split_klines/1m/SP0_AUSDT.pqt",
-        f"{root}/split_resampled_klines/1h/AUSDT.pqt",
-        f"{root}/split_resampled_klines/1h/SP0_AUSDT.pqt",
-        f"{root}/split_resampled_klines/1h_5m/AUSDT.pqt",
-        f"{root}/split_resampled_klines/1h_5m/SP0_AUSDT.pqt",
-    ]
-    assert plan.segment_folders("um_futures", "1m") == [
-        f"{root}/split_klines/1m",
-        f"{root}/split_resampled_klines/1h",
-        f"{root}/split_resampled_klines/1h_5m",
-    ]
-
-
-def test_segment_files_follow_the_rules_of_their_symbols_dataset():
-    plan = Plan(
-        [
-            planned("AUSDT", rules=["1h", "4h"], results=SPLIT),
-            planned("BUSDT", rules=["1h"], results=SPLIT),
-        ]
-    )
-
-    found = plan.segment_files("um_futures", "1m", {"AUSDT": "AUSDT", "BUSDT": "BUSDT"})
-
-    rules = {tuple(path.split("/")[-2:]) for path in found if "resampled" in path}
-    assert rules == {("1h", "AUSDT.pqt"), ("4h", "AUSDT.pqt"), ("1h", "BUSDT.pqt")}
-
-
 def test_the_base_interval_is_that_of_the_symbols_dataset():
     plan = Plan(
         [
@@ -378,7 +259,7 @@ def test_a_plan_of_nothing_asks_for_nothing():
     plan = Plan([])
 
     assert plan.raw == plan.parsed == plan.results == plan.resampled == []
-    assert plan.batches == plan.resample_groups == plan.split_series == []
+    assert plan.batches == plan.resample_groups == []
 
 
 def split_rule(plan, symbol, trade_type=UM):
