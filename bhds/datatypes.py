@@ -490,7 +490,13 @@ DATA_TYPES = {
             has_api=True,
         ),
         *(
-            DataType(name, feeds=_futures_bars(), table=_price_klines, has_api=True)
+            DataType(
+                name,
+                feeds=_futures_bars(),
+                table=_price_klines,
+                has_api=True,
+                revision=3,
+            )
             for name in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
         ),
         DataType(

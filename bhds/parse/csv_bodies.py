@@ -55,7 +55,7 @@ def split_header(content: bytes, *, table: Table) -> CsvBody:
     Raises
     ------
     ParseError
-        If the header lacks a field that is kept, or names a column twice.
+        If the header lacks a field that is kept, or names one that is looked at twice.
     """
     if b"\r" in content:
         content = content.replace(b"\r\n", b"\n")
@@ -81,12 +81,25 @@ def split_header(content: bytes, *, table: Table) -> CsvBody:
 
 
 def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
-    """Return the columns that a header line names, in its order."""
+    """Return the columns that a header line names, in its order.
+
+    Names of columns that are not looked at may repeat, and are told apart by number.
+
+    Notes
+    -----
+    Headers of mark price and premium klines of um may say `ignore` for each volume:
+    so they stand in the tests of other projects that read the archive (2022-01).
+    """
     names = {
         published: field.name for field in table.fields for published in field.published
     }
-    published = header.decode("utf-8", errors="replace").split(",")
-    layout = tuple(names.get(name, f"{_UNKNOWN}{name}") for name in published)
+    unused = {field.name for field in table.fields if field.kind is Kind.UNUSED}
+    layout: list[str] = []
+    for published in header.decode("utf-8", errors="replace").split(","):
+        name = names.get(published, f"{_UNKNOWN}{published}")
+        if name in layout and (name in unused or name.startswith(_UNKNOWN)):
+            name = f"{name}:{len(layout) + 1}"
+        layout.append(name)
     if len(set(layout)) < len(layout):
         msg = f"line 1: header {header[:200]!r} names a column twice"
         raise ParseError(msg)
@@ -98,7 +111,7 @@ def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
     if missing:
         msg = f"line 1: header {header[:200]!r} lacks {','.join(missing)}"
         raise ParseError(msg)
-    return layout
+    return tuple(layout)
 
 
 def read_bodies(

@@ -59,6 +59,14 @@ def read(*contents, table=PRICES):
         pytest.param(b"open_time,price\n1,1.5\n2,2.5\n", id="unused column left out"),
         pytest.param(b"price,ignore,open_time\n1.5,0,1\n2.5,0,2\n", id="other order"),
         pytest.param(b"open_time,price,new\n1,1.5,x\n2,2.5,\n", id="unknown column"),
+        pytest.param(
+            b"open_time,ignore,price,ignore,ignore\n1,0,1.5,0,0\n2,0,2.5,0,0\n",
+            id="unused column repeated",
+        ),
+        pytest.param(
+            b"open_time,new,price,new\n1,x,1.5,y\n2,,2.5,\n",
+            id="unknown column repeated",
+        ),
     ],
 )
 def test_same_rows_are_read_from_every_form(content):

@@ -191,6 +191,27 @@ def test_premium_may_be_negative_or_zero(archive, parse):
     assert partition.frame.row(0)[1:5] == (-0.0003, 0.0, -0.00041, 0.0)
 
 
+def test_header_of_a_price_may_name_ignored_columns_alike(archive, parse, csv):
+    ignored = "open_time,open,high,low,close,ignore,close_time" + 5 * ",ignore" + "\n"
+    rows = csv("2024-01-02", 3)
+
+    named = parse(
+        archive("BTCUSDT-1m-2024-01-02", ignored + rows),
+        data_type="markPriceKlines",
+        trade_type=UM,
+    )
+    unnamed = parse(
+        archive("BTCUSDT-1m-2024-01-02", rows),
+        data_type="markPriceKlines",
+        trade_type=UM,
+    )
+
+    record = only(named)
+    assert (record["verdict"], record["header"], record["warnings"]) == ("ok", True, [])
+    assert named.frame.equals(unnamed.frame)
+    assert named.frame.height == 3
+
+
 # Funding
 
 
@@ -624,9 +645,9 @@ def golden(archive, parse, csv, line):
 
 GOLDEN = {
     "klines": {2: "00058c7c8e74277c"},
-    "markPriceKlines": {2: "bf83fd94b8a286b3"},
-    "indexPriceKlines": {2: "bf83fd94b8a286b3"},
-    "premiumIndexKlines": {2: "bf83fd94b8a286b3"},
+    "markPriceKlines": {3: "bf83fd94b8a286b3"},
+    "indexPriceKlines": {3: "bf83fd94b8a286b3"},
+    "premiumIndexKlines": {3: "bf83fd94b8a286b3"},
     "fundingRate": {2: "55153d88a986d448"},
     "liquidationSnapshot": {2: "a799d78dccdb8625"},
     "metrics": {2: "5e8606ac87ef3b0d"},
