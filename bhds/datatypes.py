@@ -539,8 +539,8 @@ DATA_TYPES = {
             feeds=(
                 Feed(_UM, _MONTHLY, last_day=dt.date(2024, 3, 30)),
                 Feed(_UM, _DAILY, last_day=dt.date(2024, 3, 30)),
-                Feed(_CM, _MONTHLY),
-                Feed(_CM, _DAILY),
+                Feed(_CM, _MONTHLY, last_day=dt.date(2024, 10, 14)),
+                Feed(_CM, _DAILY, last_day=dt.date(2024, 10, 14)),
             ),
             table=_book_ticker,
             partition=PartitionSize.MONTH,

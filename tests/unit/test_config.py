@@ -188,7 +188,11 @@ def test_files_come_from_the_feeds_that_the_market_has():
     ("change", "ended"),
     [
         ({"data_type": "liquidationSnapshot"}, dt.date(2024, 3, 31)),
-        ({"data_type": "bookTicker", "trade_type": "cm_futures"}, None),
+        (
+            {"data_type": "bookTicker", "trade_type": "cm_futures"},
+            dt.date(2024, 10, 14),
+        ),
+        ({"data_type": "bookDepth", "trade_type": "cm_futures"}, None),
         ({}, None),
     ],
 )

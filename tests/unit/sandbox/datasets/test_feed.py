@@ -91,7 +91,8 @@ def test_what_was_withdrawn_is_not_published(archive):
         ("um/daily/trades/OLDUSDT/", "2022-06-01"),
         ("um/daily/bookDepth/ENDUSDT/", "2024-03-31"),
         ("cm/daily/liquidationSnapshot/ENDUSD_PERP/", "2024-10-14"),
-        ("cm/daily/bookTicker/ENDUSD_PERP/", "2024-10-15"),
+        ("cm/daily/bookTicker/ENDUSD_PERP/", "2024-10-14"),
+        ("cm/daily/bookDepth/ENDUSD_PERP/", "2024-10-15"),
     ],
 )
 def test_a_feed_ends_with_its_last_day_or_with_the_symbol(archive, prefix, last):
