@@ -53,7 +53,7 @@ class SymbolClass:
     """Base and quote are both money: fiat, or a token pegged to it."""
 
 
-_SETTLED = "(?P<settled>(?:_?SETTLED)*)"
+_SETTLED = "(?P<settled>(?:_?SETTLED[0-9]*)*)"
 _GRAMMAR = {
     TradeType.SPOT: re.compile(f"(?P<pair>[^_]+?){_SETTLED}"),
     TradeType.UM_FUTURES: re.compile(
@@ -179,14 +179,14 @@ def _split_pair(pair: str) -> tuple[str, str] | tuple[None, None]:
     """Split `BASEQUOTE` at the longest quote asset that may follow the base.
 
     The longest, because one quote asset may end in another: AEUR in EUR. AEUR is in
-    turn bound to the bases it was traded with, which leaves `ADAEUR` to EUR.
+    turn bound to the bases it was traded with, which leaves `ADAEUR` to EUR; and
+    BUSD follows any base but BN, which leaves `BNBUSD` to USD.
     """
     quotes = _quote_assets()
     for length in _quote_lengths():
-        base, quote = pair[:-length], pair[-length:]
-        bases = quotes.get(quote)
-        if base and bases is not None and (not bases or base in bases):
-            return base, quote
+        base, quote = pair[:-length], quotes.get(pair[-length:])
+        if base and quote is not None and quote.may_follow(base):
+            return base, quote.asset
     return None, None
 
 
@@ -220,11 +220,30 @@ def _read_table(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+@dataclass(frozen=True)
+class _Quote:
+    """A quote asset, and what it may follow in a name."""
+
+    asset: str
+    bases: frozenset[str]
+    """The only bases; empty: any."""
+    not_bases: frozenset[str]
+    """What would be a base by the letters alone, and is none."""
+
+    def may_follow(self, base: str) -> bool:
+        is_known = not self.bases or base in self.bases
+        return is_known and base not in self.not_bases
+
+
 @cache
-def _quote_assets() -> dict[str, frozenset[str]]:
-    """Map each quote asset to the bases that it may follow; to none if to any."""
+def _quote_assets() -> dict[str, _Quote]:
+    """Return the quote assets by name."""
     return {
-        row["asset"]: frozenset(row["bases"].split())
+        row["asset"]: _Quote(
+            row["asset"],
+            bases=frozenset(row["bases"].split()),
+            not_bases=frozenset(row["not_bases"].split()),
+        )
         for row in _read_table("quote_assets.csv")
     }
 
