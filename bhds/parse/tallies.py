@@ -16,6 +16,9 @@ from bhds.parse.order import descents
 from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
 
 _QUANTITY = "quantity"
+_SIDE = "is_buyer_maker"
+_ROWS_OF_BOTH_SIDES = 1_000
+"""So many trades have takers on both sides: ASSUME, even where few trade."""
 
 
 @dataclass
@@ -33,6 +36,8 @@ class FileTally:
     """The earliest time, in microseconds since 1970."""
     last_us: int | None = None
     last_key: tuple[Any, ...] | None = None
+    buyer_makers: int = 0
+    """Of trades, those in which the buyer was the maker."""
 
     def add(
         self, rows: pl.DataFrame, *, outside: int, time_unit: str | None, line: int
@@ -75,6 +80,8 @@ class FileTally:
         if self.last_key is not None and first < self.last_key:
             self.out_of_order += 1
         self.last_key = last
+        if _SIDE in self.table.schema:
+            self.buyer_makers += int(rows[_SIDE].sum())
 
     def enter(self, record: SourceRecord) -> None:
         """Enter the counts into the record of the zip."""
@@ -87,6 +94,19 @@ class FileTally:
         else:
             record.first_time = utc_time(self.first_us)
             record.last_time = utc_time(self.last_us)
+        if self._is_one_sided():
+            side = str(self.buyer_makers > 0).lower()
+            record.warnings.append(f"{_SIDE} is {side} in all {self.rows} rows")
+
+    def _is_one_sided(self) -> bool:
+        """Tell whether the file says of too many trades that takers were all alike.
+
+        Notes
+        -----
+        So did the trades of um on some days (binance/binance-public-data#476).
+        """
+        is_known = _SIDE in self.table.schema and self.rows >= _ROWS_OF_BOTH_SIDES
+        return is_known and self.buyer_makers in {0, self.rows}
 
 
 @dataclass

@@ -49,6 +49,29 @@ def record(key="a.zip"):
 # --- of a file ------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("rows", "makers", "warnings"),
+    [
+        (1_000, 1_000, ["is_buyer_maker is true in all 1000 rows"]),
+        (1_000, 0, ["is_buyer_maker is false in all 1000 rows"]),
+        (1_000, 999, []),
+        (1_000, 1, []),
+        (999, 999, []),
+    ],
+)
+def test_many_trades_with_takers_of_one_side_are_warned_of(rows, makers, warnings):
+    tally, entry = FileTally(TRADES), record()
+    all_rows = trades(*((n, "2024-01-01T10:00") for n in range(rows))).with_columns(
+        is_buyer_maker=pl.int_range(pl.len()) < makers
+    )
+
+    for part in (all_rows[:400], all_rows[400:]):
+        tally.add(part, outside=0, time_unit="ms", line=2)
+    tally.enter(entry)
+
+    assert entry.warnings == warnings
+
+
 def test_pieces_are_counted_together():
     tally, entry = FileTally(TRADES), record()
     first = trades((5, "2024-01-01T10:00"), (4, "2024-01-01T12:00"))
