@@ -2,8 +2,10 @@
 
 import os
 import re
+import socket
 import subprocess
 import sys
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from bhds.sandbox.universe import Universe
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 900
+
 
 _COMMON = {
     "price": 100,
@@ -59,6 +62,11 @@ UNIVERSE = Universe.model_validate(
     }
 )
 """Months and days, two years, days alone, a halt, and a name that is not ASCII."""
+
+
+def pytest_xdist_auto_num_workers():
+    """Run two tests a core: each waits a good deal for processes to start and end."""
+    return 2 * (os.cpu_count() or 1)
 
 
 @dataclass
@@ -168,6 +176,33 @@ class Workspace:
                 r"listing|symbols\.parquet|ledger|revisions|\.before|\.staging", path
             )
         }
+
+
+class Silent:
+    """A server that nobody ever hears from."""
+
+    def __init__(self, listening):
+        self.address = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        self._listening = listening
+        self._connection = None
+
+    def wait_until_asked(self):
+        """Wait for the first connection, and leave it open without a word."""
+        self._listening.settimeout(120)
+        self._connection, _ = self._listening.accept()
+
+    def close(self):
+        if self._connection is not None:
+            self._connection.close()
+
+
+@pytest.fixture
+def silent():
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        closing(Silent(listening)) as server,
+    ):
+        yield server
 
 
 def settings_for(endpoints, *, with_api=False, **dataset):

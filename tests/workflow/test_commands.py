@@ -5,10 +5,8 @@ import io
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 import zipfile
 
 import polars as pl
@@ -196,42 +194,38 @@ def test_a_mistake_is_one_line(workspace, arguments, words):
     assert "Traceback" not in outcome.stderr
 
 
-def wait_until(holds):
-    deadline = time.monotonic() + 120
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def downloading(workspace):
-    """Start a download that nobody answers, in a process group of its own."""
-    process = subprocess.Popen(
+def start_download(workspace):
+    """Start a download in a process group of its own."""
+    return subprocess.Popen(
         command(workspace, "aws-kline", "download", "um_futures", "1m", "NEWUSDT"),
         cwd=workspace.folder,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    incomplete = workspace.path(".snakemake/incomplete")
-    wait_until(lambda: incomplete.is_dir() and any(incomplete.iterdir()))
-    return process
 
 
 @pytest.mark.parametrize(("how", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_command_that_was_ended_goes_on_when_it_is_repeated(workspace, how, code):
+def test_a_command_that_was_ended_goes_on_when_it_is_repeated(
+    workspace, silent, how, code
+):
     endpoints = workspace.settings["endpoints"]
     right = endpoints["archive_download"]
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        endpoints["archive_download"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        process = downloading(workspace)
-        if how is signal.SIGINT:
-            os.killpg(process.pid, how)  # as the terminal does
-        else:
-            process.send_signal(how)
-        assert process.wait(timeout=TIMEOUT_S) == code
+    endpoints["archive_download"] = silent.address
+    workspace.settings["http"] = {
+        "timeout_s": 5
+    }  # SIGTERM lets the job come to its end
+    process = start_download(workspace)
+    silent.wait_until_asked()
+    if how is signal.SIGINT:
+        os.killpg(process.pid, how)  # as the terminal does
+    else:
+        process.send_signal(how)
+    assert process.wait(timeout=TIMEOUT_S) == code
     assert not files(workspace, "aws_data/**/*.zip")
 
     endpoints["archive_download"] = right
+    del workspace.settings["http"]
     done(workspace, "aws-kline", "download", "um_futures", "1m", "NEWUSDT")
 
     assert len(files(workspace, "aws_data/**/*.zip")) == 4

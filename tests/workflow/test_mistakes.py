@@ -8,7 +8,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -342,16 +341,10 @@ def test_a_symbol_that_left_the_bucket_is_built_from_what_is_here(workspace, exc
     assert outcome.jobs == {"build_results": 1, "resample_klines": 1}
 
 
-def wait_for_file_in(folder):
-    """Wait until Snakemake has marked the outputs of a job as incomplete."""
-    deadline = time.monotonic() + 60
-    while not any(folder.iterdir()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_was_ended_goes_on_without_being_asked_to(workspace, exchange, how):
+def test_a_run_that_was_ended_goes_on_without_being_asked_to(
+    workspace, exchange, silent, how
+):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
     workspace.build()
     name = "NEWUSDT-1m-2025-03-07.zip"
@@ -360,15 +353,11 @@ def test_a_run_that_was_ended_goes_on_without_being_asked_to(workspace, exchange
     exchange.exchange.republish(f"data/futures/um/daily/klines/NEWUSDT/1m/{name}")
     endpoints = workspace.settings["endpoints"]
     right = endpoints["archive_download"]
-    with socket.create_server(("127.0.0.1", 0)) as silent:  # nobody ever answers
-        endpoints["archive_download"] = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with workspace.start("results_all") as process:
-            for line in process.stdout:
-                if "Download 1 replaced zips" in line:
-                    wait_for_file_in(workspace.path(".snakemake/incomplete"))
-                    os.killpg(process.pid, how)
-                    break
-            process.stdout.read()
+    endpoints["archive_download"] = silent.address
+    with workspace.start("results_all") as process:
+        silent.wait_until_asked()
+        os.killpg(process.pid, how)
+        process.stdout.read()
     assert process.returncode != 0
     assert archive.read_bytes() == old
 
