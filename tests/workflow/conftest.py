@@ -64,11 +64,6 @@ UNIVERSE = Universe.model_validate(
 """Months and days, two years, days alone, a halt, and a name that is not ASCII."""
 
 
-def pytest_xdist_auto_num_workers():
-    """Run two tests a core: each waits a good deal for processes to start and end."""
-    return 2 * (os.cpu_count() or 1)
-
-
 @dataclass
 class Outcome:
     """What one call of Snakemake said and did."""
