@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -142,34 +142,34 @@ def _numbers(version: str) -> list[int]:
 def _run(command: Sequence[str], *, told_on_stderr: bool) -> int:
     """Run to the end; Ctrl-C reaches Snakemake by itself, which ends its jobs."""
     stdout = _STDERR if told_on_stderr else None
-    is_interrupted = False
-    with (
-        subprocess.Popen(command, stdout=stdout) as process,  # noqa: S603 -- made above
-        _passing_on_sigterm(process) as terminations,
-    ):
-        while True:
-            try:
-                status = process.wait()
-            except KeyboardInterrupt:
-                is_interrupted = True
-                continue
-            break
-    if is_interrupted or status == -signal.SIGINT:
+    process: subprocess.Popen[bytes] | None = None
+    came: set[int] = set()
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.add(number)
+        if number == signal.SIGTERM and process is not None:
+            process.send_signal(number)  # which reaches this process alone
+
+    # Before there is a process: a signal between the two would leave it an orphan.
+    with _handling((signal.SIGINT, signal.SIGTERM), note):
+        process = subprocess.Popen(command, stdout=stdout)  # noqa: S603 -- made above
+        if signal.SIGTERM in came:
+            process.send_signal(signal.SIGTERM)
+        status = process.wait()
+    if signal.SIGINT in came or status == -signal.SIGINT:
         return INTERRUPTED
-    return _TERMINATED if terminations or status == -signal.SIGTERM else status
+    is_terminated = signal.SIGTERM in came or status == -signal.SIGTERM
+    return _TERMINATED if is_terminated else status
 
 
 @contextmanager
-def _passing_on_sigterm(process: subprocess.Popen[bytes]) -> Iterator[list[int]]:
-    """Send SIGTERM on, which reaches this process alone; yield those that came."""
-    came: list[int] = []
-
-    def pass_on(number: int, _: FrameType | None) -> None:
-        came.append(number)
-        process.send_signal(number)
-
-    before = signal.signal(signal.SIGTERM, pass_on)
+def _handling(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Have a function handle some signals."""
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
-        yield came
+        yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handled in before.items():
+            signal.signal(number, handled)

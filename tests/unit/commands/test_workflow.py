@@ -4,6 +4,7 @@ import importlib.metadata
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -135,3 +136,25 @@ def test_a_signal_ends_the_run_with_its_exit_code(fake, number, code):
 
     assert status == code
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+@pytest.mark.usefixtures("fake")
+def test_a_signal_that_comes_as_snakemake_starts_leaves_no_orphan(
+    monkeypatch, number, code
+):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            os.kill(os.getpid(), number)
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+
+    assert workflow.run_snakemake(SETTINGS, ["all"]) == code
+    assert all(process.returncode is not None for process in started)
+    assert len(started) == 1
