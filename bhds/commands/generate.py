@@ -289,9 +289,8 @@ def _with_offsets(rule: str, *, step: dt.timedelta | None, of: str) -> list[str]
             "of a rule without an offset, neither of them in months, such as 5m of 1h"
         )
         raise ConfigError(msg)
-    return [
-        ResampleRule(interval, number * step).name for number in range(length // step)
-    ]
+    numbers = range(-(-length // step))
+    return [ResampleRule(interval, number * step).name for number in numbers]
 
 
 def _with_rules(asked: Asked, dataset: Dataset, names: Sequence[str]) -> Asked:

@@ -70,6 +70,10 @@ def test_what_is_not_given_is_as_the_settings_say(bhds_in, asked):
         (["1h_5m,1d"], ["1h_5m", "1d"]),
         (["4h", "--base-offset", "1h"], ["4h", "4h_1h", "4h_2h", "4h_3h"]),
         (
+            ["1h", "--base-offset", "25m"],
+            ["1h", "1h_25m", "1h_50m"],
+        ),
+        (
             ["4h,2h", "--base-offset", "1h"],
             [*("4h", "4h_1h", "4h_2h", "4h_3h"), *("2h", "2h_1h")],
         ),
