@@ -134,7 +134,7 @@ def _files(configfile: Path | None) -> list[Path]:
 
 def _read_file(path: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.safe_load(path.read_bytes())
+        content = _loaded(path.read_bytes())
     except OSError as error:
         msg = f"{path}: {error.strerror}; expected a YAML file of settings"
         raise ConfigError(msg) from error
@@ -147,6 +147,24 @@ def _read_file(path: Path) -> Mapping[str, Any]:
     return content
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes a date that no calendar has as text: its key is then told with it."""
+
+
+def _date_or_text(loader: _Loader, node: yaml.ScalarNode) -> object:
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return loader.construct_scalar(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date_or_text)
+
+
+def _loaded(text: str | bytes) -> Any:
+    return yaml.load(text, Loader=_Loader)  # noqa: S506 -- it is a SafeLoader
+
+
 def _parsed(value: str) -> dict[str, Any]:
     key, equals, text = value.partition("=")
     *groups, name = key.split(".")
@@ -154,7 +172,7 @@ def _parsed(value: str) -> dict[str, Any]:
         msg = f"--config {value!r}: expected KEY=VALUE, such as listing.max_age_h=0"
         raise ConfigError(msg)
     try:
-        content = yaml.safe_load(text)
+        content = _loaded(text)
     except yaml.YAMLError as error:
         msg = f"--config {value!r}: {_in_one_line(error)}; expected a value in YAML"
         raise ConfigError(msg) from error

@@ -200,3 +200,12 @@ def test_no_data_directory_is_refused(here, is_file):
 
     with pytest.raises(ConfigError, match=r"data.*--data-dir"):
         read_data_dir(None, values=[], data_dir=path)
+
+
+@pytest.mark.usefixtures("default")
+def test_a_date_that_no_calendar_has_is_told_with_its_key(here):
+    with pytest.raises(ConfigError, match=r"as_of: '2025-13-01': expected yesterday"):
+        read(None, "as_of=2025-13-01")
+    named = write(here / "mine.yaml", "as_of: 2025-02-30\n")
+    with pytest.raises(ConfigError, match=r"as_of: '2025-02-30': expected yesterday"):
+        read(named)
