@@ -511,10 +511,37 @@ def _explain(detail: ErrorDetails, model: type[BaseModel], where: str) -> str:
         )
     if detail["type"] == "missing":
         return f"{path}: missing; expected a value"
-    expected = detail["msg"].removeprefix("Value error, ")
-    expected = expected.replace("Input should be", "expected")
     value = "" if isinstance(detail["input"], dict) else f" {detail['input']!r}:"
-    return f"{path or 'settings'}:{value} {expected}"
+    return f"{path or 'settings'}:{value} {_expected(detail, location, model)}"
+
+
+_EXPECTED = {
+    "bool": "expected true or false",
+    "int": "expected a whole number",
+    "float": "expected a number",
+    "string": "expected text",
+    "too": "expected at least one",
+}
+"""By the first word of the type of a problem: none of these says what of a value."""
+
+
+def _expected(
+    detail: ErrorDetails, location: Sequence[str | int], model: type[BaseModel]
+) -> str:
+    """Say what would have been right, in the words of who writes settings."""
+    kind = detail["type"]
+    if kind == "list_type":
+        value = detail["input"]
+        return "expected a list" + (f": [{value}]" if isinstance(value, str) else "")
+    if kind == "model_type":
+        of_names = "a list of names, or " if location[-1:] == ["symbols"] else ""
+        known = ", ".join(_model_at(location, model).model_fields)
+        return f"expected {of_names}a group of keys (known here: {known})"
+    told = _EXPECTED.get(kind.partition("_")[0])
+    if told is not None:
+        return told
+    expected = detail["msg"].removeprefix("Value error, ")
+    return expected.replace("Input should be", "expected")
 
 
 def _explain_unknown(path: str, *, known: list[str]) -> str:

@@ -111,6 +111,35 @@ def test_load_names_the_key_the_value_and_what_was_expected(change, message):
         settings_of(**change)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"offline": "maybe"}, r"^offline: 'maybe': expected true or false$"),
+        ({"datasets": []}, r"^datasets: \[\]: expected at least one$"),
+        (
+            {"datasets": [{"trade_type": "spot", "symbols": "BTCUSDT"}]},
+            r"symbols: 'BTCUSDT': expected a list of names, or a group of keys \(known "
+            r"here: quote, contract_type",
+        ),
+        (
+            {"datasets": [{"trade_type": "spot", "symbols": {"quote": "USDT"}}]},
+            r"symbols\.quote: 'USDT': expected a list: \[USDT\]$",
+        ),
+        ({"datasets": 3}, r"^datasets: 3: expected a list$"),
+        ({"api": False}, r"api: False: expected a group of keys \(known here: enabled"),
+        (
+            {"http": {"connections": 1.5}},
+            r"connections: 1\.5: expected a whole number$",
+        ),
+        ({"http": {"timeout_s": "x"}}, r"timeout_s: 'x': expected a number$"),
+        ({"endpoints": {"api_um": 3}}, r"api_um: 3: expected text$"),
+    ],
+)
+def test_what_was_expected_is_said_in_the_words_of_settings(change, message):
+    with pytest.raises(ConfigError, match=message):
+        settings_of(**change)
+
+
 def test_load_tells_all_mistakes_in_one_line():
     with pytest.raises(ConfigError) as caught:
         settings_of(ofline=True, listing={"max_age": 1})
