@@ -26,7 +26,8 @@ class Outcome(StrEnum):
     KEPT = "kept"
     DROPPED = "dropped"
     NOT_USED = "not_used"
-    """It was not even compared: of another revision, or not asked for."""
+    """It was not even compared: of another revision, not asked for, or of a time of
+    which the result has no bar."""
 
 
 @dataclass(frozen=True)

@@ -91,10 +91,11 @@ def _explained(place: Place) -> Explanation:
     bar = surroundings.row_of(place.result, open_time=place.open_time)
     entries = archives.covering_zips(place)
     zips = archives.described(entries, data_dir=place.data_dir)
-    publications = _publications(place, zips, entries)
     gap = surroundings.gap_around(place)
     condition = surroundings.condition_of(place)
     state = _state(place, result, bar=bar, gap=gap)
+    publications = _as_in_result(_publications(place, zips, entries), state=state)
+    is_funded = bar is not None and bar.get("funding_rate") is not None
     why = _why(gap=gap, condition=condition)
     return Explanation(
         trade_type=place.trade_type.value,
@@ -113,7 +114,7 @@ def _explained(place: Place) -> Explanation:
         zips=zips,
         holes=fills.holes_of(place),
         gap=gap,
-        funding=surroundings.funding_in(place),
+        funding=surroundings.funding_in(place) if is_funded else (),
         condition=condition,
         warnings=tuple(_warnings(place, zips, publications, bar=bar)),
     )
@@ -201,6 +202,27 @@ def _why_dropped(dropped: Publication, kept: Publication) -> str:
     if dropped.source == kept.source:
         return "a later line of the zip has the same time"
     return f"{kept.source} goes before {dropped.source}"
+
+
+_WHY_NO_BAR = {
+    State.BEFORE_LIFE: "the result begins later: with the first trade, or `start`",
+    State.BETWEEN_SEGMENTS: "it lies between two segments, in time without trades",
+    State.AFTER_LIFE: "the result ends earlier: with the last trade",
+    State.NOT_BUILT: "the result was not built up to it",
+}
+
+
+def _as_in_result(
+    publications: Sequence[Publication], *, state: State
+) -> list[Publication]:
+    """Say of what would be kept that the result has no bar of its time."""
+    reason = _WHY_NO_BAR.get(state)
+    return [
+        replace(p, outcome=Outcome.NOT_USED, reason=reason)
+        if reason is not None and p.outcome is Outcome.KEPT
+        else p
+        for p in publications
+    ]
 
 
 def _state(

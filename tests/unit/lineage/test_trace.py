@@ -329,6 +329,44 @@ def test_funding_events_of_the_bar_are_told(data, hours):
     assert explained(data, "2025-03-01T09:20").funding == ()
 
 
+def test_funding_that_the_result_leaves_out_is_not_told_as_joined(data, hours):
+    data.publish("2025-03-01", hours("2025-03-01", 24))
+    data.build()
+    data.fund((at("2025-03-01T08:00"), 0.0001))
+
+    found = explained(data, "2025-03-01T08:20")
+
+    assert found.bar["funding_rate"] is None
+    assert found.funding == ()
+
+
+@pytest.mark.parametrize(
+    ("time", "state", "why"),
+    [
+        ("2025-03-01T01:00", "before_life", "the result begins later"),
+        ("2025-03-03T12:00", "between_segments", "between two segments"),
+        ("2025-03-05T23:00", "after_life", "the result ends earlier"),
+    ],
+)
+def test_what_was_published_is_not_kept_where_there_is_no_bar(
+    data, hours, time, state, why
+):
+    begin = [(moment, price, 0) for moment, price, _ in hours("2025-03-01", 2)]
+    halt = [(moment, price, 0) for moment, price, _ in hours("2025-03-02", 72)]
+    end = [(moment, price, 0) for moment, price, _ in hours("2025-03-05T22", 2)]
+    traded = hours("2025-03-05", 22, price=150.0)
+    data.publish("2025-03-01", [*begin, *hours("2025-03-01T02", 22)])
+    data.publish("2025-03", [*halt, *traded, *end])
+    data.build()
+
+    found = explained(data, time)
+
+    assert (found.state, found.bar) == (state, None)
+    (row,) = found.publications
+    assert row.outcome == "not_used"
+    assert why in row.reason
+
+
 def test_bars_combined_on_one_grid_point_are_all_kept(data, hours):
     late = (at("2025-03-01T05:30"), 60.0, 3)
     rows = hours("2025-03-01", 24)
