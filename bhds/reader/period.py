@@ -82,11 +82,13 @@ def _moment(name: str, value: Moment | None) -> dt.datetime | None:
     try:
         found = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
+        found = None
+    if not isinstance(found, dt.date):
         msg = (
             f"{name} {value!r}: expected a date, a datetime, or ISO 8601 text such as "
             "2025-01-31 or 2025-01-31T12:00"
         )
-        raise ConfigError(msg) from None
+        raise ConfigError(msg)
     if not isinstance(found, dt.datetime):
         return dt.datetime.combine(found, dt.time(), tzinfo=dt.UTC)
     return (found if found.tzinfo else found.replace(tzinfo=dt.UTC)).astimezone(dt.UTC)

@@ -71,6 +71,7 @@ def test_partitions_are_told_by_their_names(partition, start, end, touched):
     [
         ("1 March", None, "start '1 March': expected a date, a datetime, or ISO 8601"),
         (None, "2025-02-30", "end '2025-02-30': expected a date"),
+        (1740834300000, None, "start 1740834300000: expected a date, a datetime"),
         ("2025-03-01", "2025-03-01", "end 2025-03-01: expected a moment after start"),
     ],
 )
