@@ -34,15 +34,29 @@ class Series:
 
 
 def refuse_unavailable(
-    files: Sequence[SymbolFile], *, market: Market, series: Series, period: Period
+    files: Sequence[SymbolFile],
+    *,
+    market: Market,
+    series: Series,
+    period: Period,
+    asked: Period | None = None,
 ) -> None:
     """Make sure that every day to be read is `available`, or `not_listed`.
+
+    Parameters
+    ----------
+    files, market, series
+        What is to be read.
+    period
+        The time that is read.
+    asked
+        The time that was asked for, where more is read; None: the same.
 
     Raises
     ------
     ResultError
         If one is not, or its condition is not known: it was not judged since the
-        files reach so far.
+        files reach so far, or no file reaches as far as what was asked for.
     """
     table = market.quality_table(series.condition)
     symbols = list(dict.fromkeys(file.symbol for file in files))
@@ -60,6 +74,13 @@ def refuse_unavailable(
         msg = (
             f"{where}: the condition of {of} is not known (judged until "
             f"{judged_until}), expected that of all that is read; snakemake quality_all"
+        )
+        raise ResultError(msg)
+    latest = (asked or period).latest_day
+    if latest is not None and latest > judged_until:
+        msg = (
+            f"{where}: the day {latest} was not judged (they are until {judged_until}),"
+            " expected that of all that is asked for; ask for less, or build newer days"
         )
         raise ResultError(msg)
     bad = days.filter(

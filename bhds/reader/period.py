@@ -43,6 +43,12 @@ class Period:
             return None
         return (self.end - dt.timedelta(microseconds=1)).date()
 
+    @property
+    def latest_day(self) -> dt.date | None:
+        """The latest UTC day that it names; None: it goes on, from the beginning."""
+        start = self.start and self.start.date()
+        return self.last_day or start
+
     def of_days(self, day: str) -> list[pl.Expr]:
         """Return the conditions on a column of UTC days that the period touches."""
         conditions = []

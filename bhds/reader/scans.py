@@ -117,7 +117,11 @@ def scan_resampled(
         for base, of_base in _by_base_interval(files).items():
             series = Series("klines", base)
             refuse_unavailable(
-                of_base, market=market, series=series, period=base_period
+                of_base,
+                market=market,
+                series=series,
+                period=base_period,
+                asked=period,
             )
     return Source(
         files,

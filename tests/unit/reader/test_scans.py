@@ -80,6 +80,8 @@ def test_resampled_bars_are_of_a_rule(resampled):
         ("2025-03-02T23:45", "2025-03-03", False),
         ("2025-03-02T23:15", "2025-03-03", True),
         ("2025-03-03", None, False),
+        # The last bar would reach into a day that is not to be asked for.
+        ("2025-03-03", "2025-03-04", False),
     ],
 )
 def test_strict_looks_at_all_base_bars_of_a_bar(resampled, start, end, refused):
