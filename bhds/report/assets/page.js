@@ -172,6 +172,15 @@ function themed(layout) {
   return result;
 }
 
+// Stacks count: between whole numbers there is nothing to be marked.
+function withWholeTicks(traces, layout) {
+  if (layout.barmode !== "stack") return layout;
+  const heights = new Map();
+  for (const { x, y } of traces) x.forEach((at, i) => heights.set(at, (heights.get(at) ?? 0) + y[i]));
+  const isLow = Math.max(0, ...heights.values()) < 8;
+  return isLow ? { ...layout, yaxis: { ...layout.yaxis, dtick: 1 } } : layout;
+}
+
 function drawFigure(element) {
   const plot = element.querySelector(".plot");
   const { data, layout } = page.figures[element.dataset.figure];
@@ -184,7 +193,7 @@ function drawFigure(element) {
       if (trace.legendgroup) named.add(trace.legendgroup);
       return trace.legendgroup ? { ...trace, showlegend: isNew } : trace;
     });
-    Plotly.react(plot, shown, themed(layout), config);
+    Plotly.react(plot, shown, themed(withWholeTicks(shown, layout)), config);
   };
   listeners.push(draw);
   return draw;

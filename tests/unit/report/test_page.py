@@ -63,6 +63,15 @@ def test_everything_is_drawn_without_a_word_or_a_request(browser, report, width,
         assert is_light_on_dark == dark
 
 
+def test_no_number_stands_twice_beside_a_figure(browser, report):
+    with chromium.opened(browser, report, width=DESKTOP) as visit:
+        for market in ("", "um_futures", "spot"):
+            visit.page.select_option("#market", market)
+            for figure in visit.page.locator("figure:not([hidden]) .plot").all():
+                ticks = figure.locator(".ytick text").all_text_contents()
+                assert len(set(ticks)) == len(ticks)
+
+
 def test_the_market_filter_acts_on_tables_figures_and_the_heat_map(browser, report):
     with chromium.opened(browser, report, width=DESKTOP) as visit:
         assert len(visit.rows("coverage-table")) == 4
