@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from bhds.commands.terminal import print_whole
 from bhds.installation import workflow_folder
 from bhds.runlog import one_line_errors
 from bhds.sandbox.endpoints import Endpoints
@@ -112,7 +113,7 @@ def show_results(data_dir: Path, console: Console) -> None:
         table.add_column(heading, justify="right")
     for path in sorted(root.glob("*/klines/1m/*.pqt")):
         table.add_row(path.parts[-4], path.stem, *_described(path))
-    console.print(table)
+    print_whole(table, to=console)
     resampled = sorted(root.glob("*/resampled_klines/*/*.pqt"))
     rules = sorted({path.parent.name for path in resampled})
     console.print(f"Resampled: {len(resampled)} files, rules {', '.join(rules)}")

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from bhds import storage
 from bhds.columns import CLASSIFIED_GAPS, GAP_EVIDENCE
-from bhds.commands.terminal import console
+from bhds.commands.terminal import console, print_whole
 from bhds.markets import TradeType
 
 _SHOWN = (
@@ -95,5 +95,5 @@ def show(gaps: pl.DataFrame, *, file: TextIO) -> None:
             row["class"] or "not known",
         )
     out = console(file)
-    out.print(table)
+    print_whole(table, to=out)
     out.print(f"{gaps.height:,} gaps")

@@ -13,7 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from bhds import instruments
-from bhds.commands.terminal import console, working
+from bhds.commands.terminal import console, print_whole, working
 from bhds.config import Dataset, Settings
 from bhds.planning import prepare
 from bhds.planning.dataset import PlannedDataset
@@ -79,7 +79,7 @@ def show(found: Sequence[ListedDataset], *, as_json: bool, file: TextIO) -> None
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False), file=file)
         return
     for each in found:
-        console(file).print(_table(each))
+        print_whole(_table(each), to=console(file))
 
 
 def _symbols(planned: PlannedDataset, *, data_dir: Path) -> list[ListedSymbol]:

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from bhds.commands.options import AsJson, DataDir, examples
 from bhds.commands.settings import ConfigFile, ConfigValues, read_data_dir
-from bhds.commands.terminal import console, progress
+from bhds.commands.terminal import console, print_whole, progress
 from bhds.runlog import one_line_errors
 from bhds.status import Holding, survey
 
@@ -88,7 +88,7 @@ def _show(data_dir: Path, found: Sequence[Holding]) -> None:
     if not found:
         out.print(f"Nothing is built below {data_dir.absolute()}.", soft_wrap=True)
         return
-    out.print(_table(data_dir, found))
+    print_whole(_table(data_dir, found), to=out)
     for holding in found:
         if holding.condition:
             out.print(_days(holding), soft_wrap=True)
@@ -101,8 +101,8 @@ def _show(data_dir: Path, found: Sequence[Holding]) -> None:
 def _table(data_dir: Path, found: Sequence[Holding]) -> Table:
     title = f"Below {data_dir.absolute()}"
     table = Table(title=title, title_justify="left", box=None, pad_edge=False)
-    table.add_column("what", overflow="fold")  # the one that may take two lines
-    table.add_column("stage", no_wrap=True)
+    for heading in ("what", "stage"):
+        table.add_column(heading, no_wrap=True)
     table.add_column("symbols", justify="right", no_wrap=True)
     for heading in ("first", "last"):
         table.add_column(heading, no_wrap=True)

@@ -7,10 +7,14 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import Progress
+from rich.table import Table
 
 _PIPE_WIDTH = 160
 """Room for one line a row, where nobody tells how much there is."""
+
+_ANY_WIDTH = 10_000
 
 
 def console(file: TextIO | None = None) -> Console:
@@ -18,6 +22,19 @@ def console(file: TextIO | None = None) -> Console:
     target = sys.stdout if file is None else file
     is_told = target.isatty() or "COLUMNS" in os.environ
     return Console(file=target, highlight=False, width=None if is_told else _PIPE_WIDTH)
+
+
+def print_whole(table: Table, *, to: Console) -> None:
+    """Print a table with all that its cells hold.
+
+    Where the terminal is narrower, it puts the rest of a line into the next one: better
+    than a date or a name of which the end is missing.
+    """
+    anything = to.options.update(max_width=_ANY_WIDTH)
+    before = to.width
+    to.width = max(before, Measurement.get(to, anything, table).maximum)
+    to.print(table)
+    to.width = before
 
 
 def progress() -> Progress:

@@ -84,8 +84,9 @@ def test_documents_hold_times_and_seconds(data_dir):
     assert (tail["first_open_time"], tail["price_change"]) == (None, None)
 
 
-def test_people_see_when_how_long_and_why(data_dir, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")
+@pytest.mark.parametrize("columns", ["160", "80"])
+def test_people_see_when_how_long_and_why(data_dir, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
     out = io.StringIO()
 
     gap_tables.show(read(data_dir), file=out)

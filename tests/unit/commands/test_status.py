@@ -33,11 +33,11 @@ def data_dir(tmp_path):
     return tmp_path
 
 
-def status(data_dir, *arguments):
+def status(data_dir, *arguments, columns="200"):
     return CliRunner().invoke(
         app,
         ["status", "--data-dir", str(data_dir), *arguments],
-        env={"COLUMNS": "200"},
+        env={"COLUMNS": columns},
     )
 
 
@@ -60,10 +60,11 @@ def test_every_field_is_explained_to_users():
     assert all(f"`{field}`" in told for field in FIELDS)
 
 
-def test_people_see_a_line_for_each_kind(data_dir):
+@pytest.mark.parametrize("columns", ["200", "80"])
+def test_people_see_a_line_for_each_kind(data_dir, columns):
     (row,) = [
         line
-        for line in status(data_dir).stdout.splitlines()
+        for line in status(data_dir, columns=columns).stdout.splitlines()
         if line.startswith("spot klines 1h")
     ]
 

@@ -4,6 +4,7 @@ import io
 import sys
 
 import pytest
+from rich.table import Table
 
 from bhds.commands import terminal
 
@@ -37,6 +38,18 @@ def test_a_width_that_is_told_is_taken(monkeypatch):
     monkeypatch.setenv("COLUMNS", "70")
 
     assert terminal.console(io.StringIO()).width == 70
+
+
+def test_a_narrow_terminal_takes_nothing_from_a_table(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "20")
+    out = io.StringIO()
+    table = Table("market", "symbol", "first bar", box=None, pad_edge=False)
+    table.add_row("um_futures", "1000SHIBUSDT", "2025-03-01 00:00")
+
+    terminal.print_whole(table, to=terminal.console(out))
+
+    row = out.getvalue().splitlines()[-1]
+    assert row.split() == ["um_futures", "1000SHIBUSDT", "2025-03-01", "00:00"]
 
 
 def test_on_a_terminal_it_is_shown_what_takes_a_while_and_it_vanishes(show_on_screen):
