@@ -177,8 +177,8 @@ def _held_offline(request: ListingRequest, *, store: TableStore) -> list[Listing
         return _held(request, store=store)
     except ListingError as error:
         msg = (
-            f"{error}, and offline forbids to ask the bucket; run once with "
-            "offline: false"
+            f"{error}, and the bucket is not asked, as offline or by commands that ask "
+            "no server; run `snakemake -n` once with offline: false"
         )
         raise ListingError(msg) from error
 
