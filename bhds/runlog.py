@@ -15,11 +15,17 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the process with exit code 1 and one line when a `BhdsError` is raised."""
+    """End the process with exit code 1 and one line when a `BhdsError` is raised.
+
+    So does a file or folder that this user may not look at.
+    """
     try:
         yield
     except BhdsError as error:
         sys.exit(f"bhds: error: {error}")
+    except PermissionError as error:
+        what = f"{error.filename}: {error.strerror}"
+        sys.exit(f"bhds: error: {what}; expected a place to look at: change its rights")
 
 
 @contextmanager

@@ -67,6 +67,12 @@ def replacing(path: Path | str) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def remedy(error: Exception, *, else_: str = "delete it and run again") -> str:
+    """Say what to do about a file that cannot be read: none goes for its rights."""
+    is_forbidden = _errno(error) in {errno.EACCES, errno.EPERM}
+    return "change its rights" if is_forbidden else else_
+
+
 def _errno(error: Exception) -> int | None:
     """Return the system's number of an error, which Polars has in its text."""
     number: int | None = getattr(error, "errno", None)
@@ -116,7 +122,7 @@ def read_parquet(
     try:
         frame = pl.read_parquet(path, columns=None if columns is None else [*columns])
     except (OSError, pl.exceptions.PolarsError) as error:
-        msg = f"{path}: cannot be read as Parquet ({error}); delete it and run again"
+        msg = f"{path}: cannot be read as Parquet ({error}); {remedy(error)}"
         raise ResultError(msg) from error
     if schema is not None and frame.schema != schema:
         wrong = sorted(dict(set(frame.schema.items()) ^ set(schema.items())))
@@ -140,7 +146,7 @@ def read_sources(partition: Path | str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read ({error}); delete it and run again"
+        msg = f"{path}: cannot be read ({error}); {remedy(error)}"
         raise ResultError(msg) from error
     return found
 

@@ -94,7 +94,8 @@ def _show(data_dir: Path, found: Sequence[Holding]) -> None:
             out.print(_days(holding), soft_wrap=True)
     for holding in found:
         for path in holding.unreadable:
-            message = f"Cannot be read: {path}; delete it and run again."
+            what_to_do = "check its rights, or delete it and run again"
+            message = f"Cannot be read: {path}; {what_to_do}."
             out.print(message, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import storage
 from bhds.archive.keys import ArchiveFile
 from bhds.errors import ResultError
 from bhds.lineage import archives, fills, surroundings
@@ -80,8 +81,8 @@ def explain(
         return _explained(place)
     except (OSError, pl.exceptions.PolarsError) as error:
         msg = (
-            f"{place.result}, or a table beside it: cannot be read ({error}); delete "
-            "it and run again"
+            f"{place.result}, or a table beside it: cannot be read ({error}); "
+            f"{storage.remedy(error)}"
         )
         raise ResultError(msg) from error
 

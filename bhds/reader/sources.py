@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from bhds import storage
 from bhds.errors import ResultError
 from bhds.reader.files import SymbolFile
 
@@ -69,7 +70,8 @@ class Source:
             rows = pl.scan_parquet(file.path, glob=False)
             found = rows.collect_schema()
         except (OSError, pl.exceptions.PolarsError) as error:
-            msg = f"{file.path}: cannot be read as Parquet ({error}); build it again"
+            what_to_do = storage.remedy(error, else_="build it again")
+            msg = f"{file.path}: cannot be read as Parquet ({error}); {what_to_do}"
             raise ResultError(msg) from error
         if found != self.schema:
             odd = sorted(dict(set(found.items()) ^ set(self.schema.items())))

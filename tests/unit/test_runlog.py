@@ -117,6 +117,11 @@ def test_one_line_errors_end_the_process_in_one_line():
         raise_in_one_line(ConfigError("datasets: missing"))
 
 
+def test_what_may_not_be_looked_at_is_told_in_one_line():
+    with pytest.raises(SystemExit, match=r"^bhds: error: /data/spot: .*its rights$"):
+        raise_in_one_line(PermissionError(13, "Permission denied", "/data/spot"))
+
+
 def test_one_line_errors_let_other_errors_pass():
     with pytest.raises(ValueError, match=r"^a defect$"):
         raise_in_one_line(ValueError("a defect"))

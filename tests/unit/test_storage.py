@@ -288,3 +288,16 @@ def test_other_faults_stay_what_they_are(tmp_path):
         fail_half_way(tmp_path / "file", IsADirectoryError(errno.EISDIR, "a folder"))
     with pytest.raises(pl.exceptions.ColumnNotFoundError):
         fail_half_way(tmp_path / "file", pl.exceptions.ColumnNotFoundError("a"))
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied"), "change its rights"),
+        (OSError("Permission denied (os error 13): a.pqt"), "change its rights"),
+        (pl.exceptions.ComputeError("no Parquet"), "delete it and run again"),
+        (FileNotFoundError(errno.ENOENT, "No such file"), "delete it and run again"),
+    ],
+)
+def test_what_may_not_be_read_is_not_to_be_deleted(error, remedy):
+    assert storage.remedy(error) == remedy
