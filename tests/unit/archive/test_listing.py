@@ -334,7 +334,9 @@ def test_offline_takes_what_is_on_disk_whatever_its_age(
 
 
 def test_offline_without_a_listing_is_an_error(tmp_path, dead_endpoint):
-    with pytest.raises(ListingError, match=r"listing-1m\.parquet.* offline.*snakemake -n"):
+    with pytest.raises(
+        ListingError, match=r"listing-1m\.parquet.* offline.*snakemake -n"
+    ):
         ensure(UM_KLINES, data_dir=tmp_path, endpoint=dead_endpoint, offline=True)
 
 
