@@ -31,7 +31,10 @@ class Visit:
     def rows(self, table: str) -> list[list[str]]:
         """Return what a table of the report shows at present."""
         rows = self.page.locator(f"[data-table='{table}'] tbody tr")
-        return [row.locator("td").all_inner_texts() for row in rows.all()]
+        # At one moment: a table may be drawn anew while it is read.
+        cells = "rows => rows.map(row => [...row.cells].map(cell => cell.innerText))"
+        found: list[list[str]] = rows.evaluate_all(cells)
+        return found
 
     def is_too_wide(self) -> bool:
         """Tell whether the page would have to be moved sideways to be read."""

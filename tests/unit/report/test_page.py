@@ -159,6 +159,7 @@ def test_numbers_are_sorted_by_their_size(browser, page_of):
     with chromium.opened(browser, path, width=DESKTOP) as visit:
         visit.page.click("[data-table='t'] th")
 
+        expect(visit.page.locator("[data-table='t'] td").first).to_have_text("–")
         assert [row[0] for row in visit.rows("t")] == ["–", "9", "10", "1,000"]
 
 
