@@ -26,10 +26,12 @@ def refused(outcome, *words):
     assert "Traceback" not in outcome.text
 
 
+@pytest.fixture
 def closed_address():
-    """Return the address of a port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        return f"http://127.0.0.1:{closed.getsockname()[1]}"
+    """The address of a port at which nobody listens, nor will as long as it is held."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
 def test_unknown_configuration_key(workspace):
@@ -56,20 +58,18 @@ def test_empty_selection(workspace):
     refused(workspace.plan(), "selects 0 symbols", "widen")
 
 
-def test_unreachable_archive_without_a_listing(workspace):
-    address = closed_address()
-    workspace.settings["endpoints"]["archive_listing"] = f"{address}/b"
+def test_unreachable_archive_without_a_listing(workspace, closed_address):
+    workspace.settings["endpoints"]["archive_listing"] = f"{closed_address}/b"
 
     outcome = workspace.plan()
 
-    refused(outcome, f"{address}/b", "no listing")
+    refused(outcome, f"{closed_address}/b", "no listing")
     assert "retry" not in outcome.text
 
 
-def test_unreachable_archive_with_a_listing_goes_on(workspace):
+def test_unreachable_archive_with_a_listing_goes_on(workspace, closed_address):
     workspace.build("listings")
-    address = closed_address()
-    workspace.settings["endpoints"]["archive_listing"] = f"{address}/b"
+    workspace.settings["endpoints"]["archive_listing"] = f"{closed_address}/b"
 
     outcome = workspace.plan()
 
@@ -132,14 +132,13 @@ def test_a_data_directory_that_may_not_be_written_to(workspace):
     refused(workspace.plan(), "data_dir", "cannot be written to", "change its rights")
 
 
-def test_a_proxy_that_is_not_there(workspace):
+def test_a_proxy_that_is_not_there(workspace, closed_address):
     endpoints = workspace.settings["endpoints"]
     endpoints["archive_listing"] = "http://bucket.invalid/b"
-    address = closed_address()
 
-    outcome = workspace.plan(settings={"http": {"proxy": address}})
+    outcome = workspace.plan(settings={"http": {"proxy": closed_address}})
 
-    refused(outcome, "http://bucket.invalid/b", address.removeprefix("http://"))
+    refused(outcome, "http://bucket.invalid/b", closed_address.removeprefix("http://"))
     assert "check the connection, http.proxy" in outcome.text
 
 
@@ -222,12 +221,11 @@ def test_a_zip_that_vanished_does_not_stop_the_others(workspace, exchange):
     assert workspace.plan().jobs["parse_klines"] == 1  # the next listing forgets it
 
 
-def test_a_server_that_fails_loses_nothing(workspace):
+def test_a_server_that_fails_loses_nothing(workspace, closed_address):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
     endpoints = workspace.settings["endpoints"]
     right = endpoints["archive_download"]
-    address = closed_address()
-    endpoints["archive_download"] = address
+    endpoints["archive_download"] = closed_address
 
     failed = workspace.snakemake("results_all")
 
@@ -239,7 +237,9 @@ def test_a_server_that_fails_loses_nothing(workspace):
     assert workspace.plan().is_idle
 
 
-def test_a_replaced_zip_outlives_a_download_that_fails(workspace, exchange):
+def test_a_replaced_zip_outlives_a_download_that_fails(
+    workspace, exchange, closed_address
+):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
     workspace.build()
     name = "NEWUSDT-1m-2025-03-07.zip"
@@ -248,8 +248,7 @@ def test_a_replaced_zip_outlives_a_download_that_fails(workspace, exchange):
     exchange.exchange.republish(f"data/futures/um/daily/klines/NEWUSDT/1m/{name}")
     endpoints = workspace.settings["endpoints"]
     right = endpoints["archive_download"]
-    address = closed_address()
-    endpoints["archive_download"] = address
+    endpoints["archive_download"] = closed_address
 
     failed = workspace.snakemake("results_all")
 
