@@ -15,6 +15,8 @@ from bhds.markets import Interval, TradeType
 _DAY_US = 86_400_000_000
 _MICROSECOND = dt.timedelta(microseconds=1)
 _NO_OFFSET = dt.timedelta(0)
+_SHORTEST_COUNTED = dt.timedelta(minutes=5)
+_FAR = dt.timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ def floor_time(
     shift = (anchor_us(interval) + microseconds(offset)) % every
     physical = time.to_physical()
     return (physical - (physical - shift) % every).cast(TIME)
+
+
+def is_far_off_grid(time: pl.Expr, *, interval: Interval) -> pl.Expr:
+    """Return an expression: whether a bar opens too far from its grid point.
+
+    That is more than a minute after the grid point that it is put on, of bars of 5
+    minutes and longer: such a bar is not the one of that grid point. Trading that is
+    resumed within a minute moves every shorter bar, and no longer one, by seconds.
+    """
+    if interval.duration is not None and interval.duration < _SHORTEST_COUNTED:
+        return pl.lit(value=False)
+    return time - floor_time(time, interval=interval) > pl.lit(_FAR)
 
 
 def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:

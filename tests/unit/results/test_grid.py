@@ -7,7 +7,7 @@ import pytest
 
 from bhds.columns import TIME
 from bhds.markets import Interval, TradeType
-from bhds.results.grid import floor_time, grid_number, put_on_grid
+from bhds.results.grid import floor_time, grid_number, is_far_off_grid, put_on_grid
 
 MINUTE = Interval.parse("1m")
 API_KLINES = Path("../shared/realdata/spot/api_klines/BTCUSDT")
@@ -46,6 +46,28 @@ def test_floor_time_shifts_the_grid_by_the_offset():
     floored = times("2024-01-01T01:04:59", "2024-01-01T01:05:00").select(expression)
 
     assert floored.equals(times("2024-01-01T00:05:00", "2024-01-01T01:05:00"))
+
+
+@pytest.mark.parametrize(
+    ("interval", "time", "is_far"),
+    [
+        ("5m", "2018-02-10T05:01:00", False),
+        ("5m", "2018-02-10T05:01:00.001", True),
+        ("1h", "2018-02-10T05:28:14", True),
+        ("1h", "2018-02-10T05:00:59", False),
+        ("1w", "2018-02-05T09:00:00", True),
+        ("1mo", "2018-02-01T00:00:00", False),
+        ("1mo", "2018-02-02T00:00:00", True),
+        ("3m", "2018-02-10T05:02:00", False),
+        ("1m", "2018-02-10T05:00:59", False),
+    ],
+)
+def test_bars_of_5m_and_longer_are_far_off_the_grid_after_a_minute(
+    interval, time, is_far
+):
+    expression = is_far_off_grid(pl.col("t"), interval=Interval.parse(interval))
+
+    assert times(time).filter(expression).height == is_far
 
 
 @pytest.mark.parametrize("name", ["1m", "8h", "3d", "1w", "1mo", "3mo"])
