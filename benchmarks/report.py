@@ -127,7 +127,9 @@ def days_of(names: pl.DataFrame, *, expected: int) -> pl.DataFrame:
         "api": pl.lit(0),
         "filled": pl.when(is_whole).then(0).otherwise(expected // 10),
         "volume": pl.lit(1e6),
-        "conflicts": pl.lit(0),
+        **dict.fromkeys(
+            ("conflicts", *columns.DAY_FAULTS, "missing_trade_ids"), pl.lit(0)
+        ),
         "has_file": has_some,
         "is_corrupt": pl.lit(value=False),
         "api_answer": pl.lit(None),

@@ -196,6 +196,11 @@ DAYS = pl.Schema(
         "filled": pl.Int32(),
         "volume": pl.Float64(),
         "conflicts": pl.Int32(),
+        "impossible": pl.Int32(),
+        "off_grid": pl.Int32(),
+        "frozen": pl.Int32(),
+        "missing_ids": pl.Int64(),
+        "missing_trade_ids": pl.Int64(),
         "has_file": pl.Boolean(),
         "is_corrupt": pl.Boolean(),
         "api_answer": API_ANSWERS,
@@ -204,9 +209,16 @@ DAYS = pl.Schema(
 """The rows of each UTC day of a symbol, from its first to the last that is wanted, by
 source. `expected` is how many there should be, null where that is not known; `volume`
 is what the bars' volumes or the trades' quantities add up to, null of other rows;
-`has_file`: the archive has a file of the day that can be used, `is_corrupt`: it has
-only such as cannot; `api_answer`: what the API says of the rows that it was asked for
-and does not have, null where none."""
+`impossible` counts the rows whose values cannot be, `off_grid` the bars of 5m and more
+that open over a minute off the grid, `frozen` the rows of bands of bookDepth that did
+not move for hours, `missing_ids` the ids that the rows skip and `missing_trade_ids`
+the trades that aggTrades skip, all 0 where there are none; `has_file`: the archive
+has a file of the day that can be used, `is_corrupt`: it has only such as cannot;
+`api_answer`: what the API says of the rows that it was asked for and does not have,
+null where none."""
+
+DAY_FAULTS = ("impossible", "off_grid", "frozen", "missing_ids")
+"""The counts of `DAYS` of which each makes its day `degraded`."""
 
 CONDITIONS = pl.Enum(["available", "degraded", "missing", "pending", "not_listed"])
 

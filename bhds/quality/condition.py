@@ -6,7 +6,7 @@ import polars as pl
 
 from bhds.archive.directory import Directory
 from bhds.archive.inventory import archive_files, with_days
-from bhds.columns import CONDITION, DAYS, TIME
+from bhds.columns import CONDITION, DAY_FAULTS, DAYS, TIME
 from bhds.markets import Interval
 from bhds.planning.fills import STAYS_OPEN
 from bhds.quality.gap_classes import PENDING_DAYS
@@ -31,10 +31,12 @@ def judge(
 
     The first that holds is the condition:
 
-    - `available`: all rows were published, and no two of them differ.
-    - `degraded`: some rows were. The reason is `conflict` where all were; else the
-      class of the longest gap of the day, `outage` where most other symbols lack
-      rows of that day as well, `missing_rows` where nothing more is known.
+    - `available`: all rows were published, no two of them differ, and nothing is wrong
+      with any.
+    - `degraded`: some rows were. The reason is the first that holds:
+      `impossible_values`, `off_grid`, `frozen`; the class of the longest gap of a day
+      that lacks rows; `outage` where most other symbols lack rows of that day as well;
+      `missing_rows` where nothing more is known; `conflict`.
     - `not_listed`: a gap says `relisting` or `delisted_tail`.
     - `pending`: the day is one of the last 3 wanted, its file is not there yet, and the
       symbol had not ended before.
@@ -79,7 +81,7 @@ def judge(
         .with_columns(
             published=published,
             is_awaited=is_awaited & (published == 0),
-            is_whole=has_all & (pl.col("conflicts") == 0),
+            is_whole=has_all & pl.all_horizontal(pl.col("conflicts", *DAY_FAULTS) == 0),
             has_all=has_all,
             others_have_rows=(published > 0).any().over("day"),
             lacking=(~has_all).sum().over("day") - 1,
@@ -126,7 +128,8 @@ def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
         .with_columns(
             pl.lit(0).alias(name)
             for name in (
-                *(*_PUBLISHED, "filled", "conflicts", "has_file", "is_corrupt"),
+                *(*_PUBLISHED, "filled", "conflicts", *DAY_FAULTS),
+                *("missing_trade_ids", "has_file", "is_corrupt"),
             )
         )
         .with_columns(
@@ -212,6 +215,14 @@ def _reason() -> pl.Expr:
     return (
         pl.when("is_whole")
         .then(pl.lit(None))
+        .when(pl.col("impossible") > 0)
+        .then(pl.lit("impossible_values"))
+        .when(pl.col("off_grid") > 0)
+        .then(pl.lit("off_grid"))
+        .when(pl.col("frozen") > 0)
+        .then(pl.lit("frozen"))
+        .when(pl.col("has_all") & (pl.col("missing_ids") > 0))
+        .then(pl.lit("missing_rows"))
         .when("has_all")
         .then(pl.lit("conflict"))
         .when("is_awaited")

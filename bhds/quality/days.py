@@ -12,6 +12,10 @@ from bhds.results.grid import grid_number
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
+FAULTS = pl.Schema({"day": pl.Date(), "impossible": pl.Int64(), "off_grid": pl.Int64()})
+"""How many bars of a UTC day, as published, have impossible values, and how many open
+more than a minute off the grid."""
+
 _SOURCES = RESULT_SOURCES.categories.to_list()
 
 
@@ -20,6 +24,7 @@ def account(
     evidence: Evidence,
     *,
     conflicts: pl.DataFrame,
+    faults: pl.DataFrame,
     symbol: str,
     interval: Interval,
     last_day: dt.date,
@@ -35,6 +40,8 @@ def account(
     conflicts
         Bars between partitions that gave way to others: `open_time`. Those within a
         partition are in the evidence.
+    faults
+        `FAULTS` of days that have any.
     symbol, interval
         What the bars are of.
     last_day
@@ -66,6 +73,7 @@ def account(
         _conflicts_by_day(evidence, conflicts), on="day", how="full", coalesce=True
     )
     midnight = days["day"].cast(TIME)
+    counts = (*_SOURCES, "conflicts", "volume", "impossible", "off_grid")
     return (
         days.with_columns(
             evidence.answers(midnight, midnight + _DAY),
@@ -73,9 +81,13 @@ def account(
             expected=expected,
             has_file=pl.col("day").is_in(evidence.files["day"].implode()),
             is_corrupt=pl.col("day").is_in(evidence.corrupt.implode()),
+            frozen=0,
+            missing_ids=0,
+            missing_trade_ids=0,
         )
         .join(counted, on="day", how="left", maintain_order="left")
-        .with_columns(pl.col(*_SOURCES, "conflicts", "volume").fill_null(0))
+        .join(faults, on="day", how="left", maintain_order="left")
+        .with_columns(pl.col(*counts).fill_null(0))
         .filter((pl.col("expected") > 0) | pl.any_horizontal(pl.col(*_SOURCES) > 0))
         .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
     )

@@ -12,11 +12,14 @@ from bhds.markets import Interval
 from bhds.quality.evidence import Evidence
 
 _DAY = dt.timedelta(days=1)
+_FAULTS = ("impossible", "frozen", "missing_ids", "missing_trade_ids")
+"""Counts of a day's entry in the sources; one that is absent is 0."""
 _PRESENT = {
     "day": pl.Date,
     "expected": pl.Int64,
     "present": pl.Int64,
     "volume": pl.Float64,
+    **dict.fromkeys(_FAULTS, pl.Int64),
 }
 
 
@@ -72,6 +75,7 @@ def account(
         .join(counted, on="day", how="left", maintain_order="left")
         .join(evidence.files, on="day", how="left", maintain_order="left")
         .with_columns(
+            pl.col(*_FAULTS).fill_null(0),
             expected=pl.when(pl.col("day") == first)
             .then(_from_first_row(sources, first, usual=usual))
             .otherwise(expected),
@@ -79,6 +83,7 @@ def account(
             monthly=pl.when(is_daily).then(0).otherwise(present),
             api=api,
             filled=pl.lit(0),
+            off_grid=pl.lit(0),
             has_file=pl.col("is_daily").is_not_null(),
             is_corrupt=pl.col("day").is_in(evidence.corrupt.implode()),
             conflicts=pl.col("day").replace_strict(
@@ -92,11 +97,12 @@ def account(
 
 
 def _of_archive(sources: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return `day, expected, present, volume` of the days of all partitions."""
+    """Return `_PRESENT` of the days of all partitions."""
     rows = [
         (
             dt.date.fromisoformat(day["day"]),
             *(day["expected"], day["present"], day.get("quantity")),
+            *(day.get(name, 0) for name in _FAULTS),
         )
         for each in sources
         for day in each.get("days", ())
@@ -106,7 +112,7 @@ def _of_archive(sources: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         .group_by("day")
         .agg(
             pl.col("expected").max(),
-            pl.col("present").sum(),
+            pl.col("present", *_FAULTS).sum(),
             pl.col("volume").drop_nulls().sum(),
             has_volume=pl.col("volume").is_not_null().any(),
         )

@@ -16,7 +16,7 @@ from bhds.results.merge import is_strictly_increasing
 from bhds.results.segments import assign_segments
 from bhds.results.vwap import vwap as vwap_of_bar
 
-REVISION = 3
+REVISION = 4
 """Raise by one when the same klines and events must yield a different result."""
 
 

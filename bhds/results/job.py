@@ -84,6 +84,7 @@ def write_results(
             built.frame,
             known,
             conflicts=merged.conflicts,
+            faults=days.FAULTS.to_frame(),
             symbol=symbol,
             interval=bars_of,
             last_day=last_day,

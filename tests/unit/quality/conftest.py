@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import DAYS, GAP_EVIDENCE
+from bhds.columns import DAY_FAULTS, DAYS, GAP_EVIDENCE
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 FOLDER = "data/spot/{frequency}/klines/AUSDT/1m/AUSDT-1m-{period}.zip"
@@ -96,6 +96,7 @@ def day():
             "filled": 0,
             "volume": None,
             "conflicts": 0,
+            **dict.fromkeys((*DAY_FAULTS, "missing_trade_ids"), 0),
             "has_file": True,
             "is_corrupt": False,
             "api_answer": None,

@@ -57,6 +57,17 @@ def verdicts(found, date="2024-01-31", symbol="AUSDT"):
         pytest.param(
             {"daily": 0, "filled": 1440}, ("missing", "missing_rows"), id="all filled"
         ),
+        *(
+            pytest.param({name: 1, **more}, ("degraded", reason), id=f"{name} {more}")
+            for name, reason in (
+                ("impossible", "impossible_values"),
+                ("off_grid", "off_grid"),
+                ("frozen", "frozen"),
+                ("missing_ids", "missing_rows"),
+            )
+            for more in ({}, {"conflicts": 1}, {"daily": 1000})
+        ),
+        pytest.param({"missing_trade_ids": 9}, ("available", None), id="trade ids"),
         pytest.param(NOTHING, ("pending", "not_published"), id="no file yet"),
         pytest.param(
             NOTHING | {"is_corrupt": True}, ("missing", "corrupt_file"), id="corrupt"

@@ -5,7 +5,7 @@ import pytest
 
 from bhds.columns import DAYS, result_klines
 from bhds.markets import Interval, TradeType
-from bhds.quality.days import account
+from bhds.quality.days import FAULTS, account
 from bhds.quality.evidence import Evidence
 
 DAY = 24 * 60
@@ -16,7 +16,7 @@ NO_CONFLICTS = pl.DataFrame(schema={"open_time": DAYS["day"]})
 def counted(at):
     """Count the days of bars some minutes after 2024-01-01, by their sources."""
 
-    def counted(bars, *, last_day, interval="1m", sources=(), conflicts=()):
+    def counted(bars, *, last_day, interval="1m", sources=(), conflicts=(), faults=()):
         schema = result_klines(TradeType.SPOT)
         rows = {"open_time": [at(m) for m in bars], "source": list(bars.values())}
         rows["volume"] = [2.0] * len(bars)
@@ -29,6 +29,7 @@ def counted(at):
             result,
             Evidence.of(sources),
             conflicts=times,
+            faults=pl.DataFrame(list(faults), schema=FAULTS, orient="row"),
             symbol="AUSDT",
             interval=Interval.parse(interval),
             last_day=dt.date.fromisoformat(last_day),
@@ -100,6 +101,15 @@ def test_conflicts_within_and_between_partitions_are_added(counted):
     )
 
     assert found["conflicts"].to_list() == [3, 2]
+
+
+def test_faulty_bars_are_counted_by_day(counted):
+    bars = dict.fromkeys(range(2 * DAY), "daily")
+
+    found = counted(bars, last_day="2024-01-02", faults=[(dt.date(2024, 1, 2), 3, 2)])
+
+    assert found.select("impossible", "off_grid").rows() == [(0, 0), (3, 2)]
+    assert found.select("frozen", "missing_ids").rows() == [(0, 0)] * 2
 
 
 def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):

@@ -72,6 +72,22 @@ def test_the_first_day_counts_from_the_first_row(counted, zip_entry):
     assert found["expected"].to_list() == [192, 288]
 
 
+def test_faults_are_counted_from_every_partition_of_a_day(counted, zip_entry):
+    faults = {"impossible": 2, "frozen": 3, "missing_ids": 4, "missing_trade_ids": 5}
+    sources = [
+        {"days": [day("2024-01-31", 9, **faults)], "inputs": [zip_entry("2024-01")]},
+        {
+            "days": [day("2024-01-31", 1, impossible=1), day("2024-02-01", 288)],
+            "inputs": [zip_entry("2024-02")],
+        },
+    ]
+
+    found = counted(*sources, last_day="2024-02-01")
+
+    assert found.select(*faults).rows() == [(3, 3, 4, 5), (0, 0, 0, 0)]
+    assert found["off_grid"].to_list() == [0, 0]
+
+
 def test_what_the_trades_of_a_day_add_up_to_is_its_volume(counted, zip_entry):
     sources = {
         "days": [

@@ -34,6 +34,7 @@ def day_rows(symbol, *, conditions, **more):
             "filled": 440 if condition == "degraded" else 0,
             "volume": 10.0,
             "conflicts": int(condition == "degraded"),
+            **dict.fromkeys((*columns.DAY_FAULTS, "missing_trade_ids"), 0),
             "has_file": condition == "available",
             "is_corrupt": False,
             "api_answer": None,
