@@ -120,8 +120,13 @@ class Table:
     interval."""
     slack: dt.timedelta = dt.timedelta()
     """How far past the end of its period a file may reach, and before its begin."""
+    hours: str | None = None
+    """The column that tells how many hours lie between events."""
     consecutive: bool = False
     """The key counts up without holes: holes are counted."""
+    trade_ids: tuple[str, str] | None = None
+    """The columns of the first and the last id of the trades in a row: ids that lie in
+    no row are counted."""
     is_large: bool = False
     """Files may be gigabytes: they are parsed piece by piece, in bounded memory."""
 
@@ -300,6 +305,7 @@ def _funding_rate(_: TradeType) -> Table:
         key=("funding_time",),
         time="funding_time",
         derive=_funding_columns,
+        hours="funding_interval_hours",
     )
 
 
@@ -389,6 +395,7 @@ def _agg_trades(trade_type: TradeType) -> Table:
         key=("agg_trade_id",),
         time="time",
         consecutive=True,
+        trade_ids=("first_trade_id", "last_trade_id"),
         is_large=True,
     )
 
@@ -504,6 +511,7 @@ DATA_TYPES = {
             feeds=(Feed(_UM, _MONTHLY), Feed(_CM, _MONTHLY)),
             table=_funding_rate,
             has_api=True,
+            revision=3,
         ),
         DataType(
             "liquidationSnapshot",
@@ -521,12 +529,14 @@ DATA_TYPES = {
             feeds=_both(_SPOT, _UM, _CM),
             table=_agg_trades,
             partition=PartitionSize.MONTH,
+            revision=3,
         ),
         DataType(
             "trades",
             feeds=_both(_SPOT, _UM, _CM),
             table=_trades,
             partition=PartitionSize.MONTH,
+            revision=3,
         ),
         DataType(
             "bookDepth",

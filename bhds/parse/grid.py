@@ -3,12 +3,13 @@
 import datetime as dt
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
 from bhds.markets import Interval
-from bhds.parse.inputs import DAY_US, Period, day_us
+from bhds.parse.inputs import DAY_US, HOUR_US, Period, day_us
 
 _DAY = dt.timedelta(days=1)
 _MONDAY_US = 4 * DAY_US  # 1970-01-05, the first Monday since the epoch
@@ -86,8 +87,10 @@ def expected_per_day(
     covered: Iterable[Period],
     interval: Interval | None = None,
     spacing: dt.timedelta | None = None,
+    due: Mapping[int, int] | None = None,
     conflicts: Mapping[int, int] | None = None,
     quantities: Mapping[int, float] | None = None,
+    counts: Mapping[str, Mapping[int, int]] | None = None,
 ) -> list[dict[str, Any]]:
     """Set the rows that each day has beside those that it should have.
 
@@ -101,17 +104,22 @@ def expected_per_day(
     interval, spacing
         The interval of bars, or the time between other rows; None, both, where it
         is not known how many there should be.
+    due
+        How many rows days should have, numbered as in `present`, where it depends on
+        the rows; see `events_due`.
     conflicts
         The rows of days that gave way to others, numbered as in `present`.
     quantities
         What the rows of days add up to, where they have a quantity.
+    counts
+        What else is counted of days, by the name that it has in their entries.
 
     Returns
     -------
     list of dict
         Sorted by `day`, the UTC day (ISO 8601), with `expected` (None if not known)
-        and `present` counts, and `conflicts` and `quantity` where there are any: one
-        entry for each covered day and each day with rows.
+        and `present` counts, and `conflicts`, `quantity` and `counts` where there are
+        any: one entry for each covered day and each day with rows.
         For intervals longer than a day, only the days on which a bar opens or
         should open: Mondays, firsts of the month, and for 3d every third day in
         step with most of the bars present (none without any).
@@ -131,16 +139,58 @@ def expected_per_day(
         else:
             per_day = _DAY // interval.duration
     elsewhere = None if per_day is None else 0
-    more = {"conflicts": conflicts or {}, "quantity": quantities or {}}
+    more: dict[str, Mapping[int, Any]] = {
+        "conflicts": conflicts or {},
+        "quantity": quantities or {},
+        **(counts or {}),
+    }
     return [
         {
             "day": (dt.date(1970, 1, 1) + number * _DAY).isoformat(),
-            "expected": per_day if number in wanted else elsewhere,
+            "expected": (due or {}).get(number, per_day)
+            if number in wanted
+            else elsewhere,
             "present": present.get(number, 0),
             **{name: of[number] for name, of in more.items() if number in of},
         }
         for number in sorted(wanted | present.keys())
     ]
+
+
+def events_due(times: pl.Series, hours: pl.Series) -> dict[int, int]:
+    """Count the events that days should have, by the interval of the event before.
+
+    Parameters
+    ----------
+    times
+        When n >= 0 events were due: Datetime[us, UTC], sorted.
+    hours
+        The interval, in hours, that each names. Where it changes from one event to the
+        next, the longer counts: either may be the time between the two.
+
+    Returns
+    -------
+    dict
+        By the number of the UTC day since 1970, from the day of the first event to
+        that of the last, but without the first if another event may have been due on
+        it before, and without the last if one may have been due on it after. Those
+        present are all counted, also several of one moment.
+    """
+    due_us, every_us = times.to_physical().to_list(), hours.cast(pl.Int64) * HOUR_US
+    if not due_us:
+        return {}
+    found = Counter(at // DAY_US for at in due_us)
+    for (before, old), (at, new) in pairwise(zip(due_us, every_us, strict=True)):
+        every = max(old, new)
+        missing = range(before + every, at - every // 2, every)
+        found.update(missed // DAY_US for missed in missing)
+    first, last = due_us[0], due_us[-1]
+    days = {day: found[day] for day in range(first // DAY_US, last // DAY_US + 1)}
+    if first - every_us[0] >= first // DAY_US * DAY_US:
+        del days[first // DAY_US]
+    if last + every_us[-1] < (last // DAY_US + 1) * DAY_US:
+        days.pop(last // DAY_US, None)
+    return days
 
 
 def _opening_days(

@@ -9,7 +9,8 @@ from pathlib import Path, PurePosixPath
 from bhds.errors import KeyGrammarError
 from bhds.markets import Frequency
 
-DAY_US = 86_400_000_000
+HOUR_US = 3_600_000_000
+DAY_US = 24 * HOUR_US
 """The microseconds of a UTC day."""
 
 _EPOCH = dt.date(1970, 1, 1)

@@ -74,8 +74,9 @@ def parse_large(
     dict
         The sources, as those of `parse_table`, and of ids that count up also
         `missing_ids`, how many between the first and the last row no row has, and
-        `id_holes`, how many stretches they make. `out_of_order` of a zip counts the
-        rows whose key is less than that of the row before.
+        `id_holes`, how many stretches they make; `days` has `missing_ids`, and of
+        aggTrades `missing_trade_ids`, where there are any. `out_of_order` of a zip
+        counts the rows whose key is less than that of the row before.
 
     Raises
     ------

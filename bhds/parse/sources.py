@@ -15,7 +15,7 @@ from bhds.parse.grid import is_off_grid
 from bhds.parse.inputs import ArchiveInput, utc_time
 from bhds.parse.verdict import Archive, Verdict
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise by one when the entries of a `.sources.json` change."""
 
 CONFLICTS_LISTED = 1_000

@@ -12,7 +12,12 @@ from bhds.datatypes import DataType, Table
 from bhds.errors import ConfigError
 from bhds.markets import Frequency, Interval, TradeType
 from bhds.parse.collapse import Collapsed, collapse, collapse_pairs
-from bhds.parse.grid import earliest_open_us, expected_per_day, rows_per_day
+from bhds.parse.grid import (
+    earliest_open_us,
+    events_due,
+    expected_per_day,
+    rows_per_day,
+)
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.published import OpenedArchive, open_archive, published_rows
 from bhds.parse.sources import SCHEMA_VERSION, count_rows, list_conflicts
@@ -236,6 +241,9 @@ def _account(
             rows_per_day(unique.kept[table.time]),
             interval=interval,
             spacing=table.spacing,
+            due=None
+            if table.hours is None
+            else events_due(unique.kept[table.time], unique.kept[table.hours]),
             covered=[file.period.clamp(days.begin, last_day) for file in files],
             conflicts=rows_per_day(unique.conflicts[table.time]),
         ),

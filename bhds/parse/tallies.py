@@ -11,12 +11,14 @@ from bhds.datatypes import Table
 from bhds.errors import ParseError
 from bhds.parse.collapse import Collapsed
 from bhds.parse.grid import expected_per_day, rows_per_day
-from bhds.parse.inputs import DAY_US, Period, utc_time
+from bhds.parse.inputs import DAY_US, HOUR_US, Period, utc_time
 from bhds.parse.order import descents
 from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
 
 _QUANTITY = "quantity"
 _SIDE = "is_buyer_maker"
+_LONG_US = HOUR_US
+"""Without rows for longer, a day lacks some, where ids are missing as well."""
 _ROWS_OF_BOTH_SIDES = 1_000
 """So many trades have takers on both sides: ASSUME, even where few trade."""
 
@@ -117,11 +119,15 @@ class PartitionTally:
     rows: int = 0
     days: Counter[int] = field(default_factory=Counter)
     """By the number of the UTC day since 1970."""
-    last_id: int | None = None
-    missing_ids: int = 0
-    """Between the first and the last row; only of ids that count up."""
+    missing_ids: Counter[int] = field(default_factory=Counter)
+    """The ids between the first and the last row that no row has, of ids that count
+    up, by the number of the UTC day: see `_missing_per_day`."""
     id_holes: int = 0
     """The stretches that they make."""
+    missing_trade_ids: Counter[int] = field(default_factory=Counter)
+    """Likewise of the trades that rows are made of."""
+    last_ids: dict[str, pl.DataFrame] = field(default_factory=dict)
+    """Of the ids of a column, the last one so far and its time."""
     kept: Counter[int] = field(default_factory=Counter)
     """By the number of the zip; so are `duplicates` and `conflicts`."""
     duplicates: Counter[int] = field(default_factory=Counter)
@@ -177,7 +183,7 @@ class PartitionTally:
             key=key,
             columns=[name for name in self.table.schema if name not in key],
         )
-        holes = {"missing_ids": self.missing_ids, "id_holes": self.id_holes}
+        holes = {"missing_ids": self.missing_ids.total(), "id_holes": self.id_holes}
         return {
             "rows": self.rows,
             **(holes if self.table.consecutive else {}),
@@ -188,6 +194,10 @@ class PartitionTally:
                 covered=covered,
                 conflicts=self.conflict_days,
                 quantities=self.quantities,
+                counts={
+                    "missing_ids": self.missing_ids,
+                    "missing_trade_ids": self.missing_trade_ids,
+                },
             ),
         }
 
@@ -199,7 +209,13 @@ class PartitionTally:
         if _QUANTITY in self.table.schema:
             self._add_quantities(rows)
         if self.table.consecutive:
-            self._add_ids(rows[self.table.key[0]])
+            name = self.table.key[0]
+            holes = self._holes(rows, name, name)
+            self.id_holes += holes.height
+            self.missing_ids.update(_missing_per_day(holes))
+        if self.table.trade_ids is not None:
+            holes = self._holes(rows, *self.table.trade_ids)
+            self.missing_trade_ids.update(_missing_per_day(holes))
 
     def _add_quantities(self, rows: pl.DataFrame) -> None:
         """Add up piece by piece in their order: the bits depend on no machine."""
@@ -210,16 +226,50 @@ class PartitionTally:
             self.quantities[day] = self.quantities.get(day, 0.0) + stretch
             start += length
 
-    def _add_ids(self, ids: pl.Series) -> None:
-        first, last = ids[0], ids[-1]
-        missing = last - first + 1 - ids.len()
-        if missing:
-            self.id_holes += int((ids.diff() > 1).sum())
-        if self.last_id is not None and first > self.last_id + 1:
-            self.id_holes += 1
-            missing += first - self.last_id - 1
-        self.missing_ids += missing
-        self.last_id = last
+    def _holes(self, rows: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
+        """Return the holes between rows that hold the ids from `first` to `last`.
+
+        Returns
+        -------
+        polars.DataFrame
+            `missing`: how many ids; `begin` and `end`: the times, in microseconds, of
+            the rows before and after.
+        """
+        ids = rows.select(
+            first=first, last=last, time=pl.col(self.table.time).to_physical()
+        )
+        if first in self.last_ids:
+            ids = pl.concat([self.last_ids[first], ids])
+        # Placeholders of withdrawn rows have ids below those before them.
+        ids = ids.with_columns(pl.col("last").cum_max())
+        self.last_ids[first] = ids.tail(1)
+        return ids.select(
+            missing=pl.col("first") - pl.col("last").shift() - 1,
+            begin=pl.col("time").shift(),
+            end="time",
+        ).filter(pl.col("missing") > 0)
+
+
+def _missing_per_day(holes: pl.DataFrame) -> Counter[int]:
+    """Count missing ids by the UTC day in which they were given, as far as is known.
+
+    A hole that reaches over midnight counts for the day, of the row before it or of the
+    row after it, in which the larger part of its time lies; for both, in proportion, if
+    either has more than `_LONG_US` of it.
+    """
+    found: Counter[int] = Counter()
+    for missing, begin, end in holes.iter_rows():
+        before, after = begin // DAY_US, end // DAY_US
+        if after <= before:
+            found[before] += missing
+            continue
+        left_us, gone_us = (before + 1) * DAY_US - begin, end - after * DAY_US
+        if min(left_us, gone_us) > _LONG_US:
+            later = missing * gone_us // (left_us + gone_us)
+        else:
+            later = missing if gone_us > left_us else 0
+        found.update({before: missing - later, after: later})
+    return +found
 
 
 def _rows_per_file(rows: pl.DataFrame) -> dict[int, int]:

@@ -7,11 +7,12 @@ from bhds.columns import TIME
 from bhds.markets import Interval
 from bhds.parse.grid import (
     earliest_open_us,
+    events_due,
     expected_per_day,
     is_off_grid,
     rows_per_day,
 )
-from bhds.parse.inputs import Period, day_us
+from bhds.parse.inputs import DAY_US, Period, day_us
 
 
 def times(*texts):
@@ -134,6 +135,41 @@ def test_rows_of_a_known_spacing_are_counted():
         ("2024-01-01", 288, 2),
         ("2024-01-02", 288, 0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("events", "due"),
+    [
+        pytest.param([], {}, id="none"),
+        pytest.param(
+            ["01T00/8", "01T08/8", "01T16/8", "02T16/8"],
+            {"01": 3, "02": 3},
+            id="1 of 3",
+        ),
+        pytest.param(["01T16/8", "02T00/8"], {}, id="ends are not known"),
+        pytest.param(
+            ["01T00/8", "01T16/8", "01T20/4", "02T20/4"],
+            {"01": 4, "02": 6},
+            id="the interval changes",
+        ),
+        pytest.param(
+            ["01T00/8", "01T00/8", "01T08/8", "01T16/8"],
+            {"01": 4},
+            id="two of one minute",
+        ),
+        pytest.param(["01T16/8", "04T00/8"], {"02": 3, "03": 3}, id="days without any"),
+    ],
+)
+def test_events_due_follow_from_the_interval_of_the_event_before(events, due):
+    parted = [event.split("/") for event in events]
+    hours = pl.Series([int(number) for _, number in parted], dtype=pl.Int8)
+
+    found = events_due(times(*(f"2024-01-{time}:00" for time, _ in parted)), hours)
+
+    of_days = {
+        day_us(dt.date(2024, 1, int(day))) // DAY_US: n for day, n in due.items()
+    }
+    assert found == of_days
 
 
 def test_how_many_rows_there_should_be_may_be_unknown():

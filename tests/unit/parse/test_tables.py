@@ -141,7 +141,7 @@ def test_partition_without_zips_has_the_columns_of_the_table(
         name: partition.sources[name]
         for name in ("schema", "revision", "data_type", "interval", "rows")
     } == {
-        "schema": 3,
+        "schema": 4,
         "revision": DATA_TYPES[data_type].revision,
         "data_type": data_type,
         "interval": interval,
@@ -648,7 +648,7 @@ GOLDEN = {
     "markPriceKlines": {3: "bf83fd94b8a286b3"},
     "indexPriceKlines": {3: "bf83fd94b8a286b3"},
     "premiumIndexKlines": {3: "bf83fd94b8a286b3"},
-    "fundingRate": {2: "55153d88a986d448"},
+    "fundingRate": {3: "3c3bbb3220870256"},
     "liquidationSnapshot": {2: "a799d78dccdb8625"},
     "metrics": {2: "5e8606ac87ef3b0d"},
 }

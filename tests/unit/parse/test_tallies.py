@@ -13,6 +13,7 @@ from bhds.parse.tallies import FileTally, PartitionTally
 from bhds.parse.verdict import Verdict
 
 TRADES = data_type("trades").table(TradeType.UM_FUTURES)
+AGG_TRADES = data_type("aggTrades").table(TradeType.UM_FUTURES)
 DEPTH = data_type("bookDepth").table(TradeType.UM_FUTURES)
 
 
@@ -160,6 +161,55 @@ def test_missing_ids_are_counted(pieces, missing, holes):
 
     sources = tally.sources([record()], covered=[])
     assert (sources["missing_ids"], sources["id_holes"]) == (missing, holes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "missing"),
+    [
+        pytest.param("01T10:00", "01T11:00", {"01": 9}, id="within a day"),
+        pytest.param("01T12:00", "02T00:00", {"01": 9}, id="a day that ends at noon"),
+        pytest.param("01T23:59", "02T12:00", {"02": 9}, id="a day that begins at noon"),
+        pytest.param("01T12:00", "03T12:00", {"01": 5, "03": 4}, id="two halves"),
+        pytest.param("01T23:59", "03T00:00:30", {"01": 9}, id="a day without a file"),
+    ],
+)
+def test_missing_ids_belong_to_the_day_that_lacks_the_time(before, after, missing):
+    tally = PartitionTally(TRADES)
+    tally.add(trades((1, f"2024-01-{before}")), file=0)
+    tally.add(trades((11, f"2024-01-{after}")), file=1)
+
+    days = tally.sources([record(), record("b.zip")], covered=[])["days"]
+
+    found = {day["day"]: day["missing_ids"] for day in days if "missing_ids" in day}
+    assert found == {f"2024-01-{day}": number for day, number in missing.items()}
+
+
+def test_trades_that_no_aggregate_holds_are_counted():
+    rows = pl.DataFrame(
+        [
+            (1, 10, 12, "2024-01-01T10:00"),
+            (2, 13, 13, "2024-01-01T11:00"),
+            (3, -1, -1, "2024-01-01T12:00"),
+            (4, 20, 21, "2024-01-02T10:00"),
+        ],
+        schema=["agg_trade_id", "first_trade_id", "last_trade_id", "time"],
+        orient="row",
+    ).select(
+        pl.lit(1).cast(dtype).alias(name)
+        if name not in {"agg_trade_id", "first_trade_id", "last_trade_id", "time"}
+        else pl.col(name).str.to_datetime(time_zone="UTC").cast(dtype)
+        if name == "time"
+        else pl.col(name)
+        for name, dtype in AGG_TRADES.schema.items()
+    )
+    tally = PartitionTally(AGG_TRADES)
+
+    for part in rows.iter_slices(1):
+        tally.add(part, file=0)
+
+    first, second = tally.sources([record()], covered=[])["days"]
+    assert "missing_ids" not in first | second
+    assert (first["missing_trade_ids"], second["missing_trade_ids"]) == (4, 2)
 
 
 def test_ids_that_do_not_count_up_have_no_holes():
