@@ -10,7 +10,13 @@ from bhds import datatypes
 from bhds.columns import TIME
 from bhds.fill.answers import Row
 from bhds.fill.held import Bounds, Held
-from bhds.fill.holes import Hole, doubtful_bars, missing_bars
+from bhds.fill.holes import (
+    Hole,
+    doubtful_bars,
+    impossible_bars,
+    missing_bars,
+    outside,
+)
 from bhds.gridpoints import Grid, Span
 from bhds.markets import Interval, TradeType
 from bhds.parse.tables import table_of
@@ -59,10 +65,17 @@ class Bars:
             is_first=bounds.is_first,
             is_last=bounds.is_last,
         )
-        if "trade_count" not in self.schema:
-            return missing
-        doubtful = doubtful_bars(held.rows, interval=self.interval)
-        return sorted([*missing, *doubtful], key=lambda hole: hole.span)
+        impossible = impossible_bars(
+            held.rows,
+            data_type=self.data_type,
+            trade_type=self.trade_type,
+            interval=self.interval,
+        )
+        doubtful = []
+        if "trade_count" in self.schema:
+            believed = outside(held.rows, impossible, time=self.time)
+            doubtful = doubtful_bars(believed, interval=self.interval)
+        return sorted([*missing, *impossible, *doubtful], key=lambda hole: hole.span)
 
     def joint_span_ms(self) -> int:
         """Return how long a time one request may answer for, holes and all."""

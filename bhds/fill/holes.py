@@ -2,11 +2,12 @@
 
 The grid of the interval says which bars there should be. Besides those that are not
 there, bars without trades are doubted where the symbol otherwise trades in every one:
-the archive has published such runs that were wrong (2025-01-29, 2021-03-02).
+the archive has published such runs that were wrong (2025-01-29, 2021-03-02). Bars with
+impossible values are requested too.
 """
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import groupby
@@ -16,7 +17,8 @@ import polars as pl
 
 from bhds.archive.keys import ArchiveFile
 from bhds.gridpoints import Grid, Span
-from bhds.markets import Interval
+from bhds.impossible import is_impossible
+from bhds.markets import Interval, TradeType
 from bhds.parse.inputs import DAY_US, day_us
 from bhds.parse.verdict import Verdict
 from bhds.results.grid import grid_number
@@ -49,6 +51,8 @@ class Reason(StrEnum):
     """The archive has no file of the day, nor of a later one."""
     UNTRADED = "untraded"
     """They are published without trades, which is doubted."""
+    IMPOSSIBLE = "impossible"
+    """They are published with values that cannot be."""
 
 
 @dataclass(frozen=True)
@@ -208,6 +212,34 @@ def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:
     ]
 
 
+def impossible_bars(
+    bars: pl.DataFrame, *, data_type: str, trade_type: TradeType, interval: Interval
+) -> list[Hole]:
+    """List the runs of grid points with a bar of impossible values, in time order.
+
+    Parameters
+    ----------
+    bars
+        n >= 0 published bars, sorted by unique `open_time`.
+    data_type, trade_type, interval
+        What they are of.
+    """
+    number = grid_number(pl.col("open_time"), interval=interval)
+    found = bars.filter(is_impossible(data_type, trade_type)).select(number.unique())
+    numbers = found.to_series().sort()
+    ends = (numbers.diff().shift(-1) != 1).fill_null(value=True)
+    lasts = numbers.filter(ends).to_list()
+    firsts = numbers.filter(ends.shift(fill_value=True)).to_list()
+    return [
+        Hole(
+            _span(range(first, last + 1), Grid(interval)),
+            Reason.IMPOSSIBLE,
+            last + 1 - first,
+        )
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+
+
 def _by_reason(
     numbers: range, *, grid: Grid, coverage: Coverage, is_last: bool
 ) -> Iterator[Hole]:
@@ -254,3 +286,28 @@ def _reason(
 def _span(numbers: range, grid: Grid) -> Span:
     """Return the time that some grid points in a row cover."""
     return Span(grid.time(numbers.start), grid.time(numbers.stop))
+
+
+def with_hole(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+    """Keep the rows that lie in a hole, and add its position among them: `hole`."""
+    table = pl.DataFrame(
+        {
+            "hole": range(len(holes)),
+            "start_us": [hole.span.start_ms * 1_000 for hole in holes],
+            "end_us": [hole.span.end_ms * 1_000 for hole in holes],
+        },
+        schema={"hole": pl.Int64, "start_us": pl.Int64, "end_us": pl.Int64},
+    )
+    return (
+        rows.with_columns(at_us=pl.col(time).to_physical())
+        .join_asof(table, left_on="at_us", right_on="start_us", strategy="backward")
+        .filter(pl.col("at_us") < pl.col("end_us"))
+        .select(*rows.columns, "hole")
+    )
+
+
+def outside(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+    """Keep the rows that lie in no hole."""
+    if not holes:
+        return rows
+    return rows.join(with_hole(rows, holes, time=time), on=time, how="anti")

@@ -16,15 +16,17 @@ from bhds.fill.asking import Kind
 from bhds.fill.bars import Bars
 from bhds.fill.events import Events
 from bhds.fill.held import Bounds, Held
-from bhds.fill.holes import Hole, Reason
+from bhds.fill.holes import Hole, Reason, with_hole
 from bhds.gridpoints import Span
+from bhds.impossible import is_impossible
 from bhds.markets import Interval, TradeType
-from bhds.parse.inputs import utc_time
+from bhds.parse.grid import rows_per_day
+from bhds.parse.inputs import DAY_US, utc_time
 
-REVISION = 1
+REVISION = 2
 """Raise by one when the same partition and answers must yield a different fill."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Raise by one when the entries of a fill's `.sources.json` change."""
 
 _MS = 1_000  # microseconds
@@ -80,7 +82,9 @@ def write_fill(
     why_not = asking.complete(kind, holes, journal, settings=settings, path=fill_path)
     spans = [hole.span for hole in holes]
     journal.keep(spans)
-    rows = _wanted(kind.frame(asking.rows_of(journal)), holes, time=kind.time)
+    impossible = is_impossible(data_type, kind.trade_type)
+    answered = kind.frame(asking.rows_of(journal))
+    rows = _wanted(answered, holes, time=kind.time, impossible=impossible)
     # Of the answers that came just now, too.
     now = dt.datetime.now(dt.UTC)
     left = outstanding(spans, journal.answers, now=now, extent=kind.extent)
@@ -103,6 +107,7 @@ def write_fill(
             left_is="pending" if why_not is None else "unanswered",
             time=kind.time,
         ),
+        "days": _days(rows.filter(impossible)[kind.time]),
     }
     storage.write_json(sources, sources_path)
     metadata = {
@@ -124,32 +129,40 @@ def _kind(
     return Bars(trade_type, data_type, symbol, Interval.parse(interval or ""))
 
 
-def _wanted(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
-    """Keep the rows that lie in holes; of bars that are doubted, those with trades."""
-    inside = _with_hole(rows, holes, time=time)
-    doubted = [n for n, hole in enumerate(holes) if hole.reason is Reason.UNTRADED]
-    if doubted:
-        is_confirmed = pl.col("hole").is_in(doubted) & (pl.col("trade_count") == 0)
-        inside = inside.filter(~is_confirmed)
+def _wanted(
+    rows: pl.DataFrame, holes: Sequence[Hole], *, time: str, impossible: pl.Expr
+) -> pl.DataFrame:
+    """Keep the rows that lie in holes and are better than those that were published.
+
+    In the place of bars without trades only bars with trades are, and in the place of
+    impossible values only possible ones.
+    """
+    worse = {
+        Reason.UNTRADED: pl.col("trade_count") == 0,
+        Reason.IMPOSSIBLE: impossible,
+    }
+    inside = with_hole(rows, holes, time=time)
+    for reason, is_worse in worse.items():
+        numbers = [n for n, hole in enumerate(holes) if hole.reason is reason]
+        if numbers:
+            inside = inside.filter(~(pl.col("hole").is_in(numbers) & is_worse))
     return inside.drop("hole")
 
 
-def _with_hole(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
-    """Keep the rows that lie in a hole, and add its position among them: `hole`."""
-    table = pl.DataFrame(
+def _days(impossible: pl.Series) -> list[dict[str, Any]]:
+    """Count the impossible rows of each day that has any, by their times.
+
+    The entries are as those of partitions, whose rows alone they count as present.
+    """
+    return [
         {
-            "hole": range(len(holes)),
-            "start_us": [hole.span.start_ms * _MS for hole in holes],
-            "end_us": [hole.span.end_ms * _MS for hole in holes],
-        },
-        schema={"hole": pl.Int64, "start_us": pl.Int64, "end_us": pl.Int64},
-    )
-    return (
-        rows.with_columns(at_us=pl.col(time).to_physical())
-        .join_asof(table, left_on="at_us", right_on="start_us", strategy="backward")
-        .filter(pl.col("at_us") < pl.col("end_us"))
-        .select(*rows.columns, "hole")
-    )
+            "day": utc_time(day * DAY_US)[:10],
+            "expected": None,
+            "present": 0,
+            "impossible": count,
+        }
+        for day, count in sorted(rows_per_day(impossible).items())
+    ]
 
 
 def _account(
@@ -176,7 +189,7 @@ def _account(
     time
         The column that tells where a row lies.
     """
-    counted = _with_hole(rows, holes, time=time).group_by("hole").len()
+    counted = with_hole(rows, holes, time=time).group_by("hole").len()
     found = dict(counted.iter_rows())
     return [
         {

@@ -5,8 +5,17 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.fill.holes import Coverage, Reason, doubtful_bars, missing_bars
-from bhds.markets import Interval
+from bhds.fill.holes import (
+    Coverage,
+    Hole,
+    Reason,
+    doubtful_bars,
+    impossible_bars,
+    missing_bars,
+    outside,
+)
+from bhds.gridpoints import Span
+from bhds.markets import Interval, TradeType
 from bhds.parse.inputs import DAY_US, day_us
 
 MINUTE = Interval.parse("1m")
@@ -304,6 +313,62 @@ def test_no_long_bars_are_doubted():
 
     assert doubtful_bars(frame, interval=Interval.parse("1h")) == []
     assert doubtful_bars(frame.head(0), interval=MINUTE) == []
+
+
+# --- bars with impossible values
+
+
+def priced(frame, *, wrong):
+    """Set prices and volumes beside bars; of some, the low is above the high."""
+    is_wrong = pl.col("open_time").is_in([at(text) for text in wrong])
+    volumes = dict.fromkeys(("volume", "quote_volume"), 5.0)
+    taken = dict.fromkeys(("taker_buy_volume", "taker_buy_quote_volume"), 1.0)
+    return frame.with_columns(
+        **{name: pl.lit(10.0) for name in ("open", "high", "low", "close")},
+        **{name: pl.lit(value) for name, value in (volumes | taken).items()},
+    ).with_columns(low=pl.when(is_wrong).then(11.0).otherwise("low"))
+
+
+def impossible(frame, data_type="klines", interval="1h"):
+    holes = impossible_bars(
+        frame,
+        data_type=data_type,
+        trade_type=TradeType.UM_FUTURES,
+        interval=Interval.parse(interval),
+    )
+    return [told(hole) for hole in holes]
+
+
+@pytest.mark.parametrize("data_type", ["klines", "markPriceKlines"])
+def test_impossible_bars_in_a_row_are_one_hole(data_type):
+    hours = ["2025-01-01T03:00", "2025-01-01T04:00", "2025-01-01T06:00"]
+    frame = priced(bars("2025-01-01", "2025-01-02", interval="1h"), wrong=hours)
+
+    assert impossible(frame, data_type) == [
+        ("01-01 03:00", "01-01 05:00", "impossible", 2),
+        ("01-01 06:00", "01-01 07:00", "impossible", 1),
+    ]
+    assert impossible(frame.head(0), data_type) == []
+
+
+def test_an_impossible_bar_off_the_grid_is_one_of_the_point_before_it():
+    frame = priced(
+        bars("2025-01-01T05:00", "2025-01-01T06:00", interval="30m"),
+        wrong=["2025-01-01T05:00", "2025-01-01T05:30"],
+    )
+
+    assert impossible(frame) == [("01-01 05:00", "01-01 06:00", "impossible", 1)]
+
+
+def test_rows_outside_holes_are_kept():
+    frame = bars("2025-01-01T00:00", "2025-01-01T04:00", interval="1h")
+    start_ms = round(at("2025-01-01T01:00").timestamp() * 1000)
+    hole = Hole(Span(start_ms, start_ms + 7_200_000), Reason.IMPOSSIBLE, 2)
+
+    hours = outside(frame, [hole], time="open_time")["open_time"].dt.hour()
+
+    assert hours.to_list() == [0, 3]
+    assert outside(frame, [], time="open_time").equals(frame)
 
 
 # --- zips

@@ -13,7 +13,7 @@ from bhds.fill import job, refusal, unanswered, usage
 from bhds.markets import TradeType
 
 UM = TradeType.UM_FUTURES
-GOLDEN = {1: "f3ab5b5ea05fc03d"}
+GOLDEN = {2: "f3ab5b5ea05fc03d"}
 """Digests of `test_a_fill_changes_only_with_the_revision`, by `job.REVISION`."""
 
 
@@ -235,6 +235,51 @@ def test_bars_that_the_api_has_without_trades_too_are_not_in_the_fill():
     doubted = job.Hole(job.Span(start, end), job.Reason.UNTRADED, 2)
     missing = job.Hole(job.Span(end, end + 1), job.Reason.MISSING, 1)
 
-    kept = job._wanted(frame, [doubted, missing], time="open_time")
+    kept = job._wanted(
+        frame, [doubted, missing], time="open_time", impossible=pl.lit(value=False)
+    )
 
     assert kept["open_time"].to_list() == [at(8), at(9)]
+
+
+def test_impossible_bars_are_requested_and_replaced_by_possible_ones(workspace):
+    whole = workspace.published()
+    is_wrong = pl.col("open_time").is_in([at(6, 3), at(6, 4), at(8, 7)])
+    rows = whole.with_columns(low=pl.when(is_wrong).then(0.0).otherwise("low"))
+
+    fill = workspace.write_fill(workspace.parse(rows))
+
+    assert fill.drop("source").equals(whole.filter(is_wrong).drop("source"))
+    told = workspace.told()
+    assert [
+        (hole["start"][:13], hole["reason"], hole["expected"], hole["found"])
+        for hole in told["holes"]
+    ] == [("2025-03-06T03", "impossible", 2, 2), ("2025-03-08T07", "impossible", 1, 1)]
+    assert told["days"] == []
+
+
+def test_impossible_bars_of_the_api_replace_none_and_are_counted(
+    workspace, monkeypatch
+):
+    whole = workspace.published()
+    wrong = pl.col("open_time").is_in([at(6, 3), at(6, 4), at(7, 5)])
+    frame = workspace.bars.frame
+
+    def spoiled(_, rows):
+        return frame(rows).with_columns(
+            high=pl.when(wrong).then(1e-9).otherwise("high")
+        )
+
+    rows = whole.with_columns(
+        close=pl.when(pl.col("open_time") == at(6, 3)).then(-1.0).otherwise("close")
+    )
+    inputs = workspace.parse(without(rows, (at(6, 4), at(6, 6)), (at(7, 5), at(7, 6))))
+    monkeypatch.setattr(type(workspace.bars), "frame", spoiled)
+
+    fill = workspace.write_fill(inputs)
+
+    assert fill["open_time"].to_list() == [at(6, 4), at(6, 5), at(7, 5)]
+    assert workspace.told()["days"] == [
+        {"day": f"2025-03-0{day}", "expected": None, "present": 0, "impossible": 1}
+        for day in (6, 7)
+    ]
