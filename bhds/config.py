@@ -32,7 +32,7 @@ from pydantic_core import ErrorDetails
 from bhds import datatypes
 from bhds.datatypes import DataType, Feed
 from bhds.errors import ConfigError
-from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+from bhds.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
 from bhds.results.resample import ResampleRule
 
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -344,6 +344,11 @@ class Dataset(_Closed):
         )
 
     @property
+    def is_supplemented(self) -> bool:
+        """Whether daily zips supply the days that monthly zips lack."""
+        return {feed.frequency for feed in self.feeds} == {*Frequency}
+
+    @property
     def ended(self) -> dt.date | None:
         """The last UTC day ever published, of a type of data that has ended."""
         days = [feed.last_day for feed in self.feeds]
@@ -432,6 +437,12 @@ class Settings(_Closed):
     listing: Listing = Listing()
     api: Api = Api()
     datasets: Annotated[list[Dataset], Field(min_length=1)]
+
+    @property
+    def download_http(self) -> dict[str, Any]:
+        """The fields of `http`, with the proxy of `endpoints.archive_download`."""
+        proxy = self.http.proxy_for(self.endpoints.archive_download)
+        return self.http.model_dump() | {"proxy": proxy}
 
     def last_day(self, now: dt.datetime) -> dt.date:
         """Return the last UTC day wanted, seen from the moment `now` (UTC)."""

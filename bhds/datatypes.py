@@ -495,6 +495,7 @@ DATA_TYPES = {
             ),
             table=_klines,
             has_api=True,
+            revision=3,
         ),
         *(
             DataType(
@@ -502,7 +503,7 @@ DATA_TYPES = {
                 feeds=_futures_bars(),
                 table=_price_klines,
                 has_api=True,
-                revision=3,
+                revision=4,
             )
             for name in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
         ),
@@ -554,6 +555,7 @@ DATA_TYPES = {
             ),
             table=_book_ticker,
             partition=PartitionSize.MONTH,
+            revision=3,
         ),
         DataType("BVOLIndex", feeds=(Feed(TradeType.OPTION, _DAILY),)),
         DataType(

@@ -19,7 +19,7 @@ from bhds.archive.listing_page import LISTING_SCHEMA
 from bhds.datatypes import DATA_TYPES, DataType
 from bhds.fill import unanswered, usage
 from bhds.markets import TradeType
-from bhds.parse import revisions
+from bhds.parse import revisions, supplements
 
 _MEANINGS = Path(__file__).with_name("data") / "columns.csv"
 _KEPT = "kept_"
@@ -165,6 +165,14 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             ("aws_data/revisions.parquet", "aws_data/revisions.d/<part>.parquet"),
             _fixed(revisions.CHANGES),
             ("key", "noticed_at", "column"),
+        ),
+        TableEntry(
+            "Supplements",
+            "a daily zip of a day that a monthly zip lacks, each time the partition "
+            "was built from both",
+            ("aws_data/supplements.parquet", "aws_data/supplements.d/<part>.parquet"),
+            _fixed(supplements.SCHEMA),
+            ("key", "recorded_at"),
         ),
     )
 

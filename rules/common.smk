@@ -27,7 +27,7 @@ from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.fill import job as fill
 from bhds.fill import refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
-from bhds.parse import revisions
+from bhds.parse import revisions, supplements
 from bhds.planning import frozen, prepare, space, summary
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
@@ -176,6 +176,12 @@ def wanted_days(wildcards):
     """Bound the UTC days that one partition may hold."""
     partition = PLAN.partition(series_of(wildcards), wildcards.partition)
     return {"first_day": partition.first_day, "last_day": partition.last_day}
+
+
+@for_rules
+def is_supplemented(wildcards):
+    """Return whether daily zips supply the days that monthly zips lack."""
+    return PLAN.dataset(series_of(wildcards)).is_supplemented
 
 
 @for_rules
@@ -364,12 +370,6 @@ def kept_until_replaced(batch, paths):
     return update(paths) if batch.state == REPLACED else paths
 
 
-def download_http():
-    """Select the settings that say how zips are downloaded."""
-    proxy = SETTINGS.http.proxy_for(SETTINGS.endpoints.archive_download)
-    return {**SETTINGS.http.model_dump(), "proxy": proxy}
-
-
 @one_line_errors()
 def announce_downloads():
     """See that downloads can be made, and tell their jobs how much there is to do."""
@@ -405,6 +405,12 @@ def tell_unanswered():
     """Tell at the end of a run how many fills the API refused to answer."""
     if number := unanswered.count(Path()):
         print(unanswered.message(number), file=sys.stderr)
+
+
+def tell_unfetched():
+    """Print at the end of a run how many daily zips its parse jobs could not fetch."""
+    if number := supplements.count_unfetched(Path(), since=STARTED):
+        print(supplements.message(number), file=sys.stderr)
 
 
 def one_after_the_other(first, second):

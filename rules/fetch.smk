@@ -31,7 +31,7 @@ for number, batch in enumerate(PLAN.batches):
             revision=download.REVISION,
             asked_at=STARTED.isoformat(),
             base_url=SETTINGS.endpoints.archive_download,
-            http=download_http(),
+            http=SETTINGS.download_http,
         message:
             f"Download {batch}"
         script:

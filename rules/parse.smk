@@ -2,7 +2,8 @@
 
 Inputs: the zips of one partition, whose CHECKSUMs lie beside them and came with them
 (rules/fetch.smk). Outputs: the partition and its sources: verdict, revision and row
-counts of every zip.
+counts of every zip. A job whose monthly zip lacks days downloads their daily zips into
+`aws_data`. Settings: endpoints.archive_download, http, offline.
 """
 
 
@@ -24,6 +25,7 @@ rule parse_klines:
     params:
         revision=parse_revision,
         days=wanted_days,
+        is_supplemented=is_supplemented,
     message:
         "Parse {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition}"
     script:
@@ -48,6 +50,7 @@ rule parse_records:
     params:
         revision=parse_revision,
         days=wanted_days,
+        is_supplemented=is_supplemented,
     message:
         "Parse {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.partition}"
     script:

@@ -34,6 +34,7 @@ if PLANS and workflow.is_main_process:
 onstart:
     ledger.compact(Path())
     revisions.compact(Path())
+    supplements.compact(Path())
     unanswered.compact(Path())
     usage.compact(Path())
     refusal.forget(Path())
@@ -47,10 +48,12 @@ onstart:
 
 onsuccess:
     tell_unanswered()
+    tell_unfetched()
 
 
 onerror:
     tell_unanswered()
+    tell_unfetched()
     tell_failures()
 
 

@@ -9,5 +9,6 @@ with job_log(snakemake.log[0]):
         partition_path=snakemake.output.partition,
         sources_path=snakemake.output.sources,
         days=snakemake.params.days,
+        settings=snakemake.config if snakemake.params.is_supplemented else None,
         **snakemake.wildcards,
     )

@@ -230,6 +230,14 @@ def fetch_batch(
     return report
 
 
+def is_as_listed(wanted: Wanted) -> bool:
+    """Check whether a file is in place with the size and the MD5 that are listed."""
+    try:
+        return _agrees(_digest(str(wanted.path)), wanted=wanted)
+    except FileNotFoundError:
+        return False
+
+
 def _stage(wanted: Sequence[Wanted], *, data_dir: Path) -> _Batch:
     """Give each file its place in the staging folder, and clear what cannot serve.
 

@@ -77,6 +77,29 @@ def listed_rows(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def outdated_pairs(
+    zips: Iterable[str], *, listed: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return the listed zips that are not on disk as listed, each with its CHECKSUM.
+
+    Parameters
+    ----------
+    zips
+        Paths below the data directory, which is the current one.
+    listed
+        Rows of these zips and of their CHECKSUMs, as `listed_rows` has them.
+    """
+    found: list[str] = []
+    for path in zips:
+        if key_of_path(path) not in listed:
+            continue
+        rows = {p: listed.get(key_of_path(p)) for p in (path, path + CHECKSUM_SUFFIX)}
+        pair = [_wanted(each, row) for each, row in rows.items() if row]
+        if not all(map(download.is_as_listed, pair)):
+            found += [str(wanted.path) for wanted in pair]
+    return found
+
+
 def _wanted(path: str, row: Mapping[str, Any]) -> Wanted:
     return Wanted(
         key=row["key"],

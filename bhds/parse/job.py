@@ -9,7 +9,7 @@ from bhds import datatypes, storage
 from bhds.archive.job import listed_rows
 from bhds.archive.keys import ArchiveFile
 from bhds.markets import Interval, TradeType
-from bhds.parse import revisions, tables
+from bhds.parse import revisions, supplements, tables
 from bhds.parse.inputs import ArchiveInput
 
 
@@ -24,10 +24,13 @@ def write_partition(
     symbol: str,
     partition: str,
     interval: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> None:
     """Parse the zips of one partition of one symbol, and write it with its sources.
 
-    The sources are written first, so that beside a partition are always its own.
+    Where a monthly zip lacks days, daily zips are fetched and parsed with it (see
+    `bhds.parse.supplements`). The sources are written first, so that beside a partition
+    are always its own.
 
     Parameters
     ----------
@@ -40,6 +43,9 @@ def write_partition(
         `first_day` and `last_day`: the UTC days that the partition may hold.
     trade_type, data_type, symbol, partition, interval
         What the partition is of; the interval is None if the data type has none.
+    settings
+        The configuration as read from YAML and the command line, by which daily zips
+        are fetched; None if they are not wanted.
 
     Raises
     ------
@@ -63,13 +69,22 @@ def write_partition(
             from bhds.parse import large  # noqa: PLC0415
 
             with storage.replacing(partition_path) as partial:
-                sources = large.parse_large(
-                    inputs, target=partial, metadata=_metadata, **described
-                )
+
+                def parse_into_file(inputs: Sequence[ArchiveInput]) -> dict[str, Any]:
+                    return large.parse_large(
+                        inputs, target=partial, metadata=_metadata, **described
+                    )
+
+                sources = parse_into_file(inputs)
+                if more := supplements.fetch(sources, settings=settings):
+                    sources = parse_into_file([*inputs, *_inputs(more)])
                 storage.write_json(sources, sources_path)
             return
         spacing = None if interval is None else Interval.parse(interval)
         parsed = tables.parse_table(inputs, interval=spacing, **described)
+        if more := supplements.fetch(parsed.sources, settings=settings):
+            inputs += _inputs(more)
+            parsed = tables.parse_table(inputs, interval=spacing, **described)
         storage.write_json(parsed.sources, sources_path)
         metadata = _metadata(parsed.sources)
         storage.write_parquet(parsed.frame, partition_path, metadata=metadata)

@@ -90,6 +90,8 @@ def plan_dataset(
     listings: Sequence[Listing],
     data_dir: Path,
     newest: pl.DataFrame,
+    supplements: pl.DataFrame,
+    offline: bool,
     last_day: dt.date,
 ) -> PlannedDataset:
     """Resolve a dataset to its files, from the listings, the ledger and the disk.
@@ -104,20 +106,28 @@ def plan_dataset(
         The data directory.
     newest
         The newest row of the ledger for each file that was fetched.
+    supplements
+        `key` and `etag` of daily zips that parse jobs wanted beside monthly ones; see
+        `bhds.parse.supplements`.
+    offline
+        Whether no server may be asked for those that are not on disk.
     last_day
         The last UTC day wanted.
     """
     files = pl.concat(
         _files(listing, data_dir=data_dir, newest=newest) for listing in listings
     )
+    archives = files.filter(~pl.col("is_checksum"))
     zips = choose_frequency(
-        files.filter(~pl.col("is_checksum")),
+        archives,
         dataset.frequency,
         trade_type=dataset.trade_type,
         data_type=dataset.data_type,
         interval=dataset.interval,
     )
     lives = _lives(zips)
+    more = _outdated_supplements(archives, supplements, offline=offline)
+    zips = pl.concat([zips, more.join(zips, on="key", how="anti")])
     zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
     form = dataset.entry.partition_size(dataset.interval).value
     wanted = (
@@ -173,6 +183,23 @@ def _lives(zips: pl.DataFrame) -> dict[str, Life]:
         pl.col("first_day").min(), pl.col("last_day").max()
     )
     return {symbol: Life(first, last) for symbol, first, last in days.iter_rows()}
+
+
+def _outdated_supplements(
+    archives: pl.DataFrame, supplements: pl.DataFrame, *, offline: bool
+) -> pl.DataFrame:
+    """Return the zips that parse jobs could not fetch, or used in another revision.
+
+    Such a zip is an input of its partition from then on. The others are not, or each
+    partition that has one would be built twice.
+    """
+    used_etag = pl.col("used_etag")
+    is_outdated = used_etag.is_null() | (pl.col("etag") != used_etag)
+    wanted = supplements.rename({"etag": "used_etag"})
+    found = archives.join(wanted, on="key").filter(is_outdated)
+    if offline:
+        found = found.filter(pl.col("disk_size").is_not_null())
+    return found.drop("used_etag")
 
 
 def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:

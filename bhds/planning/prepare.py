@@ -16,6 +16,7 @@ from bhds.datatypes import FUNDING
 from bhds.errors import ListingError, SelectionError
 from bhds.fill import unanswered
 from bhds.markets import TradeType
+from bhds.parse import supplements
 from bhds.planning.dataset import (
     PlannedDataset,
     directories,
@@ -120,6 +121,7 @@ class _Planner:
         self._keep = keep
         columns = ["key", "etag", "md5", "first_seen", "served_size"]
         self._newest = ledger.newest(ledger.read(data_dir, columns=columns))
+        self._supplements = supplements.read(data_dir)
         self.known = {
             trade_type: instruments.read_exchange_info(path)
             for trade_type in TradeType
@@ -223,6 +225,8 @@ class _Planner:
             listings=found,
             data_dir=self._data_dir,
             newest=self._newest,
+            supplements=self._supplements,
+            offline=self._settings.offline,
             last_day=self._settings.last_day(self._now),
         )
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bhds.archive.keys import ArchiveFile
 from bhds.datatypes import DATA_TYPES
 from bhds.markets import TradeType
 from bhds.parse import revisions
+from bhds.sandbox import museum
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
@@ -339,3 +341,48 @@ def test_bhds_clean_removes_superseded_days_and_nothing_is_to_be_done(
         assert workspace.plan(settings={"as_of": "2025-02-28"}).is_idle
         changes = revisions.read(workspace.data)
         assert set(changes["rows_changed"]) <= {0}
+
+
+D01B_SOURCES = "parsed_data/um_futures/klines/D01BUSDT/1h/2025.sources.json"
+
+
+@pytest.fixture
+def short_month(tmp_path):
+    """A monthly zip of klines lacks a day that a daily zip has; the API is not used."""
+    with Exchange(Universe(seed=1)) as exchange, serving(exchange) as running:
+        museum.exhibit(exchange, "D01")
+        settings = settings_for(
+            running.endpoints, symbols=["D01BUSDT"], interval="1h", frequency="auto"
+        )
+        yield Workspace(tmp_path, settings)
+
+
+def test_one_run_takes_the_days_that_a_month_lacks_from_daily_zips(short_month):
+    first = short_month.build()
+
+    assert first.jobs["fetch_archives"] == 1
+    sources = json.loads(short_month.path(D01B_SOURCES).read_text())
+    assert {"2025-02", "2025-02-27"} <= {
+        ArchiveFile.from_key(entry["key"]).period for entry in sources["inputs"]
+    }
+    assert {"day": "2025-02-27", "expected": 24, "present": 24} in sources["days"]
+    assert short_month.plan().is_idle
+    assert short_month.build("verify_all").status == 0
+    verified = short_month.path("aws_data/um_futures/daily/klines")
+    table = pl.read_parquet(verified / "verification-1h.parquet")
+    assert any("2025-02-27" in key for key in table["key"])
+
+
+def test_daily_zips_that_a_parse_job_cannot_fetch_come_with_the_next_run(short_month):
+    short_month.build("raw_all")
+
+    cut_off = short_month.build(settings={"offline": True})
+
+    assert "1 daily zip(s) of days that monthly zips lack could not be" in cut_off.text
+    assert short_month.plan(settings={"offline": True}).is_idle
+    second = short_month.build()
+    assert (second.jobs["fetch_archives"], second.jobs["parse_klines"]) == (1, 1)
+    sources = json.loads(short_month.path(D01B_SOURCES).read_text())
+    assert {"day": "2025-02-27", "expected": 24, "present": 24} in sources["days"]
+    assert short_month.plan().is_idle
+    assert short_month.plan(settings={"offline": True}).is_idle

@@ -261,7 +261,7 @@ def sources_by_day(frame):
 # --- D01 to D32
 
 
-def test_d01_days_that_a_month_lacks_come_from_daily_zips_or_the_api(visit):
+def test_d01_days_that_a_month_lacks_come_from_daily_zips(visit):
     _, sources = partition(visit.before, "D01USDT", "2022", series="klines/{}/1h")
     of_april = {period for period in zips(sources) if period.startswith("2022-04")}
     assert of_april == {f"2022-04-{day:02}" for day in range(1, 31)}
@@ -271,15 +271,14 @@ def test_d01_days_that_a_month_lacks_come_from_daily_zips_or_the_api(visit):
 
     _, sources = partition(visit.before, "D01BUSDT", "2025")
     assert zips(sources)["2025-02"]["verdict"] == "ok"
-    assert holes(visit.before, "D01BUSDT", "2025") == [
-        ("2025-02-27T00:00", "missing", 1440, "filled")
-    ]
+    assert zips(sources)["2025-02-27"]["verdict"] == "ok"
+    assert holes(visit.before, "D01BUSDT", "2025") == []
     unknown = result(visit.before, "D01BUSDT")
     assert_true(unknown, true_bars(visit, "D01BUSDT"))
     by_day = sources_by_day(unknown.filter(pl.col("open_time") < march(1)))
     assert by_day == {
         26: {"monthly": 1440},
-        27: {"api": 1440},
+        27: {"daily": 1440},
         28: {"monthly": 1440},
     }
 

@@ -128,7 +128,9 @@ def test_only_the_series_of_the_catalogue_are_bad(series, is_bad):
     [
         ("BTCUSDT", "1m", True),
         ("USDCUSDT", "1h", True),
-        pytest.param("BTCUSDT", "4h", False, id="an interval not named"),
+        ("ETHUSDT", "4h", True),
+        pytest.param("BTCUSDT", "2h", False, id="an interval not named"),
+        pytest.param("ADAUSDT", "4h", False, id="another symbol's interval"),
         pytest.param("LTCUSDT", "1m", False, id="a symbol not named"),
     ],
 )
@@ -209,6 +211,10 @@ def test_the_catalogue_names_series_that_are_published():
             id="um TLM",
         ),
         pytest.param(SPOT, "SOLUSDT", "5m", ["2020-12", "2021-09"], id="spot"),
+        pytest.param(
+            *(SPOT, "BTCUSDT", "4h", ["2021-01", "2021-04", "2021-09"]),
+            id="spot, longer bars",
+        ),
         pytest.param(SPOT, "SHIBUSDT", "5m", [], id="spot, a symbol not affected"),
         pytest.param(CM, "BTCUSD_PERP", "1m", [], id="cm"),
     ],

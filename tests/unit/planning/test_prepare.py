@@ -6,11 +6,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds import config
+from bhds import config, storage
 from bhds.archive import ledger
 from bhds.errors import ConfigError, ListingError, SelectionError
 from bhds.fill import unanswered
 from bhds.markets import TradeType
+from bhds.parse import supplements
 from bhds.planning import prepare
 from bhds.planning.series import Series
 
@@ -236,6 +237,60 @@ def test_what_the_server_withdrew_stays_an_input(bucket):
         "AUSDT-1m-2025-02.zip",
     ]
     assert plan.batches == []
+
+
+def record_supplement(bucket, symbol, period, *, etag):
+    """Record with which etag a parse job used a daily zip beside a monthly one."""
+    rows = [(bucket.key(symbol, period), etag, NOW)]
+    frame = pl.DataFrame(rows, schema=supplements.SCHEMA, orient="row")
+    folder = bucket.data_dir / "aws_data/supplements.d"
+    storage.write_parquet(frame, folder / f"{period}-{etag}.parquet", metadata={})
+
+
+@pytest.mark.parametrize(
+    ("etag", "is_input"),
+    [
+        pytest.param("a", False, id="used as listed"),
+        pytest.param("b", True, id="replaced since"),
+        pytest.param(None, True, id="could not be fetched"),
+    ],
+)
+def test_a_daily_zip_beside_its_month_is_an_input_if_its_rows_are_not_used(
+    bucket, etag, is_input
+):
+    bucket.publish("AUSDT", "2025-01", "2025-01-30", "2025-01-31")
+    record_supplement(bucket, "AUSDT", "2025-01-30", etag=etag)
+
+    plan = plan_of(bucket)
+
+    more = ["AUSDT-1m-2025-01-30.zip"] * is_input
+    assert zips(plan, "AUSDT", "2025") == ["AUSDT-1m-2025-01.zip", *more]
+    fetched = [path for batch in plan.batches for path in batch.zips]
+    assert [Path(path).name for path in fetched] == zips(plan, "AUSDT", "2025")
+    alone = plan_of(bucket, frequency="monthly")
+    assert zips(alone, "AUSDT", "2025") == ["AUSDT-1m-2025-01.zip"]
+
+
+def test_offline_a_daily_zip_that_could_not_be_fetched_waits(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-01-30")
+    record_supplement(bucket, "AUSDT", "2025-01-30", etag=None)
+    offline = {"offline": True}
+    month = ["AUSDT-1m-2025-01.zip"]
+    assert zips(plan_of(bucket, settings=offline), "AUSDT", "2025") == month
+
+    bucket.fetch("AUSDT", "2025-01-30")
+
+    both = [*month, "AUSDT-1m-2025-01-30.zip"]
+    assert zips(plan_of(bucket, settings=offline), "AUSDT", "2025") == both
+
+
+def test_a_daily_zip_that_the_server_withdrew_changes_no_inputs(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-01-30")
+    record_supplement(bucket, "AUSDT", "2025-01-30", etag="a")
+    bucket.fetch("AUSDT", "2025-01", "2025-01-30")
+    bucket.withdraw("AUSDT", "2025-01-30")
+
+    assert zips(plan_of(bucket), "AUSDT", "2025") == ["AUSDT-1m-2025-01.zip"]
 
 
 def test_a_vanished_file_is_forgotten_with_the_next_listing(bucket):

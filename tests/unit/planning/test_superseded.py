@@ -102,6 +102,16 @@ def test_a_day_that_the_month_lacks_stays(archive):
     )
 
 
+def test_a_day_that_its_daily_zip_supplied_stays(archive):
+    archive.publish("AUSDT", "2025-02", hours=27 * 24)
+    archive.fetch("AUSDT", "2025-02")
+    archive.parse("AUSDT", "2025-02", "2025-02-28", last_day="2025-02-28")
+
+    assert standings(archive) == (
+        of_days("replaced", *DAYS[:2]) | of_days("lacking", DAYS[2])
+    )
+
+
 @pytest.mark.parametrize(
     ("daily_hours", "standing"),
     [
