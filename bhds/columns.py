@@ -108,7 +108,7 @@ minute that an event was due; `calc_time` is as published, some ms later. A rate
 0.0001 is 0.01 % of a position. `funding_interval_hours` is null where only the API has
 the event, and `mark_price` where only the archive has it."""
 
-API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "empty"])
+API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "refused", "empty"])
 """What the API says of bars that are missing: nobody asked; it was asked and did not
 answer; it cannot know them yet; it has none."""
 

@@ -49,8 +49,21 @@ class RefusedError(ApiError):
     """A REST API that does not answer this address at all, or not from this place."""
 
 
-class UnknownSymbolError(ApiError):
-    """A symbol that the REST API does not know, as those that are delisted."""
+class SymbolRefusedError(ApiError):
+    """A REST API that refuses one symbol, such as one that is delisted or settling.
+
+    Parameters
+    ----------
+    message
+        The whole message.
+    code, reason
+        `code` and `msg` of the API's answer.
+    """
+
+    def __init__(self, message: str, *, code: int, reason: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.reason = reason
 
 
 class ResultError(BhdsError):

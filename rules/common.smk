@@ -402,7 +402,9 @@ def tell_failures():
 
 
 def tell_unanswered():
-    """Tell at the end of a run how many fills the API refused to answer."""
+    """Print at the end of a run what the API refused to answer."""
+    if message := refusal.message(Path()):
+        print(message, file=sys.stderr)
     if number := unanswered.count(Path()):
         print(unanswered.message(number), file=sys.stderr)
 

@@ -170,7 +170,7 @@ class ApiClient:
 
         Raises
         ------
-        UnknownSymbolError, RefusedError, ApiError
+        SymbolRefusedError, RefusedError, ApiError
             As `klines`; also if the market knows no funding.
         """
         while start_ms < end_ms:
@@ -188,6 +188,55 @@ class ApiClient:
             self.usage.rows += len(events)
             yield FundingPage(*asked, events)
             start_ms = asked.end_ms
+
+    async def first_funding(
+        self, symbol: str, *, start_ms: int, end_ms: int
+    ) -> FundingPage:
+        """Return the first funding event of a range, by the cheapest request.
+
+        Raises
+        ------
+        SymbolRefusedError, RefusedError, ApiError
+            As `funding_rates`.
+        """
+        asked = Span(start_ms, end_ms)
+        request = self._market.funding_rates(symbol, start_ms=start_ms, end_ms=end_ms)
+        answer = await self._transport.ask(self._market.first(request))
+        events = rows.parse_funding_events(answer.content, subject=answer.subject)
+        _check(events, _funding_time, asked=asked, subject=answer.subject)
+        _check_symbols(events, symbol, subject=answer.subject)
+        self.usage.rows += len(events)
+        answered = events[0].funding_time + 1 if events else end_ms
+        return FundingPage(start_ms, answered, events[:1])
+
+    async def first_kline(
+        self,
+        data_type: str,
+        symbol: str,
+        interval: Interval,
+        *,
+        start_ms: int,
+        end_ms: int,
+    ) -> KlinePage:
+        """Return the first bar that opens in a range, by the cheapest request.
+
+        Only of markets that answer the oldest bars of a range first.
+
+        Raises
+        ------
+        SymbolRefusedError, RefusedError, ApiError
+            As `klines`.
+        """
+        request = self._market.klines(
+            data_type, symbol, interval, start_ms=start_ms, end_ms=end_ms, points=0
+        )
+        answer = await self._transport.ask(self._market.first(request))
+        bars = rows.parse_bars(answer.content, subject=answer.subject)
+        asked = Span(start_ms, end_ms)
+        _check(bars, _open_time, asked=asked, subject=answer.subject)
+        self.usage.rows += len(bars)
+        answered = bars[0].open_time + 1 if bars else end_ms
+        return KlinePage(start_ms, answered, bars[:1])
 
     async def klines(
         self,
@@ -220,8 +269,8 @@ class ApiClient:
 
         Raises
         ------
-        UnknownSymbolError
-            If the API does not know the symbol.
+        SymbolRefusedError
+            If the API refuses the symbol.
         RefusedError
             If it does not serve this address or place.
         ApiError

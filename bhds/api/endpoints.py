@@ -10,7 +10,7 @@ request are the most per weight.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bhds.api.budget import Pool
@@ -45,6 +45,11 @@ class Request:
     weight: int
     limit: int = 0
     """The most rows that may come back; 0 where rows are not counted."""
+
+    @property
+    def names_symbol(self) -> bool:
+        """Whether the request is for one symbol, or one pair."""
+        return not {"symbol", "pair"}.isdisjoint(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -152,6 +157,12 @@ class Market:
         }
         path = f"{self.root}/{data_type}"
         return Request(path, parameters, self.pool, weight, limit)
+
+    def first(self, request: Request) -> Request:
+        """Return a request for the first row alone of the range of another."""
+        return replace(
+            request, parameters={**request.parameters, "limit": "1"}, limit=1
+        )
 
     def tier_for(self, points: int) -> Tier:
         """Return the cheapest tier with room for one bar more, or the largest.

@@ -22,8 +22,9 @@ import stamina
 
 from bhds import __version__
 from bhds.api.budget import Budget, Pool
+from bhds.api.codes import CodeKind, kind_of, refusal_of
 from bhds.api.endpoints import Market, Request
-from bhds.errors import ApiError, RefusedError, UnknownSymbolError
+from bhds.errors import ApiError, RefusedError, SymbolRefusedError
 
 logger = logging.getLogger(__name__)
 
@@ -35,8 +36,7 @@ _DEFAULT_PAUSE_S = {429: 60.0, 418: 120.0}
 _USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 _HTTP_OK = 200
 _HTTP_BANNED = 418
-_HTTP_SERVER_ERROR = 500
-_INVALID_SYMBOL = -1121
+_HTTP_CLIENT_ERROR, _HTTP_SERVER_ERROR = 400, 500
 _REFUSED = {
     403: "the exchange's firewall refuses this address",
     451: "the exchange does not serve this place",
@@ -166,8 +166,8 @@ class Transport:
         ------
         RefusedError
             If the server does not serve this address or place.
-        UnknownSymbolError
-            If it does not know the symbol.
+        SymbolRefusedError
+            If it refuses the request's symbol, in its own form.
         ApiError
             If it refuses the request, orders a pause that is too long or too many of
             them, or does not answer soundly in several attempts.
@@ -190,7 +190,7 @@ class Transport:
         for _ in range(_MOST_REFUSALS):
             received = await self._send(request)
             if received.status not in _DEFAULT_PAUSE_S:
-                return _judged(received, subject)
+                return _judged(received, subject, names_symbol=request.names_symbol)
             self.usage.refusals += 1
             self._pause(request, received)
         msg = (
@@ -247,8 +247,19 @@ class Transport:
         return f"{error}" or type(error).__name__
 
 
-def _judged(received: _Received, subject: str) -> Answer:
-    """Return a good answer, or raise what another is."""
+def _judged(received: _Received, subject: str, *, names_symbol: bool) -> Answer:
+    """Return a good answer, or raise what another is.
+
+    Parameters
+    ----------
+    received
+        The answer.
+    subject
+        The request, as errors name it.
+    names_symbol
+        Whether the request is for one symbol. A code that is documented for symbols,
+        or not at all, is then the outcome of that symbol.
+    """
     status, _, body = received
     content, is_json = _read_json(body)
     if status == _HTTP_OK:
@@ -266,16 +277,21 @@ def _judged(received: _Received, subject: str) -> Answer:
             "to go on with the archive alone"
         )
         raise RefusedError(msg)
-    code, told = _error_of(content)
-    if code == _INVALID_SYMBOL:
-        msg = (
-            f"{subject}: status {status}, code {code} ({told}), expected a symbol that "
-            "the API knows; it forgets delisted contracts: the archive alone has them"
-        )
-        raise UnknownSymbolError(msg)
+    refusal = refusal_of(content)
+    told = f"status {status}, {refusal or 'not in the form of the API'}"
+    if refusal is not None and status >= _HTTP_CLIENT_ERROR:
+        kind = kind_of(refusal.code)
+        if kind is CodeKind.TEMPORARY:
+            raise _UnavailableError(told)
+        if names_symbol and kind is not CodeKind.REQUEST:
+            msg = (
+                f"{subject}: {told}, expected a symbol that the API serves; it refuses "
+                "delisted and settling contracts: only the archive has them"
+            )
+            raise SymbolRefusedError(msg, code=refusal.code, reason=refusal.message)
     msg = (
-        f"{subject}: status {status}, code {code} ({told}), expected 200; check "
-        "endpoints and http.proxy, or set api.enabled: false to do without the API"
+        f"{subject}: {told}, expected 200; check endpoints and http.proxy, or set "
+        "api.enabled: false to continue with the archive alone"
     )
     raise ApiError(msg)
 
@@ -286,10 +302,3 @@ def _read_json(body: bytes) -> tuple[Any, bool]:
         return json.loads(body), True
     except (ValueError, RecursionError):
         return None, False
-
-
-def _error_of(content: Any) -> tuple[Any, str]:
-    """Return code and text of an error that the API explains; None and blank if not."""
-    if not isinstance(content, dict):
-        return None, "no reason given"
-    return content.get("code"), str(content.get("msg", "no reason given"))[:_SHOWN]

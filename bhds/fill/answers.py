@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bhds import storage
+from bhds.api.codes import ApiRefusal
 from bhds.fill.ranges import subtract, union
 from bhds.gridpoints import Span
 
@@ -39,15 +40,20 @@ class Answer:
     """UTC."""
     rows: tuple[Row, ...]
     """As the client's typed rows, with the time in ms first or as `Journal` is told."""
+    refusal: ApiRefusal | None = None
+    """The API's error, if it refused the symbol instead; there are no rows then."""
 
     def is_final(self, now: dt.datetime) -> bool:
-        """Tell whether what the answer lacks need not be asked for again.
+        """Check whether what the answer lacks need not be requested again.
 
         That of the future is not final: a clock was wrong, and it is not known when
-        it was asked for.
+        it was asked for. Nor is a refusal for longer than 12 hours: the symbol may be
+        served again.
         """
         if now < self.asked_at:
             return False
+        if self.refusal is not None:
+            return now - self.asked_at < _BELIEVED_FOR
         settled = self.asked_at - SETTLED_AFTER
         is_settled = self.span.end_ms <= settled.timestamp() * 1000
         return is_settled or now - self.asked_at < _BELIEVED_FOR
@@ -76,7 +82,17 @@ class Journal:
     def keep(self, spans: Iterable[Span]) -> None:
         """Forget the answers that say nothing of any of some ranges."""
         wanted = union(spans)
-        kept = [a for a in self.answers if subtract([a.span], wanted) != [a.span]]
+        self._rewrite(
+            [a for a in self.answers if subtract([a.span], wanted) != [a.span]]
+        )
+
+    def forget_refusals(self, *, before: dt.datetime) -> None:
+        """Forget that the API refused the symbol until a moment."""
+        self._rewrite(
+            [a for a in self.answers if a.refusal is None or a.asked_at >= before]
+        )
+
+    def _rewrite(self, kept: list[Answer]) -> None:
         if not kept:
             self.path.unlink(missing_ok=True)
         elif len(kept) < len(self.answers):
@@ -139,22 +155,26 @@ def outstanding(
 
 
 def _line(answer: Answer) -> bytes:
-    entry = {
+    entry: dict[str, Any] = {
         "start_ms": answer.span.start_ms,
         "end_ms": answer.span.end_ms,
         "asked_at": answer.asked_at.isoformat(),
         "rows": answer.rows,
     }
+    if answer.refusal is not None:
+        entry["refusal"] = answer.refusal._asdict()
     return json.dumps(entry, separators=(",", ":")).encode() + b"\n"
 
 
 def _answer(line: bytes) -> Answer | None:
     try:
         entry = json.loads(line)
+        refusal = dict(entry).get("refusal")
         return Answer(
             Span(entry["start_ms"], entry["end_ms"]),
             dt.datetime.fromisoformat(entry["asked_at"]),
             tuple(map(tuple, entry["rows"])),
+            ApiRefusal(**refusal) if refusal else None,
         )
     except (ValueError, KeyError, TypeError):
         return None

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 import polars as pl
 
 from bhds.api.budget import Budget
+from bhds.api.codes import ApiRefusal
 from bhds.config import Settings
-from bhds.errors import RefusedError, UnknownSymbolError
-from bhds.fill import refusal, usage
-from bhds.fill.answers import Answer, Journal, Row, outstanding
+from bhds.errors import RefusedError, SymbolRefusedError
+from bhds.fill import refusal, unanswered, usage
+from bhds.fill.answers import Answer, Journal, Row
 from bhds.fill.held import Bounds, Held
 from bhds.fill.holes import Hole
 from bhds.fill.ranges import joined_within
+from bhds.fill.wanted import Wanted
 from bhds.gridpoints import Span
 from bhds.markets import TradeType
 
@@ -44,6 +46,17 @@ class Kind(Protocol):
     def time(self) -> str:
         """The column that tells where a row lies."""
 
+    @property
+    def symbol(self) -> str:
+        """Whose rows they are."""
+
+    @property
+    def lookback_ms(self) -> int | None:
+        """How far back one request for the first row can look; None: any time."""
+
+    def first_ms(self, rows: pl.DataFrame) -> int | None:
+        """Return when the first of some sorted rows begins, if there is any."""
+
     def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
         """List what is to be asked for, in time order."""
 
@@ -58,13 +71,18 @@ class Kind(Protocol):
     ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
         """Ask for the rows of a range that are complete by a moment."""
 
+    def ask_first(
+        self, client: "ApiClient", span: Span
+    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
+        """Ask for the first row of a range, all of which is over."""
+
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
         """Return rows as partitions have them, sorted and unique by `time`."""
 
 
 def complete(
     kind: Kind,
-    holes: Sequence[Hole],
+    wanted: Wanted,
     journal: Journal,
     *,
     settings: Settings,
@@ -75,8 +93,8 @@ def complete(
     Returns
     -------
     str or None
-        Why something was not answered: this place is refused, or no server may be
-        asked. None if all was.
+        Why something was not answered: this place or the whole market is refused, or
+        no server may be asked. None if all was, or if the API refuses this symbol.
 
     Raises
     ------
@@ -84,24 +102,62 @@ def complete(
         If the API cannot be reached, or does not answer as documented. The journal
         has what was answered by then.
     """
-    begun = dt.datetime.now(dt.UTC)
-    spans = outstanding(
-        [hole.span for hole in holes], journal.answers, now=begun, extent=kind.extent
-    )
-    if not spans:
+    market = kind.trade_type
+    if not wanted.outstanding(journal.answers, now=dt.datetime.now(dt.UTC)):
         return None
     if settings.offline:
         return OFFLINE
-    if (message := refusal.known(Path(), kind.trade_type)) is not None:
+    if (message := refusal.known(Path(), market)) is not None:
         logger.info("%s: not asked: %s", path, message)
         return message
     try:
-        asyncio.run(_ask(kind, spans, journal, settings=settings, path=path))
+        asyncio.run(_ask(kind, wanted, journal, settings=settings, path=path))
+    except SymbolRefusedError as error:
+        return _note_symbol(kind, wanted, journal, error=error, path=path)
     except RefusedError as error:
-        is_first = refusal.note(Path(), kind.trade_type, message=str(error))
-        logger.log(logging.WARNING if is_first else logging.INFO, "%s", error)
+        _warn_once(market, str(error))
         return str(error)
+    refusal.note_answer(Path(), market)
     return None
+
+
+def _note_symbol(
+    kind: Kind,
+    wanted: Wanted,
+    journal: Journal,
+    *,
+    error: SymbolRefusedError,
+    path: str,
+) -> str | None:
+    """Record that the API refuses the symbol.
+
+    Returns
+    -------
+    str or None
+        The message, if the same code turns out to be of the whole market.
+    """
+    market, told = kind.trade_type, ApiRefusal(error.code, error.reason)
+    logger.info("%s: %s", path, error)
+    refusal.note_symbol(Path(), market, kind.symbol, path=path, refusal=told)
+    if of_market := refusal.of_market(Path(), market):
+        message = (
+            f"{market}: the API refused each of the first symbols with {told}, which "
+            f"is no documented code; the last: {error}; no more is requested of this "
+            "market in this run; look whether BHDS has a newer version"
+        )
+        _warn_once(market, message)
+        for each in of_market:
+            unanswered.tell(Path(), each.path, asked_at=None, is_answered=False)
+        return message
+    now = dt.datetime.now(dt.UTC)
+    for span in wanted.outstanding(journal.answers, now=now):
+        journal.append(Answer(span, now, (), told))
+    return None
+
+
+def _warn_once(market: str, message: str) -> None:
+    is_first = refusal.note(Path(), market, message=message)
+    logger.log(logging.WARNING if is_first else logging.INFO, "%s", message)
 
 
 def rows_of(journal: Journal) -> list[Row]:
@@ -112,29 +168,20 @@ def rows_of(journal: Journal) -> list[Row]:
 
 async def _ask(
     kind: Kind,
-    spans: Sequence[Span],
+    wanted: Wanted,
     journal: Journal,
     *,
     settings: Settings,
     path: str,
 ) -> None:
-    """Ask for ranges, near ones together, and write down each page as it comes."""
+    """Ask for what is outstanding, and write down each page as it comes."""
     begun = dt.datetime.now(dt.UTC)
     async with open_client(kind.trade_type, settings) as client:
         try:
-            closed_by_ms = await client.server_time()
-            joined = joined_within(
-                _before(spans, closed_by_ms), span_ms=kind.joint_span_ms()
-            )
-            ask = partial(_ask_range, kind, client, journal, closed_by_ms=closed_by_ms)
-            # The first tells whether the symbol is known at all.
-            for span in joined[:1]:
-                await ask(span)
-            await _all(map(ask, joined[1:]))
-        except UnknownSymbolError as error:
-            logger.info("%s: %s", path, error)
-            for span in joined:
-                journal.append(Answer(span, begun, ()))
+            await _find_origin(kind, wanted, client, journal)
+            spans = wanted.unfilled(journal.answers, now=dt.datetime.now(dt.UTC))
+            if spans:
+                await _fill(kind, spans, client, journal)
         finally:
             used = client.usage
             usage.append(
@@ -148,6 +195,32 @@ async def _ask(
             )
 
 
+async def _find_origin(
+    kind: Kind, wanted: Wanted, client: "ApiClient", journal: Journal
+) -> None:
+    """Ask for the first row, further back for as long as there are earlier ones."""
+    while spans := wanted.unknown_origin(journal.answers, now=dt.datetime.now(dt.UTC)):
+        rows = 0
+        for span in spans:
+            async for page in kind.ask_first(client, span):
+                rows += _keep(page, journal)
+        if not rows:
+            return
+
+
+async def _fill(
+    kind: Kind, spans: Sequence[Span], client: "ApiClient", journal: Journal
+) -> None:
+    """Ask for ranges, near ones together."""
+    closed_by_ms = await client.server_time()
+    joined = joined_within(_before(spans, closed_by_ms), span_ms=kind.joint_span_ms())
+    ask = partial(_ask_range, kind, client, journal, closed_by_ms=closed_by_ms)
+    # The first tells whether the symbol is served at all.
+    for span in joined[:1]:
+        await ask(span)
+    await _all(map(ask, joined[1:]))
+
+
 async def _ask_range(
     kind: Kind,
     client: "ApiClient",
@@ -157,9 +230,15 @@ async def _ask_range(
     closed_by_ms: int,
 ) -> None:
     async for page in kind.ask(client, span, closed_by_ms=closed_by_ms):
-        now = dt.datetime.now(dt.UTC)
-        rows = tuple(map(tuple, page.rows))
-        journal.append(Answer(Span(page.start_ms, page.end_ms), now, rows))
+        _keep(page, journal)
+
+
+def _keep(page: "KlinePage | FundingPage", journal: Journal) -> int:
+    """Write down a page; return how many rows it has."""
+    rows = tuple(map(tuple, page.rows))
+    span = Span(page.start_ms, page.end_ms)
+    journal.append(Answer(span, dt.datetime.now(dt.UTC), rows))
+    return len(rows)
 
 
 def _before(spans: Sequence[Span], limit_ms: int) -> list[Span]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bhds import datatypes
+from bhds.api.endpoints import MARKETS
 from bhds.columns import TIME
 from bhds.fill.answers import Row
 from bhds.fill.held import Bounds, Held
@@ -52,6 +53,16 @@ class Bars:
     def _table(self) -> datatypes.Table:
         entry = datatypes.data_type(self.data_type)
         return table_of(entry, self.trade_type, interval=self.interval)
+
+    @property
+    def lookback_ms(self) -> int | None:
+        """How far back one request for the first bar can look; None: any time."""
+        return MARKETS[self.trade_type].longest_span_ms
+
+    def first_ms(self, rows: pl.DataFrame) -> int | None:
+        """Return the grid point of the first of some sorted bars, if there is any."""
+        first = rows["open_time"].dt.epoch("ms").first()
+        return Grid(self.interval).floor(first) if isinstance(first, int) else None
 
     def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
         """List what is to be asked for, in time order."""
@@ -104,6 +115,31 @@ class Bars:
             end_ms=span.end_ms,
             closed_by_ms=closed_by_ms,
         )
+
+    async def ask_first(
+        self, client: "ApiClient", span: Span
+    ) -> AsyncIterator["KlinePage"]:
+        """Ask for the first bar that lies within a range as a whole.
+
+        Where the API answers from the end, all bars of the range are requested.
+        """
+        series = (self.data_type, self.symbol, self.interval)
+        if self.lookback_ms is not None:
+            async for found in client.klines(
+                *series,
+                start_ms=span.start_ms,
+                end_ms=span.end_ms,
+                closed_by_ms=span.end_ms,
+            ):
+                yield found
+            return
+        page = await client.first_kline(
+            *series, start_ms=span.start_ms, end_ms=span.end_ms
+        )
+        if page.rows and (end_ms := self.extent(page.rows[0]).end_ms) <= span.end_ms:
+            yield page._replace(end_ms=end_ms)
+        else:
+            yield page._replace(end_ms=span.end_ms, rows=[])
 
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
         """Return bars as partitions have them, sorted by unique `open_time`.

@@ -36,6 +36,14 @@ class Events:
     time = "funding_time"
     schema = FUNDING
 
+    lookback_ms = None
+    """The API finds the first event of a contract in one request."""
+
+    def first_ms(self, rows: pl.DataFrame) -> int | None:
+        """Return when the first of some sorted events may have been due, if any."""
+        first = rows["funding_time"].dt.epoch("ms").first()
+        return first - _LATE_MS if isinstance(first, int) else None
+
     def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
         """List what is to be asked for, in time order."""
         return missing_events(
@@ -63,6 +71,14 @@ class Events:
             self.symbol,
             start_ms=span.start_ms,
             end_ms=max(span.start_ms, min(span.end_ms, closed_by_ms)),
+        )
+
+    async def ask_first(
+        self, client: "ApiClient", span: Span
+    ) -> AsyncIterator["FundingPage"]:
+        """Ask for the first event of a range."""
+        yield await client.first_funding(
+            self.symbol, start_ms=span.start_ms, end_ms=span.end_ms
         )
 
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:

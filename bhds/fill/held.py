@@ -4,7 +4,7 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -88,14 +88,22 @@ class Bounds:
     """Whether the archive has nothing earlier: the symbol may begin within."""
     is_last: bool
     """Whether the archive has nothing later."""
+    since_ms: int = 0
+    """Of the first fill: the earliest time wanted, which may be before `begin_ms`."""
+
+    def beginning(self, begin_ms: int) -> Self:
+        """Return the bounds of a history whose first row is known."""
+        return replace(self, begin_ms=begin_ms, is_first=False)
 
     @classmethod
     def until(cls, now: dt.datetime, bounds: Mapping[str, Any]) -> Self:
         """Bound UTC days, both included, and the present."""
+        since = bounds.get("since")
         return cls(
             day_us(bounds["first_day"]) // _MS,
             day_us(bounds["last_day"] + _DAY) // _MS,
             (now - _EPOCH) // _MILLISECOND,
             bounds["is_first"],
             bounds["is_last"],
+            0 if since is None else day_us(since) // _MS,
         )

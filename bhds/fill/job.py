@@ -11,12 +11,14 @@ from bhds import storage
 from bhds.config import Settings
 from bhds.datatypes import FUNDING
 from bhds.fill import asking, unanswered
-from bhds.fill.answers import Journal, outstanding
+from bhds.fill.answers import Journal
 from bhds.fill.asking import Kind
 from bhds.fill.bars import Bars
 from bhds.fill.events import Events
 from bhds.fill.held import Bounds, Held
 from bhds.fill.holes import Hole, Reason, with_hole
+from bhds.fill.ranges import subtract
+from bhds.fill.wanted import Wanted
 from bhds.gridpoints import Span
 from bhds.impossible import is_impossible
 from bhds.markets import Interval, TradeType
@@ -59,9 +61,9 @@ def write_fill(
     fill_path, sources_path
         Where the fill and its sources go.
     bounds
-        `first_day` and `last_day` (UTC, included), `is_first` and `is_last`, as in
-        `bhds.planning.fills.Fill`; and `asked_at`, which makes this fill differ from
-        one that was refused an answer, or is None.
+        `first_day` and `last_day` (UTC, included), `is_first`, `is_last` and `since`,
+        as in `bhds.planning.fills.Fill`; and `asked_at`, which makes this fill differ
+        from one that was refused an answer, or is None.
     settings
         Endpoints, proxy, time-out, connections, and whether anything may be asked.
     trade_type, data_type, symbol, partition, interval
@@ -77,17 +79,24 @@ def write_fill(
     """
     kind = _kind(TradeType(trade_type), data_type, symbol, interval)
     held = Held.read(inputs, schema=kind.schema)
-    holes = kind.holes(held, bounds=Bounds.until(dt.datetime.now(dt.UTC), bounds))
+    now = dt.datetime.now(dt.UTC)
+    wanted = Wanted.of(kind, held, bounds=Bounds.until(now, bounds))
     journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))
-    why_not = asking.complete(kind, holes, journal, settings=settings, path=fill_path)
-    spans = [hole.span for hole in holes]
-    journal.keep(spans)
+    asked_at = bounds["asked_at"]
+    if asked_at is not None:  # the market, or this place, was refused before
+        journal.forget_refusals(before=dt.datetime.fromisoformat(asked_at))
+    why_not = asking.complete(kind, wanted, journal, settings=settings, path=fill_path)
+    holes = wanted.holes(journal.answers)
+    journal.keep(wanted.spans(journal.answers))
     impossible = is_impossible(data_type, kind.trade_type)
     answered = kind.frame(asking.rows_of(journal))
     rows = _wanted(answered, holes, time=kind.time, impossible=impossible)
     # Of the answers that came just now, too.
     now = dt.datetime.now(dt.UTC)
-    left = outstanding(spans, journal.answers, now=now, extent=kind.extent)
+    left = wanted.unfilled(journal.answers, now=now)
+    served = [each for each in journal.answers if each.refusal is None]
+    refused = subtract(wanted.unfilled(served, now=now), left)
+    refusals = [each.refusal for each in journal.answers if each.refusal is not None]
     sources = {
         "schema": SCHEMA_VERSION,
         "revision": REVISION,
@@ -96,15 +105,18 @@ def write_fill(
         "symbol": symbol,
         "interval": interval,
         "partition": partition,
-        "first_day": bounds["first_day"].isoformat(),
+        "first_day": _first_day(rows, bounds["first_day"], time=kind.time).isoformat(),
         "last_day": bounds["last_day"].isoformat(),
         "rows": rows.height,
         "unanswered": why_not,
+        "refused": refusals[-1]._asdict() if refusals else None,
         "holes": _account(
             holes,
             rows,
-            left=left,
-            left_is="pending" if why_not is None else "unanswered",
+            not_answered={
+                "pending" if why_not is None else "unanswered": left,
+                "refused": refused,
+            },
             time=kind.time,
         ),
         "days": _days(rows.filter(impossible)[kind.time]),
@@ -117,8 +129,14 @@ def write_fill(
         "inputs": held.sha256,
     }
     storage.write_parquet(rows, fill_path, metadata=metadata)
-    asked_at, is_answered = bounds["asked_at"], why_not is None
+    is_answered = why_not is None
     unanswered.tell(Path(), fill_path, asked_at=asked_at, is_answered=is_answered)
+
+
+def _first_day(rows: pl.DataFrame, planned: dt.date, *, time: str) -> dt.date:
+    """Return the first UTC day of a fill, which may be earlier than planned."""
+    first = rows[time].dt.date().min()
+    return min(first, planned) if isinstance(first, dt.date) else planned
 
 
 def _kind(
@@ -169,8 +187,7 @@ def _account(
     holes: Sequence[Hole],
     rows: pl.DataFrame,
     *,
-    left: Sequence[Span],
-    left_is: str,
+    not_answered: Mapping[str, Sequence[Span]],
     time: str,
 ) -> list[dict[str, Any]]:
     """Say what came of each hole: how many rows, and whether it was answered.
@@ -181,11 +198,9 @@ def _account(
         What was wanted.
     rows
         The rows of the fill.
-    left
-        What was not answered.
-    left_is
-        The status of what was not: `unanswered`, or `pending` where the exchange is
-        not yet that far.
+    not_answered
+        What was not answered, by its status: `unanswered`, `refused` where the API
+        refuses the symbol, or `pending` where the exchange is not yet that far.
     time
         The column that tells where a row lies.
     """
@@ -198,9 +213,14 @@ def _account(
             "reason": hole.reason.value,
             "expected": hole.expected,
             "found": found.get(number, 0),
-            "status": left_is
-            if any(_overlap(hole.span, span) for span in left)
-            else _status(hole, found.get(number, 0)),
+            "status": next(
+                (
+                    status
+                    for status, spans in not_answered.items()
+                    if any(_overlap(hole.span, span) for span in spans)
+                ),
+                _status(hole, found.get(number, 0)),
+            ),
         }
         for number, hole in enumerate(holes)
     ]

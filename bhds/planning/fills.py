@@ -30,6 +30,9 @@ class Fill(NamedTuple):
     """Whether the archive has nothing earlier: the symbol may begin within."""
     is_last: bool
     """Whether the archive has nothing later."""
+    since: dt.date | None = None
+    """Of the first fill: the first day wanted, if not all are. The API may have rows
+    before `first_day`, and before the period of the partition; the fill holds them."""
 
 
 def fills_of(
@@ -92,6 +95,7 @@ def _of_symbol(
             last_day=min(last, following - dt.timedelta(days=1)),
             is_first=begin == born > start,
             is_last=name >= last_archived,
+            since=start if begin == born > start > dt.date.min else None,
         )
         begin = following
     return fills

@@ -188,7 +188,8 @@ def _is_after_end() -> pl.Expr:
     """
     is_nothing = (pl.col("published") == 0) & ~pl.col("is_corrupt")
     something_follows = (~is_nothing).cum_sum(reverse=True).over("symbol") > 0
-    api_has_none = pl.col("api_answer").is_null() | (pl.col("api_answer") == "empty")
+    has_none = pl.col("api_answer").is_in(["empty", "refused"])
+    api_has_none = pl.col("api_answer").is_null() | has_none
     return ~something_follows & api_has_none & pl.col("others_have_rows")
 
 

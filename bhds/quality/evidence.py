@@ -21,11 +21,12 @@ _DAY = dt.timedelta(days=1)
 _ANSWERS = {
     "unanswered": "unanswered",
     "pending": "pending",
+    "refused": "refused",
     "empty": "empty",
     "part": "empty",
 }
 """By the status of a hole of which rows are still missing."""
-_WORST_FIRST = ("unanswered", "pending", "empty")
+_WORST_FIRST = ("unanswered", "pending", "refused", "empty")
 _FILES = pl.Schema({"day": pl.Date(), "last_time": TIME, "is_daily": pl.Boolean()})
 _ASKED = pl.Schema({"start": TIME, "end": TIME, "answer": API_ANSWERS})
 
@@ -117,7 +118,7 @@ class Evidence:
         Null where it was not asked, or has filled what it was asked for.
 
         Where it says several things of one range, the worst: `unanswered` before
-        `pending` before `empty`.
+        `pending` before `refused` before `empty`.
         """
         said = pl.Series([None] * len(begin), dtype=API_ANSWERS)
         for answer in reversed(_WORST_FIRST):

@@ -44,6 +44,12 @@ class Fault:
     status: int = _OK
     retry_after_s: int | None = None
     """Seconds told in `Retry-After`; None: there is no such header."""
+    symbol: str | None = None
+    """The only symbol or pair that it happens to; None: to all, and to none."""
+    code: int | None = None
+    """The API's own code of a refusal; None: one that follows from the status."""
+    message: str | None = None
+    """The text that goes with the code."""
 
     @property
     def is_free(self) -> bool:
@@ -55,7 +61,7 @@ class Faults:
     """The faults that the next answers have; safe for several threads.
 
     Of several faults, a request meets the one that was asked for first and is of its
-    endpoint.
+    endpoint and symbol.
 
     Parameters
     ----------
@@ -99,6 +105,9 @@ class Faults:
         times: int | None = 1,
         endpoint: str | None = None,
         retry_after_s: int | None = None,
+        symbol: str | None = None,
+        code: int | None = None,
+        message: str | None = None,
     ) -> None:
         """Answer the next requests by `status`, 400 to 599.
 
@@ -116,6 +125,10 @@ class Faults:
         retry_after_s
             Seconds to tell in `Retry-After`; None: 1 with 429, 120 with 418, and no
             such header with others.
+        symbol
+            The only symbol or pair that it happens to; None: any request.
+        code, message
+            `code` and `msg` of the answer's JSON; None: those of the status.
 
         Raises
         ------
@@ -127,7 +140,18 @@ class Faults:
             raise ConfigError(msg)
         if retry_after_s is None:
             retry_after_s = _RETRY_AFTER_S.get(status)
-        self._plan(Fault(Manner.REFUSE, times, endpoint, status, retry_after_s))
+        self._plan(
+            Fault(
+                Manner.REFUSE,
+                times,
+                endpoint,
+                status,
+                retry_after_s,
+                symbol=symbol,
+                code=code,
+                message=message,
+            )
+        )
 
     def cut_off(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
         """End the connection in the middle of the next answers' bodies.
@@ -156,11 +180,14 @@ class Faults:
         with self._lock:
             self._planned.clear()
 
-    def take(self, endpoint: str) -> Fault | None:
+    def take(self, endpoint: str, *, symbol: str | None = None) -> Fault | None:
         """Return what happens to a request of `endpoint`, and count it as met."""
         with self._lock:
             for fault in self._planned:
-                if fault.endpoint in (None, endpoint):
+                if fault.endpoint in (None, endpoint) and fault.symbol in (
+                    None,
+                    symbol,
+                ):
                     break
             else:
                 return None

@@ -253,7 +253,8 @@ def _api_handler(path: str) -> Handler:
         endpoint = request.app[_EXCHANGE].api.endpoints[path]
         faults = request.app[_EXCHANGE].api_faults
         await asyncio.sleep(faults.latency_s / 2)
-        fault = faults.take(endpoint.label)
+        symbol = request.query.get("symbol", request.query.get("pair"))
+        fault = faults.take(endpoint.label, symbol=symbol)
         if fault is not None and fault.is_free:
             answer = _fault_response(fault, {})
         else:
@@ -294,14 +295,17 @@ def _fault_response(fault: Fault, headers: dict[str, str]) -> web.Response:
     """Return the refusal that was asked for."""
     if fault.retry_after_s is not None:
         headers |= {"Retry-After": str(fault.retry_after_s)}
-    if fault.status == HTTPStatus.FORBIDDEN:
+    if fault.status == HTTPStatus.FORBIDDEN and fault.code is None:
         # The firewall's page is no JSON.
         page = "<html><body><h1>403 Forbidden</h1></body></html>"
         return web.Response(
             status=fault.status, text=page, headers=headers, content_type="text/html"
         )
-    code = -1003 if fault.status in _TOO_MANY else -1000
-    told = {"code": code, "msg": f"The sandbox was asked to answer {fault.status}."}
+    code = fault.code
+    if code is None:
+        code = -1003 if fault.status in _TOO_MANY else -1000
+    message = fault.message or f"The sandbox was asked to answer {fault.status}."
+    told = {"code": code, "msg": message}
     return _json_response(json.dumps(told), status=fault.status, headers=headers)
 
 

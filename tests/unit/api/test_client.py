@@ -17,7 +17,7 @@ from bhds.api.client import ApiClient, FundingPage, KlinePage
 from bhds.api.endpoints import MARKETS, Tier
 from bhds.api.rows import Bar, parse_bars
 from bhds.api.transport import Answer
-from bhds.errors import ApiError, UnknownSymbolError
+from bhds.errors import ApiError, SymbolRefusedError
 from bhds.markets import Interval, TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.limits import Budget as SandboxBudget
@@ -243,7 +243,7 @@ def test_cm_is_asked_for_200_days_at_most_the_newest_first(sandbox, ask):
 
 
 def test_a_delisted_contract_is_an_unknown_symbol(ask):
-    with pytest.raises(UnknownSymbolError, match="forgets delisted contracts"):
+    with pytest.raises(SymbolRefusedError, match="delisted and settling contracts"):
         ask_klines(ask, UM, "1m", start_ms=LISTED, end_ms=NOW, symbol=GONE)
 
 

@@ -1,14 +1,15 @@
 """What a server's faults and refusals lead to; seen through the client."""
 
 import asyncio
+import json
 import socket
 
 import pytest
 from aiohttp import web
 
 from bhds.api.client import ApiClient, Usage
-from bhds.errors import ApiError, RefusedError, UnknownSymbolError
-from bhds.markets import TradeType
+from bhds.errors import ApiError, RefusedError, SymbolRefusedError
+from bhds.markets import Interval, TradeType
 
 TIME = (200, '{"serverTime": 1739188800000}')
 NOW = 1_739_188_800_000
@@ -179,23 +180,80 @@ def test_a_refused_address_is_told_at_once_with_what_to_do(fake_server, status):
     assert "api.enabled: false" in told
 
 
-def test_an_unknown_symbol_is_an_error_of_its_own(fake_server):
-    server = fake_server((400, '{"code": -1121, "msg": "Invalid symbol."}'))
+async def ask_funding(client):
+    async for _ in client.funding_rates("GONE", start_ms=0, end_ms=1):
+        pass
 
-    async def ask(client):
-        async for _ in client.funding_rates("GONE", start_ms=0, end_ms=1):
-            pass
 
-    with pytest.raises(UnknownSymbolError, match=r"symbol=GONE.*-1121 \(Invalid"):
+async def ask_klines(client):
+    day, span = Interval.parse("1d"), {"start_ms": 0, "end_ms": 1}
+    await client.first_kline("premiumIndexKlines", "GONE", day, **span)
+
+
+async def ask_pair(client):
+    day, span = Interval.parse("1d"), {"start_ms": 0, "end_ms": 1}
+    async for _ in client.klines("indexPriceKlines", "GONE", day, **span):
+        pass
+
+
+@pytest.mark.parametrize("ask", [ask_funding, ask_klines, ask_pair])
+@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize("code", [-1121, -1122, -4144, -4999, 77])
+def test_a_code_of_one_symbol_is_an_error_of_its_own(fake_server, ask, status, code):
+    server = fake_server((status, json.dumps({"code": code, "msg": "Not this one."})))
+
+    with pytest.raises(SymbolRefusedError, match=r"=GONE.*Not this") as failure:
         server.run(ask)
+
+    assert (failure.value.code, failure.value.reason) == (code, "Not this one.")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("code", [-1000, -1001, -1003, -1007, -1021])
+def test_a_temporary_code_is_asked_again(fake_server, code):
+    server = fake_server((400, json.dumps({"code": code, "msg": "Wait."})), (200, "[]"))
+
+    server.run(ask_funding)
+
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        pytest.param(400, '{"code": -1100, "msg": "Illegal."}', id="our request"),
+        pytest.param(404, "<html>no such page</html>", id="no JSON"),
+        pytest.param(400, "[]", id="no object"),
+        pytest.param(400, '{"code": "-1122", "msg": "Text."}', id="code as text"),
+        pytest.param(400, '{"code": true, "msg": "A bool."}', id="code as a bool"),
+        pytest.param(400, '{"code": -1122}', id="no message"),
+        pytest.param(301, '{"code": -1122, "msg": "Moved."}', id="no 4xx"),
+    ],
+)
+def test_what_is_not_the_symbols_fails_the_request(fake_server, status, body):
+    server = fake_server((status, body))
+
+    with pytest.raises(ApiError, match=f"status {status}") as failure:
+        server.run(ask_funding)
+
+    assert type(failure.value) is ApiError
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_refused_place_is_no_matter_of_the_symbol(fake_server, status):
+    server = fake_server((status, '{"code": -1122, "msg": "Invalid symbol status."}'))
+
+    with pytest.raises(RefusedError):
+        server.run(ask_funding)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "told"),
     [
         (400, '{"code": -1120, "msg": "Invalid interval."}', r"-1120 \(Invalid int"),
-        (404, "<html>", r"status 404, code None \(no reason given\)"),
+        (400, '{"code": -1122, "msg": "Of no symbol."}', r"-1122 \(Of no symbol"),
+        (404, "<html>", "status 404, not in the form of the API"),
         (407, "", "status 407.*http.proxy"),
         (301, "[]", "status 301"),
     ],

@@ -41,7 +41,7 @@ UNIVERSE = Universe.model_validate(
 
 @pytest.fixture
 def running(tmp_path):
-    exchange = Exchange(UNIVERSE, cache_dir=tmp_path / "cache")
+    exchange = Exchange(UNIVERSE.model_copy(deep=True), cache_dir=tmp_path / "cache")
     with exchange, serving(exchange) as served:
         yield served
 
@@ -91,7 +91,16 @@ class Workspace:
         )
         return [path]
 
-    def write_fill(self, inputs, *, last_day="2025-03-09", asked_at=None, **settings):
+    def write_fill(
+        self,
+        inputs,
+        *,
+        last_day="2025-03-09",
+        asked_at=None,
+        is_first=True,
+        since=None,
+        **settings,
+    ):
         raw = {
             "endpoints": self.endpoints,
             "datasets": [{"trade_type": "um_futures", "interval": "1h"}],
@@ -104,8 +113,9 @@ class Workspace:
             bounds={
                 "first_day": dt.date(2025, 3, 5),
                 "last_day": dt.date.fromisoformat(last_day),
-                "is_first": True,
+                "is_first": is_first,
                 "is_last": True,
+                "since": since,
                 "asked_at": asked_at,
             },
             settings=config.load(raw, environment={}),

@@ -1,5 +1,6 @@
 """Who is asked, how often, and what is kept of the answers, whatever happens."""
 
+import dataclasses
 import datetime as dt
 import logging
 from pathlib import Path
@@ -8,12 +9,14 @@ import pytest
 
 from bhds import config
 from bhds.api.client import KlinePage
+from bhds.api.codes import ApiRefusal
 from bhds.api.transport import Usage
-from bhds.errors import ApiError, RefusedError, UnknownSymbolError
-from bhds.fill import asking, refusal, usage
+from bhds.errors import ApiError, RefusedError, SymbolRefusedError
+from bhds.fill import asking, refusal, unanswered, usage
 from bhds.fill.answers import Answer, Journal
 from bhds.fill.bars import Bars
 from bhds.fill.holes import Hole, Reason
+from bhds.fill.wanted import Origin, Wanted
 from bhds.gridpoints import Span
 from bhds.markets import Interval, TradeType
 
@@ -34,8 +37,9 @@ def bar(open_ms):
 class FakeClient:
     """Has a bar for every hour, hands out pages of two, and fails at some ranges."""
 
-    def __init__(self, *, failures, server_ms):
+    def __init__(self, *, failures, server_ms, first_ms):
         self.failures = failures
+        self.first_ms = first_ms
         self.server_ms = server_ms
         self.asked = []
         self.usage = Usage()
@@ -51,7 +55,7 @@ class FakeClient:
         return self.server_ms
 
     async def klines(self, *series, start_ms, end_ms, closed_by_ms):
-        assert series == (KIND.data_type, KIND.symbol, KIND.interval)
+        assert series[::2] == (KIND.data_type, KIND.interval)
         end_ms = min(end_ms, closed_by_ms)
         self.asked.append(Span(start_ms, end_ms))
         for start in range(start_ms, end_ms, 2 * HOUR):
@@ -62,6 +66,15 @@ class FakeClient:
             self.usage.rows += (end - start) // HOUR
             yield KlinePage(start, end, [bar(t) for t in range(start, end, HOUR)])
 
+    async def first_kline(self, *_, start_ms, end_ms):
+        self.usage.requests += 1
+        self.asked.append(Span(start_ms, end_ms))
+        if start_ms in self.failures:
+            raise self.failures[start_ms]
+        if self.first_ms is None or self.first_ms >= end_ms:
+            return KlinePage(start_ms, end_ms, [])
+        return KlinePage(start_ms, self.first_ms + 1, [bar(self.first_ms)])
+
 
 class Asked:
     """What came of asking for some holes."""
@@ -70,18 +83,34 @@ class Asked:
         self.monkeypatch = monkeypatch
         self.journal = Journal(Path("2025.answers.jsonl"))
 
-    def __call__(self, *spans, failures=None, server_ms=BEGIN + 9999 * HOUR, **raw):
-        client = FakeClient(failures=failures or {}, server_ms=server_ms)
+    def __call__(
+        self,
+        *spans,
+        failures=None,
+        server_ms=BEGIN + 9999 * HOUR,
+        origin=None,
+        first_ms=None,
+        symbol="AUSDT",
+        **raw,
+    ):
+        client = FakeClient(
+            failures=failures or {}, server_ms=server_ms, first_ms=first_ms
+        )
         self.monkeypatch.setattr(asking, "open_client", lambda *_: client)
         self.asked = client.asked
+
+        def holes_from(begin_ms):
+            earlier = [] if begin_ms is None else [Span(begin_ms, origin.first_ms)]
+            return [Hole(span, Reason.MISSING, None) for span in (*earlier, *spans)]
+
         return asking.complete(
-            KIND,
-            [Hole(span, Reason.MISSING, None) for span in spans],
+            dataclasses.replace(KIND, symbol=symbol),
+            Wanted(KIND.extent, holes_from, origin),
             self.journal,
             settings=config.load(
                 {"datasets": [{"trade_type": "spot"}], **raw}, environment={}
             ),
-            path=PATH,
+            path=PATH.replace(KIND.symbol, symbol),
         )
 
     def opens(self):
@@ -117,15 +146,127 @@ def test_holes_near_each_other_are_asked_for_at_once(ask):
     assert ask.asked == [Span(BEGIN, BEGIN + 498 * HOUR)]
 
 
-def test_a_symbol_that_is_unknown_is_answered_with_nothing(ask):
-    gone = UnknownSymbolError("gone")
+def refused(code):
+    return SymbolRefusedError(f"code {code}", code=code, reason="no")
 
-    assert ask(NEAR, FAR, failures={NEAR.start_ms: gone}) is None
+
+@pytest.mark.parametrize("code", [-1121, -1122, -9999])
+def test_a_refused_symbol_is_answered_with_its_code_for_some_hours(ask, code):
+    assert ask(NEAR, FAR, failures={NEAR.start_ms: refused(code)}) is None
 
     assert ask.asked == [NEAR]
-    assert [(a.span, a.rows) for a in ask.journal.answers] == [(NEAR, ()), (FAR, ())]
+    told = ApiRefusal(code, "no")
+    answers = [(a.span, a.rows, a.refusal) for a in ask.journal.answers]
+    assert answers == [(NEAR, (), told), (FAR, (), told)]
+    assert Journal(ask.journal.path).answers == ask.journal.answers
     assert ask(NEAR, FAR) is None
     assert ask.asked == []
+
+    ask.journal.answers = [
+        dataclasses.replace(a, asked_at=a.asked_at - dt.timedelta(hours=12))
+        for a in ask.journal.answers
+    ]
+    ask(NEAR, FAR)
+    assert ask.opens() == hours(NEAR) + hours(FAR)
+
+
+def test_a_symbol_refused_on_a_later_page_keeps_the_earlier_ones(ask):
+    span = Span(BEGIN, BEGIN + 6 * HOUR)
+
+    assert ask(span, failures={BEGIN + 2 * HOUR: refused(-1122)}) is None
+
+    assert ask.opens() == hours(Span(BEGIN, BEGIN + 2 * HOUR))
+    assert ask.journal.answers[-1].span == Span(BEGIN + 2 * HOUR, span.end_ms)
+
+
+def refuse(ask, number, *, code=-9999, first=0):
+    """Refuse so many symbols; return what came of the last."""
+    for n in range(first, first + number):
+        ask.journal = Journal(Path(f"{n}.answers.jsonl"))
+        failures = {NEAR.start_ms: refused(code)}
+        last = ask(NEAR, failures=failures, symbol=f"S{n}USDT")
+    return last
+
+
+def test_an_unknown_code_of_the_first_20_symbols_is_the_markets(ask, caplog):
+    assert refuse(ask, 19) is None
+    assert unanswered.count(Path()) == 0
+
+    with caplog.at_level(logging.INFO):
+        message = refuse(ask, 1, first=19)
+        ask.journal = Journal(Path("other.answers.jsonl"))
+        assert ask(NEAR, symbol="OTHERUSDT") == message
+
+    assert "-9999" in message
+    assert ask.asked == []
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+    assert warned == [message]
+    assert unanswered.count(Path()) == 20
+    assert refusal.message(Path()) is None
+
+
+@pytest.mark.parametrize("otherwise", ["answered", "another code", "documented"])
+def test_an_unknown_code_is_the_symbols_if_not_all_have_it(ask, otherwise):
+    refuse(ask, 10)
+    ask.journal = Journal(Path("other.answers.jsonl"))
+    failures = {
+        "answered": {},
+        "another code": {NEAR.start_ms: refused(-9998)},
+        "documented": {NEAR.start_ms: refused(-1121)},
+    }[otherwise]
+    ask(NEAR, failures=failures, symbol="OTHERUSDT")
+
+    assert refuse(ask, 20, first=10) is None
+
+
+def test_a_documented_code_is_never_the_markets(ask):
+    assert refuse(ask, 25, code=-1122) is None
+    assert refusal.message(Path()).count("-1122") == 1
+
+
+def test_the_symbols_of_a_run_are_reported_once_by_code(ask):
+    refuse(ask, 7, code=-1122)
+    refuse(ask, 7, code=-1122)
+    refuse(ask, 1, code=-1121, first=7)
+
+    few, many = refusal.message(Path()).splitlines()
+
+    assert "spot refused 1 symbol(s) with code -1121 (no): S7USDT;" in many
+    assert "spot refused 7 symbol(s) with code -1122" in few
+    assert "S0USDT, S1USDT, S2USDT, S3USDT, S4USDT and 2 more;" in few
+    refusal.forget(Path())
+    assert refusal.message(Path()) is None
+
+
+ORIGIN = Origin(since_ms=0, first_ms=NEAR.start_ms, lookback_ms=None)
+
+
+def test_the_first_bar_of_a_history_is_asked_for_once(ask):
+    assert ask(origin=ORIGIN) is None
+    assert ask.asked == [Span(0, NEAR.start_ms)]
+
+    assert ask(origin=ORIGIN) is None
+
+    assert ask.asked == []
+
+
+def test_bars_before_those_of_the_archive_are_asked_for(ask):
+    first_ms = NEAR.start_ms - 5 * HOUR
+
+    ask(NEAR, origin=ORIGIN, first_ms=first_ms)
+
+    rest = Span(first_ms + HOUR, NEAR.end_ms)
+    assert ask.asked == [Span(0, NEAR.start_ms), rest]
+    assert ask.opens() == hours(Span(first_ms, NEAR.end_ms))
+
+
+def test_a_symbol_refused_at_its_first_bar_is_not_asked_further(ask):
+    failures = {0: refused(-1121)}
+
+    assert ask(NEAR, origin=ORIGIN, failures=failures) is None
+
+    assert ask.asked == [Span(0, NEAR.start_ms)]
+    assert [a.span for a in ask.journal.answers] == [ask.asked[0], NEAR]
 
 
 def test_nothing_is_asked_for_that_the_exchange_has_not_come_to(ask):

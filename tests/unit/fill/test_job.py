@@ -50,6 +50,82 @@ def test_a_fill_is_what_the_partition_lacks(workspace):
     assert [hole["reason"] for hole in told["holes"][1:]] == ["truncated", "missing"]
 
 
+def test_a_history_is_asked_for_its_first_bar_once(workspace):
+    inputs = workspace.parse(workspace.published())
+
+    assert workspace.write_fill(inputs).is_empty()
+    assert workspace.write_fill(inputs).is_empty()
+
+    assert workspace.exchange.requests.total() == workspace.asked == 1
+    assert workspace.told()["holes"] == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "days", "reasons"),
+    [
+        pytest.param(at(5, 7), range(5, 10), ["missing"], id="hours of the first day"),
+        pytest.param(at(8), range(5, 10), ["missing"], id="days of the first file"),
+        pytest.param(at(8), range(8, 10), ["missing_file"], id="days before it"),
+        pytest.param(at(10), range(5, 10), ["missing"], id="all of its rows"),
+    ],
+)
+def test_a_history_begins_with_the_first_bar_that_anyone_has(
+    workspace, lost, days, reasons
+):
+    whole = workspace.published()
+    rows = without(whole, (at(1), lost))
+
+    fill = workspace.write_fill(workspace.parse(rows, days=days))
+
+    assert pl.concat([fill, rows]).drop("source").equals(whole.drop("source"))
+    assert [hole["reason"] for hole in workspace.told()["holes"]] == reasons
+
+
+def test_bars_of_an_earlier_year_are_in_the_first_fill(workspace):
+    symbol = workspace.exchange.universe.symbols[0]
+    listed = dt.datetime(2024, 12, 30, tzinfo=dt.UTC)
+    object.__setattr__(symbol, "listed", listed)
+    rows = workspace.published().filter(pl.col("open_time") >= at(8))
+
+    fill = workspace.write_fill(workspace.parse(rows, days=range(8, 10)))
+
+    assert fill["open_time"].min() == listed
+    assert fill["open_time"].max() == at(7, 23)
+    assert workspace.told()["first_day"] == "2024-12-30"
+
+
+def test_no_bars_before_the_start_are_asked_for(workspace):
+    rows = without(workspace.published(), (at(1), at(8)))
+
+    fill = workspace.write_fill(workspace.parse(rows), since=dt.date(2025, 3, 7))
+
+    assert fill["open_time"].min() == at(7)
+
+
+def test_a_refused_symbol_is_recorded_with_its_code(workspace):
+    workspace.exchange.api_faults.refuse(
+        400, times=None, symbol="AUSDT", code=-1122, message="Invalid symbol status."
+    )
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    fill = workspace.write_fill(inputs)
+
+    assert fill.is_empty()
+    told = workspace.told()
+    assert told["refused"] == {"code": -1122, "message": "Invalid symbol status."}
+    assert [hole["status"] for hole in told["holes"]] == ["refused"]
+    assert told["unanswered"] is None
+    assert unanswered.count(workspace.data_dir) == 0
+    assert "-1122" in refusal.message(workspace.data_dir)
+
+    # It is not asked for again at once, but after a refusal of the market or the place.
+    workspace.exchange.api_faults.clear()
+    assert workspace.write_fill(inputs).is_empty()
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    assert workspace.write_fill(inputs, asked_at=later.isoformat()).height == 24
+    assert workspace.told()["refused"] is None
+
+
 def test_a_fill_says_what_it_was_made_from(workspace):
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
@@ -65,7 +141,9 @@ def test_a_fill_says_what_it_was_made_from(workspace):
 
 
 def test_a_whole_partition_needs_no_request(workspace):
-    fill = workspace.write_fill(workspace.parse(workspace.published()))
+    inputs = workspace.parse(workspace.published())
+
+    fill = workspace.write_fill(inputs, is_first=False)
 
     assert fill.is_empty()
     assert fill.schema == workspace.bars.schema
@@ -100,15 +178,16 @@ def test_a_day_more_is_asked_for_alone(workspace):
 
     assert fill["open_time"].max() == at(9, 23)
     rows = usage.read(workspace.data_dir).sort("asked_at")["rows"].to_list()
-    assert rows == [4 * 24, 24]
+    assert rows == [4 * 24, 24]  # and the first bar was there
 
 
 def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
     rows = workspace.published()
-    workspace.write_fill(workspace.parse(without(rows, (at(7), at(8)))))
+    inputs = workspace.parse(without(rows, (at(7), at(8))))
+    workspace.write_fill(inputs, is_first=False)
     assert Path(workspace.answers).exists()
 
-    assert workspace.write_fill(workspace.parse(rows)).is_empty()
+    assert workspace.write_fill(workspace.parse(rows), is_first=False).is_empty()
 
     assert not Path(workspace.answers).exists()
 
@@ -121,7 +200,7 @@ def test_what_the_api_does_not_have_is_empty_and_not_asked_for_again(workspace):
     fill = workspace.write_fill(inputs)
 
     assert fill.height == 12
-    assert workspace.asked == 1
+    assert workspace.asked == 2
     assert [h["status"] for h in workspace.told()["holes"]] == ["part"]
 
 
@@ -159,7 +238,7 @@ def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
     assert [hole["status"] for hole in workspace.told()["holes"]] == ["unanswered"]
     assert unanswered.count(workspace.data_dir) == 1
 
-    workspace.write_fill(inputs, asked_at="then")
+    workspace.write_fill(inputs, asked_at="2025-03-10T00:00:00+00:00")
     assert unanswered.count(workspace.data_dir) == 0
 
 
@@ -184,7 +263,7 @@ def test_a_failure_keeps_what_was_answered_and_leaves_no_fill(workspace):
     Path(workspace.fill).unlink()
     Path(workspace.sources).unlink()
     content = Path(workspace.answers).read_bytes()
-    workspace.exchange.api_faults.refuse(400, times=None)
+    workspace.exchange.api_faults.refuse(400, times=None, code=-1100)
 
     with pytest.raises(ApiError):
         workspace.write_fill(workspace.parse(without(rows, (at(8), at(9)))))

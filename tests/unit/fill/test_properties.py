@@ -58,6 +58,8 @@ class World:
     delay: list
     """Hours after the end of a bar at which the API has it."""
     runs: list
+    is_first: bool
+    """Whether the archive has no earlier partition: anyone's first row is then."""
 
 
 @st.composite
@@ -86,6 +88,7 @@ def worlds(draw):
         is_off_grid=each(st.sampled_from([False, False, True])),
         delay=each(st.sampled_from([0, 0, 24])),
         runs=runs,
+        is_first=draw(st.booleans()),
     )
 
 
@@ -118,13 +121,31 @@ class Client:
     async def server_time(self):
         return self.server_ms
 
+    async def first_kline(self, *_, start_ms, end_ms):
+        self._count_page()
+        found = (
+            bar(self.world, p, self.world.api[p]) for p in range(POINTS) if self._has(p)
+        )
+        first = next((each for each in found if start_ms <= each[0] < end_ms), None)
+        if first is None:
+            return KlinePage(start_ms, end_ms, [])
+        self.given.add((first[0] - BEGIN) // WIDTH)
+        return KlinePage(start_ms, first[0] + 1, [first])
+
+    def _count_page(self):
+        if self.pages <= 0:
+            msg = "killed"
+            raise ApiError(msg)
+        self.pages -= 1
+
+    def _has(self, point):
+        since = BEGIN + (point + 1) * WIDTH + self.world.delay[point] * HOUR
+        return self.world.api[point] is not None and since <= self.now_ms
+
     async def klines(self, *_, start_ms, end_ms, closed_by_ms):
         end_ms = min(end_ms, closed_by_ms - (closed_by_ms - BEGIN) % WIDTH)
         for start in range(start_ms, end_ms, 3 * WIDTH):
-            if self.pages <= 0:
-                msg = "killed"
-                raise ApiError(msg)
-            self.pages -= 1
+            self._count_page()
             end = min(start + 3 * WIDTH, end_ms)
             yield KlinePage(start, end, list(self._bars(start, end)))
 
@@ -133,8 +154,7 @@ class Client:
         assert (start_ms - BEGIN) % WIDTH == (end_ms - BEGIN) % WIDTH == 0
         for point in range((start_ms - BEGIN) // WIDTH, (end_ms - BEGIN) // WIDTH):
             assert point not in self.given, "asked for again"
-            since = BEGIN + (point + 1) * WIDTH + world.delay[point] * HOUR
-            if world.api[point] is not None and since <= self.now_ms:
+            if self._has(point):
                 self.given.add(point)
                 yield bar(world, point, world.api[point])
 
@@ -171,7 +191,7 @@ def partition_of(world, number):
     return rows
 
 
-def made(run, *, patch):
+def made(run, *, is_first, patch):
     """Make the fill at the moment of a run; return it, or None if that failed."""
     now = dt.datetime(2025, 3, 5, tzinfo=dt.UTC) + dt.timedelta(
         days=run.day + 1, hours=run.hour
@@ -182,7 +202,7 @@ def made(run, *, patch):
         def now(cls, _):
             return now
 
-    clock = SimpleNamespace(datetime=Clock, UTC=dt.UTC)
+    clock = SimpleNamespace(datetime=Clock, date=dt.date, UTC=dt.UTC)
     patch.setattr(asking, "dt", clock)
     patch.setattr(job, "dt", clock)
     Path(FILL).unlink(missing_ok=True)
@@ -194,7 +214,7 @@ def made(run, *, patch):
             bounds={
                 "first_day": FIRST,
                 "last_day": FIRST + dt.timedelta(days=run.day),
-                "is_first": False,
+                "is_first": is_first,
                 "is_last": True,
                 "asked_at": None,
             },
@@ -235,8 +255,8 @@ def test_any_order_of_runs_ends_in_what_the_archive_lacks_and_the_api_has(world)
         for number, run in enumerate(world.runs):
             patch.setattr(asking, "open_client", lambda *_, run=run: client.begin(run))
             partition = partition_of(world, number)
-            fill = made(run, patch=patch)
-        again = made(run, patch=patch)
+            fill = made(run, is_first=world.is_first, patch=patch)
+        again = made(run, is_first=world.is_first, patch=patch)
 
     held = archived(world, len(world.runs) - 1)
     lacking = [
