@@ -223,10 +223,28 @@ DAY_FAULTS = ("impossible", "off_grid", "frozen", "missing_ids")
 CONDITIONS = pl.Enum(["available", "degraded", "missing", "pending", "not_listed"])
 
 CONDITION = pl.Schema(
-    DAYS | {"condition": CONDITIONS, "reason": pl.String(), "last_modified": TIME}
+    DAYS
+    | {
+        "not_reconciled": pl.Int32(),
+        "condition": CONDITIONS,
+        "reason": pl.String(),
+        "last_modified": TIME,
+    }
 )
-"""The condition of each day; `last_modified` is when the server last changed a zip
-of the day, null without one."""
+"""The condition of each day; `not_reconciled` counts the longer bars of the exchange
+that differ from the day's, `last_modified` is when the server last changed a zip of the
+day, null without one."""
+
+NOT_RECONCILED = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "day": pl.Date(),
+        "interval": pl.String(),
+        "open_time": TIME,
+    }
+)
+"""The days that differ from longer bars that the exchange published: the bar's
+`interval` and `open_time`, once for each day that it speaks against."""
 
 AGREEMENT = pl.Schema(
     {
@@ -235,13 +253,16 @@ AGREEMENT = pl.Schema(
         "column": pl.String(),
         "compared": pl.Int64(),
         "equal": pl.Int64(),
+        "off_grid": pl.Int64(),
         "worst": pl.Float64(),
         "worst_time": TIME,
     }
 )
 """How bars made from shorter ones agree with those of `interval` that the exchange
 published: by `column`, how many bars were `compared`, how many are `equal`, the largest
-absolute difference and the bar that has it (null where all are the same)."""
+absolute difference and the bar that has it (null where all are the same). `off_grid`
+counts the bars that were not compared, because a day of theirs has shorter bars far off
+the grid."""
 
 VOLUME_CHECKS = pl.Schema(
     {

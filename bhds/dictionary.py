@@ -317,6 +317,13 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
             _fixed(columns.AGREEMENT),
             ("symbol", "interval", "column"),
         ),
+        TableEntry(
+            "Days that are not reconciled",
+            "a day that differs from a longer bar of the exchange",
+            (f"{folder}/not_reconciled/<symbol>.parquet",),
+            _fixed(columns.NOT_RECONCILED),
+            ("day", "interval", "open_time"),
+        ),
     )
 
 

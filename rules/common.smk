@@ -280,6 +280,12 @@ def tables_of_symbols(what):
 
 
 @for_rules
+def compared_days(wildcards):
+    """Locate the days that differ from longer bars, of symbols that have such."""
+    return QUALITY.not_reconciled(wildcards.trade_type, wildcards.interval)
+
+
+@for_rules
 def longer_published(wildcards):
     """Locate the partitions of longer bars that a result is held against."""
     found = QUALITY.published(series_of(wildcards))

@@ -48,6 +48,7 @@ rule judge_days:
     input:
         days=tables_of_symbols("days"),
         gaps=rules.classify_gaps.output[0],
+        not_reconciled=compared_days,
     output:
         "results_data/{trade_type}/quality/condition-klines-{interval}.parquet",
     log:
@@ -88,9 +89,11 @@ rule compare_published:
     """Hold one result against the longer bars that the exchange published."""
     input:
         result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
+        days="results_data/{trade_type}/klines/{interval}/days/{symbol}.parquet",
         published=longer_published,
     output:
-        "results_data/{trade_type}/klines/{interval}/agreement/{symbol}.parquet",
+        agreement="results_data/{trade_type}/klines/{interval}/agreement/{symbol}.parquet",
+        not_reconciled="results_data/{trade_type}/klines/{interval}/not_reconciled/{symbol}.parquet",
     log:
         "logs/compare_published/{trade_type}/{symbol}-{interval}.log",
     group:

@@ -7,7 +7,8 @@ with job_log(snakemake.log[0]):
     job.compare_published(
         snakemake.input.result,
         list(snakemake.input.published),
+        days=snakemake.input.days,
         intervals=snakemake.params.intervals,
-        output=snakemake.output[0],
+        outputs=dict(snakemake.output.items()),
         **snakemake.wildcards,
     )

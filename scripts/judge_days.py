@@ -7,6 +7,7 @@ with job_log(snakemake.log[0]):
     job.judge_days(
         list(snakemake.input.days),
         gaps=snakemake.input.gaps,
+        not_reconciled=list(snakemake.input.not_reconciled),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,
         **snakemake.wildcards,

@@ -79,6 +79,18 @@ class QualityTables:
             raise SelectionError(msg)
         return found
 
+    def not_reconciled(self, trade_type: str, interval: str) -> list[str]:
+        """Return the lists of days that differ from longer bars, of all symbols.
+
+        There are none of symbols, nor of markets, without longer published bars.
+        """
+        return [
+            f"results_data/{trade_type}/klines/{interval}/not_reconciled/"
+            f"{series.symbol}.parquet"
+            for series in self._of(trade_type, interval)
+            if self._longer[series]
+        ]
+
     def published(self, series: Series) -> dict[str, list[str]]:
         """Return the partitions of longer published bars of a symbol, by interval.
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from bhds.archive.directory import Directory
 from bhds.archive.inventory import archive_files, with_days
-from bhds.columns import CONDITION, DAY_FAULTS, DAYS, TIME
+from bhds.columns import CONDITION, DAY_FAULTS, DAYS, NOT_RECONCILED, TIME
 from bhds.markets import Interval
 from bhds.planning.fills import STAYS_OPEN
 from bhds.quality.gap_classes import PENDING_DAYS
@@ -26,27 +26,36 @@ def judge(
     changes: pl.DataFrame,
     interval: Interval | None,
     as_of: dt.date,
+    not_reconciled: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Give every day its condition, with the reason.
 
     The first that holds is the condition:
 
-    - `available`: all rows were published, no two of them differ, and nothing is wrong
-      with any.
-    - `degraded`: some rows were. The reason is the first that holds:
-      `impossible_values`, `off_grid`, `frozen`; the class of the longest gap of a day
-      that lacks rows; `outage` where most other symbols lack rows of that day as well;
-      `missing_rows` where nothing more is known; `conflict`.
+    - `available`: all rows were published, no two of them differ, nothing is wrong with
+      any, and they agree with the longer bars that the exchange published.
+    - `degraded`: some rows were published.
+    - `missing`: the archive has only zips of the day that cannot be used, and the API
+      does not say that there was nothing.
     - `not_listed`: a gap says `relisting` or `delisted_tail`.
     - `pending`: the day is one of the last 3 wanted, its file is not there yet, and the
-      symbol had not ended before.
-    - `not_listed`: neither archive nor API has a row of this day or a later one, though
-      they have of other symbols.
-    - `missing`: no row was published; reasons as of `degraded`, `missing_file`, and
-      `corrupt_file`.
+      symbol is not known to have ended before.
+    - `not_listed`: before the first file of the symbol, which may hold rows of the day;
+      or after its last row, if it is known to have ended: the API has nothing of any
+      day that is due, or refuses the symbol; or most of the symbols that had rows of its last day still have
+      rows 3 days later; or no row came for `STAYS_OPEN`.
+    - `missing`: no row was published.
 
-    The reason of `pending` is `not_published`, that of `not_listed` the class of the
-    gap or `no_longer_listed`.
+    A row that only the file of another day holds, as some do that fall within minutes
+    of midnight, does not make a day published.
+
+    The reason of `available` is null, that of `pending` is `not_published`, and that of
+    `not_listed` the class of the gap, `no_longer_listed`, or `not_yet_listed`. That of
+    the others is the first that holds: `impossible_values`, `off_grid`, `frozen`;
+    `not_reconciled`, unless a file that lacks rows is to blame; of days that lack rows
+    `corrupt_file`, the class of the longest gap, `missing_file`, and `outage` where
+    most other symbols lack rows as well, of which there are at least two, or one and
+    the API has no more rows; `missing_rows`; `conflict`.
 
     Parameters
     ----------
@@ -61,42 +70,38 @@ def judge(
         The spacing of the bars of `gaps`; None without.
     as_of
         The last UTC day wanted.
+    not_reconciled
+        `columns.NOT_RECONCILED` of these symbols; None where nothing was compared.
 
     Returns
     -------
     polars.DataFrame
         `columns.CONDITION`, sorted by `symbol` and `day`.
     """
-    known = _with_days_until(as_of, days)
-    published = pl.sum_horizontal(_PUBLISHED)
-    has_all = published >= pl.col("expected").fill_null(1)
+    compared = NOT_RECONCILED.to_frame() if not_reconciled is None else not_reconciled
     due = as_of - PENDING_DAYS * _DAY
-    is_awaited = (pl.col("day") > due) & ~pl.col("has_file") & ~pl.col("is_corrupt")
+    key = ["symbol", "day"]
     seen = (
-        known.join(
-            _classes_by_day(gaps, interval=interval), on=["symbol", "day"], how="left"
-        )
-        .join(_latest_changes(changes), on=["symbol", "day"], how="left")
-        .sort("symbol", "day")
+        _with_days_until(as_of, days)
+        .join(_classes_by_day(gaps, interval=interval), on=key, how="left")
+        .join(compared.group_by(key).agg(not_reconciled=pl.len()), on=key, how="left")
+        .join(_latest_changes(changes), on=key, how="left")
+        .sort(key)
+        .with_columns(pl.col("not_reconciled").fill_null(0), published=_published())
+        .with_columns(has_own=_has_own())
         .with_columns(
-            published=published,
-            is_awaited=is_awaited & (published == 0),
-            is_whole=has_all & pl.all_horizontal(pl.col("conflicts", *DAY_FAULTS) == 0),
-            has_all=has_all,
-            others_have_rows=(published > 0).any().over("day"),
-            lacking=(~has_all).sum().over("day") - 1,
-            others=pl.len().over("day") - 1,
+            has_all=pl.col("has_own")
+            & (pl.col("published") >= pl.col("expected").fill_null(1)),
+            is_lost=pl.col("is_corrupt")
+            & ~pl.col("has_own")
+            & pl.col("api_answer").ne_missing("empty"),
         )
-        .with_columns(is_after_end=_is_after_end())
-        .with_columns(
-            has_ended=(pl.col("is_after_end") & (pl.col("day") <= due))
-            .any()
-            .over("symbol")
-        )
-        .with_columns(is_awaited=pl.col("is_awaited") & ~pl.col("has_ended"))
     )
-    return seen.with_columns(condition=_condition(), reason=_reason()).select(
-        pl.col(name).cast(dtype) for name, dtype in CONDITION.items()
+    seen = _with_ends(seen, due=due, as_of=as_of).with_columns(is_shared=_is_shared())
+    return (
+        seen.with_columns(condition=_condition(due))
+        .with_columns(reason=_reason())
+        .select(pl.col(name).cast(dtype) for name, dtype in CONDITION.items())
     )
 
 
@@ -113,7 +118,7 @@ def changes_in(listing: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
 
 def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
     """Add the days from each symbol's last one, if it is not long ago, to `as_of`."""
-    is_published = pl.sum_horizontal(_PUBLISHED) > 0
+    is_published = _published() > 0
     last = days.group_by("symbol").agg(
         pl.col("day").max(), published=pl.col("day").filter(is_published).max()
     )
@@ -181,62 +186,126 @@ def _latest_changes(changes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _is_after_end() -> pl.Expr:
-    """Whether nothing is there of a day, nor of any later one, though others have.
+def _published() -> pl.Expr:
+    return pl.sum_horizontal(_PUBLISHED)
 
-    The file of a month in which the symbol ended covers days without a row.
+
+def _has_own() -> pl.Expr:
+    """Whether a day has rows, and not only such as the file of another day holds."""
+    return (pl.col("api") > 0) | (pl.col("has_file") & (pl.col("published") > 0))
+
+
+def _with_ends(days: pl.DataFrame, *, due: dt.date, as_of: dt.date) -> pl.DataFrame:
+    """Add `is_before` the first and `is_after` the last day that a symbol was listed.
+
+    No day is after the last one of a symbol that is not known to have ended.
     """
-    is_nothing = (pl.col("published") == 0) & ~pl.col("is_corrupt")
-    something_follows = (~is_nothing).cum_sum(reverse=True).over("symbol") > 0
-    has_none = pl.col("api_answer").is_in(["empty", "refused"])
-    api_has_none = pl.col("api_answer").is_null() | has_none
-    return ~something_follows & api_has_none & pl.col("others_have_rows")
+    is_there = pl.col("has_own") | pl.col("is_lost")
+    known = days.with_columns(
+        first=pl.col("day").filter(is_there).min().over("symbol"),
+        last=pl.col("day").filter(is_there).max().over("symbol"),
+        symbols=pl.col("has_own").sum().over("day"),
+    )
+    is_last = pl.col("day") == pl.col("last")
+    is_later = pl.col("day") > pl.col("last")
+    is_due = is_later & (pl.col("day") <= due)
+    answer = pl.col("api_answer")
+    others = pl.col("symbols").filter(is_last).max() - 1
+    most_are_left = (pl.col("day") >= pl.col("last") + PENDING_DAYS * _DAY) & (
+        (pl.col("symbols") > 0) & (pl.col("symbols") > _MOST * others)
+    )
+    is_unknown = (is_due & answer.is_in(["unanswered", "pending"])).any()
+    has_none = answer.is_in(["empty", "refused"]).fill_null(value=False)
+    api_has_none = is_due.any() & (is_due <= has_none).all()
+    is_outlived = is_due.any() & most_are_left.any() & ~is_unknown
+    is_over = pl.col("last").first() < as_of - STAYS_OPEN
+    has_ended = (api_has_none | is_outlived | is_over).over("symbol")
+    return known.with_columns(
+        is_before=(pl.col("day") < pl.col("first")).fill_null(value=False)
+        & (pl.col("published") > 0),
+        is_after=(is_later & has_ended).fill_null(value=False),
+    )
 
 
-def _condition() -> pl.Expr:
+def _is_shared() -> pl.Expr:
+    """Whether most of the other symbols lack rows of the day as well.
+
+    Days count for which no file is to blame.
+
+    It takes two of them, or one and the word of the API that there is no more.
+    """
+    is_listed = ~pl.col("is_before") & ~pl.col("is_after")
+    others = is_listed.sum().over("day") - 1
+    is_confirmed = pl.col("api_answer").eq_missing("empty")
+    lacks = is_listed & ~pl.col("has_all") & (is_confirmed | pl.col("has_file"))
+    lacking = lacks.sum().over("day") - 1
+    fewest = pl.when(is_confirmed).then(1).otherwise(_FEWEST_OTHERS)
+    return lacks & (others >= fewest) & (lacking > _MOST * others)
+
+
+def _condition(due: dt.date) -> pl.Expr:
+    faults = pl.col("conflicts", *DAY_FAULTS, "not_reconciled")
+    has_file = pl.col("has_file") | pl.col("is_corrupt")
     return (
-        pl.when("is_whole")
+        pl.when(pl.col("has_all") & pl.all_horizontal(faults == 0))
         .then(pl.lit("available"))
-        .when(pl.col("published") > 0)
+        .when("has_own")
         .then(pl.lit("degraded"))
+        .when("is_lost")
+        .then(pl.lit("missing"))
         .when(pl.col("class").is_in(_NOT_LISTED).fill_null(value=False))
         .then(pl.lit("not_listed"))
-        .when("is_awaited")
-        .then(pl.lit("pending"))
-        .when("is_after_end")
+        .when(pl.col("is_before") | pl.col("is_after"))
         .then(pl.lit("not_listed"))
+        .when((pl.col("day") > due) & ~has_file)
+        .then(pl.lit("pending"))
+        .when(pl.col("published") > 0)
+        .then(pl.lit("degraded"))
         .otherwise(pl.lit("missing"))
     )
 
 
+def _is_explained() -> pl.Expr:
+    """Whether a day cannot agree with longer bars, because a file of it is to blame."""
+    is_lost = pl.col("is_corrupt") | pl.col("class").is_in(
+        ["missing_file", "truncated"]
+    )
+    return ~pl.col("has_own") | (~pl.col("has_all") & is_lost.fill_null(value=False))
+
+
 def _reason() -> pl.Expr:
-    is_shared = (pl.col("others") >= _FEWEST_OTHERS) & (
-        pl.col("lacking") > _MOST * pl.col("others")
+    condition, name = pl.col("condition"), pl.col("class").cast(pl.String)
+    is_gone = (
+        pl.when(name.is_in(_NOT_LISTED))
+        .then(name)
+        .when("is_before")
+        .then(pl.lit("not_yet_listed"))
+        .otherwise(pl.lit("no_longer_listed"))
+    )
+    reasons = {
+        "impossible_values": pl.col("impossible") > 0,
+        "off_grid": pl.col("off_grid") > 0,
+        "frozen": pl.col("frozen") > 0,
+        "not_reconciled": (pl.col("not_reconciled") > 0) & ~_is_explained(),
+        "corrupt_file": pl.col("is_corrupt") & ~pl.col("has_all"),
+        "class": name.is_not_null() & ~pl.col("has_all"),
+        "missing_file": ~pl.col("has_file") & (pl.col("published") == 0),
+        "outage": pl.col("is_shared") & ~pl.col("has_all"),
+        "missing_rows": ~pl.col("has_all") | (pl.col("missing_ids") > 0),
+    }
+    why = pl.coalesce(
+        *(
+            pl.when(holds).then(name if reason == "class" else pl.lit(reason))
+            for reason, holds in reasons.items()
+        ),
+        pl.lit("conflict"),
     )
     return (
-        pl.when("is_whole")
+        pl.when(condition == "available")
         .then(pl.lit(None))
-        .when(pl.col("impossible") > 0)
-        .then(pl.lit("impossible_values"))
-        .when(pl.col("off_grid") > 0)
-        .then(pl.lit("off_grid"))
-        .when(pl.col("frozen") > 0)
-        .then(pl.lit("frozen"))
-        .when(pl.col("has_all") & (pl.col("missing_ids") > 0))
-        .then(pl.lit("missing_rows"))
-        .when("has_all")
-        .then(pl.lit("conflict"))
-        .when("is_awaited")
+        .when(condition == "pending")
         .then(pl.lit("not_published"))
-        .when(pl.col("class").is_not_null())
-        .then(pl.col("class").cast(pl.String))
-        .when("is_after_end")
-        .then(pl.lit("no_longer_listed"))
-        .when("is_corrupt")
-        .then(pl.lit("corrupt_file"))
-        .when(~pl.col("has_file") & (pl.col("published") == 0))
-        .then(pl.lit("missing_file"))
-        .when(is_shared)
-        .then(pl.lit("outage"))
-        .otherwise(pl.lit("missing_rows"))
+        .when(condition == "not_listed")
+        .then(is_gone)
+        .otherwise(why)
     )

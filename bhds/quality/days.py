@@ -5,10 +5,11 @@ import datetime as dt
 import polars as pl
 
 from bhds.columns import DAYS, RESULT_SOURCES, TIME
-from bhds.markets import Interval
+from bhds.impossible import is_impossible
+from bhds.markets import Interval, TradeType
 from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
-from bhds.results.grid import grid_number
+from bhds.results.grid import floor_time, grid_number, is_far_off_grid
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -79,7 +80,7 @@ def account(
             evidence.answers(midnight, midnight + _DAY),
             symbol=pl.lit(symbol),
             expected=expected,
-            has_file=pl.col("day").is_in(evidence.files["day"].implode()),
+            is_of_file=pl.col("day").is_in(evidence.files["day"].implode()),
             is_corrupt=pl.col("day").is_in(evidence.corrupt.implode()),
             frozen=0,
             missing_ids=0,
@@ -88,9 +89,47 @@ def account(
         .join(counted, on="day", how="left", maintain_order="left")
         .join(faults, on="day", how="left", maintain_order="left")
         .with_columns(pl.col(*counts).fill_null(0))
+        .with_columns(
+            # The file of the month before holds a bar that reaches into this one.
+            has_file=pl.col("is_of_file") | (pl.col("daily") + pl.col("monthly") > 0),
+            api_answer=answer_on_missing_rows(),
+        )
         .filter((pl.col("expected") > 0) | pl.any_horizontal(pl.col(*_SOURCES) > 0))
         .select(pl.col(name).cast(dtype) for name, dtype in DAYS.items())
     )
+
+
+def faults_of(
+    bars: pl.DataFrame, *, trade_type: TradeType, interval: Interval
+) -> pl.DataFrame:
+    """Count the faulty bars of each UTC day that has any: `FAULTS`.
+
+    Parameters
+    ----------
+    bars
+        n >= 0 rows of `columns.parsed_klines`, as `results.merge.merge` returns them.
+    trade_type, interval
+        What the bars are of.
+    """
+    time = pl.col("open_time")
+    return (
+        bars.lazy()
+        .select(
+            day=floor_time(time, interval=interval).dt.date(),
+            impossible=is_impossible("klines", trade_type),
+            off_grid=is_far_off_grid(time, interval=interval),
+        )
+        .filter(pl.col("impossible") | pl.col("off_grid"))
+        .group_by("day")
+        .agg(pl.col("impossible", "off_grid").sum().cast(pl.Int64))
+        .collect()
+    )
+
+
+def answer_on_missing_rows() -> pl.Expr:
+    """Return `api_answer` of days that lack published rows, null of others."""
+    published = pl.sum_horizontal("daily", "monthly", "api")
+    return pl.when(published < pl.col("expected").fill_null(1)).then("api_answer")
 
 
 def _points_before(time: pl.Expr, interval: Interval) -> pl.Expr:

@@ -109,7 +109,9 @@ class Evidence:
             (spans["touched"] - present).alias("absent_days"),
             first_absent_day=_first_absent(days, spans),
             truncated=(last_times < spans["begin"]).fill_null(value=False),
-            api=self.answers(spans["begin"], spans["end"]).fill_null("not_asked"),
+            api=pl.when(pl.col("missing_bars") > 0).then(
+                self.answers(spans["begin"], spans["end"]).fill_null("not_asked")
+            ),
         ).select(pl.col(name).cast(dtype) for name, dtype in GAP_EVIDENCE.items())
 
     def answers(self, begin: pl.Series, end: pl.Series) -> pl.Series:

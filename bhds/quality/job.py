@@ -18,6 +18,7 @@ from bhds.columns import (
     CONDITION,
     DAYS,
     GAP_EVIDENCE,
+    NOT_RECONCILED,
     TIME,
 )
 from bhds.datatypes import data_type as entry_of
@@ -60,14 +61,14 @@ def classify_gaps(
     ResultError
         If a file cannot be read.
     """
-    tables = [storage.read_parquet(path, schema=GAP_EVIDENCE) for path in gaps]
+    found = _read_all(gaps, schema=GAP_EVIDENCE)
     lives = []
     for path in gaps:
         metadata = storage.read_parquet_metadata(path)
         life = (metadata["first_traded"], metadata["last_traded"])
         lives.append((Path(path).stem, *life))
     classified = gap_classes.classify(
-        pl.concat([GAP_EVIDENCE.to_frame(), *tables]),
+        found,
         lives=gap_classes.lives_of(lives),
         outages=outages_of(TradeType(trade_type)),
         interval=Interval.parse(interval),
@@ -99,6 +100,7 @@ def judge_days(
     trade_type: str,
     interval: str,
     as_of: dt.date,
+    not_reconciled: Sequence[str] = (),
 ) -> None:
     """Judge each day of all symbols of a market's results: `columns.CONDITION`.
 
@@ -115,6 +117,9 @@ def judge_days(
         were changed.
     as_of
         The last UTC day wanted.
+    not_reconciled
+        Paths of the days that `compare_published` found to differ, one a symbol of
+        which longer bars are configured.
 
     Raises
     ------
@@ -122,18 +127,14 @@ def judge_days(
         If a file cannot be read.
     """
     condition = judge(
-        pl.concat(
-            [
-                DAYS.to_frame(),
-                *(storage.read_parquet(path, schema=DAYS) for path in days),
-            ]
-        ),
+        _read_all(days, schema=DAYS),
         gaps=storage.read_parquet(gaps, schema=CLASSIFIED_GAPS),
         changes=_changes(trade_type, "klines", interval),
         interval=Interval.parse(interval),
         as_of=as_of,
+        not_reconciled=_read_all(not_reconciled, schema=NOT_RECONCILED),
     )
-    _write(condition, output, inputs=[*days, gaps], as_of=as_of)
+    _write(condition, output, inputs=[*days, gaps, *not_reconciled], as_of=as_of)
 
 
 def judge_record_days(
@@ -189,24 +190,28 @@ def compare_published(
     result: str,
     published: Sequence[str],
     *,
+    days: str,
     intervals: Mapping[str, int],
-    output: str,
+    outputs: Mapping[str, str],
     trade_type: str,
     interval: str,
     symbol: str,
 ) -> None:
-    """Hold one symbol's result against longer published bars: `columns.AGREEMENT`.
+    """Compare one symbol's result with longer published bars.
+
+    A comparison of bars that have none in common is warned of: it proves nothing.
 
     Parameters
     ----------
-    result
-        Path of the result.
+    result, days
+        Paths of the result, and of the account of its days.
     published
         Paths of parsed partitions.
     intervals
         Their intervals, and how many in a row are of each.
-    output
-        Where the table goes.
+    outputs
+        Where the `agreement` (`columns.AGREEMENT`) and the days that are
+        `not_reconciled` (`columns.NOT_RECONCILED`) go.
     trade_type, interval, symbol
         What the result's bars are of.
 
@@ -216,20 +221,40 @@ def compare_published(
         If a file cannot be read.
     """
     bars = storage.read_parquet(result)
+    of_days = storage.read_parquet(days, schema=DAYS)
+    off_grid_days = of_days.filter(pl.col("off_grid") > 0)["day"]
+    base = Interval.parse(interval)
     paths = iter(published)
-    tables = [
-        agreement.compare(
+    found = {}
+    for name, number in intervals.items():
+        theirs = merge([storage.read_parquet(path) for path in islice(paths, number)])
+        longer = Interval.parse(name)
+        found[longer] = agreement.compare(
             bars,
-            merge([storage.read_parquet(path) for path in islice(paths, number)]).bars,
+            theirs.bars,
             trade_type=TradeType(trade_type),
             symbol=symbol,
-            base=Interval.parse(interval),
-            interval=Interval.parse(longer),
+            base=base,
+            interval=longer,
+            off_grid_days=off_grid_days,
         )
-        for longer, number in intervals.items()
-    ]
-    metadata = storage.provenance("agreement", agreement.REVISION, [result, *published])
-    storage.write_parquet(pl.concat(tables), output, metadata=metadata)
+        counts = found[longer].table.select(pl.col("compared", "off_grid").max())
+        if counts.row(0) == (0, 0) and not theirs.bars.is_empty():
+            logger.warning(
+                "%s: none of %d published %s bars has a whole one of the result to be "
+                "compared with",
+                *(outputs["agreement"], theirs.bars.height, longer),
+            )
+    tables = {
+        "agreement": pl.concat(each.table for each in found.values()),
+        "not_reconciled": agreement.not_reconciled(
+            found, bars, symbol=symbol, base=base
+        ),
+    }
+    inputs = [result, days, *published]
+    metadata = storage.provenance("agreement", agreement.REVISION, inputs)
+    for name, table in tables.items():
+        storage.write_parquet(table, outputs[name], metadata=metadata)
 
 
 def collect_agreement(tables: Sequence[str], *, output: str) -> None:
@@ -240,8 +265,7 @@ def collect_agreement(tables: Sequence[str], *, output: str) -> None:
     ResultError
         If a file cannot be read.
     """
-    found = [storage.read_parquet(path, schema=AGREEMENT) for path in tables]
-    _write(pl.concat(found), output, inputs=tables)
+    _write(_read_all(tables, schema=AGREEMENT), output, inputs=tables)
 
 
 def check_volumes(trades: str, bars: Sequence[str], *, output: str) -> None:
@@ -274,6 +298,12 @@ def check_volumes(trades: str, bars: Sequence[str], *, output: str) -> None:
             *(output, wrong.height, wrong["symbol"][0], wrong["day"][0]),
         )
     _write(checked, output, inputs=[trades, *bars])
+
+
+def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:
+    """Read the tables of some symbols, none or more, as one."""
+    tables = (storage.read_parquet(path, schema=schema) for path in paths)
+    return pl.concat([schema.to_frame(), *tables])
 
 
 def _record_days(

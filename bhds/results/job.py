@@ -84,7 +84,7 @@ def write_results(
             built.frame,
             known,
             conflicts=merged.conflicts,
-            faults=days.FAULTS.to_frame(),
+            faults=days.faults_of(merged.bars, trade_type=market, interval=bars_of),
             symbol=symbol,
             interval=bars_of,
             last_day=last_day,

@@ -86,6 +86,10 @@ def test_results_are_held_against_all_longer_bars_they_divide():
     assert quality.of_symbols("agreement", "um_futures", "1m") == [
         f"{KLINES}/1m/agreement/AUSDT.parquet"
     ]
+    assert quality.not_reconciled("um_futures", "1m") == [
+        f"{KLINES}/1m/not_reconciled/AUSDT.parquet"
+    ]
+    assert quality.not_reconciled("um_futures", "1d") == []
     assert [path for path in quality.paths if "agreement" in path] == [
         f"{FOLDER}/agreement-1h.parquet",
         f"{FOLDER}/agreement-1m.parquet",

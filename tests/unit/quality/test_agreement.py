@@ -1,12 +1,15 @@
 """Results against longer published bars, made up and genuine."""
 
+import datetime as dt
+
 import polars as pl
 import pytest
 
-from bhds.columns import AGREEMENT, parsed_klines, result_klines
+from bhds.columns import AGREEMENT, NOT_RECONCILED, parsed_klines, result_klines
 from bhds.markets import Interval, TradeType
-from bhds.quality.agreement import compare
+from bhds.quality.agreement import compare, not_reconciled
 
+DAY = 24 * 60
 COLUMNS = [
     *("open", "high", "low", "close", "trade_count"),
     *("volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume"),
@@ -57,15 +60,20 @@ def hour(at):
     return hour
 
 
-def agreement_of(result, *hours, interval="1h"):
-    found = compare(
+def comparison_of(result, *published, base="1m", interval="1h", off_grid=()):
+    return compare(
         result,
-        pl.concat(hours),
+        pl.concat(published),
         trade_type=TradeType.SPOT,
         symbol="AUSDT",
-        base=Interval.parse("1m"),
+        base=Interval.parse(base),
         interval=Interval.parse(interval),
+        off_grid_days=pl.Series(off_grid, dtype=pl.Date),
     )
+
+
+def agreement_of(result, *hours, **more):
+    found = comparison_of(result, *hours, **more).table
     assert found.schema == AGREEMENT
     assert found["column"].to_list() == COLUMNS
     return found
@@ -137,3 +145,71 @@ def test_a_published_bar_without_one_of_ours_is_not_compared(result, hour):
     found = agreement_of(result(minutes), hour(0, 59), hour(60, 119), hour(180, 239))
 
     assert found["compared"].unique().to_list() == [2]
+
+
+def test_bars_of_days_that_are_off_the_grid_are_counted_apart(result, hour):
+    hours = [hour(first, first + 59) for first in (0, 60, DAY, DAY + 60)]
+    hours[2] = hours[2].with_columns(close=-1.0)
+    minutes = [*range(120), *range(DAY, DAY + 120)]
+    second = dt.date(2024, 1, 2)
+
+    found = agreement_of(result(minutes), *hours, off_grid=[second])
+
+    assert found.select("compared", "equal", "off_grid").unique().rows() == [(2, 2, 2)]
+
+
+@pytest.fixture
+def bars_of_days(at):
+    """Make bars from their hours after 2024-01-01, all of one price, but for some."""
+
+    def bars(hours, *, number=1, wrong=()):
+        rows = [
+            dict.fromkeys(COLUMNS, 1.0)
+            | {"open_time": at(60 * hour), "source": "daily", "segment": 0}
+            | dict.fromkeys(COLUMNS[4:], number + (hour in wrong))
+            for hour in hours
+        ]
+        schema = result_klines(TradeType.SPOT)
+        return pl.DataFrame(rows, schema=schema, strict=False)
+
+    return bars
+
+
+WEEK = range(7 * 24)
+BARS = {"1h": (WEEK, 1), "12h": (WEEK[::12], 12), "1d": (WEEK[::24], 24)}
+
+
+@pytest.mark.parametrize(
+    ("published", "lacking", "expected"),
+    [
+        pytest.param({"12h": [], "1d": []}, [], [], id="all equal"),
+        pytest.param({"1d": [24]}, [], [("1d", 2)], id="a day"),
+        pytest.param(
+            {"12h": [36], "1d": [24]}, [], [("12h", 2), ("1d", 2)], id="half of it too"
+        ),
+        pytest.param({"12h": [], "1d": [24]}, [], [("1d", 2)], id="its halves agree"),
+        pytest.param(
+            {"1w": [0]}, [], [("1w", day) for day in range(1, 8)], id="only a week"
+        ),
+        pytest.param({"1w": [0], "1d": []}, [], [], id="a week whose days agree"),
+        pytest.param({"1w": [0], "1d": [24]}, [], [("1d", 2)], id="a day of a week"),
+        pytest.param({"1w": []}, [30], [("1w", 2)], id="a week that lacks an hour"),
+    ],
+)
+def test_the_shortest_bars_say_which_days_differ(
+    bars_of_days, published, lacking, expected
+):
+    lengths = BARS | {"1w": ([0], len(WEEK))}
+    hours = bars_of_days([hour for hour in WEEK if hour not in lacking])
+    found = {}
+    for name, wrong in published.items():
+        times, number = lengths[name]
+        longer = bars_of_days(times, number=number, wrong=wrong)
+        found[Interval.parse(name)] = comparison_of(
+            hours, longer, base="1h", interval=name
+        )
+
+    days = not_reconciled(found, hours, symbol="AUSDT", base=Interval.parse("1h"))
+
+    assert days.schema == NOT_RECONCILED
+    assert days.select("interval", pl.col("day").dt.day()).rows() == expected

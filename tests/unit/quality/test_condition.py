@@ -5,7 +5,7 @@ import pytest
 
 from bhds.archive.directory import Directory
 from bhds.archive.listing_page import LISTING_SCHEMA
-from bhds.columns import CLASSIFIED_GAPS, CONDITION, TIME
+from bhds.columns import CLASSIFIED_GAPS, CONDITION, NOT_RECONCILED, TIME
 from bhds.markets import Frequency, Interval, TradeType
 from bhds.quality.condition import changes_in, judge
 
@@ -24,13 +24,14 @@ CHANGES = {
 def judged(days_of):
     """Judge some days, and return the (condition, reason) of each."""
 
-    def judged(*rows, gaps=(), as_of=AS_OF, changes=None):
+    def judged(*rows, gaps=(), as_of=AS_OF, changes=None, differing=None):
         found = judge(
             days_of(*rows),
             gaps=pl.DataFrame(list(gaps), schema=CLASSIFIED_GAPS),
             changes=pl.DataFrame(changes or [], schema=CHANGES, orient="row"),
             interval=MINUTE,
             as_of=as_of,
+            not_reconciled=differing,
         )
         assert found.schema == CONDITION
         return found
@@ -136,31 +137,112 @@ def test_the_class_of_the_longest_gap_is_the_reason(judged, day, name, condition
     assert verdicts(found, "2024-01-11")["condition"] == condition
 
 
-def test_a_symbol_that_others_outlive_is_no_longer_listed(judged, day):
-    rows = [
-        day("2024-01-10"),
-        day("2024-01-11", **NOTHING, api_answer="empty"),
-        *(day(f"2024-01-{n}", symbol="BUSDT") for n in range(10, 32)),
+def month(day, symbol="AUSDT", *, days, nothing=(), **more):
+    """Make days of January; those in `nothing` without rows."""
+    return [
+        day(
+            f"2024-01-{number:02}",
+            symbol=symbol,
+            **(NOTHING | more if number in nothing else {}),
+        )
+        for number in days
     ]
 
-    found = judged(*rows).filter(symbol="AUSDT")
 
-    assert found["condition"].to_list() == ["available", *["not_listed"] * 21]
-    assert found["reason"].to_list()[1:] == ["no_longer_listed"] * 21
+def names(found, column="condition", symbol="AUSDT"):
+    return found.filter(symbol=symbol)[column].to_list()
+
+
+def test_a_symbol_that_others_outlive_is_no_longer_listed(judged, day):
+    rows = month(day, days=range(10, 12), nothing=[11], api_answer="empty")
+    others = month(day, "BUSDT", days=range(10, 32))
+
+    found = judged(*rows, *others)
+
+    assert names(found) == ["available", *["not_listed"] * 21]
+    assert names(found, "reason")[1:] == ["no_longer_listed"] * 21
 
 
 def test_a_symbol_that_others_outlive_by_days_is_awaited(judged, day):
-    rows = [day("2024-01-28"), day("2024-01-29", **NOTHING, api_answer="empty")]
-    others = [day(f"2024-01-{n}", symbol="BUSDT") for n in range(28, 32)]
+    rows = month(day, days=range(28, 30), nothing=[29], api_answer="empty")
+    others = month(day, "BUSDT", days=range(28, 32))
 
-    found = judged(*rows, *others).filter(symbol="AUSDT")
+    found = judged(*rows, *others)
 
-    assert found["condition"].to_list() == ["available", *["pending"] * 3]
+    assert names(found) == ["available", *["pending"] * 3]
+
+
+@pytest.mark.parametrize(
+    ("answers", "condition"),
+    [
+        (["empty"], "not_listed"),
+        (["empty", "empty", "unanswered"], "missing"),
+        (["empty", "pending"], "missing"),
+        ([None], "missing"),
+    ],
+)
+def test_a_symbol_alone_has_ended_if_the_api_has_nothing(
+    judged, day, answers, condition
+):
+    gone = [
+        day(f"2024-01-{number}", **NOTHING, api_answer=answer)
+        for number, answer in zip(range(20, 32), answers * 12, strict=False)
+    ]
+
+    found = judged(day("2024-01-19"), *gone)
+
+    assert names(found)[1:10] == [condition] * 9
+    last = "not_listed" if condition == "not_listed" else "pending"
+    assert names(found)[10:] == [last] * 3
+
+
+def test_a_symbol_without_rows_for_so_long_has_ended(judged, day):
+    rows = [day("2023-11-29"), *month(day, days=range(1, 32), nothing=range(32))]
+
+    assert names(judged(*rows))[1:] == ["not_listed"] * 31
+
+
+def test_a_stall_of_the_archive_is_no_end(judged, day):
+    # One symbol ended on the 5th, files stalled on the 20th, those of one on the 21st.
+    found = judged(
+        *month(day, "ENDED", days=range(1, 6)),
+        *(row for s in "ABC" for row in month(day, s, days=range(1, 21))),
+        *month(day, "LATE", days=range(1, 22)),
+    )
+
+    assert names(found, symbol="ENDED") == [*["available"] * 5, *["not_listed"] * 26]
+    stalled = ["missing"] * 8 + ["pending"] * 3
+    for symbol in "ABC":
+        assert names(found, symbol=symbol) == [*["available"] * 20, *stalled]
+    assert names(found, symbol="LATE") == [*["available"] * 21, *stalled[1:]]
+
+
+def test_rows_of_a_file_of_another_day_are_not_those_of_a_day(judged, day):
+    strays = {"expected": None, "daily": 2, "has_file": False}
+
+    found = judged(
+        day("2024-01-09", **strays),
+        day("2024-01-10"),
+        day("2024-01-11", **strays),
+        day("2024-01-12"),
+        day("2024-01-13", **strays, symbol="BUSDT"),
+        day("2024-01-30"),
+        day("2024-01-31", **strays),
+    )
+
+    of_days = found.filter(symbol="AUSDT").select("condition", "reason").rows()
+    assert of_days == [
+        ("not_listed", "not_yet_listed"),
+        ("available", None),
+        ("degraded", "missing_rows"),
+        *[("available", None)] * 2,
+        ("pending", "not_published"),
+    ]
 
 
 def test_the_file_of_the_last_month_covers_days_without_a_symbol(judged, day):
     rows = [day("2024-01-10"), day("2024-01-11", daily=0)]
-    others = [day(f"2024-01-{n}", symbol="BUSDT") for n in range(10, 32)]
+    others = month(day, "BUSDT", days=range(10, 32))
 
     found = judged(*rows, *others)
 
@@ -169,11 +251,47 @@ def test_the_file_of_the_last_month_covers_days_without_a_symbol(judged, day):
 
 def test_a_last_file_that_is_corrupt_is_no_end(judged, day):
     rows = [day("2024-01-10"), day("2024-01-11", **NOTHING, is_corrupt=True)]
-    others = [day(f"2024-01-{n}", symbol="BUSDT") for n in range(10, 32)]
+    others = month(day, "BUSDT", days=range(10, 32))
 
     found = judged(*rows, *others)
 
     assert verdicts(found, "2024-01-11")["reason"] == "corrupt_file"
+    assert verdicts(found, "2024-01-12")["condition"] == "not_listed"
+
+
+@pytest.mark.parametrize("name", ["missing_file", "relisting", "halt"])
+def test_a_corrupt_day_is_called_so_whatever_its_gap(judged, day, name):
+    corrupt = NOTHING | {"is_corrupt": True}
+    rows = [
+        *month(day, days=[9]),
+        *(day(f"2024-01-{number}", **corrupt) for number in range(10, 20)),
+        day("2024-01-20", has_file=False, is_corrupt=True, daily=0, api=9),
+        *month(day, days=range(21, 32)),
+    ]
+    gap = gap_of(name, "2024-01-09T23:59", "2024-01-20T23:50")
+
+    found = judged(*rows, gaps=[gap])
+
+    assert names(found)[1:12] == [*["missing"] * 10, "degraded"]
+    assert names(found, "reason")[1:12] == ["corrupt_file"] * 11
+
+
+def test_a_day_that_differs_from_longer_bars_is_degraded(judged, day):
+    dates = [dt.date(2024, 1, number) for number in (30, 30, 31)]
+    differing = pl.DataFrame(
+        {"symbol": ["AUSDT", "AUSDT", "BUSDT"], "day": dates},
+        schema_overrides=NOT_RECONCILED,
+    )
+
+    found = judged(
+        *month(day, days=range(30, 32)),
+        differing=pl.concat([NOT_RECONCILED.to_frame(), differing], how="diagonal"),
+    )
+
+    assert found.select("not_reconciled", "condition", "reason").rows() == [
+        (2, "degraded", "not_reconciled"),
+        (0, "available", None),
+    ]
 
 
 def test_days_that_no_symbol_has_are_missing_then_pending(judged, day):
@@ -200,6 +318,18 @@ def test_what_most_other_symbols_lack_is_an_outage(judged, day):
 
     assert shared["reason"].to_list() == [*["outage"] * 3, None]
     assert alone["reason"].to_list() == ["missing_rows", None, None, None]
+
+
+def test_one_other_symbol_makes_an_outage_if_the_api_confirms_it(judged, day):
+    both = [day("2024-01-31", daily=1400, symbol=name) for name in "AB"]
+    confirmed = [{**row, "api_answer": "empty"} for row in both]
+    ended = day("2023-11-01", symbol="C"), day("2024-01-31", symbol="C", **NOTHING)
+    lost = day("2024-01-30", symbol="C"), day("2024-01-31", symbol="C", **NOTHING)
+
+    assert names(judged(*both), "reason", "A") == ["missing_rows"]
+    assert names(judged(*confirmed, *ended), "reason", "A") == ["outage"]
+    for others in (ended, lost):
+        assert names(judged(confirmed[0], *others), "reason", "A") == ["missing_rows"]
 
 
 def test_a_day_tells_when_its_zips_were_last_changed(judged, day):

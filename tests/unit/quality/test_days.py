@@ -3,9 +3,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import DAYS, result_klines
+from bhds.columns import DAYS, parsed_klines, result_klines
 from bhds.markets import Interval, TradeType
-from bhds.quality.days import FAULTS, account
+from bhds.quality.days import FAULTS, account, faults_of
 from bhds.quality.evidence import Evidence
 
 DAY = 24 * 60
@@ -127,15 +127,60 @@ def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):
                 hole(DAY - 1, DAY),
                 hole(DAY, DAY + 9, "filled"),
                 hole(2 * DAY + 5, 3 * DAY, "unanswered"),
+                hole(3 * DAY, 4 * DAY),
             ]
         },
     ]
+    # The last day lacks nothing any more.
+    bars = {0: "daily"} | dict.fromkeys(range(3 * DAY, 4 * DAY), "api")
 
-    found = counted({0: "daily"}, last_day="2024-01-03", sources=sources)
+    found = counted(bars, last_day="2024-01-04", sources=sources)
 
-    assert found["has_file"].to_list() == [True, True, False]
-    assert found["is_corrupt"].to_list() == [False, False, True]
-    assert found["api_answer"].to_list() == ["empty", None, "unanswered"]
+    assert found["has_file"].to_list() == [True, True, False, False]
+    assert found["is_corrupt"].to_list() == [False, False, True, False]
+    assert found["api_answer"].to_list() == ["empty", None, "unanswered", None]
+
+
+@pytest.mark.parametrize(
+    ("interval", "bars", "expected"),
+    [
+        # A low of zero, a high below the low; far from the grid, and next to it.
+        ("1h", {0: {}, 60: {"low": 0.0}, 125: {"high": 0.5}}, [(1, 2, 1)]),
+        ("1m", {0: {}, 1.5: {"low": 0.0}}, [(1, 1, 0)]),
+        # A bar counts for the grid point that it is put on.
+        ("1w", {3 * DAY: {}, 7 * DAY: {}}, [(1, 0, 1)]),
+    ],
+)
+def test_bars_that_cannot_be_are_found(at, interval, bars, expected):
+    schema = parsed_klines(TradeType.SPOT)
+    sound = dict.fromkeys(schema, 1.0) | {"source": "daily"}
+    rows = [
+        sound | {"open_time": at(minute), "close_time": at(minute), **values}
+        for minute, values in bars.items()
+    ]
+
+    found = faults_of(
+        pl.DataFrame(rows, schema=schema, strict=False),
+        trade_type=TradeType.SPOT,
+        interval=Interval.parse(interval),
+    )
+
+    assert found.schema == FAULTS
+    days = found.select(pl.col("day").dt.day(), "impossible", "off_grid")
+    assert days.sort("day").rows() == expected
+
+
+def test_the_row_of_a_week_is_of_a_file_that_begins_within_it(counted, zip_entry):
+    sources = [{"inputs": [zip_entry("2024-02")]}]
+
+    found = counted(
+        {28 * DAY: "monthly"}, interval="1w", last_day="2024-02-05", sources=sources
+    )
+
+    assert found.select(pl.col("day").dt.day(), "has_file").rows() == [
+        (29, True),
+        (5, True),
+    ]
 
 
 def test_a_result_without_bars_has_no_days(counted):

@@ -15,13 +15,13 @@ MINUTE = Interval.parse("1m")
 def judged(at):
     """Say what some sources have of one gap between two minutes."""
 
-    def judged(sources, last, first, *, untraded=0, interval=MINUTE):
+    def judged(sources, last, first, *, untraded=0, missing=1, interval=MINUTE):
         tail = first is None
         row = {
             "symbol": "AUSDT",
             "last_open_time": at(last),
             "first_open_time": None if tail else at(first),
-            "missing_bars": 0,
+            "missing_bars": missing,
             "untraded_bars": untraded,
             "duration": dt.timedelta(minutes=untraded if tail else first - last),
             "price_change": None,
@@ -113,6 +113,7 @@ def test_what_the_api_said_of_a_gap(judged, hole, holes, expected):
     sources = [{"holes": [hole(*each) for each in holes]}, {"inputs": []}]
 
     assert judged(sources, 10, 20)["api"] == expected
+    assert judged(sources, 10, 20, missing=0)["api"] is None
 
 
 def test_a_tail_is_judged_up_to_its_last_bar(judged, zip_entry):

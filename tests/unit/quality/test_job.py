@@ -14,6 +14,7 @@ from bhds.columns import (
     AGREEMENT,
     CLASSIFIED_GAPS,
     CONDITION,
+    NOT_RECONCILED,
     conflicts,
     parsed_klines,
     result_klines,
@@ -27,6 +28,7 @@ SPOT = TradeType.SPOT
 SERIES = {"trade_type": "spot", "interval": "1m"}
 AS_OF = dt.date(2024, 1, 4)
 OUTPUT = "quality/table.parquet"
+OUTPUTS = {"agreement": OUTPUT, "not_reconciled": "quality/days.parquet"}
 
 
 @pytest.fixture(autouse=True)
@@ -89,6 +91,12 @@ def test_days_are_judged_by_their_gaps_and_their_zips(gaps_file, day, days_of):
     lost = {"daily": 0, "filled": DAY, "has_file": False, "api_answer": "empty"}
     rows = [day(f"2024-01-0{n}", **(lost if n == 3 else {})) for n in (1, 2, 3, 4)]
     storage.write_parquet(days_of(*rows), "days/AUSDT.parquet", metadata={})
+    differing = {"symbol": "AUSDT", "day": dt.date(2024, 1, 2), "interval": "1d"}
+    storage.write_parquet(
+        pl.DataFrame([differing], schema=NOT_RECONCILED),
+        "differing/AUSDT.parquet",
+        metadata={},
+    )
     directory = Directory(SPOT, Frequency.MONTHLY, "klines", "1m")
     changed = dt.datetime(2024, 2, 2, tzinfo=dt.UTC)
     key = f"{directory.prefix}AUSDT/1m/AUSDT-1m-2024-01.zip"
@@ -98,6 +106,7 @@ def test_days_are_judged_by_their_gaps_and_their_zips(gaps_file, day, days_of):
     job.judge_days(
         ["days/AUSDT.parquet"],
         gaps="quality/gaps.parquet",
+        not_reconciled=["differing/AUSDT.parquet"],
         output=OUTPUT,
         as_of=AS_OF,
         **SERIES,
@@ -106,7 +115,7 @@ def test_days_are_judged_by_their_gaps_and_their_zips(gaps_file, day, days_of):
     table = pl.read_parquet(OUTPUT)
     assert table.schema == CONDITION
     assert table["condition"].to_list() == [
-        *("available", "available", "pending", "available"),
+        *("available", "degraded", "pending", "available"),
     ]
     assert table["last_modified"].to_list() == [changed] * 4
 
@@ -204,20 +213,34 @@ def bars(at):
     return bars
 
 
-def test_results_are_held_against_every_longer_interval(bars):
+@pytest.fixture
+def compared(bars, day, days_of):
+    """Compare a day of minutes with bars of other intervals, and return the paths."""
+
+    def compared(*, number=DAY, off_grid=0, **published):
+        result = bars("r.pqt", result_klines(SPOT), number=number, minutes=1, each=1)
+        rows = days_of(day("2024-01-01", off_grid=off_grid))
+        storage.write_parquet(rows, "days.parquet", metadata={})
+        job.compare_published(
+            result,
+            list(published.values()),
+            days="days.parquet",
+            intervals={name.removeprefix("_"): 1 for name in published},
+            outputs=OUTPUTS,
+            symbol="AUSDT",
+            **SERIES,
+        )
+        return [result, "days.parquet", *published.values()]
+
+    return compared
+
+
+def test_results_are_compared_with_every_longer_interval(bars, compared, caplog):
     published = parsed_klines(SPOT)
-    result = bars("r.pqt", result_klines(SPOT), number=DAY, minutes=1, each=1)
     hours = bars("h.parquet", published, number=24, minutes=60, each=60)
     days = bars("d.parquet", published, number=1, minutes=DAY, each=1439)
 
-    job.compare_published(
-        result,
-        [hours, days],
-        intervals={"1h": 1, "1d": 1},
-        output=OUTPUT,
-        symbol="AUSDT",
-        **SERIES,
-    )
+    inputs = compared(_1h=hours, _1d=days)
 
     table = pl.read_parquet(OUTPUT)
     assert table.schema == AGREEMENT
@@ -226,9 +249,36 @@ def test_results_are_held_against_every_longer_interval(bars):
         ("1h", 24, 24, None),
         ("1d", 1, 0, 1.0),
     ]
-    metadata = storage.read_parquet_metadata(OUTPUT)
-    assert metadata["revision"] == str(agreement.REVISION)
-    assert metadata["inputs"] == " ".join(map(sha256, [result, hours, days]))
+    differing = pl.read_parquet(OUTPUTS["not_reconciled"])
+    assert differing.schema == NOT_RECONCILED
+    assert differing.select("interval", "day").rows() == [("1d", dt.date(2024, 1, 1))]
+    assert caplog.messages == []
+    for path in OUTPUTS.values():
+        metadata = storage.read_parquet_metadata(path)
+        assert metadata["revision"] == str(agreement.REVISION)
+        assert metadata["inputs"] == " ".join(map(sha256, inputs))
+
+
+def test_days_off_the_grid_are_not_compared(bars, compared, caplog):
+    hours = bars("h.parquet", parsed_klines(SPOT), number=24, minutes=60, each=59)
+
+    compared(off_grid=3, _1h=hours)
+
+    counts = pl.read_parquet(OUTPUT).select("compared", "off_grid").unique()
+    assert counts.rows() == [(0, 24)]
+    assert pl.read_parquet(OUTPUTS["not_reconciled"]).is_empty()
+    assert caplog.messages == []
+
+
+def test_a_comparison_of_no_bars_is_warned_of(bars, compared, caplog):
+    days = bars("d.parquet", parsed_klines(SPOT), number=2, minutes=DAY, each=DAY)
+
+    compared(number=DAY - 1, _1d=days)
+
+    assert caplog.messages == [
+        f"{OUTPUT}: none of 2 published 1d bars has a whole one of the result to be "
+        "compared with"
+    ]
 
 
 def test_tables_of_symbols_are_put_together():
