@@ -42,8 +42,8 @@ def judge(
       symbol is not known to have ended before.
     - `not_listed`: before the first file of the symbol, which may hold rows of the day;
       or after its last row, if it is known to have ended: the API has nothing of any
-      day that is due, or refuses the symbol; or most of the symbols that had rows of its last day still have
-      rows 3 days later; or no row came for `STAYS_OPEN`.
+      day that is due, or refuses the symbol; or most of the symbols that had rows of
+      its last day still have rows 3 days later; or no row came for `STAYS_OPEN`.
     - `missing`: no row was published.
 
     A row that only the file of another day holds, as some do that fall within minutes
