@@ -39,12 +39,18 @@ def inputs_of(place: Place) -> set[str]:
 
 
 def judged_until(place: Place) -> str | None:
-    """Return the last UTC day up to which the market was judged, or None if never.
+    """Return the last UTC day up to which the symbol was judged, or None if never.
 
-    A symbol that has ended is not built beyond its end, though others are.
+    A symbol that has ended is not built beyond its end, though others are. One that the
+    market's table does not have was not built with the others.
     """
-    path = place.quality("gaps")
-    return storage.read_parquet_metadata(path).get("as_of") if path.is_file() else None
+    path = place.quality("condition-klines")
+    if not path.is_file():
+        return None
+    rows = pl.scan_parquet(path).filter(pl.col("symbol") == place.symbol)
+    if rows.head(1).collect().is_empty():
+        return None
+    return storage.read_parquet_metadata(path).get("as_of")
 
 
 def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:

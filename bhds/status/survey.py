@@ -2,7 +2,7 @@
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -114,10 +114,16 @@ def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
 
     for kind, tally in tallies.items():
         _read_tables(kind, tally, data_dir=data_dir, told=advance)
+    kinds = {kind for kind, tally in tallies.items() if tally.files}
     return [
-        _holding(kind, tallies[kind], data_dir=data_dir)
-        for kind in sorted(tallies, key=_order)
-        if tallies[kind].files
+        _holding(
+            kind,
+            tallies[kind],
+            condition=_conditions(kind, data_dir=data_dir)
+            if kind.stage is _judged_stage(kind, kinds)
+            else None,
+        )
+        for kind in sorted(kinds, key=_order)
     ]
 
 
@@ -193,7 +199,7 @@ def _time_column(kind: Kind) -> str:
     return "" if describe is None else describe(kind.trade_type).time
 
 
-def _holding(kind: Kind, tally: _Tally, *, data_dir: Path) -> Holding:
+def _holding(kind: Kind, tally: _Tally, *, condition: dict[str, int] | None) -> Holding:
     is_raw = kind.stage is Stage.RAW
     return Holding(
         trade_type=kind.trade_type.value,
@@ -209,20 +215,28 @@ def _holding(kind: Kind, tally: _Tally, *, data_dir: Path) -> Holding:
         last=max(tally.bounds, default=None),
         updated=dt.datetime.fromtimestamp(tally.updated, dt.UTC),
         unreadable=tuple(sorted(tally.unreadable)),
-        condition=_conditions(kind, data_dir=data_dir),
+        condition=condition,
     )
 
 
-def _conditions(kind: Kind, *, data_dir: Path) -> dict[str, int] | None:
-    """Count the days of each condition; None where the series is not judged.
+def _judged_stage(kind: Kind, kinds: Container[Kind]) -> Stage:
+    """Return the stage by whose files the days of a series are judged.
 
-    Days of klines are judged by the results, those of other data by partitions.
+    That is results for klines, partitions for other data, or backfills if there are
+    no partitions.
     """
-    judged = Stage.RESULTS if kind.data_type == "klines" else Stage.PARSED
+    if kind.data_type == "klines":
+        return Stage.RESULTS
+    partitions = kind._replace(stage=Stage.PARSED, frequency=None)
+    return Stage.PARSED if partitions in kinds else Stage.API
+
+
+def _conditions(kind: Kind, *, data_dir: Path) -> dict[str, int] | None:
+    """Count the days of each condition; None where the series is not judged."""
     series = "-".join(filter(None, (kind.data_type, kind.interval)))
     folder = data_dir / "results_data" / kind.trade_type / "quality"
     path = folder / f"condition-{series}.parquet"
-    if kind.stage is not judged or not path.is_file():
+    if not path.is_file():
         return None
     try:
         counted = (

@@ -3,8 +3,10 @@
 import datetime as dt
 import hashlib
 
+import polars as pl
 import pytest
 
+from bhds import storage
 from bhds.errors import ResultError, SelectionError
 from bhds.lineage import explain
 
@@ -299,6 +301,19 @@ def test_a_symbol_that_has_ended_is_not_to_be_built_again(data, hours):
     assert found.state == "after_life"
     assert found.summary.startswith("no bar: after the last, 2025-03-01 23:00")
     assert explained(data, "2025-06-01").state == "not_built"
+
+
+def test_a_symbol_last_built_before_the_others_is_not_built_after_that(data, hours):
+    data.publish("2025-03-01", hours("2025-03-01", 24))
+    data.build(last_day="2025-03-01", judged_until="2025-03-09")
+    table = "results_data/um_futures/quality/condition-klines-1h.parquet"
+    others = pl.read_parquet(table).with_columns(symbol=pl.lit("OTHERUSDT"))
+    storage.write_parquet(others, table, metadata={"as_of": "2025-03-09"})
+
+    found = explained(data, "2025-03-05")
+
+    assert found.state == "not_built"
+    assert found.summary.startswith("no bar: the result was built until 2025-03-01")
 
 
 def test_after_the_end_the_condition_of_the_day_tells_why(halted):

@@ -117,17 +117,40 @@ def test_the_time_of_a_row_is_that_of_its_type_of_data(tmp_path):
     assert of_stage(tmp_path, Stage.PARSED).first == at("2025-01-01T08:00")
 
 
-def test_days_are_counted_by_their_condition(klines):
-    assert of_stage(klines, Stage.RESULTS).condition is None
+def judge(data_dir, series, *conditions):
+    """Write the market's table of conditions of a series."""
     rows = [
         dict.fromkeys(CONDITION) | {"symbol": "AUSDT", "condition": condition}
-        for condition in ("available", "available", "missing")
+        for condition in conditions
     ]
     storage.write_parquet(
         pl.DataFrame(rows, schema=CONDITION),
-        klines / "results_data/um_futures/quality/condition-klines-1m.parquet",
+        data_dir / f"results_data/um_futures/quality/condition-{series}.parquet",
         metadata={},
     )
+
+
+@pytest.mark.parametrize(
+    ("stages", "judged"),
+    [(["parsed_data", "api_data"], Stage.PARSED), (["api_data"], Stage.API)],
+)
+def test_records_are_judged_by_partitions_or_by_backfills_alone(
+    tmp_path, stages, judged
+):
+    for stage in stages:
+        path = f"{stage}/um_futures/fundingRate/AUSDT/2025.parquet"
+        put_rows(tmp_path, path, "2025-01-01T08:00", column="funding_time")
+    judge(tmp_path, "fundingRate", "available")
+
+    found = {holding.stage: holding.condition for holding in survey(tmp_path)}
+
+    assert found.pop(judged) == {"available": 1}
+    assert not any(found.values())
+
+
+def test_days_are_counted_by_their_condition(klines):
+    assert of_stage(klines, Stage.RESULTS).condition is None
+    judge(klines, "klines-1m", "available", "available", "missing")
 
     found = {holding.stage: holding.condition for holding in survey(klines)}
 
