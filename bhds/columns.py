@@ -18,6 +18,14 @@ SOURCES = pl.Enum(["daily", "monthly", "api"])
 RESULT_SOURCES = pl.Enum(["daily", "monthly", "api", "filled"])
 """Where a result's bar comes from; `filled` bars were never published."""
 
+SYMBOL = "symbol"
+"""The first column of every table that holds the rows of one symbol: constant."""
+
+
+def with_symbol(rows: pl.Schema) -> pl.Schema:
+    """Return the columns of a file of one symbol that has such rows."""
+    return pl.Schema({SYMBOL: pl.String()} | dict(rows))
+
 
 def turnover_columns(trade_type: TradeType) -> tuple[str, str]:
     """Name the traded value and the takers' part of it, as the market counts them.

@@ -169,7 +169,7 @@ class DataType:
     """How much time a partition covers; a month at least for bars of 1s."""
     has_api: bool = False
     """Whether the REST API has its history too, and may be asked to fill holes."""
-    revision: int = 2
+    revision: int = 3
     """Raise by one when the same zips must yield a different partition."""
 
     @property
@@ -512,7 +512,6 @@ DATA_TYPES = {
             feeds=(Feed(_UM, _MONTHLY), Feed(_CM, _MONTHLY)),
             table=_funding_rate,
             has_api=True,
-            revision=3,
         ),
         DataType(
             "liquidationSnapshot",
@@ -530,14 +529,12 @@ DATA_TYPES = {
             feeds=_both(_SPOT, _UM, _CM),
             table=_agg_trades,
             partition=PartitionSize.MONTH,
-            revision=3,
         ),
         DataType(
             "trades",
             feeds=_both(_SPOT, _UM, _CM),
             table=_trades,
             partition=PartitionSize.MONTH,
-            revision=3,
         ),
         DataType(
             "bookDepth",

@@ -202,7 +202,7 @@ def _partition(entry: DataType) -> TableEntry:
         entry.name,
         _ROWS[entry.name],
         tuple(paths),
-        lambda trade_type: describe(trade_type).schema,
+        lambda trade_type: columns.with_symbol(describe(trade_type).schema),
         describe(entry.trade_types[0]).key,
         entry.trade_types,
     )
@@ -249,7 +249,7 @@ def _of_results() -> tuple[TableEntry, ...]:
             "Results",
             "a bar of a regular grid",
             (f"{klines}/<symbol>.pqt", f"{split}_klines/<interval>/<segment>.pqt"),
-            columns.result_klines,
+            lambda trade_type: columns.with_symbol(columns.result_klines(trade_type)),
             ("open_time",),
         ),
         TableEntry(
@@ -259,14 +259,16 @@ def _of_results() -> tuple[TableEntry, ...]:
                 f"{_RESULTS}/resampled_klines/<rule>/<symbol>.pqt",
                 f"{split}_resampled_klines/<rule>/<segment>.pqt",
             ),
-            columns.resampled_klines,
+            lambda trade_type: columns.with_symbol(
+                columns.resampled_klines(trade_type)
+            ),
             ("open_time",),
         ),
         TableEntry(
             "Funding",
             "a funding event of archive or API",
             (f"{_RESULTS}/fundingRate/<symbol>.pqt",),
-            _fixed(columns.FUNDING),
+            _fixed(columns.with_symbol(columns.FUNDING)),
             ("funding_time",),
             _FUTURES,
         ),

@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from bhds import __version__
+from bhds.columns import SYMBOL, with_symbol
 from bhds.errors import PlaceError, ResultError
 
 logger = logging.getLogger(__name__)
@@ -81,13 +82,20 @@ def _errno(error: Exception) -> int | None:
 
 
 def write_parquet(
-    frame: pl.DataFrame, path: Path | str, *, metadata: Mapping[str, str]
+    frame: pl.DataFrame,
+    path: Path | str,
+    *,
+    metadata: Mapping[str, str],
+    symbol: str | None = None,
 ) -> None:
     """Write `frame` to `path` as Parquet (zstd), byte for byte the same each time.
 
     `metadata` goes into the file's key-value metadata, each key prefixed `bhds.`,
-    together with `bhds.version`.
+    together with `bhds.version`. The rows of one `symbol` get its name as a constant
+    first column; `read_rows` reads them without it.
     """
+    if symbol is not None:
+        frame = frame.select(pl.lit(symbol).alias(SYMBOL), pl.all())
     tagged = {"bhds.version": __version__}
     tagged |= {f"bhds.{key}": value for key, value in metadata.items()}
     with replacing(path) as partial:
@@ -132,6 +140,54 @@ def read_parquet(
         )
         raise ResultError(msg)
     return frame
+
+
+def read_rows(
+    path: Path | str,
+    *,
+    columns: Sequence[str] | None = None,
+    schema: pl.Schema | None = None,
+) -> pl.DataFrame:
+    """Read a file of one symbol as `read_parquet` does, without the column `symbol`.
+
+    Raises
+    ------
+    ResultError
+        As of `read_parquet`, or if it has no such column: it was built by a version of
+        BHDS that did not write it.
+    """
+    if columns is not None:
+        return read_parquet(path, columns=columns)
+    frame = read_parquet(path, schema=None if schema is None else with_symbol(schema))
+    _check_symbol(path, frame.columns)
+    return frame.drop(SYMBOL)
+
+
+def scan_rows(path: Path | str) -> pl.LazyFrame:
+    """Scan a file of one symbol, without the column `symbol`.
+
+    Raises
+    ------
+    ResultError
+        As of `read_rows`.
+    """
+    try:
+        rows = pl.scan_parquet(path, glob=False)
+        names = rows.collect_schema().names()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        msg = f"{path}: cannot be read as Parquet ({error}); {remedy(error)}"
+        raise ResultError(msg) from error
+    _check_symbol(path, names)
+    return rows.drop(SYMBOL)
+
+
+def _check_symbol(path: Path | str, names: Sequence[str]) -> None:
+    if names[:1] != [SYMBOL]:
+        msg = (
+            f"{path}: its first column is not {SYMBOL!r}: it was built by another "
+            "version of BHDS; build it again"
+        )
+        raise ResultError(msg)
 
 
 def read_sources(partition: Path | str) -> dict[str, Any]:

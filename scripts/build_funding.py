@@ -7,5 +7,6 @@ with job_log(snakemake.log[0]):
     job.write_funding(
         list(snakemake.input),
         output=snakemake.output.result,
+        symbol=snakemake.wildcards.symbol,
         last_day=snakemake.params.last_day,
     )

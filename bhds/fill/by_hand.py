@@ -61,4 +61,4 @@ def write_bars(frame: pl.DataFrame, path: Path, *, bars: Bars, span: Span) -> No
         "first_day": first_day.isoformat(),
         "as_of": (after - _DAY).isoformat(),
     }
-    storage.write_parquet(frame, path, metadata=metadata)
+    storage.write_parquet(frame, path, metadata=metadata, symbol=bars.symbol)

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from bhds.columns import SYMBOL, with_symbol
 from bhds.errors import KeyGrammarError, ParseError
 from bhds.fill.holes import Coverage
 from bhds.parse.inputs import day_us
@@ -55,7 +56,7 @@ class Held:
         sources = partition.with_suffix(".sources.json")
         try:
             content = partition.read_bytes()
-            rows = _checked(pl.read_parquet(content), schema=schema)
+            rows = _rows(pl.read_parquet(content), schema=schema)
             zips = json.loads(sources.read_bytes())["inputs"]
             coverage = Coverage.of(zips)
         except _UNREADABLE as error:
@@ -67,11 +68,13 @@ class Held:
         return cls(rows, coverage, hashlib.sha256(content).hexdigest())
 
 
-def _checked(rows: pl.DataFrame, *, schema: pl.Schema) -> pl.DataFrame:
-    if rows.schema != schema:
-        msg = f"its columns are {dict(rows.schema)}, not {dict(schema)}"
+def _rows(found: pl.DataFrame, *, schema: pl.Schema) -> pl.DataFrame:
+    """Return the rows of a partition without the symbol, which every row names."""
+    expected = with_symbol(schema)
+    if found.schema != expected:
+        msg = f"its columns are {dict(found.schema)}, not {dict(expected)}"
         raise ValueError(msg)
-    return rows
+    return found.drop(SYMBOL)
 
 
 @dataclass(frozen=True)

@@ -128,7 +128,7 @@ def write_fill(
         "as_of": sources["last_day"],
         "inputs": held.sha256,
     }
-    storage.write_parquet(rows, fill_path, metadata=metadata)
+    storage.write_parquet(rows, fill_path, metadata=metadata, symbol=symbol)
     is_answered = why_not is None
     unanswered.tell(Path(), fill_path, asked_at=asked_at, is_answered=is_answered)
 

@@ -127,7 +127,7 @@ def rows_within(path: Path, *, place: Place) -> pl.DataFrame:
     """Return the rows of a Parquet file whose `open_time` lies in the bar."""
     time = pl.col("open_time")
     inside = (time >= place.open_time) & (time < place.end)
-    return pl.scan_parquet(path).filter(inside).collect()
+    return storage.scan_rows(path).filter(inside).collect()
 
 
 def _plain_values(row: Mapping[str, Any]) -> dict[str, float | int | None]:

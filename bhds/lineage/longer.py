@@ -83,7 +83,7 @@ def explain_longer(
     open_time, end = _window(moment, rule=parsed)
     base = _result_of(path, root=root, trade_type=market, symbol=symbol)
     inside = (pl.col("open_time") >= open_time) & (pl.col("open_time") < end)
-    bars = pl.scan_parquet(base).filter(inside).collect()
+    bars = storage.scan_rows(base).filter(inside).collect()
     bar = row_of(path, open_time=open_time)
     return LongerExplanation(
         trade_type=market.value,

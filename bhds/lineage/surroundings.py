@@ -55,7 +55,7 @@ def judged_until(place: Place) -> str | None:
 
 def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:
     """Return the row of a bar in a file, or None."""
-    rows = pl.scan_parquet(path).filter(pl.col("open_time") == open_time).collect()
+    rows = storage.scan_rows(path).filter(pl.col("open_time") == open_time).collect()
     return rows.row(0, named=True) if rows.height else None
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds.columns import with_symbol
 from bhds.datatypes import Table
 from bhds.errors import ParseError
 from bhds.parse.inputs import Period
@@ -75,8 +76,8 @@ def row_differences(
     Parameters
     ----------
     old, new
-        Parquet files with the columns of the table, sorted by its key, or by its
-        time if it has none.
+        Parquet files of one symbol with the columns of the table, sorted by its key,
+        or by its time if it has none.
     table
         What the rows are. Two are the same row if their `key` is the same, or, for
         want of a key, all columns: such rows are only added or removed. `source` is
@@ -97,11 +98,12 @@ def row_differences(
     OSError, polars.exceptions.PolarsError
         If a file cannot be read.
     """
+    expected = with_symbol(table.schema)
     for path in (old, new):
         found = pl.read_parquet_schema(path)
-        if found != table.schema:
+        if found != expected:
             msg = (
-                f"{path}: has {_columns(found)}; expected {_columns(table.schema)}; "
+                f"{path}: has {_columns(found)}; expected {_columns(expected)}; "
                 "only partitions of the same columns can be compared"
             )
             raise ParseError(msg)

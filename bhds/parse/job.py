@@ -87,7 +87,9 @@ def write_partition(
             parsed = tables.parse_table(inputs, interval=spacing, **described)
         storage.write_json(parsed.sources, sources_path)
         metadata = _metadata(parsed.sources)
-        storage.write_parquet(parsed.frame, partition_path, metadata=metadata)
+        storage.write_parquet(
+            parsed.frame, partition_path, metadata=metadata, symbol=symbol
+        )
 
 
 def _is_large(data_type: str, trade_type: TradeType) -> bool:

@@ -189,7 +189,11 @@ def _write(path: Path, work: _Work) -> dict[str, Any]:
     runs_path = path.with_name(f".{path.name}.runs.{os.getpid()}.partial")
     try:
         with SortedRuns(
-            runs_path, schema=schema, key=work.table.key, sizes=sizes
+            runs_path,
+            symbol=work.symbol,
+            schema=schema,
+            key=work.table.key,
+            sizes=sizes,
         ) as runs:
             tally = _append_rows(runs, work)
             if runs.are_one:
@@ -198,7 +202,9 @@ def _write(path: Path, work: _Work) -> dict[str, Any]:
                 runs_path.replace(path)
                 return sources
             runs.finish({})
-        with GroupWriter(path, schema=schema, group_rows=sizes.group) as writer:
+        with GroupWriter(
+            path, symbol=work.symbol, schema=schema, group_rows=sizes.group
+        ) as writer:
             tally = _merge_rows(runs, writer, table=work.table)
             sources = work.sources(tally)
             writer.finish(work.metadata(sources))

@@ -19,6 +19,7 @@ import polars as pl
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from bhds import __version__
+from bhds.columns import SYMBOL, with_symbol
 from bhds.errors import ParseError
 from bhds.parse.order import ascends
 
@@ -55,13 +56,17 @@ class GroupWriter:
     ----------
     path
         The file, which is overwritten.
+    symbol
+        Whose rows they are, which the first column names.
     schema
-        Its columns.
+        The columns of the rows.
     group_rows
         See `Sizes.group`.
     """
 
-    def __init__(self, path: Path, *, schema: pl.Schema, group_rows: int) -> None:
+    def __init__(
+        self, path: Path, *, symbol: str, schema: pl.Schema, group_rows: int
+    ) -> None:
         # On a day of genuine trades, against plain values: ids and times as differences
         # take off a third of the bytes and of the time, dictionaries of prices and
         # quantities another tenth of the bytes.
@@ -73,13 +78,14 @@ class GroupWriter:
         ]
         self._writer = pq.ParquetWriter(
             path,
-            pl.DataFrame(schema=schema).to_arrow().schema,
+            with_symbol(schema).to_frame().to_arrow().schema,
             compression="zstd",
             compression_level=3,
-            use_dictionary=floats,
+            use_dictionary=[SYMBOL, *floats],
             dictionary_pagesize_limit=_DICTIONARY_BYTES,
             column_encoding=dict.fromkeys(counting, "DELTA_BINARY_PACKED"),
         )
+        self._symbol = pl.lit(symbol).alias(SYMBOL)
         self._group_rows = group_rows
         self._held: list[pl.DataFrame] = []
         self._held_rows = 0
@@ -138,7 +144,8 @@ class GroupWriter:
             self._held, self._held_rows = [], 0
 
     def _write(self, rows: pl.DataFrame) -> None:
-        self._writer.write_table(rows.to_arrow(), row_group_size=rows.height)
+        table = rows.select(self._symbol, pl.all()).to_arrow()
+        self._writer.write_table(table, row_group_size=rows.height)
         self._groups += 1
 
 
@@ -165,6 +172,8 @@ class SortedRuns:
     ----------
     path
         The Parquet file that holds them.
+    symbol
+        Whose rows they are.
     schema
         Their columns.
     key
@@ -177,6 +186,7 @@ class SortedRuns:
         self,
         path: Path,
         *,
+        symbol: str,
         schema: pl.Schema,
         key: Sequence[str],
         sizes: Sizes = DEFAULT_SIZES,
@@ -184,7 +194,10 @@ class SortedRuns:
         self._path = path
         self._key = list(key)
         self._sizes = sizes
-        self._writer = GroupWriter(path, schema=schema, group_rows=sizes.group)
+        self._columns = schema.names()
+        self._writer = GroupWriter(
+            path, symbol=symbol, schema=schema, group_rows=sizes.group
+        )
         self._runs: list[_Run] = []
         self._last: tuple[Any, ...] | None = None
         self._are_one = True
@@ -296,7 +309,7 @@ class SortedRuns:
             if run.last >= low and (high is None or run.first < high)
         )
         parts = [
-            _read_runs(opened, runs).filter(is_within)
+            _read_runs(opened, runs, columns=self._columns).filter(is_within)
             for runs in _batches(touched, rows=self._sizes.group)
         ]
         rows = pl.concat(parts)
@@ -319,12 +332,16 @@ def _batches(runs: Iterable[_Run], *, rows: int) -> Iterator[list[_Run]]:
         yield batch
 
 
-def _read_runs(opened: pq.ParquetFile, runs: Sequence[_Run]) -> pl.DataFrame:
+def _read_runs(
+    opened: pq.ParquetFile, runs: Sequence[_Run], *, columns: list[str]
+) -> pl.DataFrame:
     """Read runs, in the order of their row groups, with a column `file` (UInt32)."""
     groups = list(dict.fromkeys(run.group for run in runs))
     heights = [opened.metadata.row_group(group).num_rows for group in groups]
     begins = dict(zip(groups, accumulate(heights, initial=0), strict=False))
-    table = pl.DataFrame(opened.read_row_groups(groups, use_threads=False))
+    table = pl.DataFrame(
+        opened.read_row_groups(groups, columns=columns, use_threads=False)
+    )
     files = pl.DataFrame(
         {"file": [run.file for run in runs], "rows": [run.rows for run in runs]},
         schema={"file": pl.UInt32, "rows": pl.UInt32},

@@ -220,14 +220,14 @@ def compare_published(
     ResultError
         If a file cannot be read.
     """
-    bars = storage.read_parquet(result)
+    bars = storage.read_rows(result)
     of_days = storage.read_parquet(days, schema=DAYS)
     off_grid_days = of_days.filter(pl.col("off_grid") > 0)["day"]
     base = Interval.parse(interval)
     paths = iter(published)
     found = {}
     for name, number in intervals.items():
-        theirs = merge([storage.read_parquet(path) for path in islice(paths, number)])
+        theirs = merge([storage.read_rows(path) for path in islice(paths, number)])
         longer = Interval.parse(name)
         found[longer] = agreement.compare(
             bars,
@@ -311,7 +311,7 @@ def _record_days(
 ) -> pl.DataFrame:
     sources = [storage.read_sources(path) for path in paths]
     of_api = [
-        storage.read_parquet(path)[time]
+        storage.read_rows(path, columns=[time])[time]
         for path, each in zip(paths, sources, strict=True)
         if "holes" in each and each["rows"]
     ]

@@ -13,8 +13,8 @@ from bhds.gridpoints import Grid
 from bhds.markets import TradeType
 from bhds.reader.availability import Series, refuse_unavailable
 from bhds.reader.files import Market, SymbolFile, Symbols, of_partitions, of_results
+from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, Period
-from bhds.reader.sources import Source
 from bhds.results.resample import ResampleRule
 from bhds.storage import read_parquet_metadata
 
@@ -68,12 +68,9 @@ def scan_klines(
     if strict:
         series = Series("klines", interval)
         refuse_unavailable(files, market=market, series=series, period=period)
-    return Source(
-        files,
-        columns.result_klines(market.trade_type),
-        period.of_times("open_time"),
-        f"{trade_type} klines {interval}",
-    ).scan()
+    return scan_files(files, columns.result_klines(market.trade_type)).filter(
+        *period.of_times("open_time")
+    )
 
 
 def scan_resampled(
@@ -123,12 +120,9 @@ def scan_resampled(
                 period=base_period,
                 asked=period,
             )
-    return Source(
-        files,
-        columns.resampled_klines(market.trade_type),
-        period.of_times("open_time"),
-        f"{trade_type} resampled klines {rule}",
-    ).scan()
+    return scan_files(files, columns.resampled_klines(market.trade_type)).filter(
+        *period.of_times("open_time")
+    )
 
 
 def scan_funding(
@@ -165,12 +159,7 @@ def scan_funding(
     if strict:
         series = Series(FUNDING, None)
         refuse_unavailable(files, market=market, series=series, period=period)
-    return Source(
-        files,
-        columns.FUNDING,
-        period.of_times("funding_time"),
-        f"{trade_type} funding",
-    ).scan()
+    return scan_files(files, columns.FUNDING).filter(*period.of_times("funding_time"))
 
 
 def scan_records(
@@ -217,12 +206,7 @@ def scan_records(
     if strict:
         series = Series(data_type, interval)
         refuse_unavailable(files, market=market, series=series, period=period)
-    return Source(
-        files,
-        table.schema,
-        period.of_times(table.time),
-        " ".join(filter(None, [trade_type, data_type, interval])),
-    ).scan()
+    return scan_files(files, table.schema).filter(*period.of_times(table.time))
 
 
 def scan_agg_trades(

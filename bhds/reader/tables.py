@@ -11,8 +11,8 @@ from bhds.columns import TIME
 from bhds.errors import ConfigError
 from bhds.reader.availability import Series
 from bhds.reader.files import Market, Symbols, chosen, of_results
+from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, Period
-from bhds.reader.sources import Source
 from bhds.results.split import segments_table
 from bhds.storage import read_parquet_metadata
 
@@ -148,8 +148,8 @@ def segments(
     market = Market.of(trade_type, data_dir)
     folder = market.results / "klines" / interval
     files = of_results(folder, symbols, suffix=".pqt")
-    schema, name = columns.result_klines(market.trade_type), f"{trade_type} {interval}"
-    bars = {f.symbol: Source([f], schema, [], name).scan() for f in files}
+    schema = columns.result_klines(market.trade_type)
+    bars = {file.symbol: scan_files([file], schema) for file in files}
     return segments_table(bars).drop("name")
 
 

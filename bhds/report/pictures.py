@@ -129,7 +129,7 @@ def picture(
     """
     interval = series.rsplit(" ", maxsplit=1)[-1]
     path = data_dir / f"results_data/{market}/klines/{interval}/{symbol}.pqt"
-    bars = storage.read_parquet(path, columns=BARS)
+    bars = storage.read_rows(path, columns=BARS)
     if bars.is_empty():
         return None
     of_symbol = gaps.filter(

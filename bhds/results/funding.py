@@ -9,7 +9,7 @@ from bhds.columns import FUNDING
 from bhds.markets import Interval
 from bhds.results.grid import floor_time
 
-REVISION = 1
+REVISION = 2
 """Raise by one when the same partitions must yield other merged events."""
 
 _PRECEDENCE = {"api": 0, "monthly": 1, "daily": 2}

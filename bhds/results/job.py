@@ -64,7 +64,7 @@ def write_results(
         If a partition or the funding cannot be read or has other columns.
     """
     market, bars_of = TradeType(trade_type), Interval.parse(interval)
-    merged = merge([storage.read_parquet(path) for path in partitions])
+    merged = merge([storage.read_rows(path) for path in partitions])
     built = build.build_results(
         merged.bars,
         trade_type=market,
@@ -73,7 +73,7 @@ def write_results(
         vwap=settings["vwap"],
         fill=settings["fill"],
         split=SplitRule(**settings["split"]),
-        funding=storage.read_parquet(funding) if funding else None,
+        funding=storage.read_rows(funding) if funding else None,
         contract_usd=settings["contract_usd"],
     )
     sources = [storage.read_sources(path) for path in partitions]
@@ -102,10 +102,14 @@ def write_results(
         more = of_gaps if name == "gaps" else {}
         storage.write_parquet(table, outputs[name], metadata=metadata | more)
     counts = {name: str(count) for name, count in vars(built.counts).items()}
-    storage.write_parquet(built.frame, outputs["result"], metadata=metadata | counts)
+    storage.write_parquet(
+        built.frame, outputs["result"], metadata=metadata | counts, symbol=symbol
+    )
 
 
-def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) -> None:
+def write_funding(
+    partitions: Sequence[str], *, output: str, symbol: str, last_day: dt.date
+) -> None:
     """Merge the funding events of one contract, from the archive and the API.
 
     Parameters
@@ -117,6 +121,8 @@ def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) 
         Where the events go: `columns.FUNDING`, as `funding.merge_events` returns them.
         The metadata counts the rows read (`published`), the `events`, and those that
         only the API has (`from_api`).
+    symbol
+        The contract.
     last_day
         The last UTC day that the partitions cover; it goes into the metadata.
 
@@ -125,7 +131,7 @@ def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) 
     ResultError
         If a partition cannot be read or has other columns.
     """
-    frames = [storage.read_parquet(path, schema=FUNDING) for path in partitions]
+    frames = [storage.read_rows(path, schema=FUNDING) for path in partitions]
     merged = events.merge_events(frames)
     metadata = storage.provenance("funding", events.REVISION, partitions) | {
         "as_of": last_day.isoformat(),
@@ -133,7 +139,7 @@ def write_funding(partitions: Sequence[str], *, output: str, last_day: dt.date) 
         "events": str(merged.height),
         "from_api": str((merged["source"] == "api").sum()),
     }
-    storage.write_parquet(merged, output, metadata=metadata)
+    storage.write_parquet(merged, output, metadata=metadata, symbol=symbol)
 
 
 def write_resampled(
@@ -165,7 +171,7 @@ def write_resampled(
     ConfigError
         If a rule does not fit the interval.
     """
-    bars = storage.read_parquet(result)
+    bars = storage.read_rows(result)
     metadata = storage.provenance("resample", resample.REVISION, [result])
     metadata["base_interval"] = interval
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
@@ -178,7 +184,7 @@ def write_resampled(
             rule=ResampleRule.parse(name),
             contract_usd=contract_usd,
         )
-        storage.write_parquet(longer, path, metadata=metadata)
+        storage.write_parquet(longer, path, metadata=metadata, symbol=symbol)
 
 
 def write_segments(
@@ -204,9 +210,7 @@ def write_segments(
     symbols = {Path(path).stem for path in results}
     table = split.segments_table(
         {
-            Path(path).stem: storage.read_parquet(
-                path, columns=["open_time", "segment"]
-            )
+            Path(path).stem: storage.read_rows(path, columns=["open_time", "segment"])
             for path in results
         }
     )
@@ -230,7 +234,7 @@ def write_segment(result: str, *, segments: str, name: str, output: str) -> None
     if row.is_empty():
         msg = f"{output}: {segments} lists no segment file {name!r}; ask for split_all"
         raise ResultError(msg)
-    rows = split.segment_rows(storage.read_parquet(result), row["segment"][0])
+    rows = split.segment_rows(storage.read_rows(result), row["segment"][0])
     metadata = storage.provenance("split", split.REVISION, [result])
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
-    storage.write_parquet(rows, output, metadata=metadata)
+    storage.write_parquet(rows, output, metadata=metadata, symbol=row["symbol"][0])

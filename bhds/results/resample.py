@@ -12,7 +12,7 @@ from bhds.results.grid import anchor_us, combine_bars, floor_time, microseconds
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.vwap import vwap
 
-REVISION = 3
+REVISION = 4
 """Raise by one when the same results must yield different resampled bars."""
 
 _DAY = dt.timedelta(days=1)

@@ -7,7 +7,7 @@ import polars as pl
 
 from bhds.columns import SEGMENT_FILES
 
-REVISION = 1
+REVISION = 2
 """Raise by one when the same results must yield other split files or names."""
 
 _EARLIER_SEGMENT = re.compile(r"SP\d+_(.+)")

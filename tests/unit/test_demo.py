@@ -9,7 +9,7 @@ import yaml
 from rich.console import Console
 
 import bhds
-from bhds import config, demo
+from bhds import config, demo, storage
 from bhds.columns import RESULT_SOURCES, TIME, result_klines
 from bhds.markets import TradeType
 from bhds.sandbox.endpoints import Endpoints
@@ -134,7 +134,7 @@ def test_it_ends_with_a_line_of_python_that_reads_what_was_built(tmp_path):
         missing_columns="insert",
         float_cast="upcast",
     )
-    bars.write_parquet(folder / "AUSDT.pqt")
+    storage.write_parquet(bars, folder / "AUSDT.pqt", metadata={}, symbol="AUSDT")
 
     (line,) = [line for line in shown(tmp_path).splitlines() if "import bhds" in line]
 

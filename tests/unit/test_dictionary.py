@@ -89,7 +89,7 @@ def test_columns_of_all_markets_stand_in_the_order_of_the_files():
     found = {column.name: column.trade_types for column in results.columns}
 
     for trade_type in results.trade_types:
-        names = columns.result_klines(trade_type).names()
+        names = ["symbol", *columns.result_klines(trade_type).names()]
         assert [name for name in found if trade_type in found[name]] == names
     assert found["base_volume"] == (TradeType.CM_FUTURES,)
 

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
+from bhds.columns import with_symbol
 from bhds.errors import PlaceError, ResultError
 
 
@@ -200,6 +201,31 @@ def test_a_parquet_file_is_read_whole_or_in_part(tmp_path):
     assert storage.read_parquet(path, columns=["close"]).columns == ["close"]
 
 
+def test_the_rows_of_a_symbol_are_written_with_its_name_and_read_without(tmp_path):
+    path = tmp_path / "bars.parquet"
+    storage.write_parquet(bars(), path, metadata={}, symbol="币安人生USDT")
+
+    named = pl.read_parquet(path)
+    assert named.schema == with_symbol(bars().schema)
+    assert named["symbol"].unique().to_list() == ["币安人生USDT"]
+    for rows in (
+        storage.read_rows(path),
+        storage.read_rows(path, schema=bars().schema),
+        storage.scan_rows(path).collect(),
+    ):
+        assert rows.equals(bars())
+    assert storage.read_rows(path, columns=["close"]).columns == ["close"]
+
+
+@pytest.mark.parametrize("read", [storage.read_rows, storage.scan_rows])
+def test_rows_without_a_symbol_are_of_another_version(tmp_path, read):
+    path = tmp_path / "bars.parquet"
+    storage.write_parquet(bars(), path, metadata={})
+
+    with pytest.raises(ResultError, match=r"first column is not 'symbol'.*build it"):
+        read(path)
+
+
 def test_a_parquet_file_of_another_form_is_named(tmp_path):
     path = tmp_path / "bars.parquet"
     storage.write_parquet(bars().drop("close"), path, metadata={})
@@ -216,6 +242,8 @@ def test_a_parquet_file_that_cannot_be_read_is_named(tmp_path, content):
 
     with pytest.raises(ResultError, match=r"bars\.parquet: cannot be read as Parquet"):
         storage.read_parquet(path)
+    with pytest.raises(ResultError, match=r"bars\.parquet: cannot be read as Parquet"):
+        storage.scan_rows(path)
 
 
 def test_the_sources_of_a_partition_lie_beside_it(tmp_path):

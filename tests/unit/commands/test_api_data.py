@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bhds import storage
 from bhds.cli import app
-from bhds.columns import parsed_klines
+from bhds.columns import parsed_klines, with_symbol
 from bhds.instruments import read_exchange_info
 from bhds.markets import TradeType
 from bhds.sandbox.exchange import Exchange
@@ -80,7 +80,8 @@ def test_each_symbol_becomes_a_file_of_the_days_asked_for(kline, tmp_path):
     for symbol in ("AUSDT", "龙虾USDT"):
         path = folder / f"{symbol}-2025-03-06-2025-03-07.parquet"
         frame = pl.read_parquet(path)
-        assert frame.schema == parsed_klines(UM)
+        assert frame.schema == with_symbol(parsed_klines(UM))
+        assert frame["symbol"].unique().to_list() == [symbol]
         assert frame.height == 48
         assert str(frame["open_time"][0]) == "2025-03-06 00:00:00+00:00"
         metadata = storage.read_parquet_metadata(path)

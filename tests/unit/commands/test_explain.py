@@ -29,6 +29,7 @@ def put_result(data_dir, symbol, *, market="um_futures", interval="1h"):
         pl.DataFrame([row], schema=schema),
         folder / f"{symbol}.pqt",
         metadata={"as_of": "2025-03-09"},
+        symbol=symbol,
     )
     storage.write_parquet(
         GAP_EVIDENCE.to_frame(), folder / "gaps" / f"{symbol}.parquet", metadata={}

@@ -85,7 +85,7 @@ class Workspace:
             {"key": f"{folder}/{SYMBOL}-1h-2025-03-{day:02}.zip", "verdict": "ok"}
             for day in days
         ]
-        storage.write_parquet(rows, path, metadata={})
+        storage.write_parquet(rows, path, metadata={}, symbol=SYMBOL)
         storage.write_json(
             {"inputs": inputs}, path.replace(".parquet", ".sources.json")
         )
@@ -125,7 +125,7 @@ class Workspace:
             interval="1h",
             partition="2025",
         )
-        return pl.read_parquet(self.fill)
+        return storage.read_rows(self.fill)
 
     def told(self):
         with (self.data_dir / self.sources).open() as file:

@@ -8,21 +8,26 @@ import json
 import polars as pl
 import pytest
 
+from bhds import storage
 from bhds.errors import ParseError
 from bhds.fill.held import Bounds, Held
 
 SCHEMA = pl.Schema({"open_time": pl.Int64()})
 KEY = "data/spot/daily/klines/AUSDT/1m/AUSDT-1m-2025-01-01.zip"
 _BUFFER = io.BytesIO()
-pl.DataFrame({"open_time": [1.5]}).write_parquet(_BUFFER)
+pl.DataFrame({"symbol": ["AUSDT"], "open_time": [1.5]}).write_parquet(_BUFFER)
 OTHER = _BUFFER.getvalue()
+_BUFFER = io.BytesIO()
+pl.DataFrame({"open_time": [1]}).write_parquet(_BUFFER)
+UNNAMED = _BUFFER.getvalue()
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
 
 @pytest.fixture
 def partition(tmp_path):
     path = tmp_path / "2025.parquet"
-    pl.DataFrame({"open_time": [1, 2]}, schema=SCHEMA).write_parquet(path)
+    rows = pl.DataFrame({"open_time": [1, 2]}, schema=SCHEMA)
+    storage.write_parquet(rows, path, metadata={}, symbol="AUSDT")
     sources = {"inputs": [{"key": KEY, "verdict": "ok"}]}
     path.with_suffix(".sources.json").write_text(json.dumps(sources))
     return path
@@ -50,6 +55,7 @@ def test_where_the_archive_has_nothing_there_are_no_rows():
     [
         pytest.param("2025.parquet", b"no Parquet", id="partition"),
         pytest.param("2025.parquet", OTHER, id="other columns"),
+        pytest.param("2025.parquet", UNNAMED, id="no symbol"),
         pytest.param("2025.sources.json", b"{", id="no JSON"),
         pytest.param("2025.sources.json", b"[]", id="no object"),
         pytest.param("2025.sources.json", b'{"inputs": [{}]}', id="no key"),

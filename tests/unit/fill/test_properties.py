@@ -184,7 +184,7 @@ def partition_of(world, number):
     ]
     folder = "data/spot/daily/klines/AUSDT/6h/AUSDT-6h"
     inputs = [{"key": f"{folder}-{day}.zip", "verdict": "ok"} for day in days]
-    storage.write_parquet(rows, PARTITION, metadata={})
+    storage.write_parquet(rows, PARTITION, metadata={}, symbol="AUSDT")
     storage.write_json(
         {"inputs": inputs}, PARTITION.replace(".parquet", ".sources.json")
     )
@@ -230,7 +230,7 @@ def made(run, *, is_first, patch):
     except ApiError:
         assert not Path(FILL).exists()
         return None
-    return pl.read_parquet(FILL)
+    return storage.read_rows(FILL)
 
 
 def traded(frame):

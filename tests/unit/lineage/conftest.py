@@ -126,7 +126,7 @@ class DataDir:
             schema=parsed_klines(UM),
             orient="row",
         )
-        storage.write_parquet(frame, path, metadata={})
+        storage.write_parquet(frame, path, metadata={}, symbol=SYMBOL)
         self.fills = [str(path)]
 
     def fund(self, *events):
@@ -134,7 +134,7 @@ class DataDir:
         path = f"results_data/um_futures/fundingRate/{SYMBOL}.pqt"
         rows = [(time, time, 8, rate, 100.0, "monthly") for time, rate in events]
         frame = pl.DataFrame(rows, schema=FUNDING, orient="row")
-        storage.write_parquet(frame, path, metadata={})
+        storage.write_parquet(frame, path, metadata={}, symbol=SYMBOL)
         self.funding = path
 
     def build(self, *, fill=True, last_day="2025-03-09", judged_until=None):

@@ -13,7 +13,7 @@ from bhds import __version__, storage
 from bhds.archive.directory import Directory
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing import LISTING_SCHEMA
-from bhds.columns import parsed_klines
+from bhds.columns import parsed_klines, with_symbol
 from bhds.datatypes import data_type
 from bhds.errors import ConfigError, ParseError, PlaceError
 from bhds.markets import Frequency, TradeType
@@ -87,7 +87,8 @@ def test_a_partition_and_its_sources_are_written(put):
     sources = write(zips)
 
     frame = pl.read_parquet(PARTITION)
-    assert frame.schema == parsed_klines(TradeType.SPOT)
+    assert frame.schema == with_symbol(parsed_klines(TradeType.SPOT))
+    assert frame["symbol"].unique().to_list() == ["BTCUSDT"]
     assert frame.height == sources["rows"] == 5
     assert [entry["verdict"] for entry in sources["inputs"]] == ["ok", "ok"]
     assert [entry["key"] for entry in sources["inputs"]] == [
@@ -240,7 +241,8 @@ def test_data_without_intervals_is_written_alike(
 
     frame = pl.read_parquet(partition_path)
     sources = json.loads(sources_path.read_text(encoding="utf-8"))
-    assert frame.schema == data_type(name).table(TradeType.UM_FUTURES).schema
+    table = data_type(name).table(TradeType.UM_FUTURES)
+    assert frame.schema == with_symbol(table.schema)
     assert frame.height == sources["rows"] == rows
     assert (sources["data_type"], sources["interval"]) == (name, None)
     assert storage.read_parquet_metadata(partition_path) == {

@@ -207,7 +207,7 @@ class Series:
     def write(self, frame, sources):
         """Do as the parse job does: replace the sources, then the partition."""
         storage.write_json(sources, self.sources)
-        storage.write_parquet(frame, self.partition, metadata={})
+        storage.write_parquet(frame, self.partition, metadata={}, symbol="AUSDT")
 
     def rewrite(self, frame, sources):
         with self.recording():
@@ -366,7 +366,7 @@ def test_nothing_is_recorded_where_no_input_was_replaced(series):
             lambda series: (
                 bars("2024-03-01").drop("volume").write_parquet(series.partition)
             ),
-            "expected open_time",
+            "expected symbol String, open_time",
             id="other columns",
         ),
         pytest.param(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from bhds import __version__, storage
-from bhds.columns import TIME
+from bhds.columns import TIME, with_symbol
 from bhds.errors import ParseError
 from bhds.parse.order import ascends
 from bhds.parse.runs import GroupWriter, Sizes, SortedRuns
@@ -28,7 +28,7 @@ def written(tmp_path):
 
     def write(*pieces, schema=SCHEMA, key=("id",), sizes=TINY, discard=()):
         path = tmp_path / "runs.parquet"
-        with SortedRuns(path, schema=schema, key=key, sizes=sizes) as runs:
+        with SortedRuns(path, symbol="A", schema=schema, key=key, sizes=sizes) as runs:
             for file, rows in pieces:
                 runs.append(rows, file=file)
             for file in discard:
@@ -54,7 +54,7 @@ def test_small_pieces_share_row_groups_and_large_ones_are_divided(tmp_path):
     path = tmp_path / "groups.parquet"
     rows = frame(*range(100))
 
-    with GroupWriter(path, schema=SCHEMA, group_rows=8) as writer:
+    with GroupWriter(path, symbol="A", schema=SCHEMA, group_rows=8) as writer:
         places = [
             writer.append(rows.slice(begin, length))
             for begin, length in [(0, 3), (3, 4), (7, 2), (9, 21), (30, 1)]
@@ -63,18 +63,19 @@ def test_small_pieces_share_row_groups_and_large_ones_are_divided(tmp_path):
 
     assert places == [[(0, 0)], [(0, 3)], [(0, 7)], [(1, 0), (2, 0), (3, 0)], [(3, 5)]]
     assert row_groups(path) == [9, 8, 8, 6]
-    assert_frame_equal(pl.read_parquet(path), rows.head(31))
+    assert_frame_equal(storage.read_rows(path), rows.head(31))
 
 
 def test_file_says_how_it_was_made_as_every_other_does(tmp_path):
     path, other = tmp_path / "a.parquet", tmp_path / "b.parquet"
     metadata = {"stage": "parse", "inputs": "ab cd"}
 
-    with GroupWriter(path, schema=SCHEMA, group_rows=8) as writer:
+    with GroupWriter(path, symbol="A", schema=SCHEMA, group_rows=8) as writer:
         writer.append(frame(1, 2))
         writer.finish(metadata)
 
-    storage.write_parquet(frame(1, 2), other, metadata=metadata)
+    storage.write_parquet(frame(1, 2), other, metadata=metadata, symbol="A")
+    assert_frame_equal(pl.read_parquet(path), pl.read_parquet(other))
     assert storage.read_parquet_metadata(path) == storage.read_parquet_metadata(other)
     assert storage.read_parquet_metadata(path) == metadata | {"version": __version__}
 
@@ -86,33 +87,35 @@ def test_dtypes_come_back_as_they_were(tmp_path):
         {"time": [0, 1_704_067_200_123_456], "id": [1, -2], "flag": [True, False]},
     ).cast(dict(schema))
 
-    with GroupWriter(path, schema=schema, group_rows=8) as writer:
+    with GroupWriter(path, symbol="A", schema=schema, group_rows=8) as writer:
         writer.append(rows)
         writer.finish({})
 
-    assert_frame_equal(pl.read_parquet(path), rows)
-    assert pl.scan_parquet(path).collect_schema() == schema
+    assert_frame_equal(storage.read_rows(path), rows)
+    assert pl.scan_parquet(path).collect_schema() == with_symbol(schema)
 
 
 def test_empty_file_has_the_columns(tmp_path):
     path = tmp_path / "empty.parquet"
 
-    with GroupWriter(path, schema=TWO_KEYS, group_rows=8) as writer:
+    with GroupWriter(path, symbol="A", schema=TWO_KEYS, group_rows=8) as writer:
         writer.finish({})
 
-    assert_frame_equal(pl.read_parquet(path), pl.DataFrame(schema=TWO_KEYS))
+    assert_frame_equal(storage.read_rows(path), pl.DataFrame(schema=TWO_KEYS))
 
 
 def test_row_groups_tell_their_extremes(tmp_path):
     path = tmp_path / "groups.parquet"
 
-    with GroupWriter(path, schema=SCHEMA, group_rows=8) as writer:
+    with GroupWriter(path, symbol="A", schema=SCHEMA, group_rows=8) as writer:
         writer.append(frame(*range(16)))
         writer.finish({})
 
     with pq.ParquetFile(path) as opened:
-        ids = opened.metadata.row_group(1).column(0).statistics
+        group = opened.metadata.row_group(1)
+        symbols, ids = (group.column(number).statistics for number in (0, 1))
     assert (ids.min, ids.max) == (8, 15)
+    assert (symbols.min, symbols.max) == ("A", "A")
 
 
 # --- runs in order --------------------------------------------------------------------
@@ -124,14 +127,14 @@ def test_rows_in_order_are_the_file_itself(written):
     runs, path = written(*pieces)
 
     assert runs.are_one
-    assert_frame_equal(pl.read_parquet(path), frame(1, 2, 3, 7, 9))
+    assert_frame_equal(storage.read_rows(path), frame(1, 2, 3, 7, 9))
 
 
 def test_rows_that_are_out_of_order_within_a_piece_are_sorted_at_once(written):
     runs, path = written((0, frame(3, 1, 2)), (0, frame(5, 4)))
 
     assert runs.are_one
-    assert_frame_equal(pl.read_parquet(path), frame(1, 2, 3, 4, 5))
+    assert_frame_equal(storage.read_rows(path), frame(1, 2, 3, 4, 5))
 
 
 @pytest.mark.parametrize(
@@ -219,7 +222,7 @@ def test_rows_come_back_as_if_all_were_sorted_in_memory(
         for number, (ids, is_sorted) in enumerate(pieces)
     ]
 
-    with SortedRuns(path, schema=SCHEMA, key=["id"], sizes=sizes) as runs:
+    with SortedRuns(path, symbol="A", schema=SCHEMA, key=["id"], sizes=sizes) as runs:
         for number, rows in enumerate(frames):
             runs.append(rows, file=number)
         runs.finish({})
@@ -229,7 +232,7 @@ def test_rows_come_back_as_if_all_were_sorted_in_memory(
     back = pl.concat(ranges) if ranges else expected.clear()
     assert_frame_equal(back.select("id", "value", "file"), expected)
     if runs.are_one:
-        assert_frame_equal(pl.read_parquet(path), expected.select("id", "value"))
+        assert_frame_equal(storage.read_rows(path), expected.select("id", "value"))
         assert expected["id"].is_unique().all()
     for rows in ranges:
         assert rows["row"].sort().to_list() == list(range(rows.height))
@@ -261,7 +264,9 @@ def test_rows_of_a_key_of_two_columns_stay_together(tmp_path_factory, pieces):
         for number, rows in enumerate([[], *pieces])
     ]
 
-    with SortedRuns(path, schema=TWO_KEYS, key=["time", "level"], sizes=TINY) as runs:
+    with SortedRuns(
+        path, symbol="A", schema=TWO_KEYS, key=["time", "level"], sizes=TINY
+    ) as runs:
         for number, rows in enumerate(frames):
             runs.append(rows, file=number)
         runs.finish({})
@@ -270,7 +275,7 @@ def test_rows_of_a_key_of_two_columns_stay_together(tmp_path_factory, pieces):
     back = pl.concat([expected.clear(), *(r.drop("row") for r in runs.ranges())])
     assert_frame_equal(back, expected)
     if runs.are_one:
-        assert_frame_equal(pl.read_parquet(path), expected.drop("file"))
+        assert_frame_equal(storage.read_rows(path), expected.drop("file"))
 
 
 def test_ranges_are_bounded_however_the_rows_are_shuffled(written):

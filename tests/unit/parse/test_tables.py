@@ -644,13 +644,13 @@ def golden(archive, parse, csv, line):
 
 
 GOLDEN = {
-    "klines": {2: "00058c7c8e74277c"},
-    "markPriceKlines": {3: "bf83fd94b8a286b3"},
-    "indexPriceKlines": {3: "bf83fd94b8a286b3"},
-    "premiumIndexKlines": {3: "bf83fd94b8a286b3"},
+    "klines": {3: "00058c7c8e74277c"},
+    "markPriceKlines": {4: "bf83fd94b8a286b3"},
+    "indexPriceKlines": {4: "bf83fd94b8a286b3"},
+    "premiumIndexKlines": {4: "bf83fd94b8a286b3"},
     "fundingRate": {3: "3c3bbb3220870256"},
-    "liquidationSnapshot": {2: "a799d78dccdb8625"},
-    "metrics": {2: "5e8606ac87ef3b0d"},
+    "liquidationSnapshot": {3: "a799d78dccdb8625"},
+    "metrics": {3: "5e8606ac87ef3b0d"},
 }
 
 

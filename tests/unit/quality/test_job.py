@@ -128,7 +128,10 @@ def metrics(at, zip_entry):
         folder = f"parsed_data/um_futures/metrics/{symbol}"
         times = pl.Series([at(0), at(DAY)])
         storage.write_parquet(
-            pl.DataFrame({"create_time": times}), f"{folder}/2024.parquet", metadata={}
+            pl.DataFrame({"create_time": times}),
+            f"{folder}/2024.parquet",
+            metadata={},
+            symbol=symbol,
         )
         days = [
             {"day": f"2024-01-0{n}", "expected": 288, "present": 288} for n in (1, 2)
@@ -206,7 +209,10 @@ def bars(at):
             pl.lit(None, schema[n]).alias(n) for n in schema if n not in frame.columns
         ]
         storage.write_parquet(
-            frame.with_columns(missing).select(schema.names()), path, metadata={}
+            frame.with_columns(missing).select(schema.names()),
+            path,
+            metadata={},
+            symbol="AUSDT",
         )
         return path
 

@@ -56,7 +56,10 @@ class Data:
         last = frame["open_time"].max()
         as_of = as_of or str(last.date())
         storage.write_parquet(
-            frame, self.path(f"klines/1m/{symbol}.pqt"), metadata={"as_of": as_of}
+            frame,
+            self.path(f"klines/1m/{symbol}.pqt"),
+            metadata={"as_of": as_of},
+            symbol=symbol,
         )
         storage.write_parquet(
             columns.GAPS.to_frame(),

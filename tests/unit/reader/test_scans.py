@@ -55,6 +55,7 @@ def resampled(data):
         bars,
         data.path("resampled_klines/1h_30m/AUSDT.pqt"),
         metadata={"as_of": "2025-03-03", "base_interval": "1m"},
+        symbol="AUSDT",
     )
     return data
 
@@ -110,7 +111,7 @@ def test_strict_looks_at_all_base_bars_of_a_bar(resampled, start, end, refused):
 def test_resampled_bars_of_an_older_version_cannot_be_strict(data):
     schema = columns.resampled_klines(TradeType.UM_FUTURES)
     path = data.path("resampled_klines/1h/AUSDT.pqt")
-    storage.write_parquet(make_bars(schema, days=1), path, metadata={})
+    storage.write_parquet(make_bars(schema, days=1), path, metadata={}, symbol="AUSDT")
     assert (
         scans.scan_resampled("um_futures", "1h", data_dir=data.folder).collect().height
     )
@@ -123,6 +124,7 @@ def test_strict_klines_and_funding_are_held_against_their_own_condition(data):
         columns.FUNDING.to_frame(),
         data.path("fundingRate/AUSDT.pqt"),
         metadata={"as_of": "2025-03-03"},
+        symbol="AUSDT",
     )
     data.condition(["AUSDT 2025-03-01 missing"], as_of="2025-03-03")
     data.condition(
@@ -167,6 +169,7 @@ def trades(data):
             rows,
             data.folder / f"parsed_data/um_futures/trades/AUSDT/{month}.parquet",
             metadata={"as_of": f"{month}-{days[-1]:02}"},
+            symbol="AUSDT",
         )
     return data
 
@@ -219,6 +222,7 @@ def test_bars_of_partitions_have_an_interval(data):
         make_bars(schema, days=1),
         data.folder / "parsed_data/um_futures/klines/AUSDT/1m/2025.parquet",
         metadata={"as_of": "2025-03-01"},
+        symbol="AUSDT",
     )
     rows = scans.scan_records(
         "um_futures", "klines", interval="1m", data_dir=data.folder

@@ -87,11 +87,11 @@ def test_a_symbol_that_never_traded_has_no_life(data):
 
 def test_segments_are_first_and_last_bars(data):
     path = data.path("klines/1m/AUSDT.pqt")
-    bars = pl.read_parquet(path)
+    bars = storage.read_rows(path)
     cut = pl.col("open_time") >= minute(2000)
     second = bars.filter(cut).with_columns(segment=pl.lit(1, pl.Int16))
     both = pl.concat([bars.filter(~cut)[:-10], second])
-    storage.write_parquet(both, path, metadata={})
+    storage.write_parquet(both, path, metadata={}, symbol="AUSDT")
     found = tables.segments("um_futures", symbols="AUSDT", data_dir=data.folder)
     assert found.rows() == [
         ("AUSDT", 0, START, minute(1989)),

@@ -133,7 +133,7 @@ class DataDir:
 
     def result(self, market, symbol, frame):
         path = self.root / f"results_data/{market}/klines/1m/{symbol}.pqt"
-        storage.write_parquet(frame, path, metadata={})
+        storage.write_parquet(frame, path, metadata={}, symbol=symbol)
 
     def sources(self, market, symbol, entries):
         content = {

@@ -90,7 +90,7 @@ def test_few_bars_are_windows_of_their_own():
 
 def test_the_longest_gaps_are_marked_in_time_order(tmp_path):
     path = tmp_path / "results_data/spot/klines/1m/AUSDT.pqt"
-    storage.write_parquet(result_of(), path, metadata={})
+    storage.write_parquet(result_of(), path, metadata={}, symbol="AUSDT")
     rows = [gap_row("AUSDT", begin=n, minutes=n + 1, name="halt") for n in range(300)]
     tail = gap_row("AUSDT", begin=8000, minutes=640, name="delisted_tail")
 

@@ -14,7 +14,7 @@ from bhds.markets import Interval
 from bhds.results import funding as module
 from bhds.results.funding import FundingCounts, join_funding, merge_events
 
-GOLDEN = {1: "6693d064542fe69d"}
+GOLDEN = {2: "6693d064542fe69d"}
 HOUR = 60
 DAY = 24 * HOUR
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)

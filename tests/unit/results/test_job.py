@@ -8,7 +8,14 @@ import polars as pl
 import pytest
 
 from bhds import __version__, storage
-from bhds.columns import DAYS, FUNDING, GAP_EVIDENCE, SEGMENT_FILES, result_klines
+from bhds.columns import (
+    DAYS,
+    FUNDING,
+    GAP_EVIDENCE,
+    SEGMENT_FILES,
+    result_klines,
+    with_symbol,
+)
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import TradeType
 from bhds.results import build, job, resample, split
@@ -40,7 +47,8 @@ def partition(published):
 
     def partition(name, minutes, *, sources=None, **columns):
         path = f"parsed/{name}.parquet"
-        storage.write_parquet(published(minutes, **columns), path, metadata={})
+        rows = published(minutes, **columns)
+        storage.write_parquet(rows, path, metadata={}, symbol="AUSDT")
         storage.write_json(sources or {}, f"parsed/{name}.sources.json")
         return path
 
@@ -53,7 +61,8 @@ def funding_partition(events):
 
     def partition(name, minutes, **columns):
         path = f"parsed/fundingRate/{name}.parquet"
-        storage.write_parquet(events(minutes, **columns), path, metadata={})
+        rows = events(minutes, **columns)
+        storage.write_parquet(rows, path, metadata={}, symbol="AUSDT")
         return path
 
     return partition
@@ -78,7 +87,9 @@ def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS, **options):
 
 
 def write_funding(partitions):
-    job.write_funding(partitions, output=FUNDING_FILE, last_day=LAST_DAY)
+    job.write_funding(
+        partitions, output=FUNDING_FILE, symbol="AUSDT", last_day=LAST_DAY
+    )
     return FUNDING_FILE
 
 
@@ -108,7 +119,8 @@ def test_a_result_and_its_gaps_are_made_of_all_partitions(partition):
     write_results(partitions)
 
     result = pl.read_parquet(RESULT)
-    assert result.schema == result_klines(TradeType.SPOT)
+    assert result.schema == with_symbol(result_klines(TradeType.SPOT))
+    assert result["symbol"].unique().to_list() == ["AUSDT"]
     assert (
         result["source"].to_list() == [*["daily"] * 2, *["filled"] * 2] + ["daily"] * 2
     )
@@ -208,7 +220,8 @@ def test_the_events_of_all_partitions_are_in_one_file(funding_partition):
     write_funding(partitions)
 
     frame = pl.read_parquet(FUNDING_FILE)
-    assert frame.schema == FUNDING
+    assert frame.schema == with_symbol(FUNDING)
+    assert frame["symbol"].unique().to_list() == ["AUSDT"]
     assert frame["source"].to_list() == ["monthly", "monthly", "api"]
     assert frame["mark_price"].to_list() == [None, 7.0, 7.0]
     assert storage.read_parquet_metadata(FUNDING_FILE) == {
@@ -231,7 +244,7 @@ def test_the_same_events_make_the_same_bytes(funding_partition):
 
 
 def test_without_partitions_there_is_a_file_without_events():
-    assert pl.read_parquet(write_funding([])).equals(FUNDING.to_frame())
+    assert pl.read_parquet(write_funding([])).equals(with_symbol(FUNDING).to_frame())
 
 
 def test_a_partition_that_is_not_of_funding_is_named(partition, funding_partition):

@@ -14,7 +14,7 @@ from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
 from bhds.results.resample import ResampleRule, resample
 
-GOLDEN = {3: "16ffe46eb804844c"}
+GOLDEN = {4: "16ffe46eb804844c"}
 MINUTE = Interval.parse("1m")
 DAY = 24 * 60
 

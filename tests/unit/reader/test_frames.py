@@ -1,0 +1,240 @@
+"""One lazy frame over the files of many symbols: right rows, and only those read."""
+
+import datetime as dt
+import functools
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+from bhds import storage
+from bhds.columns import TIME, with_symbol
+from bhds.errors import ResultError
+from bhds.reader.files import SymbolFile
+from bhds.reader.frames import scan_files
+
+SCHEMA = pl.Schema({"time": TIME, "price": pl.Float64()})
+START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
+ROWS_OF_A_GROUP = 1 << 18
+
+
+def rows(height, *, price=1.0):
+    times = pl.datetime_range(
+        START, START + dt.timedelta(seconds=height - 1), "1s", eager=True
+    )
+    return pl.DataFrame({"time": times, "price": [price] * height}, schema=SCHEMA)
+
+
+def write(folder, **heights):
+    """Write files of some symbols, of that many rows, at a price of 1, 2, ..."""
+    files = []
+    for number, (symbol, height) in enumerate(heights.items(), start=1):
+        path = folder / f"{symbol}.pqt"
+        frame = rows(height, price=number)
+        storage.write_parquet(frame, path, metadata={}, symbol=symbol)
+        files.append(SymbolFile(symbol, path))
+    return files
+
+
+@pytest.fixture
+def scan(tmp_path):
+    return lambda **heights: scan_files(write(tmp_path, **heights), SCHEMA)
+
+
+def spoil(path, *, group):
+    """Overwrite the pages of a row group, so that whoever reads them fails."""
+    content = bytearray(path.read_bytes())
+    footer = len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+    begin = 4 if group == 0 else 4 + footer // 2
+    content[begin : min(begin + 1000, footer)] = b"\xff" * (min(1000, footer - begin))
+    path.write_bytes(content)
+    with pytest.raises(pl.exceptions.PolarsError):
+        pl.read_parquet(path)
+
+
+def test_rows_are_by_symbol_and_then_as_in_the_files(scan):
+    frame = scan(A=2, B=1).collect()
+    assert frame.columns == ["symbol", "time", "price"]
+    assert frame.rows() == [
+        ("A", START, 1.0),
+        ("A", START + dt.timedelta(seconds=1), 1.0),
+        ("B", START, 2.0),
+    ]
+    assert frame.schema == scan(A=2).collect_schema() == with_symbol(SCHEMA)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        pl.col("symbol") == "B",
+        pl.col("symbol").is_in(["B"]) & (pl.col("price") > 0),
+        (pl.col("time") >= START) & (pl.col("price") > 0) & (pl.col("symbol") > "A"),
+    ],
+)
+def test_rows_of_other_symbols_are_not_read(scan, tmp_path, condition):
+    frame = scan(A=3, B=2)
+    spoil(tmp_path / "A.pqt", group=0)
+    assert frame.filter(condition).collect().height == 2
+
+
+def test_row_groups_that_cannot_hold_the_time_are_not_read(scan, tmp_path):
+    frame = scan(A=ROWS_OF_A_GROUP + 5)
+    spoil(tmp_path / "A.pqt", group=0)
+    later = START + dt.timedelta(seconds=ROWS_OF_A_GROUP)
+    assert frame.filter(pl.col("time") >= later).collect().height == 5
+
+
+def test_a_python_function_may_be_a_filter(scan):
+    is_b = pl.col("symbol").map_elements({"B"}.__contains__, pl.Boolean)
+    assert scan(A=3, B=2).filter(is_b).collect().height == 2
+
+
+def test_no_files_and_no_rows_still_have_the_columns(scan):
+    none = scan(A=3).filter(pl.col("symbol") == "Z").collect()
+    for empty in (none, scan_files([], SCHEMA).collect()):
+        assert empty.schema == with_symbol(SCHEMA)
+        assert empty.is_empty()
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        (rows(1).rename({"price": "cost"}), "cost"),
+        (rows(1).cast({"price": pl.Float32}), "price"),
+        (rows(1).select("price", "time"), "price"),
+    ],
+)
+def test_a_file_with_other_columns_is_named(tmp_path, other, named):
+    files = write(tmp_path, A=1, B=1, C=1)
+    storage.write_parquet(other, files[1].path, metadata={}, symbol="B")
+    with pytest.raises(ResultError, match=rf"B\.pqt: its columns.*{named}.*another"):
+        scan_files(files, SCHEMA)
+
+
+def test_a_file_of_a_version_without_the_symbol_is_named(tmp_path):
+    files = write(tmp_path, A=1, B=1)
+    storage.write_parquet(rows(1), files[1].path, metadata={})
+    with pytest.raises(ResultError, match=r"B\.pqt: its columns.*symbol.*build it"):
+        scan_files(files, SCHEMA)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PAR1", b"PAR1 and no more", b"xPAR1"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, content):
+    files = write(tmp_path, A=1, B=1)
+    files[1].path.unlink()
+    if content is not None:
+        files[1].path.write_bytes(content)
+    with pytest.raises(ResultError, match=r"B\.pqt: cannot be read as Parquet"):
+        scan_files(files, SCHEMA)
+
+
+# --- a scan is the collected frame, whatever is done with it --------------------------
+
+SYMBOLS = ("A", "B", "SOLUSDT")
+SECOND = dt.timedelta(seconds=1)
+
+
+@st.composite
+def conditions(draw):
+    symbol, time = (
+        draw(st.sampled_from(SYMBOLS)),
+        START + draw(st.integers(0, 9)) * SECOND,
+    )
+    one, other = (
+        draw(
+            st.sampled_from(
+                [
+                    pl.col("symbol") == symbol,
+                    pl.col("symbol") != symbol,
+                    pl.col("symbol").is_in([symbol, "Z"]),
+                    pl.col("time") >= time,
+                    pl.col("time") < time,
+                    pl.col("price") > draw(st.integers(0, 3)),
+                    pl.col("time") == pl.col("time").max(),
+                ]
+            )
+        )
+        for _ in range(2)
+    )
+    return draw(st.sampled_from([one, one & other, one | other, ~one]))
+
+
+def _sql(frame, *, limit, symbol):
+    query = (
+        f"SELECT * FROM (SELECT * FROM self LIMIT {limit}) "  # noqa: S608
+        f"WHERE symbol = '{symbol}'"
+    )
+    return frame.lazy().sql(query)
+
+
+def _group(frame, *, by):
+    """Add up by some columns; the columns stay."""
+    return (
+        frame.group_by(by, maintain_order=True)
+        .agg(pl.col(name).max() for name in with_symbol(SCHEMA) if name not in by)
+        .select(with_symbol(SCHEMA).names())
+    )
+
+
+def _join(frame, *, limit):
+    """Keep the rows whose time the first rows of the other symbols have."""
+    return frame.join(
+        frame.head(limit).select("time").unique(), on="time", maintain_order="left"
+    )
+
+
+limits = st.integers(0, 12)
+steps = st.one_of(
+    st.builds(lambda c: lambda f: f.filter(c), conditions()),
+    st.builds(lambda n: lambda f: f.head(n), limits),
+    st.builds(lambda n: lambda f: f.tail(n), limits),
+    st.builds(lambda a, n: lambda f: f.slice(a, n), st.integers(-8, 8), limits),
+    st.builds(
+        lambda by, down: lambda f: f.sort(by, descending=down, maintain_order=True),
+        st.sampled_from([["time"], ["price", "time"], ["symbol"]]),
+        st.booleans(),
+    ),
+    st.builds(
+        lambda by: lambda f: _group(f, by=by),
+        st.sampled_from([["symbol"], ["time"], ["symbol", "price"]]),
+    ),
+    st.builds(lambda n: lambda f: _join(f, limit=n), limits),
+    st.builds(
+        lambda n, s: lambda f: _sql(f, limit=n, symbol=s),
+        limits,
+        st.sampled_from(SYMBOLS),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """Write three symbols with a file each, and one of two files."""
+    folder = tmp_path_factory.mktemp("symbols")
+    written = write(folder, **dict(zip(SYMBOLS, (7, 5, 9), strict=True)))
+    later = rows(20)[15:]
+    storage.write_parquet(later, folder / "later.pqt", metadata={}, symbol="SOLUSDT")
+    return [*written, SymbolFile("SOLUSDT", folder / "later.pqt")]
+
+
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(
+    chain=st.lists(steps, min_size=1, max_size=5),
+    engine=st.sampled_from(["in-memory", "streaming"]),
+)
+def test_a_chain_on_a_scan_is_the_chain_on_the_collected_frame(files, chain, engine):
+    scanned = scan_files(files, SCHEMA)
+    collected = pl.concat([pl.read_parquet(file.path) for file in files])
+
+    def apply(frame):
+        return functools.reduce(lambda found, step: step(found), chain, frame)
+
+    assert_frame_equal(
+        apply(scanned).collect(engine=engine), apply(collected).lazy().collect()
+    )
