@@ -20,7 +20,7 @@ _FILL_ROW = ("open_time", "close_time", "source")
 def holes_of(place: Place) -> tuple[Hole, ...]:
     """Return the ranges covering the bar that the API was asked for."""
     found = []
-    for path in _fills(place):
+    for path in place.fills:
         sources = storage.read_sources(path)
         for hole in sources["holes"]:
             start, end = (dt.datetime.fromisoformat(hole[n]) for n in ("start", "end"))
@@ -43,7 +43,7 @@ def holes_of(place: Place) -> tuple[Hole, ...]:
 def answers_of(place: Place) -> list[Publication]:
     """Return the bars that the API answered, and whether they are in the fill."""
     found = []
-    for path in _fills(place):
+    for path in place.fills:
         rows = rows_within(path, place=place)
         filled = set(rows["open_time"])
         answered = _answers(path, place=place)
@@ -86,12 +86,6 @@ def _publication(
         outcome=outcome,
         reason=reason,
     )
-
-
-def _fills(place: Place) -> list[Path]:
-    folder = place.data_dir / place.series.fill_folder
-    paths = [folder / f"{name}.parquet" for name in place.partitions]
-    return [path for path in paths if path.is_file()]
 
 
 def _pages(path: Path, *, place: Place) -> list[tuple[dt.datetime, bytes]]:

@@ -63,6 +63,17 @@ class Place:
         days = (self.open_time, self.end - _MILLISECOND)
         return sorted({day.strftime(size.value) for day in days})
 
+    @property
+    def fills(self) -> list[Path]:
+        """The fills in which the bar may be: the first one holds all earlier bars."""
+        folder = self.data_dir / self.series.fill_folder
+        names = self.partitions
+        first = min((path.stem for path in folder.glob("[!.]*.parquet")), default="")
+        if first > names[-1]:
+            names.append(first)
+        paths = [folder / f"{name}.parquet" for name in names]
+        return [path for path in paths if path.is_file()]
+
     def quality(self, table: str) -> Path:
         """Return a table of the market: `gaps` or `condition-klines`."""
         folder = self.data_dir / f"results_data/{self.trade_type}/quality"

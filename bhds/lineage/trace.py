@@ -317,13 +317,9 @@ def _warnings(
 
 
 def _partitions_on_disk(place: Place) -> list[Path]:
-    folders = (place.series.folder, place.series.fill_folder)
-    paths = [
-        place.data_dir / folder / f"{name}.parquet"
-        for folder in folders
-        for name in place.partitions
-    ]
-    return [path for path in paths if path.is_file()]
+    folder = place.data_dir / place.series.folder
+    paths = [folder / f"{name}.parquet" for name in place.partitions]
+    return [*(path for path in paths if path.is_file()), *place.fills]
 
 
 def _differs(publication: Publication, bar: Mapping[str, Any]) -> bool:

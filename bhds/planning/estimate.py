@@ -104,12 +104,24 @@ def estimate(
         found.append(_without_zips(fills or {}, zips))
         runs = _not_filled(pl.concat(found), dataset=dataset, filled=filled)
         requests = _requests(dataset, runs, paging=paging)
+        requests += _firsts(fills or {}, filled=filled)
         seconds = requests / paging.requests_per_s
     return Estimate(
         requests,
         seconds,
         space.partition_bytes(dataset, zips, data_dir=data_dir),
         space.result_bytes(dataset, zips, data_dir=data_dir),
+    )
+
+
+def _firsts(
+    fills: Mapping[str, Mapping[str, Fill]], *, filled: Collection[tuple[str, str]]
+) -> int:
+    """Count the requests for the first row of a history: one in its first fill."""
+    return sum(
+        fill.is_first and (symbol, name) not in filled
+        for symbol, of_symbol in fills.items()
+        for name, fill in of_symbol.items()
     )
 
 

@@ -52,7 +52,8 @@ def account(
     -------
     polars.DataFrame
         `columns.DAYS`, sorted by unique `day`: from the day of the first bar to
-        `last_day`; of bars longer than a day, those on which one opens. `expected`
+        `last_day`, and the days before of which there is a daily zip without a row; of
+        bars longer than a day, those on which one opens. `expected`
         counts from the first bar on, and of a symbol that has ended up to its last.
         No rows without bars.
     """
@@ -60,15 +61,16 @@ def account(
         return DAYS.to_frame()
     first, last = result["open_time"][0], result["open_time"][-1]
     has_ended = last_day - last.date() > PENDING_DAYS * _DAY
-    days = pl.select(
-        pl.date_range(first.date(), max(last_day, last.date())).alias("day")
-    )
+    lost = evidence.without_rows.filter(evidence.without_rows < first.date())
+    every = pl.select(pl.date_range(first.date(), max(last_day, last.date())))
+    days = pl.concat([lost, every.to_series()]).to_frame("day")
     begin = pl.col("day").cast(TIME)
     until = begin + _DAY
     if has_ended:
         over = pl.lit(last).dt.offset_by(interval.name)
         until = pl.when(pl.col("day") == last.date()).then(over).otherwise(until)
-    begin = pl.max_horizontal(begin, pl.lit(first))
+    is_lost = pl.col("day") < first.date()
+    begin = pl.when(is_lost).then(begin).otherwise(pl.max_horizontal(begin, first))
     expected = _points_before(until, interval) - _points_before(begin, interval)
     counted = _by_source(result).join(
         _conflicts_by_day(evidence, conflicts), on="day", how="full", coalesce=True

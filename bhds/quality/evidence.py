@@ -41,6 +41,8 @@ class Evidence:
     month); and whether there is one of the day alone."""
     corrupt: pl.Series
     """The days of which it has only zips of no use, unsorted."""
+    without_rows: pl.Series
+    """The days of which it has a daily zip, usable or not, but no row; sorted."""
     asked: pl.DataFrame
     """`start, end, answer`: the ranges that the API was asked for and has not filled,
     sorted; they do not overlap, and `end` is exclusive."""
@@ -62,7 +64,7 @@ class Evidence:
         files = _files(entry for entry in zips if entry["verdict"] not in useless)
         corrupt = _files(e for e in zips if e["verdict"] == Verdict.CORRUPT)["day"]
         lost = corrupt.filter(~corrupt.is_in(files["day"].implode()))
-        return cls(files, lost, _asked(holes), counts)
+        return cls(files, lost, _without_rows(found), _asked(holes), counts)
 
     def on_gaps(self, gaps: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
         """Say of each gap what archive and API have of its time.
@@ -158,6 +160,22 @@ def _files(zips: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
         .sort("day")
         .select(pl.col(name).cast(dtype) for name, dtype in _FILES.items())
     )
+
+
+def _without_rows(sources: Sequence[Mapping[str, Any]]) -> pl.Series:
+    zips = (
+        ArchiveFile.from_key(entry["key"])
+        for each in sources
+        for entry in each.get("inputs", ())
+    )
+    listed = {file.first_day for file in zips if file.frequency is Frequency.DAILY}
+    present = {
+        dt.date.fromisoformat(day["day"])
+        for each in sources
+        for day in each.get("days", ())
+        if day.get("present", 0)
+    }
+    return pl.Series(sorted(listed - present), dtype=pl.Date)
 
 
 def _asked(holes: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -48,10 +48,11 @@ def account(
     -------
     polars.DataFrame
         `columns.DAYS`, sorted by unique `day`, from the first day with rows to
-        `last_day`; of bars longer than a day, only the days on which one should open.
-        Rows of the archive are `daily` where a zip of the day alone is of use. Days
-        without a file should have as many rows as most others, the first day those from
-        its first row on. No rows without any.
+        `last_day`, and the days before of which there is a daily zip; of bars longer
+        than a day, only the days on which one should open. Rows of the archive are
+        `daily` where a zip of the day alone is of use. Days without a file should have
+        as many rows as most others, the first day those from its first row on. No rows
+        without any.
     """
     evidence = Evidence.of(sources)
     of_archive = _of_archive(sources)
@@ -66,7 +67,9 @@ def account(
     if interval is None or (interval.duration or 31 * _DAY) <= _DAY:
         every = pl.date_range(pl.lit(first), pl.lit(max(last_day, first)))
         days = pl.concat([days, pl.select(every.alias("day"))]).unique()
-    days = days.filter(pl.col("day") >= first).sort("day")
+    days = days.filter(pl.col("day") >= first)
+    lost = evidence.without_rows.filter(evidence.without_rows < first)
+    days = pl.concat([days, lost.to_frame("day")]).sort("day")
     begin = days["day"].cast(TIME)
     is_daily = pl.col("is_daily").fill_null(value=False)
     expected = pl.coalesce("expected", pl.lit(usual, pl.Int64))

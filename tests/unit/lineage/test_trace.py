@@ -179,6 +179,22 @@ def test_a_bar_of_the_api_is_told_with_the_answer(data, hours):
     assert found.warnings == ()
 
 
+def test_a_bar_of_an_earlier_year_is_found_in_the_first_fill(data, hours):
+    data.publish("2025-03-01", hours("2025-03-01", 24))
+    data.fill(
+        [(at("2024-12-31T20:00"), at("2025-03-01"), "part", 28)],
+        hours("2024-12-31T20:00", 28),
+    )
+    data.build()
+
+    found = explained(data, "2024-12-31T22:00")
+
+    assert found.bar["source"] == "api"
+    assert [row.source for row in found.publications] == ["api"]
+    assert [hole.status for hole in found.holes] == ["part"]
+    assert found.warnings == ()
+
+
 def test_an_answer_that_was_not_needed_is_told_as_not_used(data, hours):
     data.publish("2025-03-01", hours("2025-03-01", 24))
     data.fill([(at("2025-03-01"), at("2025-03-02"), "empty", 0)], [])

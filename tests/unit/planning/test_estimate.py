@@ -242,3 +242,14 @@ def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
     found = estimate.filled_partitions(planned, data_dir=tmp_path)
 
     assert found == {("A", "2024")}
+
+
+def test_the_first_row_of_a_history_takes_a_request(requests):
+    days = {"first_day": DAY(2025, 1, 1), "last_day": AS_OF}
+    first = Fill(has_archive=True, **days, is_first=True, is_last=True)
+    fills = {"A": {"2025": first}, "B": {"2024": first, "2025": first}}
+    zips = [(symbol, DAY(2025, 1, 1), AS_OF) for symbol in fills]
+    later = first._replace(is_first=False)
+
+    assert requests(*zips, fills=fills | {"B": {"2024": first, "2025": later}}) == 2
+    assert requests(*zips, fills={"A": {"2025": first}}, filled={("A", "2025")}) == 0

@@ -185,3 +185,26 @@ def test_the_row_of_a_week_is_of_a_file_that_begins_within_it(counted, zip_entry
 
 def test_a_result_without_bars_has_no_days(counted):
     assert counted({}, last_day="2024-01-03").is_empty()
+
+
+def test_days_before_the_first_bar_count_if_a_daily_zip_was_of_them(counted, zip_entry):
+    zips = ("2023-12-28", "2023-12-29", "2023-12-30", "2024-01-01")
+    sources = {
+        "inputs": [
+            zip_entry(zips[0], verdict="corrupt"),
+            zip_entry(zips[1]),  # it has bars, but none with a trade
+            zip_entry(zips[2], verdict="vanished"),
+            zip_entry(zips[3]),
+        ],
+        "days": [{"day": day, "present": DAY} for day in zips[1::2]],
+    }
+    bars = dict.fromkeys(range(10, DAY), "daily")
+
+    found = counted(bars, last_day="2024-01-01", sources=[sources])
+
+    columns = ["expected", "daily", "has_file", "is_corrupt"]
+    assert found.select(pl.col("day").dt.day(), *columns).rows() == [
+        (28, DAY, 0, False, True),
+        (30, DAY, 0, False, False),
+        (1, DAY - 10, DAY - 10, True, False),
+    ]

@@ -143,3 +143,17 @@ def test_of_longer_bars_only_days_on_which_one_opens_count(counted, zip_entry):
 )
 def test_without_rows_there_are_no_days(counted, sources):
     assert counted(sources, last_day="2024-01-03").is_empty()
+
+
+def test_a_lost_day_before_the_first_row_counts(counted, zip_entry):
+    sources = {
+        "days": [day("2024-01-03", 288)],
+        "inputs": [zip_entry("2024-01-01", verdict="corrupt"), zip_entry("2024-01-03")],
+    }
+
+    found = counted(sources, last_day="2024-01-03")
+
+    assert found.select("day", "expected", "daily", "is_corrupt").rows() == [
+        (dt.date(2024, 1, 1), 288, 0, True),
+        (dt.date(2024, 1, 3), 288, 288, False),
+    ]
