@@ -14,12 +14,15 @@ with one_line_errors():
     if not workflow.is_main_process:
         PLAN, STARTED = follow_plan()
     elif PLANS:
+        if not prepare.is_dry_run(sys.argv):
+            refusal.forget(Path())
         PLAN = prepare.plan(
             SETTINGS,
             targets=sys.argv[1:],
             data_dir=Path(),
             now=STARTED,
             online=True,
+            record=not prepare.is_dry_run(sys.argv),
         )
     else:
         PLAN = Plan([])
@@ -37,7 +40,6 @@ onstart:
     supplements.compact(Path())
     unanswered.compact(Path())
     usage.compact(Path())
-    refusal.forget(Path())
     for partition in PLAN.outdated_partitions:
         revisions.keep(
             f"{partition}.parquet", sources_path=f"{partition}.sources.json"

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from bhds import datatypes, instruments, storage
+from bhds import datatypes, instruments
 from bhds.api.client import ApiClient
 from bhds.archive.keys import symbol_fault
 from bhds.commands import completion
@@ -215,7 +215,8 @@ def exchange_info(
 ) -> None:
     """Record what the exchange says of its symbols: quote, contract type and size.
 
-    Later plans read api_data/<trade_type>/exchangeInfo.json before they go by names.
+    Runs do this by themselves once a day where api.enabled is true. Plans read
+    api_data/<trade_type>/exchangeInfo.json before they go by names.
     """
     with one_line_errors():
         settings = read_settings(configfile, values=config or (), data_dir=data_dir)
@@ -225,10 +226,8 @@ def exchange_info(
                 settings.data_dir or Path(), trade_type
             )
             content = asyncio.run(_exchange_info(trade_type, settings=settings))
-            with storage.replacing(path) as partial:
-                partial.write_bytes(content)
-                symbols = len(instruments.read_exchange_info(partial))
-            typer.echo(f"{trade_type}: {symbols:,} symbols: {path}")
+            known = instruments.record_exchange_info(path, content)
+            typer.echo(f"{trade_type}: {len(known):,} symbols: {path}")
 
 
 def _markets(

@@ -6,11 +6,18 @@ the tables in `bhds/data`, each row of which names its source; where a recorded
 exchangeInfo is at hand, it goes first (`known`).
 """
 
-from bhds.instruments.classes import ContractType, SymbolClass, classify
+from bhds.instruments.classes import (
+    ContractType,
+    SymbolClass,
+    classify,
+    tradifi_table_day,
+)
 from bhds.instruments.exchange_info import (
     Known,
     exchange_info_path,
+    parse_exchange_info,
     read_exchange_info,
+    record_exchange_info,
 )
 from bhds.instruments.selection import SETTLED, Reason, Selection, select, select_named
 
@@ -23,7 +30,10 @@ __all__ = [
     "SymbolClass",
     "classify",
     "exchange_info_path",
+    "parse_exchange_info",
     "read_exchange_info",
+    "record_exchange_info",
     "select",
     "select_named",
+    "tradifi_table_day",
 ]

@@ -64,6 +64,7 @@ _GRAMMAR = {
     ),
     TradeType.OPTION: re.compile(f"(?P<pair>[^_]+?){_SETTLED}"),
 }
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ONLY_TYPE = {
     TradeType.SPOT: ContractType.SPOT,
     TradeType.OPTION: ContractType.OPTION,
@@ -276,6 +277,14 @@ def _tradifi_underlyings() -> frozenset[str]:
     """Return the bases of perpetuals on shares, funds and commodities.
 
     ASSUME: none is also a coin with a um perpetual. Those listed after the table was
-    made count as ordinary perpetuals unless `known` has them.
+    made (`tradifi_table_day`) count as ordinary perpetuals unless `known` has them.
     """
     return frozenset(row["asset"] for row in _read_table("tradifi_underlyings.csv"))
+
+
+@cache
+def tradifi_table_day() -> dt.date:
+    """Return the UTC day until which the table of these contracts is complete."""
+    table = _read_table("tradifi_underlyings.csv")
+    days = (match[0] for row in table if (match := _DAY.search(row["source"])))
+    return max(map(dt.date.fromisoformat, days))

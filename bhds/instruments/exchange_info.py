@@ -1,5 +1,7 @@
-"""Read a recorded exchangeInfo: what the exchange itself says of its symbols."""
+"""Read and record exchangeInfo: what the exchange itself says of its symbols."""
 
+import json
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,12 +15,14 @@ from pydantic import (
     ValidationError,
 )
 
+from bhds import storage
 from bhds.errors import SelectionError
 from bhds.markets import TradeType
 
 Known: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Entries of a recorded exchangeInfo of one market, by symbol."""
 
+_NOT_LISTED = "NOT_LISTED"
 _Name = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -69,9 +73,59 @@ def read_exchange_info(path: Path) -> Known:
         twice: half an answer would classify half of the market by other means.
     """
     try:
-        info = _ExchangeInfo.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as error:
         raise _broken(path, reason=error.strerror or str(error)) from error
+    return parse_exchange_info(content, path=path)
+
+
+def record_exchange_info(path: Path, content: bytes) -> Known:
+    """Record an answer, and return what is recorded then.
+
+    The exchange lists only the present symbols, so those recorded before stay, with the
+    status `NOT_LISTED`. If nothing that is used of an entry has changed, the file stays
+    as it is, but for its time.
+
+    Raises
+    ------
+    SelectionError
+        As `read_exchange_info`; what was recorded before stays.
+    """
+    answered = parse_exchange_info(content, path=path)
+    try:
+        before = path.read_bytes()
+        recorded = parse_exchange_info(before, path=path)
+    except (OSError, SelectionError):
+        before, recorded = b"", {}
+    if gone := recorded.keys() - answered.keys():
+        document = json.loads(content)
+        document["symbols"] += [
+            entry | {"status": _NOT_LISTED}
+            for entry in json.loads(before)["symbols"]
+            if entry["symbol"] in gone
+        ]
+        content = json.dumps(document, ensure_ascii=False).encode()
+        answered = parse_exchange_info(content, path=path)
+    if answered == recorded:
+        os.utime(path)
+        return recorded
+    with storage.replacing(path) as partial:
+        partial.write_bytes(content)
+    return answered
+
+
+def parse_exchange_info(content: bytes, *, path: Path) -> Known:
+    """Read an answer; parameters, value and errors are as of `read_exchange_info`.
+
+    Parameters
+    ----------
+    content
+        The JSON.
+    path
+        The file that it is of, or is to be, as errors name it.
+    """
+    try:
+        info = _ExchangeInfo.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))

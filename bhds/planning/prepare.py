@@ -2,6 +2,7 @@
 
 import datetime as dt
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from bhds.errors import ListingError, SelectionError
 from bhds.fill import unanswered
 from bhds.markets import TradeType
 from bhds.parse import supplements
+from bhds.planning import recorded
 from bhds.planning.dataset import (
     PlannedDataset,
     directories,
@@ -37,10 +39,18 @@ _ASKS_NOTHING = {
     *("--list", "--list-rules", "-l", "--list-target-rules", "--lt"),
 }
 
+_DRY_RUN = re.compile(r"--dry-?run|-[FkpqR]*n[FkpqR]*")
+"""Alone, or among other short options that have no value."""
+
 
 def asks_nothing(arguments: Iterable[str]) -> bool:
     """Tell whether a Snakemake command line neither plans nor builds anything."""
     return not _ASKS_NOTHING.isdisjoint(arguments)
+
+
+def is_dry_run(arguments: Iterable[str]) -> bool:
+    """Tell whether a Snakemake command line only shows what would be done."""
+    return any(_DRY_RUN.fullmatch(argument) for argument in arguments)
 
 
 def plan(
@@ -51,6 +61,7 @@ def plan(
     now: dt.datetime,
     online: bool,
     keep: bool = True,
+    record: bool = True,
 ) -> Plan:
     """Plan what the settings and the targets ask for.
 
@@ -69,6 +80,8 @@ def plan(
         Whether stale listings may be fetched again.
     keep
         Whether listings that were fetched are written; if not, nothing is.
+    record
+        Whether an exchangeInfo that was fetched is written.
 
     Raises
     ------
@@ -79,10 +92,21 @@ def plan(
     ConfigError
         If two datasets contradict each other.
     """
-    planner = _Planner(settings, data_dir=data_dir, now=now, online=online, keep=keep)
     configured = settings.datasets
     implied = implied_datasets(targets, configured=configured)
+    known = recorded.known_symbols(
+        {dataset.trade_type for dataset in (*configured, *implied)},
+        settings=settings,
+        data_dir=data_dir,
+        now=now,
+        online=online,
+        keep=keep and record,
+    )
+    planner = _Planner(
+        settings, known=known, data_dir=data_dir, now=now, online=online, keep=keep
+    )
     found = planner.plan([*configured, *implied])
+    recorded.warn_of_younger(found, known=known, data_dir=data_dir)
     lives = _lives(found)
     planned = [planner.with_fills(each, lives) for each in found]
     for dataset in planned:
@@ -109,6 +133,7 @@ class _Planner:
         self,
         settings: Settings,
         *,
+        known: Mapping[TradeType, instruments.Known],
         data_dir: Path,
         now: dt.datetime,
         online: bool,
@@ -122,11 +147,7 @@ class _Planner:
         columns = ["key", "etag", "md5", "first_seen", "served_size"]
         self._newest = ledger.newest(ledger.read(data_dir, columns=columns))
         self._supplements = supplements.read(data_dir)
-        self.known = {
-            trade_type: instruments.read_exchange_info(path)
-            for trade_type in TradeType
-            if (path := instruments.exchange_info_path(data_dir, trade_type)).exists()
-        }
+        self.known = known
         self.listing_paths: set[str] = set()
         """Paths of the listings that were used."""
 
