@@ -17,7 +17,7 @@ from bhds.api.budget import Budget
 from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, Market
 from bhds.api.paging import Cutter
 from bhds.api.rows import Bar, FundingEvent, FundingInfo
-from bhds.api.transport import Transport, Usage
+from bhds.api.transport import Answer, Transport, Usage
 from bhds.errors import ApiError
 from bhds.gridpoints import Grid, Span
 from bhds.markets import Interval, TradeType
@@ -95,6 +95,8 @@ class ApiClient:
     ) -> None:
         self._market = _market(trade_type)
         self._concurrency = concurrency
+        self.unknown_fields: set[str] = set()
+        """What answers had beyond the known fields, in words."""
         self._transport = Transport(
             self._market,
             endpoint=endpoint,
@@ -179,7 +181,7 @@ class ApiClient:
             )
             answer = await self._transport.ask(request)
             subject = answer.subject
-            events = rows.parse_funding_events(answer.content, subject=subject)
+            events = self._events(answer)
             asked = Span(start_ms, end_ms)
             _check(events, _funding_time, asked=asked, subject=subject)
             _check_symbols(events, symbol, subject=subject)
@@ -202,7 +204,7 @@ class ApiClient:
         asked = Span(start_ms, end_ms)
         request = self._market.funding_rates(symbol, start_ms=start_ms, end_ms=end_ms)
         answer = await self._transport.ask(self._market.first(request))
-        events = rows.parse_funding_events(answer.content, subject=answer.subject)
+        events = self._events(answer)
         _check(events, _funding_time, asked=asked, subject=answer.subject)
         _check_symbols(events, symbol, subject=answer.subject)
         self.usage.rows += len(events)
@@ -231,7 +233,7 @@ class ApiClient:
             data_type, symbol, interval, start_ms=start_ms, end_ms=end_ms, points=0
         )
         answer = await self._transport.ask(self._market.first(request))
-        bars = rows.parse_bars(answer.content, subject=answer.subject)
+        bars = self._bars(answer)
         asked = Span(start_ms, end_ms)
         _check(bars, _open_time, asked=asked, subject=answer.subject)
         self.usage.rows += len(bars)
@@ -345,11 +347,21 @@ class ApiClient:
             points=series.cutter.grid.points(span),
         )
         answer = await self._transport.ask(request)
-        bars = rows.parse_bars(answer.content, subject=answer.subject)
+        bars = self._bars(answer)
         _check(bars, _open_time, asked=span, subject=answer.subject)
         start_ms, end_ms = series.cutter.answered(span, bars, limit=request.limit)
         kept = [bar for bar in bars if start_ms <= bar.open_time < end_ms]
         return KlinePage(start_ms, end_ms, kept)
+
+    def _bars(self, answer: Answer) -> list[Bar]:
+        return rows.parse_bars(
+            answer.content, subject=answer.subject, unknown=self.unknown_fields
+        )
+
+    def _events(self, answer: Answer) -> list[FundingEvent]:
+        return rows.parse_funding_events(
+            answer.content, subject=answer.subject, unknown=self.unknown_fields
+        )
 
 
 def _market(trade_type: TradeType) -> Market:

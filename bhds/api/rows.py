@@ -1,6 +1,7 @@
 """The API's answers as typed rows, checked one by one.
 
 Numbers that the API writes as text become floats, as they do in parsed archive files.
+What an answer has beyond the known fields is left out and reported by name.
 """
 
 import math
@@ -10,14 +11,15 @@ from bhds.errors import ApiError
 
 _KLINE_FIELDS = 12
 _KLINE_FORM = (
-    "a list of 12: open time, open, high, low, close, volume, close time, turnover, "
-    "trades, taker buy volume, taker buy turnover and one that is not used; times and "
-    "trades whole numbers, the others numbers written as text"
+    "a list of 12 or more: open time, open, high, low, close, volume, close time, "
+    "turnover, trades, taker buy volume, taker buy turnover and one that is not used; "
+    "times and trades whole numbers, the others numbers written as text"
 )
 _FUNDING_FORM = (
     "an object with symbol, fundingTime in ms, fundingRate as text and, if known, "
     "markPrice as text"
 )
+_FUNDING_KEYS = {"symbol", "fundingTime", "fundingRate", "markPrice"}
 _INFO_FORM = (
     "an object with symbol, fundingIntervalHours, and adjustedFundingRateCap and "
     "adjustedFundingRateFloor as text"
@@ -68,7 +70,9 @@ class _MalformedError(Exception):
     """A value that is not what its field is to be."""
 
 
-def parse_bars(answer: Any, *, subject: str) -> list[Bar]:
+def parse_bars(
+    answer: Any, *, subject: str, unknown: set[str] | None = None
+) -> list[Bar]:
     """Return the bars of an answer, in its order.
 
     Parameters
@@ -77,19 +81,25 @@ def parse_bars(answer: Any, *, subject: str) -> list[Bar]:
         The answer's JSON, read.
     subject
         The request, as errors name it.
+    unknown
+        Gets the names of fields that are not known.
 
     Raises
     ------
     ApiError
         If the answer is anything but a list of klines.
     """
-    return [
-        _bar(row, subject=subject)
-        for row in _listed(answer, form=_KLINE_FORM, subject=subject)
-    ]
+    rows = _listed(answer, form=_KLINE_FORM, subject=subject)
+    bars = [_bar(row, subject=subject) for row in rows]
+    most = max(map(len, rows), default=0)
+    if unknown is not None and most > _KLINE_FIELDS:
+        unknown.add(f"{most} values of a bar, of which {_KLINE_FIELDS} are known")
+    return bars
 
 
-def parse_funding_events(answer: Any, *, subject: str) -> list[FundingEvent]:
+def parse_funding_events(
+    answer: Any, *, subject: str, unknown: set[str] | None = None
+) -> list[FundingEvent]:
     """Return the events of an answer, in its order; parameters as `parse_bars`.
 
     Raises
@@ -101,6 +111,9 @@ def parse_funding_events(answer: Any, *, subject: str) -> list[FundingEvent]:
     for entry in _listed(answer, form=_FUNDING_FORM, subject=subject):
         try:
             fields = _object(entry)
+            if unknown is not None:
+                names = sorted(fields.keys() - _FUNDING_KEYS)
+                unknown.update(f"{name!r} of a funding event" for name in names)
             mark_price = fields.get("markPrice", "")
             event = FundingEvent(
                 _text(fields.get("symbol")),
@@ -166,7 +179,7 @@ def check_exchange_info(answer: Any, *, subject: str) -> None:
 
 
 def _bar(row: Any, *, subject: str) -> Bar:
-    if not isinstance(row, list) or len(row) != _KLINE_FIELDS:
+    if not isinstance(row, list) or len(row) < _KLINE_FIELDS:
         raise _refusal(row, subject, _KLINE_FORM)
     try:
         return Bar(

@@ -299,6 +299,8 @@ async def _ask(
                     faults.append(str(error))
                     if isinstance(error, RefusedError):
                         break  # it is the place that is refused, not the symbol
+    for field in sorted(client.unknown_fields):
+        typer.echo(f"bhds: warning: new field, left out: {field}", err=True)
     usage = {"requests": client.usage.requests, "weight": client.usage.weight}
     return written, faults, usage
 

@@ -183,6 +183,7 @@ async def _ask(
             if spans:
                 await _fill(kind, spans, client, journal)
         finally:
+            warn_of_unknown_fields(client, kind.trade_type)
             used = client.usage
             usage.append(
                 Path(),
@@ -192,6 +193,17 @@ async def _ask(
                 weight=used.weight,
                 refusals=used.refusals,
                 rows=used.rows,
+            )
+
+
+def warn_of_unknown_fields(client: "ApiClient", market: TradeType) -> None:
+    """Warn, once a run, of each field of answers that is not known."""
+    for field in sorted(client.unknown_fields):
+        if refusal.note_unknown_field(Path(), market, field=field):
+            logger.warning(
+                "%s: the API's answers have a new field, which is left out: %s; look "
+                "whether BHDS has a newer version",
+                *(market, field),
             )
 
 

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from bhds.api.codes import ApiRefusal
 
@@ -39,6 +40,11 @@ def note(data_dir: Path, market: str, *, message: str) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def note_unknown_field(data_dir: Path, market: str, *, field: str) -> bool:
+    """Record that answers have a field that is not known; return whether it is new."""
+    return note(data_dir, f"{market}.field {quote(field, safe=' ')}", message=field)
 
 
 def known(data_dir: Path, market: str) -> str | None:

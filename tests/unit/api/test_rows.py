@@ -70,7 +70,6 @@ def changed(row, place, value):
     [
         pytest.param(parse_bars, {"code": 0}, id="no list"),
         pytest.param(parse_bars, [KLINE[:11]], id="11 values"),
-        pytest.param(parse_bars, [[*KLINE, "0"]], id="13 values"),
         pytest.param(parse_bars, [None], id="no kline"),
         pytest.param(parse_bars, [changed(KLINE, 0, "0")], id="time as text"),
         pytest.param(parse_bars, [changed(KLINE, 0, -1)], id="negative time"),
@@ -157,3 +156,22 @@ def test_recorded_funding_info_and_exchange_info_are_read():
     check_exchange_info(
         json.loads((folder / "fapi-v1-exchangeInfo.json").read_text()), subject="x"
     )
+
+
+def test_values_beyond_the_known_ones_are_left_out_and_named():
+    unknown = set()
+
+    bars = parse_bars([KLINE, [*KLINE, "0"]], subject="x", unknown=unknown)
+
+    assert bars[0] == bars[1]
+    assert unknown == {"13 values of a bar, of which 12 are known"}
+
+
+def test_unknown_fields_of_funding_events_are_left_out_and_named():
+    unknown = set()
+    event = {"symbol": "AUSDT", "fundingTime": 1, "fundingRate": "0.1", "mood": "good"}
+
+    (found,) = parse_funding_events([event], subject="x", unknown=unknown)
+
+    assert found.funding_rate == 0.1
+    assert unknown == {"'mood' of a funding event"}

@@ -37,10 +37,11 @@ def bar(open_ms):
 class FakeClient:
     """Has a bar for every hour, hands out pages of two, and fails at some ranges."""
 
-    def __init__(self, *, failures, server_ms, first_ms):
+    def __init__(self, *, failures, server_ms, first_ms, unknown):
         self.failures = failures
         self.first_ms = first_ms
         self.server_ms = server_ms
+        self.unknown_fields = set(unknown)
         self.asked = []
         self.usage = Usage()
 
@@ -91,10 +92,14 @@ class Asked:
         origin=None,
         first_ms=None,
         symbol="AUSDT",
+        unknown=(),
         **raw,
     ):
         client = FakeClient(
-            failures=failures or {}, server_ms=server_ms, first_ms=first_ms
+            failures=failures or {},
+            server_ms=server_ms,
+            first_ms=first_ms,
+            unknown=unknown,
         )
         self.monkeypatch.setattr(asking, "open_client", lambda *_: client)
         self.asked = client.asked
@@ -236,6 +241,17 @@ def test_the_symbols_of_a_run_are_reported_once_by_code(ask):
     assert "S0USDT, S1USDT, S2USDT, S3USDT, S4USDT and 2 more;" in few
     refusal.forget(Path())
     assert refusal.message(Path()) is None
+
+
+def test_an_unknown_field_is_reported_once_a_run(ask, caplog):
+    for span in (NEAR, FAR):
+        ask(span, unknown={"'mood' of a funding event"})
+
+    (record,) = caplog.records
+    assert "'mood' of a funding event" in record.getMessage()
+    refusal.forget(Path())
+    ask(FARTHER, unknown={"'mood' of a funding event"})
+    assert len(caplog.records) == 2
 
 
 ORIGIN = Origin(since_ms=0, first_ms=NEAR.start_ms, lookback_ms=None)

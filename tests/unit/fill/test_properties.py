@@ -105,6 +105,7 @@ class Client:
         self.world = world
         self.given = set()
         self.usage = Usage()
+        self.unknown_fields = set()
 
     def begin(self, run):
         self.now_ms = BEGIN + (24 * (run.day + 1) + run.hour) * HOUR
