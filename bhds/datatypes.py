@@ -122,6 +122,8 @@ class Table:
     """How far past the end of its period a file may reach, and before its begin."""
     hours: str | None = None
     """The column that tells how many hours lie between events."""
+    is_steady: bool = False
+    """Rows come at a steady pace: a day has about as many as those around it."""
     consecutive: bool = False
     """The key counts up without holes: holes are counted."""
     trade_ids: tuple[str, str] | None = None
@@ -442,6 +444,7 @@ def _book_depth(_: TradeType) -> Table:
         key=("timestamp", "percentage"),
         time="timestamp",
         slack=_MINUTE,
+        is_steady=True,
         is_large=True,
     )
 

@@ -117,9 +117,10 @@ def expected_per_day(
     Returns
     -------
     list of dict
-        Sorted by `day`, the UTC day (ISO 8601), with `expected` (None if not known)
-        and `present` counts, and `conflicts`, `quantity` and `counts` where there are
-        any: one entry for each covered day and each day with rows.
+        Sorted by `day`, the UTC day (ISO 8601), with `expected` (None if not known, as
+        of days that are not covered) and `present` counts, and `conflicts`, `quantity`
+        and `counts` where there are any: one entry for each covered day and each day
+        with rows.
         For intervals longer than a day, only the days on which a bar opens or
         should open: Mondays, firsts of the month, and for 3d every third day in
         step with most of the bars present (none without any).
@@ -138,7 +139,6 @@ def expected_per_day(
             per_day = 1
         else:
             per_day = _DAY // interval.duration
-    elsewhere = None if per_day is None else 0
     more: dict[str, Mapping[int, Any]] = {
         "conflicts": conflicts or {},
         "quantity": quantities or {},
@@ -147,9 +147,7 @@ def expected_per_day(
     return [
         {
             "day": (dt.date(1970, 1, 1) + number * _DAY).isoformat(),
-            "expected": (due or {}).get(number, per_day)
-            if number in wanted
-            else elsewhere,
+            "expected": (due or {}).get(number, per_day) if number in wanted else None,
             "present": present.get(number, 0),
             **{name: of[number] for name, of in more.items() if number in of},
         }

@@ -20,7 +20,7 @@ from bhds.parse.grid import (
 )
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.published import OpenedArchive, open_archive, published_rows
-from bhds.parse.sources import SCHEMA_VERSION, count_rows, list_conflicts
+from bhds.parse.sources import SCHEMA_VERSION, SourceRecord, count_rows, list_conflicts
 
 
 @dataclass(frozen=True)
@@ -177,6 +177,14 @@ def _of_days(
     return rows.filter(whole.gather(rows["file"]) | in_time)
 
 
+def _of_daily(rows: pl.DataFrame, records: Sequence[SourceRecord]) -> pl.DataFrame:
+    """Keep the rows of daily zips."""
+    is_daily = [record.frequency == Frequency.DAILY for record in records]
+    if all(is_daily):
+        return rows
+    return rows.filter(pl.Series(is_daily, dtype=pl.Boolean).gather(rows["file"]))
+
+
 def _values(table: Table) -> list[str]:
     """Return the columns in which two rows of a key can differ."""
     return [name for name in table.schema if name not in {*table.key, "source"}]
@@ -246,5 +254,6 @@ def _account(
             else events_due(unique.kept[table.time], unique.kept[table.hours]),
             covered=[file.period.clamp(days.begin, last_day) for file in files],
             conflicts=rows_per_day(unique.conflicts[table.time]),
+            counts={"daily": rows_per_day(_of_daily(unique.kept, records)[table.time])},
         ),
     }

@@ -1,6 +1,6 @@
 """Count rows that are never all in memory: those of a zip, those of a partition."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +9,7 @@ import polars as pl
 
 from bhds.datatypes import Table
 from bhds.errors import ParseError
+from bhds.markets import Frequency
 from bhds.parse.collapse import Collapsed
 from bhds.parse.grid import expected_per_day, rows_per_day
 from bhds.parse.inputs import DAY_US, HOUR_US, Period, utc_time
@@ -121,13 +122,19 @@ class PartitionTally:
     """By the number of the UTC day since 1970."""
     missing_ids: Counter[int] = field(default_factory=Counter)
     """The ids between the first and the last row that no row has, of ids that count
-    up, by the number of the UTC day: see `_missing_per_day`."""
+    up, by the number of the UTC day: see `missing_per_day`."""
     id_holes: int = 0
     """The stretches that they make."""
     missing_trade_ids: Counter[int] = field(default_factory=Counter)
     """Likewise of the trades that rows are made of."""
+    first_id: tuple[int, int] | None = None
+    """The first id and its time, in microseconds since 1970."""
     last_ids: dict[str, pl.DataFrame] = field(default_factory=dict)
     """Of the ids of a column, the last one so far and its time."""
+    days_of_files: defaultdict[int, Counter[int]] = field(
+        default_factory=lambda: defaultdict(Counter)
+    )
+    """The rows of each day by the number of the zip."""
     kept: Counter[int] = field(default_factory=Counter)
     """By the number of the zip; so are `duplicates` and `conflicts`."""
     duplicates: Counter[int] = field(default_factory=Counter)
@@ -143,6 +150,7 @@ class PartitionTally:
         """Count the next rows, n >= 0, of one zip."""
         self._add(rows)
         self.kept[file] += rows.height
+        self.days_of_files[file].update(rows_per_day(rows[self.table.time]))
 
     def add_unique(self, unique: Collapsed) -> None:
         """Count the next rows, n >= 0, and those that gave way to them."""
@@ -150,6 +158,8 @@ class PartitionTally:
         if unique.conflicts.height and self.conflicts.total() < CONFLICTS_LISTED:
             self.listed.append(unique.conflicts.head(CONFLICTS_LISTED))
         self.kept.update(_rows_per_file(unique.kept))
+        for (file,), rows in unique.kept.group_by("file"):
+            self.days_of_files[file].update(rows_per_day(rows[self.table.time]))
         self.duplicates.update(_rows_per_file(unique.duplicates))
         self.conflicts.update(_rows_per_file(unique.conflicts))
         self.conflict_days.update(rows_per_day(unique.conflicts[self.table.time]))
@@ -169,7 +179,7 @@ class PartitionTally:
         Returns
         -------
         dict
-            `rows`; of ids that count up `missing_ids` and `id_holes`; `inputs`,
+            `rows`; of ids that count up `missing_ids`, `id_holes` and `ids`; `inputs`,
             `conflicts` and `days`, as `bhds.parse.tables.parse_table` has them.
         """
         for number, record in enumerate(records):
@@ -183,7 +193,15 @@ class PartitionTally:
             key=key,
             columns=[name for name in self.table.schema if name not in key],
         )
-        holes = {"missing_ids": self.missing_ids.total(), "id_holes": self.id_holes}
+        holes = {
+            "missing_ids": self.missing_ids.total(),
+            "id_holes": self.id_holes,
+            "ids": self._ends(),
+        }
+        daily: Counter[int] = Counter()
+        for number, days in self.days_of_files.items():
+            if records[number].frequency == Frequency.DAILY:
+                daily.update(days)
         return {
             "rows": self.rows,
             **(holes if self.table.consecutive else {}),
@@ -195,6 +213,7 @@ class PartitionTally:
                 conflicts=self.conflict_days,
                 quantities=self.quantities,
                 counts={
+                    "daily": daily,
                     "missing_ids": self.missing_ids,
                     "missing_trade_ids": self.missing_trade_ids,
                 },
@@ -210,12 +229,15 @@ class PartitionTally:
             self._add_quantities(rows)
         if self.table.consecutive:
             name = self.table.key[0]
+            if self.first_id is None:
+                time_us = rows[self.table.time].to_physical()
+                self.first_id = (rows[name][0], time_us[0])
             holes = self._holes(rows, name, name)
             self.id_holes += holes.height
-            self.missing_ids.update(_missing_per_day(holes))
+            self.missing_ids.update(missing_per_day(holes))
         if self.table.trade_ids is not None:
             holes = self._holes(rows, *self.table.trade_ids)
-            self.missing_trade_ids.update(_missing_per_day(holes))
+            self.missing_trade_ids.update(missing_per_day(holes))
 
     def _add_quantities(self, rows: pl.DataFrame) -> None:
         """Add up piece by piece in their order: the bits depend on no machine."""
@@ -225,6 +247,13 @@ class PartitionTally:
             stretch = float(rows[_QUANTITY].slice(start, length).sum())
             self.quantities[day] = self.quantities.get(day, 0.0) + stretch
             start += length
+
+    def _ends(self) -> list[list[int]]:
+        """Return the first and the last id, each with its time; none without rows."""
+        if self.first_id is None:
+            return []
+        last = self.last_ids[self.table.key[0]].select("last", "time").row(0)
+        return [list(self.first_id), list(last)]
 
     def _holes(self, rows: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
         """Return the holes between rows that hold the ids from `first` to `last`.
@@ -250,12 +279,24 @@ class PartitionTally:
         ).filter(pl.col("missing") > 0)
 
 
-def _missing_per_day(holes: pl.DataFrame) -> Counter[int]:
+def missing_per_day(holes: pl.DataFrame) -> Counter[int]:
     """Count missing ids by the UTC day in which they were given, as far as is known.
 
-    A hole that reaches over midnight counts for the day, of the row before it or of the
-    row after it, in which the larger part of its time lies; for both, in proportion, if
-    either has more than `_LONG_US` of it.
+    A hole that reaches over midnight counts for each part of it that is longer than
+    `_LONG_US`, in proportion: on the day of the row before it, on the day of the row
+    after it, and on whole days between, for which the first of them stands. If no part
+    is so long, the longest counts.
+
+    Parameters
+    ----------
+    holes
+        `missing`, `begin`, `end`: how many ids, and the times of the rows before and
+        after, in microseconds since 1970.
+
+    Returns
+    -------
+    Counter
+        By the number of the UTC day since 1970.
     """
     found: Counter[int] = Counter()
     for missing, begin, end in holes.iter_rows():
@@ -263,12 +304,15 @@ def _missing_per_day(holes: pl.DataFrame) -> Counter[int]:
         if after <= before:
             found[before] += missing
             continue
-        left_us, gone_us = (before + 1) * DAY_US - begin, end - after * DAY_US
-        if min(left_us, gone_us) > _LONG_US:
-            later = missing * gone_us // (left_us + gone_us)
-        else:
-            later = missing if gone_us > left_us else 0
-        found.update({before: missing - later, after: later})
+        parts = {before: (before + 1) * DAY_US - begin, after: end - after * DAY_US}
+        if after > before + 1:
+            parts[before + 1] = (after - before - 1) * DAY_US
+        longest = max(parts, key=lambda day: parts[day])
+        long = {day: part for day, part in parts.items() if part > _LONG_US}
+        total = sum(long.values())
+        shares = {day: missing * part // total for day, part in long.items()}
+        found.update(shares)
+        found[longest] += missing - sum(shares.values())
     return +found
 
 

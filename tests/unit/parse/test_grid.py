@@ -118,7 +118,7 @@ def test_three_day_bars_are_counted_in_step_with_those_present():
 def test_bar_on_a_day_that_is_not_covered_is_counted_too():
     days = table("1w", times("2024-02-12"), "2024-02-14")
 
-    assert days == [("2024-02-12", 0, 1)]
+    assert days == [("2024-02-12", None, 1)]
 
 
 def test_rows_of_a_known_spacing_are_counted():
@@ -131,7 +131,7 @@ def test_rows_of_a_known_spacing_are_counted():
     )
 
     assert [tuple(day.values()) for day in days] == [
-        ("2023-12-31", 0, 1),
+        ("2023-12-31", None, 1),
         ("2024-01-01", 288, 2),
         ("2024-01-02", 288, 0),
     ]

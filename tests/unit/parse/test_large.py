@@ -256,9 +256,11 @@ def test_days_of_a_month_become_one_file(parse, archive):
     assert frame["id"].to_list() == [*range(10, 19), *range(20, 29), *range(30, 39)]
     assert [counts(record) for record in sources["inputs"]] == [[9, 9, 0, 0, 0]] * 3
     assert (sources["missing_ids"], sources["id_holes"]) == (2, 2)
+    assert [number for number, _ in sources["ids"]] == [10, 38]
     assert sources["conflicts"] == {"count": 0, "listed": []}
     assert sources["days"] == [
         {"day": f"2024-01-0{day}", "expected": None, "present": 9, "quantity": 18.0}
+        | {"daily": 9}
         | ({"missing_ids": 1} if day < 3 else {})
         for day in (1, 2, 3)
     ]
@@ -590,7 +592,7 @@ def test_partition_is_that_of_the_parser_in_memory(
     assert_frame_equal(storage.read_rows(folder / "large.parquet"), expected.frame)
     for record in (*sources["inputs"], *expected.sources["inputs"]):
         del record["out_of_order"]  # by the key here, by time in memory
-    del sources["missing_ids"], sources["id_holes"]
+    del sources["missing_ids"], sources["id_holes"], sources["ids"]
     days = {day["day"]: day["present"] for day in sources.pop("days")}
     present = expected.frame["time"].dt.strftime("%Y-%m-%d").value_counts()
     assert {day: rows for day, rows in days.items() if rows} == dict(present.rows())

@@ -175,7 +175,7 @@ def test_bars_of_a_price_have_no_volumes(archive, parse, csv, data_type, series)
     )
     assert only(partition)["off_grid"] == 0
     assert partition.sources["days"] == [
-        {"day": "2024-01-02", "expected": 1440, "present": 3}
+        {"day": "2024-01-02", "expected": 1440, "present": 3, "daily": 3}
     ]
 
 
@@ -376,7 +376,7 @@ def test_liquidations_of_one_time_stay_as_published(liquidations):
     }
     assert only(partition)["out_of_order"] == 2
     assert partition.sources["days"] == [
-        {"day": "2024-01-02", "expected": None, "present": 4}
+        {"day": "2024-01-02", "expected": None, "present": 4, "daily": 4}
     ]
 
 
@@ -408,7 +408,7 @@ def test_label_of_a_metric_becomes_the_start_of_its_period(metrics):
     record = only(partition)
     assert (record["time_unit"], record["blanks"], record["off_grid"]) == ("s", 0, None)
     assert partition.sources["days"] == [
-        {"day": "2024-05-01", "expected": 288, "present": 2}
+        {"day": "2024-05-01", "expected": 288, "present": 2, "daily": 2}
     ]
 
 
@@ -453,8 +453,8 @@ def test_first_period_of_a_file_may_be_of_the_day_before(metrics):
     assert partition.frame["create_time"][0] == utc("2023-12-31T23:55")
     assert only(partition)["rows_outside"] == 0
     assert partition.sources["days"] == [
-        {"day": "2023-12-31", "expected": 0, "present": 1},
-        {"day": "2024-01-01", "expected": 288, "present": 1},
+        {"day": "2023-12-31", "expected": None, "present": 1, "daily": 1},
+        {"day": "2024-01-01", "expected": 288, "present": 1, "daily": 1},
     ]
 
 
@@ -644,13 +644,13 @@ def golden(archive, parse, csv, line):
 
 
 GOLDEN = {
-    "klines": {3: "00058c7c8e74277c"},
-    "markPriceKlines": {4: "bf83fd94b8a286b3"},
-    "indexPriceKlines": {4: "bf83fd94b8a286b3"},
-    "premiumIndexKlines": {4: "bf83fd94b8a286b3"},
+    "klines": {3: "caab6f91f491071f"},
+    "markPriceKlines": {4: "b5ed20162ff7a006"},
+    "indexPriceKlines": {4: "b5ed20162ff7a006"},
+    "premiumIndexKlines": {4: "b5ed20162ff7a006"},
     "fundingRate": {3: "3c3bbb3220870256"},
-    "liquidationSnapshot": {3: "a799d78dccdb8625"},
-    "metrics": {3: "5e8606ac87ef3b0d"},
+    "liquidationSnapshot": {3: "015209c2749e5913"},
+    "metrics": {3: "2b849b8f59cfce3a"},
 }
 
 

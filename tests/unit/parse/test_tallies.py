@@ -120,6 +120,9 @@ def test_second_unit_is_refused():
 # --- of a partition -------------------------------------------------------------------
 
 
+ROWS = {"expected": None, "present": 2, "quantity": 4.0, "daily": 2}
+
+
 def test_days_and_quantities_are_counted_though_their_rows_are_apart():
     tally = PartitionTally(TRADES)
 
@@ -135,8 +138,8 @@ def test_days_and_quantities_are_counted_though_their_rows_are_apart():
     )
 
     assert sources["days"] == [
-        {"day": "2024-01-01", "expected": None, "present": 2, "quantity": 4.0},
-        {"day": "2024-01-02", "expected": None, "present": 2, "quantity": 4.0},
+        ROWS | {"day": "2024-01-01"},
+        ROWS | {"day": "2024-01-02"},
         {"day": "2024-01-03", "expected": None, "present": 0},
     ]
     assert sources["rows"] == 4
@@ -169,8 +172,9 @@ def test_missing_ids_are_counted(pieces, missing, holes):
         pytest.param("01T10:00", "01T11:00", {"01": 9}, id="within a day"),
         pytest.param("01T12:00", "02T00:00", {"01": 9}, id="a day that ends at noon"),
         pytest.param("01T23:59", "02T12:00", {"02": 9}, id="a day that begins at noon"),
-        pytest.param("01T12:00", "03T12:00", {"01": 5, "03": 4}, id="two halves"),
-        pytest.param("01T23:59", "03T00:00:30", {"01": 9}, id="a day without a file"),
+        pytest.param("01T12:00", "03T12:00", {"01": 2, "03": 2}, id="two halves"),
+        pytest.param("01T12:00", "02T12:00", {"01": 5, "02": 4}, id="of two days"),
+        pytest.param("01T23:59", "03T00:00:30", {}, id="a day without a file"),
     ],
 )
 def test_missing_ids_belong_to_the_day_that_lacks_the_time(before, after, missing):
