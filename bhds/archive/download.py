@@ -171,6 +171,7 @@ def fetch_batch(
     timeout_s: int = 15,
     connections: int = 16,
     progress: BatchProgress | None = None,
+    may_all_be_gone: bool = False,
 ) -> BatchReport:
     """Download files and put all of them into place, or none.
 
@@ -193,6 +194,8 @@ def fetch_batch(
         Most connections open at once, at least 1.
     progress
         Where progress is told; default: that of a batch of these files.
+    may_all_be_gone
+        Whether the server may have none of several zips; if not, that is an error.
 
     Returns
     -------
@@ -217,6 +220,8 @@ def fetch_batch(
         _check(batch, batch.wanted)
         kept = len(batch.digests)
         _fetch(batch, source=source, progress=progress or _progress(batch, data_dir))
+        if batch.gone and not may_all_be_gone:
+            _refuse_nothing(batch, source=source)
         _publish(batch)
         ledger.append(data_dir, rows=_ledger_rows(batch))
     except OSError as error:
@@ -442,8 +447,6 @@ def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     _tell(progress, batch)
     if batch.missing:
         raise _failure(batch)
-    if batch.gone:
-        _refuse_nothing(batch, source=source)
 
 
 def _refuse_nothing(batch: _Batch, *, source: _Source) -> None:

@@ -15,7 +15,11 @@ from bhds.errors import FetchError
 
 
 def fetch_paths(
-    paths: Sequence[str], *, base_url: str, http: Mapping[str, Any]
+    paths: Sequence[str],
+    *,
+    base_url: str,
+    http: Mapping[str, Any],
+    may_all_be_gone: bool = False,
 ) -> None:
     """Download listed files into place, all or none.
 
@@ -28,6 +32,8 @@ def fetch_paths(
         The address that keys are appended to.
     http
         `proxy`, `timeout_s` and `connections`, as in the settings.
+    may_all_be_gone
+        As for `download.fetch_batch`.
 
     Raises
     ------
@@ -50,6 +56,7 @@ def fetch_paths(
         proxy=http["proxy"],
         timeout_s=max(1, round(http["timeout_s"])),
         connections=http["connections"],
+        may_all_be_gone=may_all_be_gone,
     )
 
 

@@ -222,6 +222,7 @@ def _fetch(paths: Sequence[str], *, settings: Mapping[str, Any]) -> bool:
                 paths,
                 base_url=loaded.endpoints.archive_download,
                 http=loaded.download_http,
+                may_all_be_gone=True,  # the server has had their monthly zip
             )
             return True
     except FetchError as error:

@@ -549,6 +549,10 @@ def test_a_server_that_has_none_of_the_zips_is_not_believed(fetch, want, bucket)
 
     assert not any(file.path.exists() for file in files)
 
+    report = fetch(*files, may_all_be_gone=True)
+
+    assert report.vanished == tuple(file.key for file in files)
+
 
 # --- what fails ---------------------------------------------------------------------
 

@@ -195,4 +195,5 @@ def test_http_settings_reach_the_download(served, monkeypatch, timeout_s, passed
         "proxy": "http://p:1",
         "timeout_s": passed,
         "connections": 3,
+        "may_all_be_gone": False,
     }

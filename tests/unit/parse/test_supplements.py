@@ -83,7 +83,8 @@ class Archive:
         frame = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
         storage.write_parquet(frame, directory.listing_path, metadata={})
 
-    def fetch_paths(self, paths, *, base_url, http):
+    def fetch_paths(self, paths, *, base_url, http, may_all_be_gone):
+        assert may_all_be_gone
         assert base_url.startswith("https://")
         assert "proxy" in http
         if not self.is_reachable:
