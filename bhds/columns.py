@@ -7,6 +7,7 @@ coin. All times are UTC at microsecond resolution.
 
 import polars as pl
 
+from bhds.events import EventRule
 from bhds.markets import TradeType
 
 TIME = pl.Datetime("us", "UTC")
@@ -101,20 +102,37 @@ def _bar_columns(trade_type: TradeType) -> dict[str, pl.DataType]:
     }
 
 
+RATE_TYPES = pl.Enum(["Regular", "Special"])
+"""Why there is funding: `Special` stands for the dividend of a share."""
+
 FUNDING = pl.Schema(
     {
         "funding_time": TIME,
         "calc_time": TIME,
         "funding_interval_hours": pl.Int8(),
         "funding_rate": pl.Float64(),
+        "rate_type": RATE_TYPES,
         "mark_price": pl.Float64(),
         "source": SOURCES,
     }
 )
-"""Funding events: parsed, from the API, and merged. The key is `funding_time`, the
-minute that an event was due; `calc_time` is as published, some ms later. A rate of
-0.0001 is 0.01 % of a position. `funding_interval_hours` is null where only the API has
-the event, and `mark_price` where only the archive has it."""
+"""Funding events: parsed, from the API, and merged. They are sorted by `funding_time`,
+the minute that an event was due, which several may share; `calc_time` is as published,
+some ms later. A rate of 0.0001 is 0.01 % of a position. `funding_interval_hours` is
+null where only the API has the event, and `mark_price` and `rate_type` where only the
+archive has it."""
+
+FUNDING_EVENTS = EventRule(
+    (
+        ("calc_time", "funding_rate"),
+        ("calc_time",),
+        ("funding_rate",),
+        ("rate_type",),
+        (),
+    ),
+    kind="rate_type",
+)
+"""How the events of one `funding_time` are matched that several sources have."""
 
 API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "refused", "empty"])
 """What the API says of bars that are missing: nobody asked; it was asked and did not

@@ -24,6 +24,7 @@ import polars as pl
 from bhds import columns
 from bhds.columns import SOURCES, TIME, parsed_klines, turnover_columns
 from bhds.errors import ConfigError
+from bhds.events import EventRule
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
 
 
@@ -74,6 +75,9 @@ class Field:
     """The names that headers use, the usual one first; as a rule BHDS's."""
     words: tuple[str, ...] = ()
     """All that a `WORD` can be."""
+    is_optional: bool = False
+    """Whether a header may lack it, as CSVs without a header do; of a `WORD`: null
+    where it is lacking, or says something else."""
 
     @property
     def published(self) -> tuple[str, ...]:
@@ -110,10 +114,14 @@ class Table:
     """The columns of partitions. `source` (the frequency of the zip) is added where
     the schema has it."""
     key: tuple[str, ...]
-    """The columns that partitions are sorted by and unique on; empty: rows have no
-    key, are sorted by `time`, and of identical ones each second is a duplicate."""
+    """The columns that partitions are sorted by and, unless `events` is given, unique
+    on; empty: rows have no key, are sorted by `time`, and of identical ones each second
+    is a duplicate."""
     time: str
     """The column that tells the day of a row."""
+    events: EventRule | None = None
+    """How zips that have the same events are matched: in each of them, rows that share
+    a key and are not identical are separate events."""
     derive: Derive | None = None
     spacing: dt.timedelta | None = None
     """The time between rows, where it is always the same; that of klines is their
@@ -302,9 +310,17 @@ def _funding_rate(_: TradeType) -> Table:
             Field("calc_time", Kind.EPOCH),
             Field("funding_interval_hours", Kind.WHOLE),
             Field("funding_rate", Kind.NUMBER, ("last_funding_rate",)),
+            Field(
+                "rate_type",
+                Kind.WORD,
+                ("rate_type", "rateType"),
+                words=tuple(columns.RATE_TYPES.categories),
+                is_optional=True,
+            ),
         ),
         schema=columns.FUNDING,
         key=("funding_time",),
+        events=columns.FUNDING_EVENTS,
         time="funding_time",
         derive=_funding_columns,
         hours="funding_interval_hours",
@@ -395,6 +411,14 @@ def _agg_trades(trade_type: TradeType) -> Table:
         fields=fields,
         schema=_schema(fields),
         key=("agg_trade_id",),
+        # Without a round for all: trades of one id with other trade ids are others.
+        events=EventRule(
+            (
+                ("first_trade_id", "last_trade_id"),
+                ("first_trade_id",),
+                ("last_trade_id",),
+            )
+        ),
         time="time",
         consecutive=True,
         trade_ids=("first_trade_id", "last_trade_id"),
@@ -420,6 +444,7 @@ def _trades(trade_type: TradeType) -> Table:
         fields=fields,
         schema=_schema(fields),
         key=("id",),
+        events=EventRule((("time", "price", "quantity"), ())),
         time="time",
         consecutive=True,
         is_large=True,

@@ -20,7 +20,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
 from bhds import config as settings
-from bhds import failures
+from bhds import failures, unknown_fields
 from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES

@@ -40,6 +40,7 @@ onstart:
     supplements.compact(Path())
     unanswered.compact(Path())
     usage.compact(Path())
+    unknown_fields.forget(Path())
     for partition in PLAN.outdated_partitions:
         revisions.keep(
             f"{partition}.parquet", sources_path=f"{partition}.sources.json"

@@ -45,7 +45,7 @@ class FundingPage(NamedTuple):
     end_ms: int
     """Likewise, exclusive."""
     rows: list[FundingEvent]
-    """Sorted by unique `funding_time`."""
+    """Sorted by `funding_time`, which several may share."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +183,10 @@ class ApiClient:
             subject = answer.subject
             events = self._events(answer)
             asked = Span(start_ms, end_ms)
-            _check(events, _funding_time, asked=asked, subject=subject)
+            _check(events, _funding_time, asked=asked, subject=subject, unique=False)
             _check_symbols(events, symbol, subject=subject)
             if len(events) >= FUNDING_LIMIT:
-                asked = Span(start_ms, events[-1].funding_time + 1)
+                events, asked = _whole_moments(events, asked)
             self.usage.rows += len(events)
             yield FundingPage(*asked, events)
             start_ms = asked.end_ms
@@ -208,7 +208,8 @@ class ApiClient:
         _check(events, _funding_time, asked=asked, subject=answer.subject)
         _check_symbols(events, symbol, subject=answer.subject)
         self.usage.rows += len(events)
-        answered = events[0].funding_time + 1 if events else end_ms
+        # Its moment may have others, of which the answer has room for one.
+        answered = events[0].funding_time if events else end_ms
         return FundingPage(start_ms, answered, events[:1])
 
     async def first_kline(
@@ -380,20 +381,45 @@ def _funding_time(event: FundingEvent) -> int:
 
 
 def _check(
-    found: Sequence[_Row], time: Callable[[_Row], int], *, asked: Span, subject: str
+    found: Sequence[_Row],
+    time: Callable[[_Row], int],
+    *,
+    asked: Span,
+    subject: str,
+    unique: bool = True,
 ) -> None:
-    """Check that the rows of an answer are those of the range, each once, in order."""
+    """Check that the rows of an answer are those of the range, in order.
+
+    `unique`: also that no two of them have one time.
+    """
     last = asked.start_ms - 1
-    for row in found:
+    for number, row in enumerate(found):
         at = time(row)
-        if not last < at < asked.end_ms:
+        is_same = at == last and number > 0 and not unique
+        if not (last < at or is_same) or at >= asked.end_ms:
+            once = " and each once" if unique else ""
             msg = (
                 f"{subject}: the answer holds a row at {at} ms after one at {last} ms, "
                 f"expected rows from {asked.start_ms} until before {asked.end_ms} ms, "
-                "in order and each once; run again, or set api.enabled: false"
+                f"in order{once}; run again, or set api.enabled: false"
             )
             raise ApiError(msg)
         last = at
+
+
+def _whole_moments(
+    events: list[FundingEvent], asked: Span
+) -> tuple[list[FundingEvent], Span]:
+    """Return the events of a full answer up to its last moment, and their range.
+
+    Events may share a moment, and the answer may end between two of them: that moment
+    is for the next request, unless there is no other.
+    """
+    last = events[-1].funding_time
+    whole = [event for event in events if event.funding_time < last]
+    if not whole:
+        return events, Span(asked.start_ms, last + 1)
+    return whole, Span(asked.start_ms, last)
 
 
 def _check_symbols(found: Sequence[FundingEvent], symbol: str, *, subject: str) -> None:

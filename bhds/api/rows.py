@@ -17,9 +17,9 @@ _KLINE_FORM = (
 )
 _FUNDING_FORM = (
     "an object with symbol, fundingTime in ms, fundingRate as text and, if known, "
-    "markPrice as text"
+    "markPrice and rateType as text"
 )
-_FUNDING_KEYS = {"symbol", "fundingTime", "fundingRate", "markPrice"}
+_FUNDING_KEYS = {"symbol", "fundingTime", "fundingRate", "markPrice", "rateType"}
 _INFO_FORM = (
     "an object with symbol, fundingIntervalHours, and adjustedFundingRateCap and "
     "adjustedFundingRateFloor as text"
@@ -55,6 +55,8 @@ class FundingEvent(NamedTuple):
     """Share of the notional that longs pay to shorts."""
     mark_price: float | None
     """None where the API does not have it, as for old events."""
+    rate_type: str | None = None
+    """`Regular`, or `Special` for the dividend of a share; None if it does not say."""
 
 
 class FundingInfo(NamedTuple):
@@ -115,11 +117,13 @@ def parse_funding_events(
                 names = sorted(fields.keys() - _FUNDING_KEYS)
                 unknown.update(f"{name!r} of a funding event" for name in names)
             mark_price = fields.get("markPrice", "")
+            rate_type = fields.get("rateType", "")
             event = FundingEvent(
                 _text(fields.get("symbol")),
                 _whole(fields.get("fundingTime")),
                 _number(fields.get("fundingRate")),
                 None if mark_price == "" else _number(mark_price),
+                None if rate_type == "" else _text(rate_type),
             )
         except _MalformedError as error:
             raise _refusal(entry, subject, _FUNDING_FORM) from error

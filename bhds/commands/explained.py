@@ -9,7 +9,14 @@ from rich.text import Text
 
 from bhds.commands.terminal import console
 from bhds.lineage import Explanation, LongerExplanation
-from bhds.lineage.found import ArchiveZip, Hole, Outcome, Publication, plain
+from bhds.lineage.found import (
+    ArchiveZip,
+    FundingEvent,
+    Hole,
+    Outcome,
+    Publication,
+    plain,
+)
 
 _INDENT = "  "
 
@@ -30,12 +37,16 @@ def show(found: Explanation) -> None:
     _show_all(out, "The API was asked", map(_hole, found.holes))
     _show_mapping(out, "Gap", found.gap)
     events = (
-        f"{event.funding_rate:+.8f}, due {_time(event.funding_time)}, calculated "
-        f"{_time(event.calc_time)}, from {event.source}"
+        f"{event.funding_rate:+.8f}{_kind(event)}, due {_time(event.funding_time)}, "
+        f"calculated {_time(event.calc_time)}, from {event.source}"
         for event in found.funding
     )
     _show_all(out, "Funding joined", ([event] for event in events))
     _show_mapping(out, f"Day {found.open_time:%Y-%m-%d}", found.condition)
+
+
+def _kind(event: FundingEvent) -> str:
+    return f" ({event.rate_type})" if event.rate_type else ""
 
 
 def show_longer(found: LongerExplanation) -> None:

@@ -76,8 +76,8 @@ class Kind(Protocol):
     ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
         """Ask for the first row of a range, all of which is over."""
 
-    def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
-        """Return rows as partitions have them, sorted and unique by `time`."""
+    def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
+        """Return the rows of answers, the latest last, as partitions have them."""
 
 
 def complete(
@@ -160,10 +160,10 @@ def _warn_once(market: str, message: str) -> None:
     logger.log(logging.WARNING if is_first else logging.INFO, "%s", message)
 
 
-def rows_of(journal: Journal) -> list[Row]:
-    """Return all rows that were answered, the latest answers last."""
+def rows_of(journal: Journal) -> list[tuple[Row, ...]]:
+    """Return the rows of each answer, the latest answers last."""
     answers = sorted(journal.answers, key=lambda answer: answer.asked_at)
-    return [row for answer in answers for row in answer.rows]
+    return [answer.rows for answer in answers]
 
 
 async def _ask(

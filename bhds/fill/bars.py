@@ -141,6 +141,10 @@ class Bars:
         else:
             yield page._replace(end_ms=span.end_ms, rows=[])
 
+    def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
+        """Return the bars of answers, the latest last, as `frame` does."""
+        return self.frame([row for answer in answers for row in answer])
+
     def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
         """Return bars as partitions have them, sorted by unique `open_time`.
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bhds.columns import FUNDING, TIME
+from bhds.api.rows import FundingEvent
+from bhds.columns import FUNDING, FUNDING_EVENTS, RATE_TYPES, TIME
 from bhds.fill.answers import Row
 from bhds.fill.held import Bounds, Held
 from bhds.fill.holes import Coverage, Hole, Reason
 from bhds.gridpoints import Span
 from bhds.markets import TradeType
+from bhds.parse.collapse import collapse_events
 
 if TYPE_CHECKING:  # as in `fill.asking`
     from bhds.api.client import ApiClient, FundingPage
@@ -81,35 +83,47 @@ class Events:
             self.symbol, start_ms=span.start_ms, end_ms=span.end_ms
         )
 
-    def frame(self, rows: Sequence[Row]) -> pl.DataFrame:
-        """Return events as partitions have them, sorted by unique `funding_time`.
+    def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
+        """Return events as partitions have them, sorted by `funding_time`.
 
         Parameters
         ----------
-        rows
-            `api.rows.FundingEvent`; of two of one minute, the later in the sequence
-            counts.
+        answers
+            `api.rows.FundingEvent` of each answer; where two have an event, that of the
+            later answer counts.
         """
         frame = pl.DataFrame(
-            [row[1:] for row in rows],
+            [
+                (number, *row[1:], *[None] * (len(FundingEvent._fields) - len(row)))
+                for number, answer in enumerate(answers)
+                for row in answer
+            ],
             schema={
+                "answer": pl.Int64,
                 "calc_time": pl.Int64,
                 "funding_rate": pl.Float64,
                 "mark_price": pl.Float64,
+                "rate_type": pl.String,
             },
             orient="row",
         )
         calc_time = (pl.col("calc_time") * _MS).cast(TIME)
-        return (
-            frame.with_columns(
-                calc_time=calc_time,
-                funding_time=calc_time.dt.round("1m"),
-                funding_interval_hours=pl.lit(None, pl.Int8),
-                source=pl.lit("api"),
-            )
-            .unique("funding_time", keep="last", maintain_order=True)
-            .sort("funding_time")
-            .select(pl.col(name).cast(dtype) for name, dtype in FUNDING.items())
+        events = frame.with_columns(
+            pl.col("rate_type").cast(RATE_TYPES, strict=False),
+            calc_time=calc_time,
+            funding_time=calc_time.dt.round("1m"),
+            funding_interval_hours=pl.lit(None, pl.Int8),
+            source=pl.lit("api"),
+        )
+        unique = collapse_events(
+            events,
+            key=["funding_time"],
+            rank="answer",
+            values=["calc_time", "funding_rate", "rate_type", "mark_price"],
+            rule=FUNDING_EVENTS,
+        )
+        return unique.kept.select(
+            pl.col(name).cast(dtype) for name, dtype in FUNDING.items()
         )
 
 

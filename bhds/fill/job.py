@@ -89,7 +89,7 @@ def write_fill(
     holes = wanted.holes(journal.answers)
     journal.keep(wanted.spans(journal.answers))
     impossible = is_impossible(data_type, kind.trade_type)
-    answered = kind.frame(asking.rows_of(journal))
+    answered = kind.merge(asking.rows_of(journal))
     rows = _wanted(answered, holes, time=kind.time, impossible=impossible)
     # Of the answers that came just now, too.
     now = dt.datetime.now(dt.UTC)

@@ -129,6 +129,7 @@ class FundingEvent:
     funding_time: dt.datetime
     calc_time: dt.datetime
     funding_rate: float
+    rate_type: str | None
     mark_price: float | None
     source: str
 

@@ -11,7 +11,10 @@ from bhds import storage
 from bhds.lineage.found import FundingEvent, Result
 from bhds.lineage.place import Place
 
-_FUNDING = ("funding_time", "calc_time", "funding_rate", "mark_price", "source")
+_FUNDING = (
+    *("funding_time", "calc_time", "funding_rate"),
+    *("rate_type", "mark_price", "source"),
+)
 
 
 def result_of(place: Place) -> Result:

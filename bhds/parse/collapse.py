@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from bhds.events import EventRule, number_events
 from bhds.parse.order import ascends
 
 
@@ -62,6 +63,54 @@ def collapse(
     )
     equal = pl.all_horizontal(_agree(name, frame.schema[name]) for name in values)
     return Collapsed(kept, dropped.filter(equal), dropped.filter(~equal))
+
+
+def collapse_events(
+    frame: pl.DataFrame,
+    *,
+    key: Sequence[str],
+    rank: str,
+    values: Sequence[str],
+    rule: EventRule,
+) -> Collapsed:
+    """Keep of each event the row of the highest source.
+
+    Parameters
+    ----------
+    frame, key, values
+        As for `collapse`.
+    rank
+        The column that tells sources apart: an integer, higher for one that takes
+        precedence.
+    rule
+        How the events of several sources are matched; see `bhds.events`.
+
+    Returns
+    -------
+    Collapsed
+        Three frames, n rows together. Those kept are sorted by `key` and `values`, and
+        there may be several of a key.
+    """
+    if ascends(frame, key=key):
+        return Collapsed(frame, frame.clear(), frame.clear())
+    event = number_events(frame, key=key, rank=rank, values=values, rule=rule)
+    ordered = frame.with_columns(event=event).sort(
+        *key, "event", rank, maintain_order=True
+    )
+    wins = pl.col("event").ne_missing(pl.col("event").shift(-1))
+    kept = ordered.filter(wins)
+    dropped = ordered.filter(~wins).join(
+        kept.select("event", pl.all().exclude("event", *key).name.prefix("kept_")),
+        on="event",
+        maintain_order="left",
+    )
+    equal = pl.all_horizontal(_agree(name, frame.schema[name]) for name in values)
+    dropped = dropped.drop("event")
+    return Collapsed(
+        kept.drop("event").sort(*key, *values),
+        dropped.filter(equal),
+        dropped.filter(~equal),
+    )
 
 
 def _agree(column: str, dtype: pl.DataType) -> pl.Expr:

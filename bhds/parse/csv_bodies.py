@@ -7,7 +7,7 @@ One `read_csv` of the joined bytes takes a third of the time of one call a file
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -17,6 +17,7 @@ from bhds.datatypes import Field, Kind, Table
 from bhds.errors import ParseError
 
 _UNKNOWN = "unknown:"
+_IGNORED = re.compile(rf"column {_UNKNOWN}(.*) is ignored")
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(rb"\s*[+-]?\d{1,19}")
 _NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -63,7 +64,7 @@ def split_header(content: bytes, *, table: Table) -> CsvBody:
         content = content.rstrip(b"\n") + b"\n"
     if content == b"\n":
         content = b""
-    layout = tuple(field.name for field in table.fields)
+    layout = tuple(field.name for field in table.fields if not field.is_optional)
     has_header = content != b"" and not content[:1].isdigit()
     data = content
     if has_header:
@@ -78,6 +79,12 @@ def split_header(content: bytes, *, table: Table) -> CsvBody:
         warnings=tuple(f"column {name} is ignored" for name in unknown),
         first_line=2 if has_header else 1,
     )
+
+
+def unknown_columns(warnings: Iterable[str]) -> set[str]:
+    """Name the unknown columns that warnings are of, as the headers do."""
+    found = map(_IGNORED.fullmatch, warnings)
+    return {match[1] for match in found if match}
 
 
 def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
@@ -106,7 +113,7 @@ def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
     missing = [
         field.published[0]
         for field in table.fields
-        if field.is_kept and field.name not in layout
+        if field.is_kept and not field.is_optional and field.name not in layout
     ]
     if missing:
         msg = f"line 1: header {header[:200]!r} lacks {','.join(missing)}"
@@ -162,7 +169,7 @@ def _read_dtype(field: Field) -> pl.DataType:
 
 def _csv_dtype(field: Field | None) -> pl.DataType:
     """Return what Polars reads a column of the CSV as, an unknown one included."""
-    if field is None or field.kind is Kind.CLOCK:
+    if field is None or field.kind is Kind.CLOCK or field.is_optional:
         return pl.String()
     return _read_dtype(field)
 
@@ -201,7 +208,13 @@ def _read_alike(bodies: Sequence[CsvBody], table: Table, symbol: str) -> pl.Data
     if not _is_sound(frame, data, rows=rows, table=table, symbol=symbol):
         msg = _fault(bodies, table, symbol, default="lines and rows differ")
         raise ParseError(msg)
-    return frame.select(field.name for field in table.fields if field.is_kept)
+    return frame.with_columns(
+        pl.col(field.name).cast(field.dtype, strict=False)
+        if field.name in schema
+        else pl.lit(None, field.dtype).alias(field.name)
+        for field in table.fields
+        if field.is_optional
+    ).select(field.name for field in table.fields if field.is_kept)
 
 
 def _parse_clock(name: str) -> pl.Expr:
@@ -223,6 +236,7 @@ def _is_sound(
         field.name
         for field in table.fields
         if field.kind not in {Kind.OPTIONAL_NUMBER, Kind.UNUSED}
+        and not field.is_optional
     ]
     if frame.height != rows or any(nulls.get(name) for name in needed):
         return False
@@ -264,6 +278,8 @@ def _fault(
 def _expected(value: bytes, field: Field | None, symbol: str) -> str | None:
     """Return what a value should have been, None if it is as it should be."""
     kind = field.kind if field else Kind.UNUSED
+    if field is not None and field.is_optional:
+        return None
     words = (symbol,) if kind is Kind.SYMBOL else field.words if field else ()
     if words:
         known = value.decode("utf-8", errors="replace") in words

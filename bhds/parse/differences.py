@@ -16,7 +16,9 @@ import polars as pl
 from bhds.columns import with_symbol
 from bhds.datatypes import Table
 from bhds.errors import ParseError
+from bhds.events import EventRule, number_events
 from bhds.parse.inputs import Period
+from bhds.parse.order import ascends
 
 _CHUNK_ROWS = 1_000_000
 _NEW = ":new"  # suffix of the columns that a join takes from the new partition
@@ -139,7 +141,7 @@ def _chunk_differences(
         stretch = [] if begin is None else [pl.col(order) >= begin]
         stretch += [] if end is None else [pl.col(order) < end]
         pair = (rows.filter(*stretch).collect() for rows in (before, after))
-        yield _difference(*pair, key=table.key)
+        yield _difference(*pair, table=table)
 
 
 def _midnight(day: dt.date) -> dt.datetime:
@@ -152,14 +154,19 @@ def _chunk_starts(rows: pl.LazyFrame, order: str) -> list[Any]:
     return starts.collect(engine="streaming").to_series().to_list()
 
 
-def _difference(
-    old: pl.DataFrame, new: pl.DataFrame, *, key: Sequence[str]
-) -> RowDifference:
+def _difference(old: pl.DataFrame, new: pl.DataFrame, *, table: Table) -> RowDifference:
     """Compare the same rows of two partitions, all in memory."""
     if old.equals(new):
         return RowDifference(old.height, new.height)
-    if not key:
+    if not table.key:
         return _keyless_difference(old, new)
+    key = table.key
+    rule = table.events
+    if rule and not all(ascends(rows, key=key) for rows in (old, new)):
+        event = _events(old, new, key=key, rule=rule)
+        old = old.with_columns(event.head(old.height))
+        new = new.with_columns(event.tail(new.height))
+        key = (*key, event.name)
     pairs = old.join(new, on=key, how="inner", suffix=_NEW)
     values = [name for name in old.columns if name not in key]
     differs = pl.DataFrame(
@@ -180,6 +187,17 @@ def _difference(
             if differs[name].any()
         },
     )
+
+
+def _events(
+    old: pl.DataFrame, new: pl.DataFrame, *, key: Sequence[str], rule: EventRule
+) -> pl.Series:
+    """Return the numbers of the events of two partitions; see `bhds.events`."""
+    rows = pl.concat(
+        [old.with_columns(rank=pl.lit(0)), new.with_columns(rank=pl.lit(1))]
+    )
+    values = [name for name in old.columns if name not in key]
+    return number_events(rows, key=key, rank="rank", values=values, rule=rule)
 
 
 def _keyless_difference(old: pl.DataFrame, new: pl.DataFrame) -> RowDifference:

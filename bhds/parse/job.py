@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bhds import datatypes, storage
+from bhds import datatypes, storage, unknown_fields
 from bhds.archive.job import listed_rows
 from bhds.archive.keys import ArchiveFile
 from bhds.markets import Interval, TradeType
 from bhds.parse import revisions, supplements, tables
+from bhds.parse.csv_bodies import unknown_columns
 from bhds.parse.inputs import ArchiveInput
 
 
@@ -79,6 +80,7 @@ def write_partition(
                 if more := supplements.fetch(sources, settings=settings):
                     sources = parse_into_file([*inputs, *_inputs(more)])
                 storage.write_json(sources, sources_path)
+            _warn_of_new_columns(sources)
             return
         spacing = None if interval is None else Interval.parse(interval)
         parsed = tables.parse_table(inputs, interval=spacing, **described)
@@ -90,6 +92,14 @@ def write_partition(
         storage.write_parquet(
             parsed.frame, partition_path, metadata=metadata, symbol=symbol
         )
+        _warn_of_new_columns(parsed.sources)
+
+
+def _warn_of_new_columns(sources: Mapping[str, Any]) -> None:
+    """Warn of columns that the registry does not know, once a run."""
+    warnings = [text for entry in sources["inputs"] for text in entry["warnings"]]
+    where = f"{sources['trade_type']} {sources['data_type']} of the archive"
+    unknown_fields.warn_once(Path(), where, unknown_columns(warnings))
 
 
 def _is_large(data_type: str, trade_type: TradeType) -> bool:

@@ -19,7 +19,7 @@ from bhds.columns import TIME
 from bhds.datatypes import Kind, Table
 from bhds.errors import ParseError
 from bhds.markets import Frequency, TradeType
-from bhds.parse.collapse import collapse
+from bhds.parse.collapse import collapse, collapse_events
 from bhds.parse.csv_bodies import read_bodies
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.members import CsvEntry
@@ -27,7 +27,7 @@ from bhds.parse.order import ascends
 from bhds.parse.runs import DEFAULT_SIZES, GroupWriter, Sizes, SortedRuns
 from bhds.parse.sources import SCHEMA_VERSION, SourceRecord
 from bhds.parse.stream import PIECE_BYTES, csv_pieces, judge_archive
-from bhds.parse.tables import table_of
+from bhds.parse.tables import rank_files, table_of
 from bhds.parse.tallies import FileTally, PartitionTally
 from bhds.parse.times import check_times, microseconds
 from bhds.parse.verdict import Verdict
@@ -205,7 +205,7 @@ def _write(path: Path, work: _Work) -> dict[str, Any]:
         with GroupWriter(
             path, symbol=work.symbol, schema=schema, group_rows=sizes.group
         ) as writer:
-            tally = _merge_rows(runs, writer, table=work.table)
+            tally = _merge_rows(runs, writer, work)
             sources = work.sources(tally)
             writer.finish(work.metadata(sources))
     finally:
@@ -248,15 +248,26 @@ def _sorted(rows: pl.DataFrame, *, key: Sequence[str]) -> pl.DataFrame:
     return rows.sort(key, maintain_order=True)
 
 
-def _merge_rows(
-    runs: SortedRuns, writer: GroupWriter, *, table: Table
-) -> PartitionTally:
-    """Write the rows in order, of each key the one that was appended last."""
+def _merge_rows(runs: SortedRuns, writer: GroupWriter, work: _Work) -> PartitionTally:
+    """Write the rows in order, of each key, or event, the one that takes precedence."""
+    table = work.table
     tally = PartitionTally(table)
+    ranks = rank_files(
+        [zipped.source.frequency is Frequency.DAILY for zipped in work.zips]
+    )
     columns = table.schema.names()
     values = [name for name in columns if name not in table.key]
     for rows in runs.ranges():
-        unique = collapse(rows, key=table.key, precedence=["row"], values=values)
+        if table.events is None:
+            unique = collapse(rows, key=table.key, precedence=["row"], values=values)
+        else:
+            unique = collapse_events(
+                rows.with_columns(rank=ranks.gather(rows["file"])),
+                key=table.key,
+                rank="rank",
+                values=values,
+                rule=table.events,
+            )
         tally.add_unique(unique)
         writer.append(unique.kept.select(columns))
     return tally

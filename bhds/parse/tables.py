@@ -11,7 +11,12 @@ from bhds import datatypes
 from bhds.datatypes import DataType, Table
 from bhds.errors import ConfigError
 from bhds.markets import Frequency, Interval, TradeType
-from bhds.parse.collapse import Collapsed, collapse, collapse_pairs
+from bhds.parse.collapse import (
+    Collapsed,
+    collapse,
+    collapse_events,
+    collapse_pairs,
+)
 from bhds.parse.grid import (
     earliest_open_us,
     events_due,
@@ -193,18 +198,32 @@ def _values(table: Table) -> list[str]:
 def _unique(
     rows: pl.DataFrame, files: Sequence[OpenedArchive], *, table: Table
 ) -> Collapsed:
-    """Keep one row of each key: daily before monthly, later before earlier."""
+    """Keep one row of each key or event: daily before monthly, later before earlier."""
     values = _values(table)
     if not table.key:
         return collapse_pairs(rows, time=table.time, order=["row"], values=values)
-    is_daily = pl.Series(
-        [file.source.frequency is Frequency.DAILY for file in files], dtype=pl.Boolean
-    )
+    daily = [file.source.frequency is Frequency.DAILY for file in files]
+    if table.events is not None:
+        return collapse_events(
+            rows.with_columns(rank=rank_files(daily).gather(rows["file"])),
+            key=table.key,
+            rank="rank",
+            values=values,
+            rule=table.events,
+        )
+    is_daily = pl.Series(daily, dtype=pl.Boolean)
     return collapse(
         rows.with_columns(is_daily=is_daily.gather(rows["file"])),
         key=table.key,
         precedence=["is_daily", "row"],
         values=values,
+    )
+
+
+def rank_files(daily: Sequence[bool]) -> pl.Series:
+    """Rank zips that are sorted by period: daily above monthly, then by period."""
+    return pl.Series(daily, dtype=pl.UInt32) * len(daily) + pl.Series(
+        range(len(daily)), dtype=pl.UInt32
     )
 
 

@@ -158,8 +158,8 @@ def _check_events(events: pl.DataFrame, *, symbol: str) -> None:
             "funding events; build its funding again"
         )
         raise ResultError(msg)
-    if not is_strictly_increasing(events["funding_time"]):
-        msg = f"{symbol}: funding_time is unsorted or not unique; merge the events"
+    if not events["funding_time"].is_sorted():
+        msg = f"{symbol}: funding_time is unsorted; merge the events"
         raise ResultError(msg)
 
 

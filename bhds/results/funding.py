@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.columns import FUNDING
+from bhds.columns import FUNDING, FUNDING_EVENTS
+from bhds.events import number_events
 from bhds.markets import Interval
 from bhds.results.grid import floor_time
 
@@ -21,11 +22,13 @@ _RATE = pl.col("funding_rate")
 def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return every funding event once, in time order.
 
-    Of several rows of one minute the archive's wins over the API's, which knows no
+    Each frame has an event once, and may have several of one minute. Between frames,
+    the events of a minute are matched by `columns.FUNDING_EVENTS`. Of the rows of one
+    event the archive's takes precedence over the API's, which knows no
     `funding_interval_hours`: daily (should there ever be such files) over monthly over
-    API, then the one whose partition comes later in the input. Where the row that wins
-    has no `mark_price`, as none of the archive's has, that of the best row that has
-    one completes it; all else, `source` too, is the winner's.
+    API, then the one whose partition comes later in the input. Where that row has no
+    `mark_price` or no `rate_type`, as the archive's have none, those of the best row
+    that has them complete it; all else, `source` too, is of that row.
 
     Parameters
     ----------
@@ -36,16 +39,38 @@ def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        `columns.FUNDING`, sorted by unique `funding_time`; 0 rows if there are none.
+        `columns.FUNDING`, sorted by all its columns; 0 rows if there are none.
     """
-    price = pl.col("mark_price")
-    rank = pl.col("source").replace_strict(_PRECEDENCE, return_dtype=pl.Int8)
+    filled = sorted(
+        (frame for frame in frames if not frame.is_empty()),
+        key=lambda frame: max(
+            _PRECEDENCE[source] for source in frame["source"].unique()
+        ),
+    )
+    rows = pl.concat(
+        [
+            FUNDING.to_frame().with_columns(rank=pl.lit(0)),
+            *(frame.with_columns(rank=pl.lit(n)) for n, frame in enumerate(filled)),
+        ]
+    )
+    event = number_events(
+        rows,
+        key=["funding_time"],
+        rank="rank",
+        values=[name for name in FUNDING if name not in {"funding_time", "source"}],
+        rule=FUNDING_EVENTS,
+    )
+    completed = pl.col("mark_price", "rate_type")
     return (
-        pl.concat([FUNDING.to_frame(), *frames])
-        .sort("funding_time", rank, maintain_order=True)
-        .group_by("funding_time", maintain_order=True)
-        .agg(pl.all().exclude("mark_price").last(), price.drop_nulls().last())
+        rows.with_columns(event=event)
+        .sort("event", "rank")
+        .group_by("event", maintain_order=True)
+        .agg(
+            pl.all().exclude("mark_price", "rate_type").last(),
+            completed.drop_nulls().last(),
+        )
         .select(FUNDING.names())
+        .sort(FUNDING.names())
     )
 
 
@@ -85,8 +110,8 @@ def join_funding(
     bars
         n >= 0 bars on the grid of `interval`, sorted by unique `open_time`.
     events
-        m >= 0 rows of `columns.FUNDING`, sorted by unique `funding_time`, as
-        `merge_events` returns them.
+        m >= 0 rows of `columns.FUNDING`, sorted by `funding_time`, as `merge_events`
+        returns them.
     interval
         The spacing of the bars.
 

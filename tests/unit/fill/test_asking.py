@@ -119,7 +119,7 @@ class Asked:
         )
 
     def opens(self):
-        return sorted(row[0] for row in asking.rows_of(self.journal))
+        return sorted(row[0] for rows in asking.rows_of(self.journal) for row in rows)
 
 
 @pytest.fixture
@@ -378,4 +378,4 @@ def test_rows_are_in_the_order_in_which_they_were_asked_for(ask):
     for answer in (later, Answer(NEAR, asked_at, (("earlier",),))):
         ask.journal.append(answer)
 
-    assert asking.rows_of(ask.journal) == [("earlier",), ("later",)]
+    assert asking.rows_of(ask.journal) == [(("earlier",),), (("later",),)]
