@@ -148,9 +148,11 @@ GAPS = pl.Schema(
         "duration": pl.Duration("us"),
         "price_change": pl.Float64(),
         "split": pl.Boolean(),
+        "trimmed": pl.Boolean(),
     }
 )
-"""The gaps between traded bars; `first_open_time` is null for a delisted tail."""
+"""The gaps between traded bars. `first_open_time` is null where the symbol has not
+traded since; `trimmed` if it has ended, so that its bars since are left out."""
 
 GAP_EVIDENCE = pl.Schema(
     GAPS

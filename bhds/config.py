@@ -233,7 +233,8 @@ class Split(_Closed):
         default=1,
         gt=0,
         le=36_500,
-        description="days without trades above which a price change splits",
+        description="days without trades above which a price change splits; twice as "
+        "many without a published bar always do",
     )
     tradifi_min_days: float = Field(
         default=3,
@@ -247,6 +248,13 @@ class Split(_Closed):
         ge=0,
         le=1_000,
         description="change across the halt, as a fraction, above which it splits",
+    )
+    max_price_ratio: float = Field(
+        default=5,
+        gt=1,
+        le=1_000_000,
+        description="factor by which the price may rise or fall across time without a "
+        "trade, however short; beyond it splits",
     )
 
 

@@ -250,6 +250,7 @@ def result_settings(wildcards):
         "vwap": results.vwap,
         "fill": results.fill,
         "split": PLAN.split_rule(series),
+        "has_ended": PLAN.has_ended(series),
         "contract_usd": PLAN.contract_usd(series.trade_type, series.symbol),
     }
 

@@ -1,5 +1,6 @@
 """Read and record exchangeInfo: what the exchange itself says of its symbols."""
 
+import datetime as dt
 import json
 import os
 from collections import Counter
@@ -8,8 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import (
+    AliasChoices,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
+    Field,
     PositiveFloat,
     StringConstraints,
     ValidationError,
@@ -26,6 +30,16 @@ _NOT_LISTED = "NOT_LISTED"
 _Name = Annotated[str, StringConstraints(min_length=1)]
 
 
+def _day_of(milliseconds: object) -> object:
+    """Return the UTC day of a time in ms since 1970; None of 0, which is no date."""
+    if not isinstance(milliseconds, int) or milliseconds == 0:
+        return milliseconds or None
+    return dt.date(1970, 1, 1) + dt.timedelta(milliseconds=milliseconds)
+
+
+_Day = Annotated[dt.date, BeforeValidator(_day_of)]
+
+
 class _Entry(BaseModel):
     """What is used of an entry; spot entries have no `contractType`."""
 
@@ -36,6 +50,10 @@ class _Entry(BaseModel):
     quoteAsset: _Name  # noqa: N815
     contractType: str = ""  # noqa: N815
     contractSize: PositiveFloat | None = None  # noqa: N815
+    status: str = Field(
+        default="", validation_alias=AliasChoices("status", "contractStatus")
+    )
+    delivery_date: _Day | None = Field(default=None, validation_alias="deliveryDate")
     permissions: list[str] = []
     permissionSets: list[str | list[str]] = []  # noqa: N815
 
@@ -64,7 +82,9 @@ def read_exchange_info(path: Path) -> Known:
     Known
         At least one entry, each with `baseAsset`, `quoteAsset`, `contractType` (empty
         for spot), `permissions` and `permissionSets` (empty for futures), which are
-        what `classify` uses, and `contractSize` (in USD; None but for cm).
+        what `classify` uses, `contractSize` (in USD; None but for cm), `status` (of the
+        contract; empty where nothing is said) and `delivery_date` (the UTC day; far in
+        the future for perpetuals that go on, None for spot).
 
     Raises
     ------

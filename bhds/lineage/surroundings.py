@@ -62,20 +62,12 @@ def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:
     return rows.row(0, named=True) if rows.height else None
 
 
-def segment_of(place: Place, *, number: int, result: Result) -> dict[str, Any]:
-    """Return number, first and last open time of a segment.
-
-    It lies between two of the gaps that split, or the ends of the result; the times are
-    None where the gaps beside the result are lost.
-    """
-    path = place.results / "gaps" / f"{place.symbol}.parquet"
-    begin, end = None, None
-    if path.is_file():
-        columns = ("last_open_time", "first_open_time")
-        splits = pl.scan_parquet(path).filter("split").select(columns).collect()
-        begins = [result.first_open_time, *splits["first_open_time"].sort()]
-        ends = [*splits["last_open_time"].sort(), result.last_open_time]
-        begin, end = begins[number], ends[number]
+def segment_of(place: Place, *, number: int) -> dict[str, Any]:
+    """Return number, first and last open time of a segment."""
+    bars = pl.scan_parquet(place.result).filter(pl.col("segment") == number)
+    time = pl.col("open_time")
+    ends = bars.select(time.min().alias("first"), time.max().alias("last")).collect()
+    begin, end = ends.row(0)
     return {"number": number, "first_open_time": begin, "last_open_time": end}
 
 

@@ -108,8 +108,7 @@ def _explained(place: Place) -> Explanation:
         summary=_summary(state, why=why, place=place, result=result, bar=bar),
         result=result,
         bar=bar,
-        segment=bar
-        and surroundings.segment_of(place, number=bar["segment"], result=result),
+        segment=bar and surroundings.segment_of(place, number=bar["segment"]),
         publications=tuple(publications),
         conflicts=surroundings.conflicts_in(place),
         zips=zips,
@@ -207,8 +206,8 @@ def _why_dropped(dropped: Publication, kept: Publication) -> str:
 
 _WHY_NO_BAR = {
     State.BEFORE_LIFE: "the result begins later: with the first trade, or `start`",
-    State.BETWEEN_SEGMENTS: "it lies between two segments, in time without trades",
-    State.AFTER_LIFE: "the result ends earlier: with the last trade",
+    State.BETWEEN_SEGMENTS: "it lies between two segments",
+    State.AFTER_LIFE: "the symbol has ended: the result ends with the last trade",
     State.NOT_BUILT: "the result was not built up to it",
 }
 

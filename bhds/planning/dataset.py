@@ -45,6 +45,8 @@ class PlannedDataset:
     """What the API is asked for, of each symbol, by the name of the partition."""
     lives: Mapping[str, Life] = field(default_factory=dict)
     """As the archive's files tell of each symbol, whether in the time wanted or not."""
+    ended: frozenset[str] = frozenset()
+    """The symbols of which it is known that they have ended; only of results."""
 
     @property
     def name(self) -> str:

@@ -43,6 +43,7 @@ class _Dataset(BaseModel):
     dataset: Dataset
     symbols: tuple[str, ...]
     fills: dict[str, dict[str, Fill]]
+    ended: frozenset[str]
 
 
 class _Remainder(BaseModel):
@@ -165,7 +166,12 @@ def _of_plan(plan: Plan, market: TradeType) -> dict[str, dict[str, Any]]:
 
 def _without_files(planned: PlannedDataset) -> _Dataset:
     fills = {symbol: dict(found) for symbol, found in planned.fills.items()}
-    return _Dataset(dataset=planned.dataset, symbols=planned.symbols, fills=fills)
+    return _Dataset(
+        dataset=planned.dataset,
+        symbols=planned.symbols,
+        fills=fills,
+        ended=planned.ended,
+    )
 
 
 def _rebuilt(
@@ -198,4 +204,10 @@ def _with_files(
 ) -> PlannedDataset:
     wanted = [s for s in kept.symbols if symbols is None or s in symbols]
     fills = {symbol: kept.fills[symbol] for symbol in wanted if symbol in kept.fills}
-    return PlannedDataset(kept.dataset, tuple(wanted), files.drop("dataset"), fills)
+    return PlannedDataset(
+        kept.dataset,
+        tuple(wanted),
+        files.drop("dataset"),
+        fills,
+        ended=kept.ended.intersection(wanted),
+    )

@@ -340,7 +340,18 @@ class Plan:
             "enabled": split.enabled,
             "min_days": min_days,
             "min_price_change": split.min_price_change,
+            "max_price_ratio": split.max_price_ratio,
         }
+
+    def has_ended(self, series: Series) -> bool:
+        """Return whether it is known that the symbol of a series has ended.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        return series.symbol in self._owner(series).ended
 
     def contract_usd(self, trade_type: str, symbol: str) -> float | None:
         """Return what one contract of a COIN-M future is worth; None of other markets.

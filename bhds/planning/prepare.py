@@ -25,6 +25,7 @@ from bhds.planning.dataset import (
     plan_dataset,
     with_fills,
 )
+from bhds.planning.endings import has_ended
 from bhds.planning.fills import Life
 from bhds.planning.plan import Plan
 from bhds.planning.targets import implied_datasets
@@ -236,12 +237,12 @@ class _Planner:
         return with_fills(
             planned,
             # A day that has not come would not be asked for when it has.
-            last_day=min(self._settings.last_day(self._now), self._now.date()),
+            last_day=self._last_begun_day,
             lives=lives[planned.dataset.trade_type] if is_funding else None,
         )
 
     def _plan(self, dataset: Dataset, found: Sequence[Listing]) -> PlannedDataset:
-        return plan_dataset(
+        planned = plan_dataset(
             dataset,
             listings=found,
             data_dir=self._data_dir,
@@ -250,6 +251,25 @@ class _Planner:
             offline=self._settings.offline,
             last_day=self._settings.last_day(self._now),
         )
+        if not dataset.has_results:
+            return planned
+        ended = frozenset(s for s in planned.symbols if self._has_ended(s, planned))
+        return replace(planned, ended=ended)
+
+    def _has_ended(self, symbol: str, planned: PlannedDataset) -> bool:
+        market = planned.dataset.trade_type
+        return has_ended(
+            symbol,
+            trade_type=market,
+            life=planned.lives.get(symbol),
+            as_of=self._last_begun_day,
+            known=self.known.get(market),
+        )
+
+    @property
+    def _last_begun_day(self) -> dt.date:
+        """The last UTC day wanted, or today where that has not come."""
+        return min(self._settings.last_day(self._now), self._now.date())
 
     def _listings(
         self, datasets: Sequence[Dataset], choices: Sequence[Choice]

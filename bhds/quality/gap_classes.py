@@ -42,8 +42,8 @@ def classify(
 
     The first that holds is the class:
 
-    - `delisted_tail`: the symbol has not traded since, for a day or more, or it has no
-      bars of the last 3 days wanted.
+    - `delisted_tail`: the symbol has ended, and its bars without trades since are left
+      out.
     - `outage`: a known outage covers half of the gap or more; or more than half of at
       least two other symbols that traded before and after have a gap at the same time,
       and no file is to blame.
@@ -52,7 +52,8 @@ def classify(
       more than 30; else `missing_file`.
     - `truncated`: a file ends where the gap begins, and the API was not, or could not
       be, asked.
-    - `relisting`: 7 whole days or more are without trades, for the API as well.
+    - `relisting`: 7 whole days or more are without trades, for the API as well, and
+      most of their bars were not published.
     - `halt`: the gap lasts half an hour or more, or splits.
     - `not_published`: neither archive nor API has the bars, and nothing says why.
 
@@ -175,11 +176,10 @@ def _class(last_day: dt.date) -> pl.Expr:
     shared = (pl.col("alive") >= _FEWEST_OTHERS) & (
         pl.col("silent") > _MOST * pl.col("alive")
     )
-    last_bar = pl.col("last_open_time") + pl.col("duration")
-    is_over = (pl.col("duration") >= _DAY) | (last_bar.dt.date() < due)
+    is_unpublished = pl.col("missing_bars") > pl.col("untraded_bars")
     is_long = pl.col("split") | (pl.col("duration") >= _SHORTEST_HALT)
     return (
-        pl.when(pl.col("first_open_time").is_null() & is_over)
+        pl.when("trimmed")
         .then(pl.lit("delisted_tail"))
         .when(
             pl.col("outage").is_not_null() | (shared & ~lacks_files & ~cut_off),
@@ -193,7 +193,7 @@ def _class(last_day: dt.date) -> pl.Expr:
         .then(pl.lit("missing_file"))
         .when(cut_off)
         .then(pl.lit("truncated"))
-        .when(pl.col("empty_days") >= _RELISTING_DAYS)
+        .when((pl.col("empty_days") >= _RELISTING_DAYS) & is_unpublished)
         .then(pl.lit("relisting"))
         .when(is_long)
         .then(pl.lit("halt"))

@@ -18,7 +18,7 @@ CLASSES = {
     "halt": ("#cc79a7", "trading in the symbol stood still"),
     "relisting": ("#009e73", "delisted, and listed anew"),
     "not_published": ("#7f8793", "nobody has the bars"),
-    "delisted_tail": ("#a6761d", "no trade since"),
+    "delisted_tail": ("#a6761d", "ended: bars without trades left out"),
 }
 """Colour and meaning of each class; the colours are of Okabe and Ito, which the colour-
 blind can tell apart, but for the last two."""

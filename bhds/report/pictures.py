@@ -140,7 +140,11 @@ def picture(
     )
     marked = (
         of_symbol.top_k(_MARKED, by="duration")
-        .select("class", begin="last_open_time", end="first_open_time")
+        .select(
+            "class",
+            begin="last_open_time",
+            end=pl.col("last_open_time") + pl.col("duration"),
+        )
         .sort("begin")
     )
     return Picture(market, series, symbol, windows_of(bars), marked, of_symbol.height)

@@ -10,7 +10,7 @@ from bhds.errors import ResultError
 from bhds.markets import Interval, TradeType
 from bhds.results.fill import fill_segments
 from bhds.results.funding import join_funding
-from bhds.results.gaps import SplitRule, find_gaps
+from bhds.results.gaps import SplitRule, find_gaps, is_untraded_for_long
 from bhds.results.grid import put_on_grid
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.segments import assign_segments
@@ -30,7 +30,8 @@ class Counts:
     combined: int
     """Grid points on which several published bars fell."""
     trimmed: int
-    """Bars without trades outside every segment: lead, tail, and splitting gaps."""
+    """Bars without trades before the first trade and, of a symbol that has ended, after
+    the last."""
     filled: int
     segments: int
     funding_events: int
@@ -62,6 +63,7 @@ def build_results(
     vwap: bool,
     fill: bool,
     split: SplitRule,
+    has_ended: bool = False,
     funding: pl.DataFrame | None = None,
     contract_usd: float | None = None,
 ) -> Results:
@@ -79,6 +81,9 @@ def build_results(
         Whether to insert the bars that are missing within a segment.
     split
         When a gap ends one segment and begins the next.
+    has_ended
+        Whether it is known that the symbol trades no more. Its bars after the last
+        trade are then left out; so they are if `gaps.is_untraded_for_long`.
     funding
         m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
         if funding is not wanted or the market has none.
@@ -102,9 +107,12 @@ def build_results(
     _check_bars(parsed, trade_type=trade_type, symbol=symbol)
     _check_events(events, symbol=symbol)
     grid = put_on_grid(parsed, trade_type=trade_type, interval=interval)
-    gaps = find_gaps(grid.frame, symbol=symbol, interval=interval, split=split)
+    is_over = has_ended or is_untraded_for_long(grid.frame, interval=interval)
+    gaps = find_gaps(
+        grid.frame, symbol=symbol, interval=interval, split=split, has_ended=is_over
+    )
     bars = grid.frame.with_columns(pl.col("source").cast(RESULT_SOURCES))
-    bars = assign_segments(bars, gaps=gaps, symbol=symbol)
+    bars = assign_segments(bars, begins=gaps.begins, has_ended=is_over, symbol=symbol)
     complete = fill_segments(bars, interval=interval) if fill else bars
     # On the complete grid, so that an event in a bar that was filled is kept.
     joined = join_funding(complete, events, interval=interval)
@@ -127,13 +135,9 @@ def build_results(
         funding_dropped=joined.counts.dropped,
         funding_combined=joined.counts.combined,
     )
-    # Every segment begins and ends with a traded bar.
-    ends = (
-        (None, None)
-        if frame.is_empty()
-        else (frame["open_time"][0], frame["open_time"][-1])
-    )
-    return Results(frame, gaps, counts, *ends)
+    traded = frame.filter(pl.col("trade_count") > 0)["open_time"]
+    ends = (None, None) if traded.is_empty() else (traded[0], traded[-1])
+    return Results(frame, gaps.table, counts, *ends)
 
 
 def _check_bars(parsed: pl.DataFrame, *, trade_type: TradeType, symbol: str) -> None:

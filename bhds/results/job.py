@@ -48,9 +48,10 @@ def write_results(
         Where the `result`, its `gaps` (`columns.GAP_EVIDENCE`), its `days`
         (`columns.DAYS`) and the `conflicts` of its bars (`columns.conflicts`) go.
     settings
-        `vwap`, `fill` (bool) and `split` (`enabled`, `min_days`,
-        `min_price_change`), as in the dataset's `results`, and `contract_usd`, of
-        COIN-M futures what one contract is worth, else None.
+        `vwap`, `fill` (bool) and `split` (the fields of `gaps.SplitRule`), as in the
+        dataset's `results`; `has_ended` (bool), whether it is known that the symbol
+        trades no more; and `contract_usd`, of COIN-M futures what one contract is
+        worth, else None.
     last_day
         The last UTC day that the partitions cover; it goes into the metadata.
     trade_type, symbol, interval
@@ -74,6 +75,7 @@ def write_results(
         fill=settings["fill"],
         split=SplitRule(**settings["split"]),
         funding=storage.read_rows(funding) if funding else None,
+        has_ended=settings["has_ended"],
         contract_usd=settings["contract_usd"],
     )
     sources = [storage.read_sources(path) for path in partitions]

@@ -1,15 +1,16 @@
-"""Cut a symbol's life into segments at its splitting gaps."""
+"""Cut a symbol's history into segments at its splitting gaps."""
 
 import polars as pl
 
 from bhds.errors import ResultError
+from bhds.results.gaps import is_in_history
 
 MAX_SEGMENTS = 2**15
 """Segments are numbered in Int16, from 0."""
 
 
 def assign_segments(
-    bars: pl.DataFrame, *, gaps: pl.DataFrame, symbol: str
+    bars: pl.DataFrame, *, begins: pl.Series, has_ended: bool, symbol: str
 ) -> pl.DataFrame:
     """Give each bar its segment, and drop the bars that belong to none.
 
@@ -17,8 +18,10 @@ def assign_segments(
     ----------
     bars
         n >= 0 published bars on the grid, sorted by unique `open_time`.
-    gaps
-        What `gaps.find_gaps` found in these bars.
+    begins
+        Where `gaps.find_gaps` found segments but the first to begin in these bars.
+    has_ended
+        Whether the bars after the last traded one belong to no segment.
     symbol
         The subject of error messages.
 
@@ -26,37 +29,20 @@ def assign_segments(
     -------
     polars.DataFrame
         m <= n rows in the same order, with `segment` (Int16), from 0 in time order.
-        Every segment begins and ends with a traded bar: what is dropped are bars
-        without trades before the first traded bar, after the last, and between the
-        two sides of a splitting gap.
+        Dropped are bars without trades before the first traded bar and, if the symbol
+        has ended, after the last.
 
     Raises
     ------
     ResultError
         If there are more segments than `segment` can number.
     """
-    traded = bars.select(
-        pl.col("open_time").filter(pl.col("trade_count") > 0)
-    ).to_series()
-    if traded.is_empty():
-        return bars.clear().with_columns(segment=pl.lit(0, pl.Int16))
-    cuts = gaps.filter("split")
-    if cuts.height >= MAX_SEGMENTS:
+    if len(begins) >= MAX_SEGMENTS:
         msg = (
-            f"{symbol}: {cuts.height} splitting gaps, expected less than "
+            f"{symbol}: {len(begins)} splitting gaps, expected less than "
             f"{MAX_SEGMENTS}; raise split.min_days or split.min_price_change"
         )
         raise ResultError(msg)
-    begins = pl.concat([traded.head(1), cuts["first_open_time"]])
-    ends = pl.concat([cuts["last_open_time"], traded.tail(1)])
-    return _within(bars, begins=begins, ends=ends)
-
-
-def _within(bars: pl.DataFrame, *, begins: pl.Series, ends: pl.Series) -> pl.DataFrame:
-    """Keep the bars of the segments [begin, end], numbered from 0."""
-    starts = bars["open_time"].search_sorted(begins)
-    stops = bars["open_time"].search_sorted(ends, side="right")
-    return pl.concat(
-        bars.slice(start, stop - start).with_columns(segment=pl.lit(number, pl.Int16))
-        for number, (start, stop) in enumerate(zip(starts, stops, strict=True))
-    )
+    kept = bars.filter(is_in_history(has_ended=has_ended))
+    number = begins.search_sorted(kept["open_time"], side="right")
+    return kept.with_columns(segment=number.cast(pl.Int16))

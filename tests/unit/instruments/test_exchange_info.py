@@ -1,5 +1,6 @@
 """Recorded exchangeInfo files."""
 
+import datetime as dt
 import json
 
 import pytest
@@ -31,12 +32,33 @@ def test_entries_are_had_by_symbol_with_what_classes_need(tmp_path):
             "quoteAsset": "XYZ",
             "contractType": "TRADIFI_PERPETUAL",
             "contractSize": None,
+            "status": "",
+            "delivery_date": None,
             "permissions": [],
             "permissionSets": [],
         }
     }
     found = classify("NEWXYZ", trade_type=TradeType.UM_FUTURES, known=known)
     assert found.contract_type is ContractType.TRADIFI_PERPETUAL
+
+
+@pytest.mark.parametrize(
+    ("said", "status", "delivery_date"),
+    [
+        ({"status": "SETTLING"}, "SETTLING", None),
+        ({"contractStatus": "TRADING"}, "TRADING", None),
+        ({"deliveryDate": 1711699200000}, "", dt.date(2024, 3, 29)),
+        ({"deliveryDate": 4133404800000}, "", dt.date(2100, 12, 25)),
+        ({"deliveryDate": 0}, "", None),
+    ],
+)
+def test_status_and_delivery_of_a_contract_are_read(
+    tmp_path, said, status, delivery_date
+):
+    known = read_exchange_info(recorded(tmp_path, {"symbols": [ENTRY | said]}))
+
+    found = known["NEWXYZ"]
+    assert (found["status"], found["delivery_date"]) == (status, delivery_date)
 
 
 @pytest.mark.parametrize(

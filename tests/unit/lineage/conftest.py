@@ -137,7 +137,9 @@ class DataDir:
         storage.write_parquet(frame, path, metadata={}, symbol=SYMBOL)
         self.funding = path
 
-    def build(self, *, fill=True, last_day="2025-03-09", judged_until=None):
+    def build(
+        self, *, fill=True, last_day="2025-03-09", judged_until=None, has_ended=False
+    ):
         """Parse, build and judge as the rules do."""
         folder = f"parsed_data/um_futures/klines/{SYMBOL}/1h"
         day = dt.date.fromisoformat(last_day)
@@ -152,7 +154,8 @@ class DataDir:
             interval="1h",
             partition="2025",
         )
-        self._write_results([f"{folder}/2025.parquet", *self.fills], day, fill=fill)
+        settings = {"vwap": True, "fill": fill, "has_ended": has_ended}
+        self._write_results([f"{folder}/2025.parquet", *self.fills], day, **settings)
         quality = "results_data/um_futures/quality"
         gaps = f"{quality}/gaps-1h.parquet"
         as_of = dt.date.fromisoformat(judged_until or last_day)
@@ -165,14 +168,14 @@ class DataDir:
             **named,
         )
 
-    def _write_results(self, partitions, day, *, fill):
+    def _write_results(self, partitions, day, **settings):
         kinds = ("gaps", "days", "conflicts")
         outputs = {kind: f"{RESULTS}/{kind}/{SYMBOL}.parquet" for kind in kinds}
         split = {"enabled": True, "min_days": 1, "min_price_change": 0.1}
         write_results(
             partitions,
             outputs=outputs | {"result": f"{RESULTS}/{SYMBOL}.pqt"},
-            settings={"vwap": True, "fill": fill, "split": split, "contract_usd": None},
+            settings=settings | {"split": split, "contract_usd": None},
             last_day=day,
             trade_type="um_futures",
             symbol=SYMBOL,

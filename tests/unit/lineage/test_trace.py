@@ -281,7 +281,7 @@ def test_without_the_gaps_beside_the_result_the_bar_is_explained(halted):
     found = explained(halted, "2025-03-05T12:00")
 
     assert (found.state, found.gap) == ("bar", None)
-    assert found.segment["first_open_time"] is None
+    assert found.segment["first_open_time"] == at("2025-03-05T00:00")
 
 
 def test_between_segments_the_gap_tells_why_there_is_no_bar(halted):
@@ -375,20 +375,18 @@ def test_funding_that_the_result_leaves_out_is_not_told_as_joined(data, hours):
     ("time", "state", "why"),
     [
         ("2025-03-01T01:00", "before_life", "the result begins later"),
-        ("2025-03-03T12:00", "between_segments", "between two segments"),
-        ("2025-03-05T23:00", "after_life", "the result ends earlier"),
+        ("2025-03-05T23:00", "after_life", "the symbol has ended"),
     ],
 )
 def test_what_was_published_is_not_kept_where_there_is_no_bar(
     data, hours, time, state, why
 ):
     begin = [(moment, price, 0) for moment, price, _ in hours("2025-03-01", 2)]
-    halt = [(moment, price, 0) for moment, price, _ in hours("2025-03-02", 72)]
     end = [(moment, price, 0) for moment, price, _ in hours("2025-03-05T22", 2)]
     traded = hours("2025-03-05", 22, price=150.0)
     data.publish("2025-03-01", [*begin, *hours("2025-03-01T02", 22)])
-    data.publish("2025-03", [*halt, *traded, *end])
-    data.build()
+    data.publish("2025-03", [*traded, *end])
+    data.build(has_ended=True)
 
     found = explained(data, time)
 

@@ -273,6 +273,7 @@ def test_contracts_on_shares_may_rest_longer_than_others():
         "enabled": True,
         "min_days": 1,
         "min_price_change": 0.1,
+        "max_price_ratio": 5,
     }
     assert split_rule(plan, "AAPLUSDT")["min_days"] == 3
 
@@ -291,6 +292,7 @@ def test_what_the_exchange_says_of_a_contract_decides_how_long_it_may_rest():
 
 def test_a_longer_rest_that_is_set_holds_for_all_contracts():
     split = {"min_days": 10, "min_price_change": 0.5, "enabled": False}
+    split["max_price_ratio"] = 9.5
     plan = Plan([planned("AAPLUSDT", results={"split": split})])
 
     assert split_rule(plan, "AAPLUSDT") == split

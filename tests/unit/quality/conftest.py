@@ -62,6 +62,7 @@ def gap():
             "duration": dt.timedelta(minutes=duration),
             "price_change": None if tail else 0.0,
             "split": False,
+            "trimmed": False,
             "empty_days": 0,
             "absent_days": 0,
             "first_absent_day": None,

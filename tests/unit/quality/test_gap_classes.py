@@ -104,18 +104,25 @@ def test_a_gap_of_one_symbol_is_classed_by_files_and_api(
 
 
 @pytest.mark.parametrize(
-    ("last", "minutes", "expected"),
+    ("minutes", "trimmed", "expected"),
     [
-        pytest.param(0, DAY, "delisted_tail", id="a day"),
-        pytest.param(0, 5, "delisted_tail", id="long ago"),
-        pytest.param(91 * DAY - 9, 8, "not_published", id="the last minutes"),
-        pytest.param(91 * DAY - 60, 59, "halt", id="the last hour"),
+        pytest.param(5, True, "delisted_tail", id="it has ended"),
+        pytest.param(8, False, "not_published", id="the last minutes"),
+        pytest.param(DAY, False, "halt", id="the last day"),
     ],
 )
-def test_a_tail_is_of_a_symbol_that_has_ended(classes, gap, last, minutes, expected):
-    found = classes(gap(last, None, untraded=minutes))
+def test_the_tail_of_a_symbol_that_goes_on_is_a_gap_as_others(
+    classes, gap, minutes, trimmed, expected
+):
+    found = classes(gap(0, None, untraded=minutes, missing_bars=1, trimmed=trimmed))
 
     assert found["class"].to_list() == [expected]
+
+
+def test_a_week_of_published_bars_without_trades_is_a_halt(classes, gap):
+    row = gap(0, 9 * DAY, untraded=9 * DAY - 1, empty_days=7, split=True)
+
+    assert classes(row)["class"].to_list() == ["halt"]
 
 
 SYMBOLS = ("AUSDT", "BUSDT", "CUSDT", "DUSDT")

@@ -10,7 +10,7 @@ from bhds.results import build
 from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
 
-GOLDEN = {4: "b96eff4b9365f0f5"}
+GOLDEN = {4: "435e8a413f97f9e1"}
 DAY = 24 * 60
 
 
@@ -27,7 +27,7 @@ def build_from(bars, *, interval="1m", trade_type=TradeType.SPOT, **options):
 
 @pytest.fixture
 def eventful(published):
-    """Off-grid bars, untraded bars, missing bars, three segments and a tail."""
+    """Off-grid bars, untraded bars, missing bars, three segments and a quiet end."""
     minutes = [0, 1, 2, 2.5, 3.25, 7, 8, 3 * DAY, 3 * DAY + 2, 6 * DAY, 6 * DAY + 1]
     return published(
         minutes,
@@ -56,9 +56,9 @@ def test_results_change_only_with_the_revision(eventful, funding):
 def test_results_are_complete_within_each_segment(eventful, minutes_of):
     results = build_from(eventful)
 
-    later = [3 * DAY, 3 * DAY + 1, 3 * DAY + 2, 6 * DAY]
+    later = [3 * DAY, 3 * DAY + 1, 3 * DAY + 2, 6 * DAY, 6 * DAY + 1]
     assert minutes_of(results.frame["open_time"]) == [*range(1, 9), *later]
-    assert results.frame["segment"].to_list() == [0] * 8 + [1] * 3 + [2]
+    assert results.frame["segment"].to_list() == [0] * 8 + [1] * 3 + [2] * 2
     assert results.frame["close"].to_list()[:8] == [
         11,
         13,
@@ -69,12 +69,37 @@ def test_results_are_complete_within_each_segment(eventful, minutes_of):
         12.5,
         11.5,
     ]
-    assert results.gaps["split"].to_list() == [False, True, False, True, False]
-    assert results.gaps["first_open_time"].null_count() == 1
+    assert results.gaps["split"].to_list() == [False, True, False, True]
+
+
+@pytest.mark.parametrize("quiet_days", [1, 8])
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_a_quiet_end_is_trimmed_once_it_is_known_that_the_symbol_has_ended(
+    published, minutes_of, *, quiet_days, has_ended
+):
+    trades = [1, 1, *[0] * 24 * quiet_days]
+    bars = published([60 * hour for hour in range(len(trades))], trade_count=trades)
+
+    results = build_from(bars, interval="1h", has_ended=has_ended)
+
+    is_over = has_ended or quiet_days == 8
+    assert results.frame.height == (2 if is_over else len(trades))
+    assert results.counts.trimmed == (24 * quiet_days if is_over else 0)
+    assert results.gaps["trimmed"].to_list() == [True] * is_over
+    ends = [results.first_traded, results.last_traded]
+    assert minutes_of(ends) == [0, 60]
+
+
+def test_a_missing_bar_is_filled_up_to_the_last_published_bar(published, minutes_of):
+    results = build_from(published([0, 2, 4], trade_count=[1, 0, 0]))
+
+    filled = results.frame.filter(pl.col("source") == "filled")
+    assert minutes_of(filled["open_time"]) == [1, 3]
+    assert minutes_of(results.frame["open_time"].tail(1)) == [4]
 
 
 def test_counts_tell_what_was_done(eventful, funding):
-    counts = build_from(eventful, funding=funding).counts
+    counts = build_from(eventful, funding=funding, has_ended=True).counts
 
     assert counts == build.Counts(
         published=11,
@@ -109,7 +134,7 @@ def test_without_split_there_is_one_segment(eventful):
     results = build_from(eventful, split=SplitRule(enabled=False))
 
     assert results.frame["segment"].unique().to_list() == [0]
-    assert results.frame.height == 6 * DAY
+    assert results.frame.height == 6 * DAY + 1
     assert not results.gaps["split"].any()
 
 
@@ -130,6 +155,7 @@ def test_events_are_on_published_untraded_and_filled_bars(
     frame = build_from(eventful, funding=funding).frame
 
     rates = {1: -0.5, 5: 0.0, 8: 1.0, 3 * DAY + 1: 4.0, 6 * DAY: 8.0}
+    rates[6 * DAY + 1] = 16.0
     assert rates_by_minute(frame, minutes_of) == rates
     assert frame.filter(pl.col("funding_rate") == 0)["source"].to_list() == ["filled"]
 
@@ -149,7 +175,7 @@ def test_phantom_events_are_dropped_and_counted(published, events, minute):
         trade_count=[0, 1, 1, 1, 1, 0, 0],
     )
 
-    results = build_from(bars, funding=events([minute]))
+    results = build_from(bars, funding=events([minute]), has_ended=True)
 
     assert results.counts.segments == 2
     assert results.frame["funding_rate"].null_count() == results.frame.height
@@ -225,7 +251,7 @@ def test_the_columns_are_the_same_whatever_the_data(
 
     assert results.frame.schema == result_klines(trade_type)
     assert results.gaps.schema == GAPS
-    assert results.frame.height == sum(trades)
+    assert results.frame.height == (len(trades) if any(trades) else 0)
     assert results.counts.segments == sum(trades)
 
 

@@ -164,7 +164,7 @@ def bars_of(holes, *, price=100):
         distance = dt.timedelta(minutes=missing + 1)
         change = abs(round(moved / prices[-1] - 1, 12))
         days = distance / dt.timedelta(days=1)
-        splits = (days > 1 and change > 0.1) or days > 2
+        splits = (days > 1 and change > 0.1) or missing > 2 * DAY
         first = minutes[-1] + missing + 1
         minutes += range(first, first + n)
         prices += [moved] * n

@@ -23,7 +23,13 @@ from bhds.results import funding as module
 
 DAY = 24 * 60
 SPLIT = {"enabled": True, "min_days": 1.0, "min_price_change": 0.1}
-SETTINGS = {"vwap": True, "fill": True, "split": SPLIT, "contract_usd": None}
+SETTINGS = {
+    "vwap": True,
+    "fill": True,
+    "split": SPLIT,
+    "has_ended": False,
+    "contract_usd": None,
+}
 SERIES = {"trade_type": "spot", "interval": "1m"}
 LAST_DAY = dt.date(2024, 1, 31)
 RESULT = "results/AUSDT.pqt"
@@ -158,7 +164,7 @@ def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
         "published": "5",
         "off_grid": "0",
         "combined": "0",
-        "trimmed": "1",
+        "trimmed": "0",
         "filled": "2",
         "segments": "2",
         "funding_events": "0",

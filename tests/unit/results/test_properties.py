@@ -34,7 +34,8 @@ def published_bars(draw, distances=DISTANCES, min_size=0):
     rows = []
     steps = st.lists(st.sampled_from(distances), min_size=min_size, max_size=24)
     for minutes in draw(steps):
-        prices = [draw(st.integers(90, 110)) for _ in range(4)]
+        price = st.integers(90, 110) | st.sampled_from([20, 550])
+        prices = [draw(price) for _ in range(4)]
         trades = draw(st.sampled_from([0, 1, 2, 5]))
         rows.append(
             {
@@ -54,6 +55,15 @@ def published_bars(draw, distances=DISTANCES, min_size=0):
         )
         time += dt.timedelta(minutes=minutes)
     return rows
+
+
+funding_events = st.dictionaries(
+    st.integers(-30, 400).map(lambda hour: START + hour * STEP)
+    | st.integers(-100, 6000).map(lambda m: START + dt.timedelta(minutes=m)),
+    st.integers(-8, 8),
+    max_size=60,
+)
+"""The rates of events before, in and after the bars, most of them on full hours."""
 
 
 def build(rows, **options):
@@ -88,27 +98,34 @@ def on_grid(rows):
     return [combine(group) for group in groups.values()]
 
 
-def is_split(before, after):
-    distance = after["open_time"] - before["open_time"]
-    change = round(after["open"] / before["close"] - 1, 12)
+def is_split(before, after, last_traded):
+    """Whether a bar begins a segment: after lost bars, or where the price jumped."""
     day = dt.timedelta(days=1)
-    return (distance > day and abs(change) > 0.1) or distance > 2 * day
+    if after["open_time"] - before["open_time"] - STEP > 2 * day:
+        return True
+    distance = after["open_time"] - last_traded["open_time"]
+    if after["trade_count"] == 0 or distance == STEP:
+        return False
+    ratio = after["open"] / last_traded["close"]
+    moved = abs(round(ratio - 1, 12)) > 0.1
+    return (distance > day and moved) or not 1 / 5 <= ratio <= 5
 
 
 def reference(rows):
-    """Walk from bar to bar; fill, and begin a segment after a splitting gap."""
+    """Walk from bar to bar; fill, and begin a segment where the history splits."""
     bars = on_grid(rows)
-    traded = [n for n, bar in enumerate(bars) if bar["trade_count"] > 0]
+    first = next((n for n, bar in enumerate(bars) if bar["trade_count"] > 0), len(bars))
     result = []
-    segment = 0
-    for position, n in enumerate(traded):
-        if position > 0:
-            before = bars[traded[position - 1]]
-            if is_split(before, bars[n]):
+    segment, last_traded = 0, None
+    for before, bar in pairwise([None, *bars[first:]]):
+        if before is not None:
+            if is_split(before, bar, last_traded):
                 segment += 1
             else:
-                result += between(bars[traded[position - 1] : n + 1], segment)
-        result.append({**bars[n], "segment": segment})
+                result += filled_between(before, bar, segment)
+        if bar["trade_count"] > 0:
+            last_traded = bar
+        result.append({**bar, "segment": segment})
     for row in result:
         quotient = row["quote_volume"] / row["volume"] if row["volume"] else row["open"]
         row["vwap"] = quotient
@@ -117,20 +134,13 @@ def reference(rows):
     return result
 
 
-def between(bars, segment):
-    """Return untraded and filled rows strictly between two traded bars."""
-    rows = []
-    by_time = {bar["open_time"]: bar for bar in bars}
-    close = bars[0]["close"]
-    time = bars[0]["open_time"] + STEP
-    while time < bars[-1]["open_time"]:
-        flat = dict.fromkeys((*SUMS, "taker_buy_quote_volume"), 0)
-        flat |= dict.fromkeys(("open", "high", "low", "close"), close)
-        row = by_time.get(time, flat | {"open_time": time, "source": "filled"})
-        rows.append({**row, "segment": segment})
-        close = row["close"]
-        time += STEP
-    return rows
+def filled_between(before, after, segment):
+    """Return flat rows strictly between two published bars."""
+    flat = dict.fromkeys((*SUMS, "taker_buy_quote_volume"), 0)
+    flat |= dict.fromkeys(("open", "high", "low", "close"), before["close"])
+    flat |= {"source": "filled", "segment": segment}
+    n = (after["open_time"] - before["open_time"]) // STEP
+    return [flat | {"open_time": before["open_time"] + k * STEP} for k in range(1, n)]
 
 
 @settings(max_examples=150, deadline=None)
@@ -143,15 +153,6 @@ def test_results_equal_those_of_the_row_by_row_reference(rows):
     assert frame.select(names).rows() == [
         tuple(row[name] for name in names) for row in expected
     ]
-
-
-funding_events = st.dictionaries(
-    st.integers(-30, 400).map(lambda hour: START + hour * STEP)
-    | st.integers(-100, 6000).map(lambda m: START + dt.timedelta(minutes=m)),
-    st.integers(-8, 8),
-    max_size=60,
-)
-"""The rates of events before, in and after the bars, most of them on full hours."""
 
 
 def funding_frame(paid):
@@ -209,15 +210,60 @@ def test_no_trade_is_lost_and_every_bar_is_sound(rows, fill, enabled):
 def test_gaps_and_segments_agree(rows):
     results = build(rows)
 
-    splits = results.gaps.filter("split")
-    traded = [bar["open_time"] for bar in on_grid(rows) if bar["trade_count"] > 0]
-    assert results.counts.segments == (splits.height + 1 if traded else 0)
+    begins = results.frame.filter(pl.col("segment").diff() > 0)["open_time"].to_list()
+    gaps = results.gaps.rows(named=True)
+    for gap in gaps:
+        until = gap["last_open_time"] + gap["duration"]
+        inside = [begin for begin in begins if gap["last_open_time"] < begin <= until]
+        assert gap["split"] == bool(inside)
+        begins = [begin for begin in begins if begin not in inside]
+        assert (gap["missing_bars"] + gap["untraded_bars"]) * STEP == gap[
+            "duration"
+        ] - (STEP if gap["first_open_time"] else dt.timedelta(0))
+        assert gap["missing_bars"] > 0 or gap["split"]
+    assert begins == []
     assert results.gaps["last_open_time"].is_sorted()
-    inner = results.gaps.filter(pl.col("first_open_time").is_not_null())
-    filled = inner.filter(~pl.col("split"))["missing_bars"].sum()
-    assert results.counts.filled == filled
-    points = inner["missing_bars"] + inner["untraded_bars"] + 1
-    assert (points * STEP).to_list() == inner["duration"].to_list()
+    if results.counts.segments < 2:
+        assert results.counts.filled == results.gaps["missing_bars"].sum()
+
+
+def before(rows, moment):
+    return [row for row in rows if row["open_time"] < moment]
+
+
+@settings(max_examples=100, deadline=None)
+@given(published_bars(), funding_events, st.integers(1, 60), st.integers(1, 5))
+def test_with_more_days_no_row_of_an_earlier_day_changes_or_goes(rows, paid, day, more):
+    """Rows may only come at the end: of a gap that was open, or windows then over."""
+    ends = [START + dt.timedelta(days=n) for n in (day, day + more)]
+    known = [
+        build(
+            before(rows, end),
+            funding=funding_frame({t: rate for t, rate in paid.items() if t < end}),
+        )
+        for end in ends
+    ]
+    frames = [results.frame for results in known]
+    gone, added = changes(*frames)
+    assert gone.is_empty()
+    last = frames[0]["open_time"].max() or ends[0]
+    of_earlier_days = added.filter(pl.col("open_time") < ends[0])
+    assert set(of_earlier_days["source"]) <= {"filled"}
+    assert (of_earlier_days["open_time"] > last).all()
+    inner = [results.gaps.drop_nulls("first_open_time") for results in known]
+    assert changes(*inner)[0].is_empty()
+    for name in ("5h_3h", "1d", "1w"):
+        rule = ResampleRule.parse(name)
+        gone, added = changes(*(resampled(frame, rule) for frame in frames))
+        assert gone.is_empty()
+        assert (added["open_time"].dt.offset_by(rule.interval.name) > last).all()
+
+
+def changes(earlier, later):
+    """Return the rows that are only in the one, and those only in the other frame."""
+    keys = earlier.columns
+    gone = earlier.join(later, on=keys, how="anti", nulls_equal=True)
+    return gone, later.join(earlier, on=keys, how="anti", nulls_equal=True)
 
 
 def window(time, rule):

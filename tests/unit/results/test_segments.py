@@ -10,9 +10,15 @@ MINUTE = Interval.parse("1m")
 DAY = 24 * 60
 
 
-def segments_of(bars, **rule):
-    gaps = find_gaps(bars, symbol="X", interval=MINUTE, split=SplitRule(**rule))
-    return assign_segments(bars, gaps=gaps, symbol="X")
+def segments_of(bars, *, has_ended=False, **rule):
+    gaps = find_gaps(
+        bars,
+        symbol="X",
+        interval=MINUTE,
+        split=SplitRule(**rule),
+        has_ended=has_ended,
+    )
+    return assign_segments(bars, begins=gaps.begins, has_ended=has_ended, symbol="X")
 
 
 def test_a_series_without_splits_is_one_segment(published):
@@ -35,16 +41,18 @@ def test_no_segment_is_split_when_splitting_is_disabled(published):
     assert segments["segment"].to_list() == [0, 0, 0]
 
 
-def test_untraded_bars_are_dropped_outside_segments_and_kept_inside(
-    published, minutes_of
+@pytest.mark.parametrize("has_ended", [False, True])
+def test_untraded_bars_are_dropped_only_before_and_after_a_history(
+    published, minutes_of, has_ended
 ):
     minutes = [0, 1, 2, 3, 4, 1 + 3 * DAY, 2 + 3 * DAY, 3 + 3 * DAY]
     trades = [0, 1, 0, 1, 0, 0, 1, 0]
 
-    segments = segments_of(published(minutes, trade_count=trades))
+    segments = segments_of(published(minutes, trade_count=trades), has_ended=has_ended)
 
-    assert minutes_of(segments["open_time"]) == [1, 2, 3, 2 + 3 * DAY]
-    assert segments["segment"].to_list() == [0, 0, 0, 1]
+    kept = minutes[1:-1] if has_ended else minutes[1:]
+    assert minutes_of(segments["open_time"]) == kept
+    assert segments["segment"].to_list() == [0, 0, 0, 0, 1, 1, 1][: len(kept)]
 
 
 @pytest.mark.parametrize("trades", [[], [0, 0]], ids=["no bars", "no trades"])

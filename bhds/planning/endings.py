@@ -1,0 +1,48 @@
+"""Which symbols are known to have ended: they will not be traded again as they were."""
+
+import datetime as dt
+
+from bhds import instruments
+from bhds.markets import TradeType
+from bhds.planning.fills import STAYS_OPEN, Life
+
+_OVER = frozenset({"DELIVERING", "DELIVERED", "SETTLING", "CLOSE"})
+"""Statuses of a futures contract that is not traded any more. Not `BREAK` of spot and
+`PRE_SETTLE`: they also stand for a halt."""
+
+
+def has_ended(
+    symbol: str,
+    *,
+    trade_type: TradeType,
+    life: Life | None,
+    as_of: dt.date,
+    known: instruments.Known | None,
+) -> bool:
+    """Return whether it is known on `as_of` that a symbol has ended.
+
+    It is once its delivery date has come; or, if the archive has no file of a day after
+    `as_of`, when its name says `SETTLED`, a recorded exchangeInfo says that it is
+    settled, or its last file is more than `STAYS_OPEN` old.
+
+    Parameters
+    ----------
+    symbol, trade_type
+        A name as in the bucket, and its market.
+    life
+        The first and the last day of its files, whether wanted or not; None without
+        any.
+    as_of
+        The last UTC day wanted.
+    known
+        Entries of a recorded exchangeInfo of that market by symbol.
+    """
+    found = instruments.classify(symbol, trade_type=trade_type, known=known)
+    entry = {} if known is None else known.get(symbol, {})
+    dates = [found.delivery_date, entry.get("delivery_date")]
+    if any(date is not None and date <= as_of for date in dates):
+        return True
+    if life is not None and life.last_day > as_of:
+        return False
+    is_silent = life is not None and life.last_day + STAYS_OPEN < as_of
+    return is_silent or found.settled or entry.get("status") in _OVER
