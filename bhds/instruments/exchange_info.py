@@ -37,7 +37,7 @@ def _day_of(milliseconds: object) -> object:
     return dt.date(1970, 1, 1) + dt.timedelta(milliseconds=milliseconds)
 
 
-_Day = Annotated[dt.date, BeforeValidator(_day_of)]
+_Day = Annotated[dt.date | None, BeforeValidator(_day_of)]
 
 
 class _Entry(BaseModel):
@@ -53,7 +53,7 @@ class _Entry(BaseModel):
     status: str = Field(
         default="", validation_alias=AliasChoices("status", "contractStatus")
     )
-    delivery_date: _Day | None = Field(default=None, validation_alias="deliveryDate")
+    delivery_date: _Day = Field(default=None, validation_alias="deliveryDate")
     permissions: list[str] = []
     permissionSets: list[str | list[str]] = []  # noqa: N815
 

@@ -29,6 +29,7 @@ def account(
     symbol: str,
     interval: Interval,
     last_day: dt.date,
+    has_ended: bool,
 ) -> pl.DataFrame:
     """Count the bars of each UTC day by where they come from.
 
@@ -47,6 +48,8 @@ def account(
         What the bars are of.
     last_day
         The last UTC day that the result may hold.
+    has_ended
+        Whether it is known that the symbol has ended.
 
     Returns
     -------
@@ -60,13 +63,13 @@ def account(
     if result.is_empty():
         return DAYS.to_frame()
     first, last = result["open_time"][0], result["open_time"][-1]
-    has_ended = last_day - last.date() > PENDING_DAYS * _DAY
+    is_over = has_ended or last_day - last.date() > PENDING_DAYS * _DAY
     lost = evidence.without_rows.filter(evidence.without_rows < first.date())
     every = pl.select(pl.date_range(first.date(), max(last_day, last.date())))
     days = pl.concat([lost, every.to_series()]).to_frame("day")
     begin = pl.col("day").cast(TIME)
     until = begin + _DAY
-    if has_ended:
+    if is_over:
         over = pl.lit(last).dt.offset_by(interval.name)
         until = pl.when(pl.col("day") == last.date()).then(over).otherwise(until)
     is_lost = pl.col("day") < first.date()

@@ -52,6 +52,8 @@ class Results:
     first_traded: dt.datetime | None
     """The open time of the first bar with trades, on the grid, UTC; None without."""
     last_traded: dt.datetime | None
+    has_ended: bool
+    """Whether the bars after the last with trades are left out."""
 
 
 def build_results(
@@ -136,8 +138,14 @@ def build_results(
         funding_combined=joined.counts.combined,
     )
     traded = frame.filter(pl.col("trade_count") > 0)["open_time"]
-    ends = (None, None) if traded.is_empty() else (traded[0], traded[-1])
-    return Results(frame, gaps.table, counts, *ends)
+    return Results(
+        frame,
+        gaps.table,
+        counts,
+        first_traded=None if traded.is_empty() else traded[0],
+        last_traded=None if traded.is_empty() else traded[-1],
+        has_ended=is_over,
+    )
 
 
 def _check_bars(parsed: pl.DataFrame, *, trade_type: TradeType, symbol: str) -> None:

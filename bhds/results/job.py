@@ -90,6 +90,7 @@ def write_results(
             symbol=symbol,
             interval=bars_of,
             last_day=last_day,
+            has_ended=built.has_ended,
         ),
         "conflicts": conflicts.of_symbol(
             sources, merged.conflicts, trade_type=market, symbol=symbol

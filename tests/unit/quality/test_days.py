@@ -16,7 +16,16 @@ NO_CONFLICTS = pl.DataFrame(schema={"open_time": DAYS["day"]})
 def counted(at):
     """Count the days of bars some minutes after 2024-01-01, by their sources."""
 
-    def counted(bars, *, last_day, interval="1m", sources=(), conflicts=(), faults=()):
+    def counted(
+        bars,
+        *,
+        last_day,
+        interval="1m",
+        sources=(),
+        conflicts=(),
+        faults=(),
+        has_ended=False,
+    ):
         schema = result_klines(TradeType.SPOT)
         rows = {"open_time": [at(m) for m in bars], "source": list(bars.values())}
         rows["volume"] = [2.0] * len(bars)
@@ -33,6 +42,7 @@ def counted(at):
             symbol="AUSDT",
             interval=Interval.parse(interval),
             last_day=dt.date.fromisoformat(last_day),
+            has_ended=has_ended,
         )
         assert found.schema == DAYS
         return found
@@ -66,12 +76,19 @@ def test_days_count_from_the_first_bar_to_the_last_day(counted):
     ]
 
 
-def test_the_last_day_of_a_symbol_that_ended_counts_to_its_last_bar(counted):
+@pytest.mark.parametrize(
+    ("until", "has_ended", "expected"),
+    [(3, False, DAY), (3, True, 5), (6, False, 5)],
+    ids=["it goes on", "it has ended", "no file came for days"],
+)
+def test_the_last_day_of_a_symbol_that_ended_counts_to_its_last_bar(
+    counted, until, expected, *, has_ended
+):
     bars = dict.fromkeys(range(DAY + 5), "daily")
 
-    found = counted(bars, last_day="2024-01-06")
+    found = counted(bars, last_day=f"2024-01-0{until}", has_ended=has_ended)
 
-    assert found["expected"].to_list() == [DAY, 5, *[DAY] * 4]
+    assert found["expected"].to_list()[:2] == [DAY, expected]
 
 
 def test_of_longer_bars_only_days_on_which_one_opens_count(counted):
