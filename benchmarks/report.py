@@ -157,6 +157,7 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
         "duration": pl.duration(minutes=minutes),
         "price_change": pl.lit(-0.01),
         "split": pl.col("k") == 0,
+        "trimmed": pl.lit(value=False),
         "empty_days": pl.lit(0),
         "absent_days": pl.lit(0),
         "first_absent_day": pl.lit(None),

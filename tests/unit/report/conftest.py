@@ -59,6 +59,7 @@ def gap_row(symbol, *, begin, minutes, name, **more):
         "duration": minutes * _MINUTE,
         "price_change": -0.25,
         "split": minutes > 1440,
+        "trimmed": name == "delisted_tail",
         "empty_days": 0,
         "absent_days": 0,
         "first_absent_day": None,
@@ -179,8 +180,8 @@ def fill_futures(data):
     data.quality("um_futures", "condition-klines-1m", days, columns.CONDITION)
     data.quality("um_futures", "gaps-1m", [], columns.CLASSIFIED_GAPS)
     agreement = [
-        ("AUSDT", "1d", "close", 6, 6, 0.0, None),
-        ("AUSDT", "1d", "volume", 6, 5, 0.5, START),
+        ("AUSDT", "1d", "close", 6, 6, 0, 0.0, None),
+        ("AUSDT", "1d", "volume", 6, 5, 0, 0.5, START),
     ]
     data.quality("um_futures", "agreement-1m", agreement, columns.AGREEMENT)
     checks = [("AUSDT", AS_OF, 9.0, 10.0, -1.0, False)]
