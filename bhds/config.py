@@ -252,7 +252,7 @@ class Split(_Closed):
     max_price_ratio: float = Field(
         default=5,
         gt=1,
-        le=1_000_000,
+        le=100_000,
         description="factor by which the price may rise or fall across time without a "
         "trade, however short; beyond it splits",
     )

@@ -6,9 +6,9 @@ from bhds import instruments
 from bhds.markets import TradeType
 from bhds.planning.fills import STAYS_OPEN, Life
 
-_OVER = frozenset({"DELIVERING", "DELIVERED", "SETTLING", "CLOSE"})
-"""Statuses of a futures contract that is not traded any more. Not `BREAK` of spot and
-`PRE_SETTLE`: they also stand for a halt."""
+_OVER = frozenset({"DELIVERING", "DELIVERED", "SETTLING", "CLOSE", "NOT_LISTED"})
+"""Statuses of what is not traded any more; the last is that of recorded symbols which
+the exchange lists no more. `BREAK` of spot and `PRE_SETTLE` also stand for a halt."""
 
 
 def has_ended(

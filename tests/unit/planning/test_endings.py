@@ -40,6 +40,7 @@ def test_a_symbol_without_files_for_long_has_ended(last, expected):
         pytest.param("AUSDT", {"status": "BREAK"}, False, id="a halt"),
         pytest.param("AUSDT", {"status": "SETTLING"}, True, id="settling"),
         pytest.param("AUSDT", {"status": "CLOSE"}, True, id="closed"),
+        pytest.param("AUSDT", {"status": "NOT_LISTED"}, True, id="not listed any more"),
         pytest.param("AUSDTSETTLED", {}, True, id="renamed"),
     ],
 )
