@@ -21,6 +21,7 @@ from bhds.columns import (
     NOT_RECONCILED,
     TIME,
 )
+from bhds.datatypes import Table
 from bhds.datatypes import data_type as entry_of
 from bhds.errors import ResultError
 from bhds.markets import Frequency, Interval, TradeType
@@ -170,10 +171,12 @@ def judge_record_days(
     if entry.table is None:
         msg = f"{data_type}: its files are not parsed, expected a type that is"
         raise ResultError(msg)
-    time = entry.table(TradeType(trade_type)).time
+    table = entry.table(TradeType(trade_type))
     bars_of = Interval.parse(interval) if interval else None
     tables = [
-        _record_days(list(paths), symbol=symbol, time=time, interval=bars_of)
+        _record_days(
+            list(paths), symbol=symbol, table=table, interval=bars_of, as_of=as_of
+        )
         for symbol, paths in groupby(partitions, key=lambda path: Path(path).parts[3])
     ]
     condition = judge(
@@ -307,11 +310,16 @@ def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:
 
 
 def _record_days(
-    paths: Sequence[str], *, symbol: str, time: str, interval: Interval | None
+    paths: Sequence[str],
+    *,
+    symbol: str,
+    table: Table,
+    interval: Interval | None,
+    as_of: dt.date,
 ) -> pl.DataFrame:
     sources = [storage.read_sources(path) for path in paths]
     of_api = [
-        storage.read_rows(path, columns=[time])[time]
+        storage.read_parquet(path)[table.time]
         for path, each in zip(paths, sources, strict=True)
         if "holes" in each and each["rows"]
     ]
@@ -321,7 +329,19 @@ def _record_days(
         symbol=symbol,
         interval=interval,
         last_day=max(dt.date.fromisoformat(_last_day(each)) for each in sources),
+        as_of=as_of,
+        is_steady=table.is_steady,
+        events=_events(paths, table),
     )
+
+
+def _events(paths: Sequence[str], table: Table) -> pl.DataFrame | None:
+    """Read when events were due, and the hours that they name; None of other data."""
+    if table.hours is None:
+        return None
+    columns = [table.time, table.hours]
+    found = [storage.read_parquet(path, columns=columns) for path in paths]
+    return pl.concat(found).select(time=table.time, hours=table.hours)
 
 
 def _last_day(sources: Mapping[str, Any]) -> str:

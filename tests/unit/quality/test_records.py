@@ -12,13 +12,15 @@ DAY = 24 * 60
 
 @pytest.fixture
 def counted(at):
-    def counted(*sources, last_day, api=(), interval=None):
+    def counted(*sources, last_day, api=(), interval=None, as_of=None, **more):
         found = account(
             sources,
             fill_times=pl.Series([at(minute) for minute in api], dtype=TIME),
             symbol="AUSDT",
             interval=interval and Interval.parse(interval),
             last_day=dt.date.fromisoformat(last_day),
+            as_of=dt.date.fromisoformat(as_of or last_day),
+            **more,
         )
         assert found.schema == DAYS
         return found
@@ -27,12 +29,16 @@ def counted(at):
 
 
 def day(date, present, expected=288, **more):
-    return {"day": date, "expected": expected, "present": present, **more}
+    counts = {"expected": expected, "present": present, "daily": present}
+    return {"day": date, **counts, **more}
 
 
-def test_rows_are_those_of_the_kind_of_zip_that_covers_the_day(counted, zip_entry):
+def test_rows_are_those_of_the_kind_of_zip_that_they_are_from(counted, zip_entry):
     sources = {
-        "days": [day("2024-01-31", 288), day("2024-02-01", 287, conflicts=3)],
+        "days": [
+            day("2024-01-31", 288, daily=0),
+            day("2024-02-01", 287, conflicts=3, daily=286),
+        ],
         "inputs": [zip_entry("2024-01"), zip_entry("2024-02-01")],
     }
 
@@ -41,7 +47,7 @@ def test_rows_are_those_of_the_kind_of_zip_that_covers_the_day(counted, zip_entr
     columns = ["expected", "daily", "monthly", "conflicts", "has_file"]
     assert found.select(columns).rows() == [
         (288, 0, 288, 0, True),
-        (288, 287, 0, 3, True),
+        (288, 286, 1, 3, True),
     ]
 
 
@@ -157,3 +163,163 @@ def test_a_lost_day_before_the_first_row_counts(counted, zip_entry):
         (dt.date(2024, 1, 1), 288, 0, True),
         (dt.date(2024, 1, 3), 288, 288, False),
     ]
+
+
+def test_the_last_day_of_what_has_ended_counts_to_its_last_row(counted, zip_entry):
+    sources = {
+        "days": [day("2024-01-01", 288), day("2024-01-02", 9)],
+        "inputs": [
+            zip_entry("2024-01-01", first=0, last=DAY - 5),
+            zip_entry("2024-01-02", first=DAY, last=DAY + 45),
+        ],
+    }
+
+    for as_of, expected in (("2024-01-05", 288), ("2024-01-06", 10)):
+        found = counted(sources, last_day="2024-01-02", as_of=as_of)
+        assert found["expected"].to_list() == [288, expected]
+
+
+def test_a_day_that_only_its_neighbours_files_reach_is_expected_whole(
+    counted, zip_entry
+):
+    # The label 00:00 of metrics is of the day before.
+    sources = {
+        "days": [
+            *(day(f"2024-01-0{n}", 1, expected=None) for n in (1, 3)),
+            *(day(f"2024-01-0{n}", 287) for n in (2, 4)),
+        ],
+        "inputs": [
+            zip_entry("2024-01-02", first=-5 + DAY, last=2 * DAY - 10),
+            zip_entry("2024-01-04", first=-5 + 3 * DAY, last=4 * DAY - 10),
+        ],
+    }
+
+    found = counted(sources, last_day="2024-01-04")
+
+    assert found.select("expected", "daily", "monthly", "has_file").rows() == [
+        (288, 1, 0, False),
+        (288, 287, 0, True),
+        (288, 1, 0, False),
+        (288, 287, 0, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        pytest.param([100, 100, 14, 100], [None, None, 100, None], id="few"),
+        pytest.param(
+            [100, 100, 74, 100, 100, 75], [None, None, 100, *[None] * 3], id="quarters"
+        ),
+        pytest.param([14, 100], [None, None], id="the first day counts to its end"),
+        pytest.param([100, 14], [None, 100], id="two days"),
+        pytest.param([100] * 9 + [120] * 9, [None] * 18, id="another era"),
+        pytest.param([14], [None], id="alone"),
+    ],
+)
+def test_rows_at_a_steady_pace_are_compared_with_the_days_around(
+    counted, zip_entry, rows, expected
+):
+    dates = [dt.date(2024, 1, number + 1).isoformat() for number in range(len(rows))]
+    first = (1 - rows[0] / 100) * DAY if rows[0] < rows[-1] else 0
+    sources = {
+        "days": [
+            day(date, number, expected=None)
+            for date, number in zip(dates, rows, strict=True)
+        ],
+        "inputs": [zip_entry(dates[0], first=first), *map(zip_entry, dates[1:])],
+    }
+
+    found = counted(sources, last_day=dates[-1], is_steady=True)
+
+    assert found["expected"].to_list() == expected
+
+
+def test_ids_that_are_missing_between_two_months_count(counted, zip_entry, at):
+    def part(name, last, *ends):
+        times = [
+            [number, int(at(minute).timestamp()) * 1_000_000] for number, minute in ends
+        ]
+        return {
+            "partition": name,
+            "ids": times,
+            "days": [day(last, 5, expected=None)],
+            "inputs": [zip_entry(last)],
+        }
+
+    sources = [
+        part("2024-01", "2024-01-31", (1, 30 * DAY), (9, 30.5 * DAY)),
+        part("2024-02", "2024-02-01", (100, 31 * DAY), (120, 31.5 * DAY)),
+        {"partition": "2024-03", "ids": [], "days": [], "inputs": []},
+        part("2024-04", "2024-04-01", (121, 91 * DAY), (130, 91.5 * DAY)),
+    ]
+
+    found = counted(*sources, last_day="2024-02-02")
+
+    counts = found.filter(pl.col("missing_ids") > 0).select("day", "missing_ids")
+    assert counts.rows() == [(dt.date(2024, 1, 31), 90)]
+
+
+EIGHT = [(hour, 8) for hour in range(0, 96, 8)]
+
+
+@pytest.mark.parametrize(
+    ("events", "expected"),
+    [
+        pytest.param(EIGHT, [3, 3, 3, 3], id="all"),
+        pytest.param([e for e in EIGHT if e[0] != 32], [3, 3, 3, 3], id="one missing"),
+        pytest.param(
+            [e for e in EIGHT if not 16 < e[0] < 64], [3, 3, 3, 3], id="a day and more"
+        ),
+        pytest.param(EIGHT[2:], [1, 3, 3, 3], id="it begins later"),
+        pytest.param(EIGHT[:-1], [3, 3, 3, 3], id="the last is missing"),
+        pytest.param(
+            [(0, 8), (8, 8), (16, 8), *((hour, 4) for hour in range(20, 96, 4))],
+            [4, 6, 6, 6],
+            id="another interval",
+        ),
+        pytest.param(
+            [*EIGHT[:4], (24, 8), *EIGHT[4:]], [3, 4, 3, 3], id="two of one minute"
+        ),
+        pytest.param(
+            [(hour, None) for hour, _ in EIGHT if hour != 48], [3] * 4, id="of the API"
+        ),
+        pytest.param(
+            [(hour, None) for hour in (*range(0, 48, 4), *range(48, 96, 8))],
+            [6, 6, 3, 3],
+            id="another interval in the API",
+        ),
+    ],
+)
+def test_events_are_expected_by_the_hours_that_they_name(
+    counted, zip_entry, at, events, expected
+):
+    rows = pl.DataFrame(
+        [(at(60 * hour), hours) for hour, hours in events],
+        schema={"time": TIME, "hours": pl.Int8},
+        orient="row",
+    )
+    counts = rows["time"].dt.date().value_counts()
+    sources = {
+        "days": [
+            day(date.isoformat(), number, expected=None, daily=0)
+            for date, number in counts.rows()
+        ],
+        "inputs": [zip_entry("2024-01")],
+    }
+
+    found = counted(sources, last_day="2024-01-04", events=rows)
+
+    assert found["expected"].to_list() == expected
+
+
+def test_no_events_are_expected_after_the_end(counted, zip_entry, at):
+    rows = pl.DataFrame({"time": [at(0), at(8 * 60)], "hours": [8, 8]})
+    sources = {
+        "days": [day("2024-01-01", 2, expected=None, daily=0)],
+        "inputs": [zip_entry("2024-01")],
+    }
+
+    for as_of, expected in (("2024-01-04", [3, 3]), ("2024-01-05", [2, None])):
+        found = counted(sources, last_day="2024-01-02", as_of=as_of, events=rows)
+        assert found["expected"].to_list() == expected
