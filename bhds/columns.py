@@ -66,10 +66,9 @@ def resampled_klines(trade_type: TradeType) -> pl.Schema:
     """Return the columns of resampled bars; the key is `open_time`.
 
     `first_vwap` is the VWAP of the first base bar; `funding_rate` is the sum of the
-    bar's funding events and null without one; `funding_count` is the number of base
-    bars with an event, and `funding_time` the open time of the first of them
-    (`results.resample.resample` tells when these are the events themselves);
-    `filled_count` is the number of base bars that were never published.
+    bar's funding events and null without one, `funding_count` their number, and
+    `funding_time` that of the first; `filled_count` is the number of base bars that
+    were never published.
     """
     return pl.Schema(
         _bar_columns(trade_type)

@@ -229,6 +229,16 @@ def funding_of_result(wildcards):
     return PLAN.funding_of(series_of(wildcards))
 
 
+def funding_of_results(trade_type, interval):
+    """Make a function that locates the funding of a symbol's result, if it has any."""
+
+    @for_rules
+    def funding(wildcards):
+        return PLAN.funding_of(Series(trade_type, "klines", wildcards.symbol, interval))
+
+    return funding
+
+
 @for_rules
 def funding_partitions(wildcards):
     """Locate the partitions and fills of the funding of one symbol, in time order."""

@@ -1,7 +1,7 @@
 """Make longer bars from results.
 
-Inputs: the result of one symbol. Outputs: one file for each of its dataset's rules,
-made by one job.
+Inputs: the result of one symbol, and the funding events that it takes in. Outputs: one
+file for each of its dataset's rules, made by one job.
 """
 
 for group in PLAN.resample_groups:
@@ -11,7 +11,8 @@ for group in PLAN.resample_groups:
         name:
             f"resample_klines_{group.name}"
         input:
-            f"results_data/{group.trade_type}/klines/{group.interval}/{{symbol}}.pqt",
+            result=f"results_data/{group.trade_type}/klines/{group.interval}/{{symbol}}.pqt",
+            funding=funding_of_results(group.trade_type, group.interval),
         output:
             expand(
                 "results_data/{trade_type}/resampled_klines/{rule}/{{symbol}}.pqt",

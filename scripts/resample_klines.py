@@ -5,10 +5,11 @@ from bhds.runlog import job_log
 
 with job_log(snakemake.log[0]):
     job.write_resampled(
-        snakemake.input[0],
+        snakemake.input.result,
         outputs=dict(zip(snakemake.params.rules, snakemake.output, strict=True)),
         trade_type=snakemake.params.trade_type,
         interval=snakemake.params.interval,
         symbol=snakemake.wildcards.symbol,
         contract_usd=snakemake.params.contract_usd,
+        funding=str(snakemake.input.get("funding", "")) or None,
     )

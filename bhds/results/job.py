@@ -153,6 +153,7 @@ def write_resampled(
     interval: str,
     symbol: str,
     contract_usd: float | None,
+    funding: str | None = None,
 ) -> None:
     """Resample one symbol's result by several rules, reading it once.
 
@@ -166,16 +167,20 @@ def write_resampled(
         What the result's bars are of.
     contract_usd
         As in `write_results`.
+    funding
+        Path of what `write_funding` wrote for the symbol; None or empty: without.
 
     Raises
     ------
     ResultError
-        If the result cannot be read.
+        If the result or the funding cannot be read.
     ConfigError
         If a rule does not fit the interval.
     """
     bars = storage.read_rows(result)
-    metadata = storage.provenance("resample", resample.REVISION, [result])
+    paid = storage.read_rows(funding, schema=FUNDING) if funding else None
+    inputs = [result, funding] if funding else [result]
+    metadata = storage.provenance("resample", resample.REVISION, inputs)
     metadata["base_interval"] = interval
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
     for name, path in outputs.items():
@@ -185,6 +190,7 @@ def write_resampled(
             symbol=symbol,
             base=Interval.parse(interval),
             rule=ResampleRule.parse(name),
+            funding=paid,
             contract_usd=contract_usd,
         )
         storage.write_parquet(longer, path, metadata=metadata, symbol=symbol)

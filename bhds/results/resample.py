@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.columns import resampled_klines
+from bhds.columns import FUNDING, resampled_klines
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import Interval, TradeType
+from bhds.results.funding import events_on_bars
 from bhds.results.grid import anchor_us, combine_bars, floor_time, microseconds
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.vwap import vwap
@@ -112,6 +113,7 @@ def resample(
     symbol: str,
     base: Interval,
     rule: ResampleRule,
+    funding: pl.DataFrame | None = None,
     contract_usd: float | None = None,
 ) -> pl.DataFrame:
     """Make bars of `rule.interval` from the bars of `base`.
@@ -129,6 +131,9 @@ def resample(
         What the bars are of.
     rule
         Interval and offset.
+    funding
+        m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
+        if the results are without.
     contract_usd
         Of COIN-M futures, what one contract is worth; see `vwap.vwap`.
 
@@ -139,9 +144,10 @@ def resample(
         whatever the number of threads. Open, high, low and close are those of the base
         bars with trades, if there are any. `vwap` and `first_vwap` are null where
         the results have none. `funding_rate` is the sum of the events in the bar,
-        null without one; `funding_count` counts base bars with an event, and
-        `funding_time` is the open time of the first of them, which may be later than
-        the label: the funding is not known yet when the bar opens.
+        null without one; `funding_count` counts them, and `funding_time` is that of
+        the first, which may be later than the label: the funding is not known yet when
+        the bar opens. Only events that lie in a bar of the results count, so that none
+        of the three depends on `base`.
 
     Raises
     ------
@@ -150,14 +156,6 @@ def resample(
     ResultError
         If `results` is unsorted or has an `open_time` twice.
 
-    Notes
-    -----
-    Results keep the sum of the events in a base bar, but neither their number nor
-    their minutes. ASSUME: events are due on full hours, as those of all genuine files
-    at hand are. Where base bars divide an hour, `funding_count` is then the number of
-    events and `funding_time` the minute of the first. Where they are longer, several
-    events of one base bar count as one, and `funding_time` may be earlier than the
-    event; `funding_combined` in the metadata of the result tells how often.
     """
     rule.check_base(base)
     if not is_strictly_increasing(results["open_time"]):
@@ -177,7 +175,12 @@ def resample(
             pl.col("label") >= pl.col("begin"),
             pl.col("label").dt.offset_by(rule.interval.name) <= pl.col("end"),
         )
-        .join(_funding(bars), on="label", how="left", maintain_order="left")
+        .join(
+            _funding(bars, funding, base=base, rule=rule),
+            on="label",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(
             pl.col("funding_count").fill_null(0), vwap=price, open_time="label"
         )
@@ -215,11 +218,24 @@ def _spans(bars: pl.DataFrame, *, base: Interval) -> pl.DataFrame:
     )
 
 
-def _funding(bars: pl.DataFrame) -> pl.DataFrame:
+def _funding(
+    bars: pl.DataFrame,
+    events: pl.DataFrame | None,
+    *,
+    base: Interval,
+    rule: ResampleRule,
+) -> pl.DataFrame:
     """Return sum, number and first time of the events of each `label` that has any."""
-    events = bars.select("label", "open_time", "funding_rate").drop_nulls()
-    return events.group_by("label", maintain_order=True).agg(
-        pl.col("funding_rate").sum(),
-        pl.len().alias("funding_count"),
-        pl.col("open_time").first().alias("funding_time"),
+    known = FUNDING.to_frame() if events is None else events
+    time = pl.col("funding_time")
+    label = floor_time(time, interval=rule.interval, offset=rule.offset)
+    return (
+        events_on_bars(known, bars, interval=base)
+        .with_columns(label=label)
+        .group_by("label", maintain_order=True)
+        .agg(
+            pl.col("funding_rate").sum(),
+            pl.len().alias("funding_count"),
+            time.first(),
+        )
     )

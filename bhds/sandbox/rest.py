@@ -320,6 +320,7 @@ class RestApi:
             .then(with_point(pl.lit(ticks * scale), _PRICE_DECIMALS).cast(pl.String))
             .otherwise(pl.lit(""))
             .alias("markPrice"),
+            pl.lit("Regular").alias("rateType"),
         )
         return shown.to_dicts()
 

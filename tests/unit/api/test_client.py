@@ -282,7 +282,7 @@ def test_funding_events_of_a_range_come_in_pages(ask, trade_type):
     assert times == sorted(set(times))
     # From the first full 8 hours after the listing to those before the present.
     assert len(events) == (NOW - LISTED) // (8 * HOUR_MS) - 1 == 1_028
-    assert [len(page.rows) for page in pages] == [1_000, 28]
+    assert [len(page.rows) for page in pages] == [999, 29]
     assert (usage.requests, usage.weight, usage.rows) == (2, 2, 1_028)
 
 
@@ -500,16 +500,33 @@ def ask_funding(client):
 
 def test_a_full_answer_of_events_is_followed_by_the_rest(fake_server):
     server = fake_server(
-        (200, funding_answer(*range(10, 1_010))), (200, funding_answer(1_011))
+        (200, funding_answer(*range(10, 1_010))),
+        (200, funding_answer(1_009, 1_011)),
     )
 
     pages = server.run(ask_funding)
 
-    assert [page[:2] for page in pages] == [(10, 1_010), (1_010, 5_000)]
+    assert [page[:2] for page in pages] == [(10, 1_009), (1_009, 5_000)]
     assert [request.query["startTime"] for request in server.requests] == [
         "10",
-        "1010",
+        "1009",
     ]
+
+
+def test_events_of_one_moment_come_together(fake_server):
+    first, rest = (*range(10, 1_008), 1_008, 1_009), (1_009, 1_009)
+    server = fake_server((200, funding_answer(*first)), (200, funding_answer(*rest)))
+
+    pages = server.run(ask_funding)
+
+    times = [event.funding_time for page in pages for event in page.rows]
+    assert times == [*range(10, 1_009), 1_009, 1_009]
+
+
+def test_a_moment_that_fills_an_answer_is_not_asked_for_for_ever(fake_server):
+    server = fake_server((200, funding_answer(*[10] * 1_000)), (200, "[]"))
+
+    assert [page[:2] for page in server.run(ask_funding)] == [(10, 11), (11, 5_000)]
 
 
 def test_no_events_are_an_empty_page(fake_server):
@@ -521,7 +538,7 @@ def test_no_events_are_an_empty_page(fake_server):
     [
         pytest.param(funding_answer(9), id="before"),
         pytest.param(funding_answer(5_000), id="after"),
-        pytest.param(funding_answer(20, 20), id="twice"),
+        pytest.param(funding_answer(20, 19), id="out of order"),
         pytest.param(funding_answer(20, symbol="BBBUSDT"), id="another symbol"),
     ],
 )

@@ -23,6 +23,7 @@ EVENT = {
     "fundingTime": 28_800_003,
     "fundingRate": "-0.00010000",
     "markPrice": "100.5",
+    "rateType": "Special",
 }
 INFO = {
     "symbol": "AAAUSDT",
@@ -41,7 +42,7 @@ def test_a_kline_becomes_a_bar():
 
 def test_a_funding_event_is_read():
     assert parse_funding_events([EVENT], subject="x") == [
-        FundingEvent("AAAUSDT", 28_800_003, -0.0001, 100.5)
+        FundingEvent("AAAUSDT", 28_800_003, -0.0001, 100.5, "Special")
     ]
 
 
@@ -51,6 +52,12 @@ def test_an_unknown_mark_price_is_none(event):
         del event["markPrice"]
 
     assert parse_funding_events([event], subject="x")[0].mark_price is None
+
+
+def test_a_type_of_rate_that_is_not_said_is_none():
+    event = {name: EVENT[name] for name in EVENT if name != "rateType"}
+
+    assert parse_funding_events([event], subject="x")[0].rate_type is None
 
 
 def test_funding_info_is_read():

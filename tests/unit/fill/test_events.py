@@ -158,8 +158,11 @@ def test_what_is_between_months_that_the_archive_has_not_is_asked_for_once():
 def test_events_of_the_api_are_rounded_to_the_minute_and_have_no_interval():
     due = int(at("2025-01-01T08:00").timestamp() * 1000)
 
-    frame = UM.frame(
-        [("AUSDT", due + 13, 0.0001, None), ("AUSDT", due - 8 * 3_600_000, -0.5, 60.25)]
+    frame = UM.merge(
+        [
+            [("AUSDT", due + 13, 0.0001, None, None)],
+            [("AUSDT", due - 8 * 3_600_000, -0.5, 60.25, None)],
+        ]
     )
 
     assert frame.schema == FUNDING
@@ -175,7 +178,25 @@ def test_events_of_the_api_are_rounded_to_the_minute_and_have_no_interval():
 def test_of_two_answers_for_one_event_the_later_counts():
     due = int(at("2025-01-01T08:00").timestamp() * 1000)
 
-    frame = UM.frame([("AUSDT", due, 0.1, None), ("AUSDT", due + 5, 0.2, None)])
+    frame = UM.merge(
+        [[("AUSDT", due, 0.1, None)], [("AUSDT", due + 5, 0.2, None, "Regular")]]
+    )
 
-    assert frame["funding_rate"].to_list() == [0.2]
-    assert UM.frame([]).schema == FUNDING
+    assert frame.select("funding_rate", "rate_type").rows() == [(0.2, "Regular")]
+    assert UM.merge([]).schema == FUNDING
+
+
+@pytest.mark.parametrize("late_ms", [0, 8])
+def test_events_of_one_minute_are_two_however_often_they_are_answered(late_ms):
+    due = int(at("2026-06-18").timestamp() * 1000)
+    answer = [
+        ("AUSDT", due, 0.1, None, "Regular"),
+        ("AUSDT", due + late_ms, -2.0, None, "Special"),
+    ]
+
+    frame = UM.merge([answer, answer[::-1]])
+
+    assert sorted(frame.select("funding_rate", "rate_type").rows()) == [
+        (-2.0, "Special"),
+        (0.1, "Regular"),
+    ]

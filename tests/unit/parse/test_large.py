@@ -290,17 +290,50 @@ def test_doubled_rows_are_collapsed(parse, archive):
     assert sources["inputs"][0]["out_of_order"] == 0
 
 
-def test_later_line_wins_and_the_conflict_is_listed(parse, archive):
+def test_rows_of_one_file_that_share_an_id_are_two_trades(parse, archive):
     content = trade_csv(*range(20), price=1.5) + trade_line(7, price=9.5)
     source = archive("BTCUSDT-trades-2024-01-01", content)
 
     frame, sources = parse(source)
 
-    assert frame["price"].to_list() == [1.5] * 7 + [9.5] + [1.5] * 12
-    assert counts(sources["inputs"][0]) == [21, 20, 0, 0, 1]
+    assert frame["price"].to_list() == [1.5] * 8 + [9.5] + [1.5] * 12
+    assert counts(sources["inputs"][0]) == [21, 21, 0, 0, 0]
+
+
+def test_conflict_between_files_is_listed(parse, archive):
+    month = archive("BTCUSDT-trades-2024-01", trade_csv(*range(20), price=1.5))
+    day = archive("BTCUSDT-trades-2024-01-01", trade_csv(7, price=9.5))
+
+    _, sources = parse(month, day)
+
     (conflict,) = sources["conflicts"]["listed"]
     assert (conflict["id"], sources["conflicts"]["count"]) == (7, 1)
     assert (conflict["kept"]["price"], conflict["dropped"]["price"]) == (9.5, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("other", "rows", "conflicts"),
+    [
+        pytest.param("7,1.5,2,31,32", 3, 0, id="other trades"),
+        pytest.param("7,9.5,2,21,22", 2, 1, id="the same trades"),
+        pytest.param("7,1.5,3,21,23", 2, 1, id="one trade more"),
+        pytest.param("7,1.5,2,21,22", 2, 0, id="the same row"),
+    ],
+)
+def test_aggregates_of_one_id_are_told_apart_by_their_trades(
+    parse, archive, other, rows, conflicts
+):
+    time = time_us("2024-01-01T00:00") // 1_000
+    month = f"7,1.5,2,21,22,{time},true\n8,1.5,2,23,30,{time},true\n"
+    files = {"2024-01": month, "2024-01-01": f"{other},{time},true\n"}
+
+    frame, sources = parse(
+        *(archive(f"BTCUSDT-aggTrades-{day}", text) for day, text in files.items()),
+        data_type="aggTrades",
+    )
+
+    assert frame["agg_trade_id"].to_list() == [7] * (rows - 1) + [8]
+    assert sources["conflicts"]["count"] == conflicts
 
 
 def test_day_wins_over_month_and_later_day_over_earlier(parse, archive):

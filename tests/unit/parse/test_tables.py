@@ -225,15 +225,15 @@ def test_funding_time_is_the_minute_that_the_event_was_due(funding):
     assert partition.frame.rows() == [
         (
             *(utc("2024-01-01T00:00"), utc("2024-01-01T00:00:00.004")),
-            *(8, 0.0001, None, "monthly"),
+            *(8, 0.0001, None, None, "monthly"),
         ),
         (
             *(utc("2024-01-01T08:00"), utc("2024-01-01T08:00")),
-            *(4, -0.00003449, None, "monthly"),
+            *(4, -0.00003449, None, None, "monthly"),
         ),
         (
             *(utc("2024-01-01T12:00"), utc("2024-01-01T11:59:59.990")),
-            *(1, 0.0001, None, "monthly"),
+            *(1, 0.0001, None, None, "monthly"),
         ),
     ]
     assert partition.frame.schema["funding_interval_hours"] == pl.Int8
@@ -277,30 +277,64 @@ def test_days_cut_off_events_of_the_month(funding):
     ]
 
 
-def test_repeated_event_is_a_duplicate_and_another_rate_a_conflict(funding):
+def test_identical_events_are_duplicates_and_others_of_one_minute_are_kept(funding):
     partition = funding(
-        event("2024-01-01T00:00"),
-        event("2024-01-01T00:00"),
-        event("2024-01-01T08:00", rate="0.1"),
-        event("2024-01-01T08:00", rate="0.2"),
+        event("2024-01-18T00:00"),
+        event("2024-01-18T00:00"),
+        event("2024-01-18T08:00:00.009", rate="-0.2"),
+        event("2024-01-18T08:00:00.001", rate="0.1"),
+        event("2024-01-18T16:00", rate="0.3"),
+        event("2024-01-18T16:00", rate="0.4"),
     )
 
     record = only(partition)
-    assert (record["duplicates"], record["conflicts"]) == (1, 1)
-    assert partition.frame["funding_rate"].to_list() == [0.0001, 0.2]
+    assert (record["duplicates"], record["conflicts"]) == (1, 0)
+    assert partition.frame["funding_rate"].to_list() == [0.0001, 0.1, -0.2, 0.3, 0.4]
+
+
+def test_event_that_two_zips_have_with_other_values_is_a_conflict(archive, parse):
+    rates = {"2026-06-18": "0.1", "2026-06": "0.2"}
+    files = [
+        archive(
+            f"BTCUSDT-fundingRate-{period}",
+            FUNDING + event("2026-06-18T08:00", rate=rate),
+        )
+        for period, rate in rates.items()
+    ]
+
+    partition = parse(*files, trade_type=UM, data_type="fundingRate", partition="2026")
+
+    assert partition.frame["funding_rate"].to_list() == [0.1]
     (listed,) = partition.sources["conflicts"]["listed"]
     values = {
-        "key": record["key"],
-        "calc_time": "2024-01-01T08:00:00+00:00",
+        "calc_time": "2026-06-18T08:00:00+00:00",
         "funding_interval_hours": 8,
+        "rate_type": None,
         "mark_price": None,
     }
+    (monthly, daily) = (each["key"] for each in partition.sources["inputs"])
     assert listed == {
-        "funding_time": "2024-01-01T08:00:00+00:00",
-        "kept": values | {"funding_rate": 0.2},
-        "dropped": values | {"funding_rate": 0.1},
+        "funding_time": "2026-06-18T08:00:00+00:00",
+        "kept": values | {"key": daily, "funding_rate": 0.1},
+        "dropped": values | {"key": monthly, "funding_rate": 0.2},
     }
     assert json.loads(json.dumps(listed)) == listed
+
+
+@pytest.mark.parametrize("name", ["rate_type", "rateType"])
+def test_type_of_a_rate_is_read_where_a_file_has_it(archive, parse, name):
+    lines = [
+        event(f"2026-06-18T0{hour}:00").replace("\n", f",{text}\n")
+        for hour, text in enumerate(["Regular", "Special", "", "Newer"])
+    ]
+    header = FUNDING.replace("\n", f",{name}\n")
+    file = archive("BTCUSDT-fundingRate-2026-06", header + "".join(lines))
+
+    partition = parse(file, trade_type=UM, data_type="fundingRate", partition="2026")
+
+    assert only(partition)["warnings"] == []
+    types = partition.frame["rate_type"].to_list()
+    assert types == ["Regular", "Special", None, None]
 
 
 @pytest.mark.parametrize(
@@ -691,4 +725,4 @@ def test_same_zips_make_the_same_bytes(golden, data_type, tmp_path):
     table = DATA_TYPES[data_type].table(UM)
     times = pl.read_parquet(paths[0])[table.time]
     assert times.is_sorted()
-    assert times.is_unique().all() or not table.key
+    assert times.is_unique().all() or table.events or not table.key

@@ -47,7 +47,14 @@ def published():
 
 
 def make_events(
-    minutes, *, rate=0.0001, hours=8, late_ms=0, mark_price=None, source="monthly"
+    minutes,
+    *,
+    rate=0.0001,
+    hours=8,
+    late_ms=0,
+    rate_type=None,
+    mark_price=None,
+    source="monthly",
 ):
     """Events due some minutes after 2024-01-01, with their minutes as parsing finds."""
     due = pl.Series([START + dt.timedelta(minutes=minute) for minute in minutes])
@@ -58,6 +65,7 @@ def make_events(
     given = {
         "funding_rate": rate,
         "funding_interval_hours": hours,
+        "rate_type": rate_type,
         "mark_price": mark_price,
         "source": source,
     }

@@ -14,7 +14,7 @@ from bhds.markets import Interval
 from bhds.results import funding as module
 from bhds.results.funding import FundingCounts, join_funding, merge_events
 
-GOLDEN = {2: "6693d064542fe69d"}
+GOLDEN = {2: "5a9e1b38429f621e"}
 HOUR = 60
 DAY = 24 * HOUR
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -87,12 +87,10 @@ def test_events_of_all_partitions_are_there_once_in_time_order(
 
 
 @pytest.mark.parametrize("is_first", [True, False])
-def test_the_archive_wins_over_the_api_which_completes_the_mark_price(
-    archive, api, is_first
-):
+def test_the_archive_wins_over_the_api_which_completes_it(archive, api, is_first):
     frames = [
         archive([480], rate=0.25, late_ms=3, source="monthly"),
-        api([480], rate=0.5, late_ms=13, mark_price=7.0),
+        api([480], rate=0.5, late_ms=13, mark_price=7.0, rate_type="Regular"),
     ]
 
     merged = merge_events(frames if is_first else frames[::-1])
@@ -102,8 +100,40 @@ def test_the_archive_wins_over_the_api_which_completes_the_mark_price(
         "calc_time": START + 480 * MINUTE + dt.timedelta(milliseconds=3),
         "funding_interval_hours": 8,
         "funding_rate": 0.25,
+        "rate_type": "Regular",
         "mark_price": 7.0,
         "source": "monthly",
+    }
+
+
+def test_events_of_one_minute_are_kept_and_have_their_types(archive, api):
+    late = [dt.timedelta(milliseconds=ms) for ms in (1, 9)]
+
+    def at(frame):
+        return frame.with_columns(calc_time=pl.col("funding_time") + pl.Series(late))
+
+    merged = merge_events(
+        [
+            at(api([480, 480], rate=[0.5, -2.0], rate_type=["Regular", "Special"])),
+            at(archive([480, 480], rate=[0.5, -2.0])),
+        ]
+    )
+
+    assert merged.select("funding_rate", "rate_type", "source").rows() == [
+        (0.5, "Regular", "monthly"),
+        (-2.0, "Special", "monthly"),
+    ]
+    assert rates(join(bars_of([480]), merged, "1m")) == [-1.5]
+
+
+def test_an_event_that_only_the_api_has_is_kept_beside_the_one_of_the_archive(
+    archive, api
+):
+    merged = merge_events([archive([480], rate=0.5), api([480, 480], rate=[0.5, -2.0])])
+
+    assert dict(merged.select("funding_rate", "source").rows()) == {
+        0.5: "monthly",
+        -2.0: "api",
     }
 
 
@@ -172,7 +202,11 @@ def merge_reference(frames):
 
 
 PRICES = st.sampled_from([None, 1.0, 2.0])
-ROWS = st.lists(st.tuples(st.integers(0, 4), st.integers(-9, 9), PRICES), max_size=6)
+ROWS = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(-9, 9), PRICES),
+    max_size=6,
+    unique_by=lambda row: row[0],
+)
 PARTITIONS = st.lists(
     st.tuples(st.sampled_from(["api", "monthly", "daily"]), ROWS), max_size=5
 )
@@ -189,6 +223,7 @@ def test_merged_events_equal_those_of_the_row_by_row_reference(partitions):
                     "calc_time": START + hour * HOUR * MINUTE,
                     "funding_interval_hours": None if source == "api" else 8,
                     "funding_rate": float(rate),
+                    "rate_type": None,
                     "mark_price": price,
                     "source": source,
                 }

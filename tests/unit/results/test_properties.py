@@ -279,7 +279,8 @@ def window(time, rule):
     return start, start + rule.interval.duration
 
 
-def resample_reference(rows, rule):
+def resample_reference(rows, rule, paid=None):
+    paid = paid or {}
     groups = {}
     for row in rows:
         groups.setdefault((row["segment"], window(row["open_time"], rule)), []).append(
@@ -295,21 +296,34 @@ def resample_reference(rows, rule):
         if begin <= label and end <= stop:
             filled = sum(row["source"] == "filled" for row in group)
             bar = combine(group) | {"open_time": label, "filled_count": filled}
-            bars.append(bar | {"first_vwap": group[0]["vwap"]} | funding_of(group))
+            bars.append(
+                bar | {"first_vwap": group[0]["vwap"]} | funding_of(group, paid)
+            )
     return bars
 
 
-def funding_of(group):
-    paid = [row for row in group if row["funding_rate"] is not None]
+def funding_of(group, paid):
+    times = [
+        time
+        for time in sorted(paid)
+        if any(row["open_time"] <= time < row["open_time"] + STEP for row in group)
+    ]
     return {
-        "funding_rate": sum(row["funding_rate"] for row in paid) if paid else None,
-        "funding_count": len(paid),
-        "funding_time": paid[0]["open_time"] if paid else None,
+        "funding_rate": sum(paid[time] for time in times) if times else None,
+        "funding_count": len(times),
+        "funding_time": times[0] if times else None,
     }
 
 
-def resampled(frame, rule, *, trade_type=TradeType.SPOT, symbol="X"):
-    return resample(frame, trade_type=trade_type, symbol=symbol, base=HOUR, rule=rule)
+def resampled(frame, rule, *, trade_type=TradeType.SPOT, symbol="X", funding=None):
+    return resample(
+        frame,
+        trade_type=trade_type,
+        symbol=symbol,
+        base=HOUR,
+        rule=rule,
+        funding=funding,
+    )
 
 
 def assert_bars_equal(bars, expected):
@@ -336,9 +350,9 @@ def assert_sound(bars):
 def test_resampled_bars_equal_those_of_the_row_by_row_reference(rows, paid, name):
     rule = ResampleRule.parse(name)
 
-    bars = resampled(build(rows, funding=funding_frame(paid)).frame, rule)
+    bars = resampled(build(rows).frame, rule, funding=funding_frame(paid))
 
-    assert_bars_equal(bars, resample_reference(pay(reference(rows), paid), rule))
+    assert_bars_equal(bars, resample_reference(reference(rows), rule, paid))
     assert_sound(bars)
 
 

@@ -5,8 +5,10 @@ import sys
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from bhds.columns import resampled_klines
+from bhds.columns import FUNDING, resampled_klines, result_klines
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import Interval, TradeType
 from bhds.results import resample as module
@@ -45,28 +47,24 @@ def results(published):
     return build
 
 
-def resampled(frame, rule, *, trade_type=TradeType.SPOT, base=MINUTE):
+def resampled(frame, rule, *, trade_type=TradeType.SPOT, base=MINUTE, funding=None):
     return resample(
         frame,
         trade_type=trade_type,
         symbol="BTCUSD_PERP",
         base=base,
         rule=ResampleRule.parse(rule),
+        funding=funding,
     )
 
 
-def with_funding(frame, events):
-    """Put rates on bars given by their row."""
-    rates = [events.get(row) for row in range(frame.height)]
-    return frame.with_columns(funding_rate=pl.Series(rates, dtype=pl.Float64))
-
-
-def test_resampled_bars_change_only_with_the_revision(results):
+def test_resampled_bars_change_only_with_the_revision(results, events):
     frame = results(
         [*range(3, 30), *range(33, 200)],
         close=[100.0 + (7 * i) % 13 for i in range(194)],
     )
-    bars = resampled(with_funding(frame, {60: 0.25, 61: 0.5}), "15m_5m")
+    paid = events([63, 64], rate=[0.25, 0.5])
+    bars = resampled(frame, "15m_5m", funding=paid)
     digest = hashlib.sha256(bars.write_csv().encode()).hexdigest()
 
     assert digest[:16] == GOLDEN.get(module.REVISION), (
@@ -252,24 +250,22 @@ def test_a_bar_opens_with_its_first_trade_not_at_the_close_before(results, minut
     assert bar["filled_count"] == 60 - len(minutes) + 1
 
 
-def test_funding_is_summed_counted_and_timed(results, minutes_of):
-    frame = with_funding(results(range(180)), {0: 0.25, 59: -0.125, 121: 0.0})
+def test_funding_is_summed_counted_and_timed(results, events, minutes_of):
+    paid = events([0, 59, 121, 121], rate=[0.25, -0.125, 0.0, -0.5])
 
-    bars = resampled(frame, "1h")
+    bars = resampled(results(range(180)), "1h", funding=paid)
 
-    assert bars["funding_rate"].to_list() == [0.125, None, 0.0]
-    assert bars["funding_count"].to_list() == [2, 0, 1]
+    assert bars["funding_rate"].to_list() == [0.125, None, -0.5]
+    assert bars["funding_count"].to_list() == [2, 0, 2]
     assert minutes_of(bars["funding_time"]) == [0, None, 121]
 
 
 def test_funding_of_hourly_events_is_that_of_the_events(results, events, minutes_of):
     minutes = [0, 60, 120, 180, 420]
     rates = [0.5, 0.25, -1.0, 0.125, 0.0]
-    frame = results(
-        [*range(100), *range(200, 480)], funding=events(minutes, rate=rates)
-    )
+    frame = results([*range(100), *range(200, 480)])
 
-    bars = resampled(frame, "2h_1h")
+    bars = resampled(frame, "2h_1h", funding=events(minutes, rate=rates))
 
     assert minutes_of(bars["open_time"]) == [60, 180, 300]
     assert bars["funding_rate"].to_list() == [-0.75, 0.125, None]
@@ -277,18 +273,58 @@ def test_funding_of_hourly_events_is_that_of_the_events(results, events, minutes
     assert minutes_of(bars["funding_time"]) == [60, 180, None]
 
 
-def test_of_base_bars_with_several_events_only_the_sum_is_exact(
-    results, events, minutes_of
-):
-    four_hours = Interval.parse("4h")
-    funding = events(range(480, 780, 60), rate=0.25, hours=1)
-    frame = results(range(0, DAY, 240), interval=four_hours, funding=funding)
+def test_events_in_no_bar_of_the_result_do_not_count(results, events):
+    frame = results([0, 1, 2, 10, 11], fill=False)
 
-    bars = resampled(frame, "12h", base=four_hours)
+    (bar, *_) = resampled(frame, "5m", funding=events([1, 4])).iter_rows(named=True)
 
-    assert bars["funding_rate"].to_list() == [1.0, 0.25]
-    assert bars["funding_count"].to_list() == [1, 1]
-    assert minutes_of(bars["funding_time"]) == [480, 720]
+    assert bar["funding_count"] == 1
+
+
+def bars_of(base):
+    """Return results of three days: equal bars."""
+    begin = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    end = begin + dt.timedelta(days=3)
+    times = pl.datetime_range(begin, end, base, closed="left", eager=True)
+    given = {"segment": 0, "source": "daily"}
+    return pl.DataFrame({"open_time": times}).select(
+        pl.col(name).cast(dtype)
+        if name == "open_time"
+        else pl.lit(given.get(name, 1.0)).cast(dtype).alias(name)
+        for name, dtype in result_klines(TradeType.UM_FUTURES).items()
+    )
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(0, 3 * DAY - 1).map(lambda m: dt.timedelta(minutes=m)),
+            st.sampled_from([0.1, 0.2, -0.7]),
+        ),
+        max_size=20,
+    )
+)
+def test_funding_of_a_bar_does_not_depend_on_the_base(paid):
+    begin = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+    rows = [
+        {"funding_time": begin + time, "funding_rate": rate}
+        for time, rate in sorted(paid)
+    ]
+    events = pl.DataFrame(rows, schema=FUNDING.names(), schema_overrides=FUNDING)
+    found = [
+        resampled(
+            bars_of(base),
+            "1d",
+            trade_type=TradeType.UM_FUTURES,
+            base=Interval.parse(base),
+            funding=events,
+        ).select("open_time", "funding_rate", "funding_count", "funding_time")
+        for base in ("1m", "1h", "8h", "1d")
+    ]
+
+    assert all(each.equals(found[0]) for each in found)
+    assert found[0]["funding_count"].sum() == len(paid)
 
 
 def test_the_vwap_of_a_window_without_trades_is_its_open(results):
