@@ -132,7 +132,7 @@ class DataDir:
     def fund(self, *events):
         """Put funding events `(time, rate)` there."""
         path = f"results_data/um_futures/fundingRate/{SYMBOL}.pqt"
-        rows = [(time, time, 8, rate, 100.0, "monthly") for time, rate in events]
+        rows = [(time, time, 8, rate, None, 100.0, "monthly") for time, rate in events]
         frame = pl.DataFrame(rows, schema=FUNDING, orient="row")
         storage.write_parquet(frame, path, metadata={}, symbol=SYMBOL)
         self.funding = path

@@ -231,10 +231,15 @@ def test_events_with_other_columns_are_refused(published, events):
         build_from(published([0]), funding=other)
 
 
-@pytest.mark.parametrize("minutes", [[1, 0], [1, 1]], ids=["unsorted", "twice"])
-def test_unmerged_events_are_refused(published, events, minutes):
-    with pytest.raises(ResultError, match="funding_time is unsorted or not unique"):
-        build_from(published([0]), funding=events(minutes))
+def test_unsorted_events_are_refused(published, events):
+    with pytest.raises(ResultError, match="funding_time is unsorted"):
+        build_from(published([0]), funding=events([1, 0]))
+
+
+def test_events_of_one_minute_are_summed(published, events):
+    paid = events([0, 0], rate=[0.5, -2.0])
+
+    assert build_from(published([0]), funding=paid).frame["funding_rate"][0] == -1.5
 
 
 @pytest.mark.parametrize("trade_type", TradeType)
