@@ -682,7 +682,7 @@ GOLDEN = {
     "markPriceKlines": {4: "b5ed20162ff7a006"},
     "indexPriceKlines": {4: "b5ed20162ff7a006"},
     "premiumIndexKlines": {4: "b5ed20162ff7a006"},
-    "fundingRate": {3: "3c3bbb3220870256"},
+    "fundingRate": {3: "d7a3f96a3a9f3aab"},
     "liquidationSnapshot": {3: "015209c2749e5913"},
     "metrics": {3: "2b849b8f59cfce3a"},
 }
