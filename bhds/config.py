@@ -8,6 +8,7 @@ import datetime as dt
 import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 from urllib.parse import urlsplit
@@ -351,7 +352,7 @@ class Dataset(_Closed):
             if self.frequency in {"auto", feed.frequency}
         )
 
-    @property
+    @cached_property
     def is_supplemented(self) -> bool:
         """Whether daily zips supply the days that monthly zips lack."""
         return {feed.frequency for feed in self.feeds} == {*Frequency}

@@ -305,6 +305,19 @@ def test_zips_on_disk_as_listed_are_not_fetched_again(make):
     assert archive.fetched == 2 * once
 
 
+def test_a_later_revision_of_the_month_that_has_all_days_needs_no_daily_zip(make):
+    archive = make()
+    archive.publish("2023-02", [r for day in FEBRUARY[1:] for r in archive.rows(day)])
+    archive.publish("2023-02-01", archive.rows(FEBRUARY[0]))
+    assert set(archive.parse("2023-02").verdicts) == {FEBRUARY[0]}
+
+    archive.publish("2023-02", [r for day in FEBRUARY for r in archive.rows(day)])
+
+    found = archive.parse("2023-02")
+    assert found.verdicts == {}
+    assert set(found.rows) == set(FEBRUARY)
+
+
 @pytest.mark.parametrize("raw", [SETTINGS, SETTINGS | {"offline": True}])
 def test_what_cannot_be_fetched_is_recorded_and_the_rest_is_built(make, raw, caplog):
     archive = make()
