@@ -168,7 +168,8 @@ class Workspace:
             for path, time in self.times().items()
             if before.get(path) != time
             and not re.search(
-                r"listing|symbols\.parquet|ledger|revisions|\.before|\.staging", path
+                r"listing|symbols\.parquet|ledger|revisions|supplements|\.before|\.staging",
+                path,
             )
         }
 
