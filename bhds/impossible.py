@@ -35,22 +35,28 @@ def is_impossible(data_type: str, trade_type: TradeType) -> pl.Expr:
     polars.Expr
         Boolean, never null; false for a data type without a rule. It takes the columns
         of that type's partitions, fills or results. Of trades and of the order book it
-        compares each row with the one before: these are sorted by their key.
+        also compares each row with the one before: these are sorted by their key.
 
     Notes
     -----
     The takers' part is compared without a tolerance: sums that are rounded alike keep
     their order, and every genuine bar at hand has it so.
     """
-    rule = _POSSIBLE.get(data_type)
-    if rule is None:
+    is_wrong = has_impossible_values(data_type, trade_type)
+    if data_type not in _FOLLOWS:
+        return is_wrong
+    return is_wrong | ~_FOLLOWS[data_type]().fill_null(value=True)
+
+
+def has_impossible_values(data_type: str, trade_type: TradeType) -> pl.Expr:
+    """Return an expression: whether a row is impossible by itself.
+
+    As `is_impossible`, but without regard to the row before, for rows in any order.
+    """
+    if data_type not in _POSSIBLE:
         return pl.lit(value=False)
-    return reduce(and_, rule(trade_type)).not_().fill_null(value=True)
-
-
-def has_rule(data_type: str) -> bool:
-    """Return whether a data type has a rule."""
-    return data_type in _POSSIBLE
+    is_possible = reduce(and_, _POSSIBLE[data_type](trade_type))
+    return ~is_possible.fill_null(value=False)
 
 
 def _within_range() -> list[pl.Expr]:
@@ -93,27 +99,16 @@ def _is_amount(name: str) -> pl.Expr:
     return (pl.col(name) >= 0) & (pl.col(name) < _INFINITE)
 
 
-def _time_passes(time: str) -> pl.Expr:
-    """Return that a row is no more than a little earlier than the row before."""
-    before = pl.col(time).shift()
-    return before.is_null() | (pl.col(time) >= before - _JITTER)
-
-
 def _of_trades(trade_type: TradeType) -> list[pl.Expr]:
     is_cm = trade_type is TradeType.CM_FUTURES
     # Of the smallest trades of all this is rounded to 0.
     turnover = "base_quantity" if is_cm else "quote_quantity"
-    return [
-        *(_is_positive("price"), _is_positive("quantity"), _is_amount(turnover)),
-        _time_passes("time"),
-    ]
+    return [_is_positive("price"), _is_positive("quantity"), _is_amount(turnover)]
 
 
 def _of_agg_trades(_: TradeType) -> list[pl.Expr]:
-    return [
-        *(_is_positive("price"), _is_positive("quantity"), _time_passes("time")),
-        pl.col("first_trade_id") <= pl.col("last_trade_id"),
-    ]
+    are_in_order = pl.col("first_trade_id") <= pl.col("last_trade_id")
+    return [_is_positive("price"), _is_positive("quantity"), are_in_order]
 
 
 def _of_book_ticker(_: TradeType) -> list[pl.Expr]:
@@ -123,35 +118,15 @@ def _of_book_ticker(_: TradeType) -> list[pl.Expr]:
     """
     sides = [(f"best_{side}_price", f"best_{side}_qty") for side in ("bid", "ask")]
     return [
-        *(
-            (_is_positive(price) & _is_positive(quantity))
-            | ((pl.col(price) == 0) & (pl.col(quantity) == 0))
-            for price, quantity in sides
-        ),
-        _time_passes("transaction_time"),
+        (_is_positive(price) & _is_positive(quantity))
+        | ((pl.col(price) == 0) & (pl.col(quantity) == 0))
+        for price, quantity in sides
     ]
 
 
 def _of_book_depth(_: TradeType) -> list[pl.Expr]:
-    """Return that what lies within a band also lies within the next wider one.
-
-    Rows of one time are sorted by `percentage`: the widest band of the bids first, that
-    of the asks last. Where the book is thin, the narrowest may be empty.
-    """
-    percentage = pl.col("percentage")
-    is_same_time = pl.col("timestamp") == pl.col("timestamp").shift()
-    are_bids = is_same_time & (percentage < 0)
-    are_asks = is_same_time & (percentage.shift() > 0)
-    return [
-        expression
-        for name in ("depth", "notional")
-        for here, before in [(pl.col(name), pl.col(name).shift())]
-        for expression in (
-            _is_amount(name),
-            (are_bids & (here > before)).fill_null(value=False).not_(),
-            (are_asks & (here < before)).fill_null(value=False).not_(),
-        )
-    ]
+    """Return that depths are amounts; where the book is thin, a band may be empty."""
+    return [_is_amount("depth"), _is_amount("notional")]
 
 
 _POSSIBLE: dict[str, Callable[[TradeType], list[pl.Expr]]] = {
@@ -165,3 +140,33 @@ _POSSIBLE: dict[str, Callable[[TradeType], list[pl.Expr]]] = {
     "bookDepth": _of_book_depth,
 }
 """What holds of every row that is possible, by data type."""
+
+
+def _time_passes(time: str) -> pl.Expr:
+    """Return whether a row is at most a little earlier than the one before."""
+    return pl.col(time) >= pl.col(time).shift() - _JITTER
+
+
+def _bands_are_in_order() -> pl.Expr:
+    """Return whether what lies within a band also lies within the next wider one.
+
+    Rows of one time are sorted by `percentage`: the widest band of the bids first, that
+    of the asks last.
+    """
+    percentage, time = pl.col("percentage"), pl.col("timestamp")
+    is_same_time = time == time.shift()
+    bids = is_same_time & (percentage < 0)
+    asks = is_same_time & (percentage.shift() > 0)
+    amounts = pl.col("depth", "notional")
+    return pl.all_horizontal(
+        ~bids | (amounts <= amounts.shift()), ~asks | (amounts >= amounts.shift())
+    )
+
+
+_FOLLOWS: dict[str, Callable[[], pl.Expr]] = {
+    "trades": lambda: _time_passes("time"),
+    "aggTrades": lambda: _time_passes("time"),
+    "bookTicker": lambda: _time_passes("transaction_time"),
+    "bookDepth": _bands_are_in_order,
+}
+"""Whether a row can follow the one before it, by data type; null of the first row."""

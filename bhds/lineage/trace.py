@@ -2,7 +2,6 @@
 
 import datetime as dt
 import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +11,9 @@ import polars as pl
 
 from bhds import storage
 from bhds.archive.keys import ArchiveFile
+from bhds.columns import parsed_klines
 from bhds.errors import ResultError
+from bhds.impossible import has_impossible_values
 from bhds.lineage import archives, fills, surroundings
 from bhds.lineage.found import (
     ArchiveZip,
@@ -25,8 +26,8 @@ from bhds.lineage.found import (
 from bhds.lineage.place import Place
 from bhds.markets import Interval, TradeType
 from bhds.parse.verdict import Verdict
+from bhds.precedence import choose_bars
 
-_RANK = {"monthly": 0, "api": 1, "daily": 2}
 _COMPARED = ("open", "high", "low", "close", "volume", "trade_count")
 _USELESS = {Verdict.CORRUPT, Verdict.VANISHED}
 _AGAIN = "build it again: bhds generate kline"
@@ -136,7 +137,7 @@ def _publications(
         for row in archives.rows_of_partition(place)
         if (row.source, row.open_time) not in seen
     ]
-    return _judged([*found, *fills.answers_of(place)])
+    return _judged(place, [*found, *fills.answers_of(place)])
 
 
 def _as_used(line: Publication, archive: ArchiveZip) -> Publication:
@@ -162,46 +163,53 @@ def _key_of(row: Publication, zips: Iterable[ArchiveZip]) -> str | None:
     return None
 
 
-def _judged(publications: Sequence[Publication]) -> list[Publication]:
+def _judged(place: Place, publications: Sequence[Publication]) -> list[Publication]:
     """Say of each publication what became of it, as parsing and merging decide."""
-    by_time: dict[dt.datetime, list[Publication]] = defaultdict(list)
-    for publication in publications:
-        by_time[publication.open_time].append(publication)
-    return [
-        judged
-        for _, found in sorted(by_time.items())
-        for judged in _judged_of_one_time(found)
+    ordered = sorted(publications, key=lambda p: p.open_time)
+    used = [n for n, p in enumerate(ordered) if p.outcome is Outcome.KEPT]
+    bars = _frame(place, [ordered[number] for number in used])
+    chosen = choose_bars(
+        bars.with_columns(number=pl.Series(used, dtype=pl.Int64)),
+        data_type="klines",
+        trade_type=place.trade_type,
+        interval=place.interval,
+    )
+    for dropped in (chosen.duplicates, chosen.conflicts):
+        for number, winner in dropped.select("number", "kept_number").iter_rows():
+            reason = _why_dropped(place, ordered[number], ordered[winner])
+            ordered[number] = replace(
+                ordered[number], outcome=Outcome.DROPPED, reason=reason
+            )
+    return ordered
+
+
+def _frame(place: Place, publications: Sequence[Publication]) -> pl.DataFrame:
+    """Return publications as bars, each zip a `file`; the API and all others are one.
+
+    Their close times are not known, and decide nothing.
+    """
+    schema = parsed_klines(place.trade_type)
+    later = sorted({p.key or "" for p in publications})
+    rows = [
+        {"open_time": p.open_time, "source": p.source, "file": later.index(p.key or "")}
+        | dict(p.values)
+        for p in publications
     ]
+    return pl.DataFrame(rows, schema=schema | {"file": pl.UInt32()})
 
 
-def _judged_of_one_time(found: Sequence[Publication]) -> list[Publication]:
-    used = [p for p in found if p.outcome is Outcome.KEPT]
-    if not used:
-        return list(found)
-    of_archive = [p for p in used if p.source != "api"]
-    # Within a partition the daily zip goes first, then the later line; against the
-    # API, a bar with trades does.
-    best = max(of_archive, key=_order_in_partition, default=None)
-    finalists = [p for p in used if p.source == "api" or p is best]
-    winner = max(finalists, key=lambda p: (p.is_traded, _RANK[p.source]))
-    return [
-        p
-        if p is winner or p.outcome is not Outcome.KEPT
-        else replace(p, outcome=Outcome.DROPPED, reason=_why_dropped(p, winner))
-        for p in found
-    ]
-
-
-def _order_in_partition(publication: Publication) -> tuple[int, int]:
-    return _RANK[publication.source], publication.line or 0
-
-
-def _why_dropped(dropped: Publication, kept: Publication) -> str:
-    if "api" in {dropped.source, kept.source} and kept.is_traded != dropped.is_traded:
+def _why_dropped(place: Place, dropped: Publication, kept: Publication) -> str:
+    if kept.is_traded != dropped.is_traded:
         return "it has no trades, what was kept has"
-    if dropped.source == kept.source:
+    wrong = has_impossible_values("klines", place.trade_type)
+    is_wrong = _frame(place, [dropped, kept]).select(wrong).to_series()
+    if is_wrong[0] and not is_wrong[1]:
+        return "its values are impossible, what was kept is possible"
+    if dropped.source != kept.source:
+        return f"{kept.source} goes before {dropped.source}"
+    if dropped.key == kept.key:
         return "a later line of the zip has the same time"
-    return f"{kept.source} goes before {dropped.source}"
+    return "a later file has the same bar"
 
 
 _WHY_NO_BAR = {

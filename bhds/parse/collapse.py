@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import polars as pl
 
@@ -16,10 +17,19 @@ class Collapsed:
     kept: pl.DataFrame
     """Sorted by and unique on the key; without a key, sorted by time."""
     duplicates: pl.DataFrame
-    """The rows that equal the kept row of their key."""
+    """The rows that equal a row of their key that is kept or a conflict."""
     conflicts: pl.DataFrame
-    """The rows that differ from it. Here and in `duplicates`, if there are any, the
-    kept row of the key stands beside the dropped one, as `kept_<column>`."""
+    """The rows that differ from the kept row of their key, and from each other. Here
+    and in `duplicates`, the kept row stands beside the dropped one, as
+    `kept_<column>`."""
+
+    @classmethod
+    def whole(cls, rows: pl.DataFrame) -> Self:
+        """Return rows of which none goes."""
+        none = rows.clear()
+        kept = none.rename(lambda name: f"kept_{name}")
+        nothing = pl.concat([none, kept], how="horizontal")
+        return cls(rows, nothing, nothing)
 
 
 def collapse(
@@ -28,6 +38,7 @@ def collapse(
     key: Sequence[str],
     precedence: Sequence[str],
     values: Sequence[str],
+    moment: str | None = None,
 ) -> Collapsed:
     """Keep of each key the row of the highest precedence.
 
@@ -44,6 +55,8 @@ def collapse(
         The columns in which two rows of a key must agree to be duplicates; null
         equals null. Times are compared at ms resolution: of one bar the eras
         publish `...999` ms and `...999999` µs.
+    moment
+        A time in which rows of a key may differ: where it does, no time is compared.
 
     Returns
     -------
@@ -51,18 +64,58 @@ def collapse(
         Three frames, n rows together, each sorted by `key` and `precedence`.
     """
     if ascends(frame, key=key):
-        return Collapsed(frame, frame.clear(), frame.clear())
+        return Collapsed.whole(frame)
     ordered = frame.sort(*key, *precedence)
     wins = pl.any_horizontal(pl.col(key).ne_missing(pl.col(key).shift(-1)))
     kept = ordered.filter(wins)
-    dropped = ordered.filter(~wins).join(
+    dropped = _beside(ordered.filter(~wins), kept, key=key)
+    return _parted(kept, dropped, alike=key, values=values, moment=moment)
+
+
+def _parted(
+    kept: pl.DataFrame,
+    dropped: pl.DataFrame,
+    *,
+    alike: Sequence[str],
+    values: Sequence[str],
+    moment: str | None = None,
+) -> Collapsed:
+    """Tell duplicates from conflicts, with the kept row beside each dropped one.
+
+    Parameters
+    ----------
+    kept, dropped, values, moment
+        See `collapse`.
+    alike
+        The columns that the dropped rows of one kept row share.
+    """
+    pairs = {
+        name: _comparable_times(name, moment)
+        if dropped.schema[name].is_temporal()
+        else [pl.col(name), pl.col(f"kept_{name}")]
+        for name in values
+    }
+    equal = dropped.select(
+        pl.all_horizontal(here.eq_missing(there) for here, there in pairs.values())
+    ).to_series()
+    if equal.all():
+        return Collapsed(kept, dropped, dropped.clear())
+    # Of identical rows, the last goes first.
+    rows = dropped.select(*alike, **{name: pair[0] for name, pair in pairs.items()})
+    differs = ~equal & rows.to_struct().is_last_distinct()
+    return Collapsed(kept, dropped.filter(~differs), dropped.filter(differs))
+
+
+def _beside(
+    dropped: pl.DataFrame, kept: pl.DataFrame, *, key: Sequence[str]
+) -> pl.DataFrame:
+    """Set the kept row of its key beside each dropped one, as `kept_<column>`."""
+    return dropped.join(
         kept.rename(lambda name: f"kept_{name}"),
         left_on=key,
         right_on=[f"kept_{name}" for name in key],
         maintain_order="left",
     )
-    equal = pl.all_horizontal(_agree(name, frame.schema[name]) for name in values)
-    return Collapsed(kept, dropped.filter(equal), dropped.filter(~equal))
 
 
 def collapse_events(
@@ -92,7 +145,7 @@ def collapse_events(
         there may be several of a key.
     """
     if ascends(frame, key=key):
-        return Collapsed(frame, frame.clear(), frame.clear())
+        return Collapsed.whole(frame)
     event = number_events(frame, key=key, rank=rank, values=values, rule=rule)
     ordered = frame.with_columns(event=event).sort(
         *key, "event", rank, maintain_order=True
@@ -104,21 +157,20 @@ def collapse_events(
         on="event",
         maintain_order="left",
     )
-    equal = pl.all_horizontal(_agree(name, frame.schema[name]) for name in values)
-    dropped = dropped.drop("event")
+    kept = kept.drop("event").sort(*key, *values)
+    parted = _parted(kept, dropped, alike=["event"], values=values)
     return Collapsed(
-        kept.drop("event").sort(*key, *values),
-        dropped.filter(equal),
-        dropped.filter(~equal),
+        kept, parted.duplicates.drop("event"), parted.conflicts.drop("event")
     )
 
 
-def _agree(column: str, dtype: pl.DataType) -> pl.Expr:
-    """Tell where the dropped and the kept row have the same value."""
-    dropped, kept = pl.col(column), pl.col(f"kept_{column}")
-    if dtype.is_temporal():
-        return dropped.dt.truncate("1ms").eq_missing(kept.dt.truncate("1ms"))
-    return dropped.eq_missing(kept)
+def _comparable_times(column: str, moment: str | None) -> list[pl.Expr]:
+    """Return a time of the dropped and of the kept row as they are compared."""
+    times = [pl.col(f"{prefix}{column}").dt.truncate("1ms") for prefix in ("", "kept_")]
+    if moment is None:
+        return times
+    is_same = pl.col(moment) == pl.col(f"kept_{moment}")
+    return [pl.when(is_same).then(time) for time in times]
 
 
 def collapse_pairs(

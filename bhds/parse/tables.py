@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from bhds import datatypes
+from bhds.columns import SOURCES
 from bhds.datatypes import DataType, Table
 from bhds.errors import ConfigError
 from bhds.markets import Frequency, Interval, TradeType
@@ -26,6 +27,7 @@ from bhds.parse.grid import (
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.published import OpenedArchive, open_archive, published_rows
 from bhds.parse.sources import SCHEMA_VERSION, SourceRecord, count_rows, list_conflicts
+from bhds.precedence import choose_bars, rank
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,8 @@ def parse_table(
     Returns
     -------
     Partition
-        `frame` holds one row for each key published by a zip that can be used: of
-        several, that of a daily zip before a monthly one, of the later period
-        before the earlier, of the later line before the earlier. Rows without a key
+        `frame` holds one row for each bar or key published by a zip that can be used,
+        chosen by `bhds.precedence`. Rows without a key
         are all kept, but of identical ones each second. `sources` holds `inputs`
         (one `SourceRecord` for each zip, sorted by period), `conflicts` (`count`,
         and up to `CONFLICTS_LISTED` `listed`, each with the `kept` and the
@@ -104,7 +105,14 @@ def parse_table(
         wanted = _of_days(published, files, days=days, time=table.time)
     else:
         wanted = _opening_within(published, span=span, days=days, interval=interval)
-    unique = _unique(wanted, files, table=table)
+    unique = _unique(
+        wanted,
+        files,
+        entry=entry,
+        table=table,
+        trade_type=trade_type,
+        interval=interval,
+    )
     account = _account(
         files,
         published=published,
@@ -196,14 +204,24 @@ def _values(table: Table) -> list[str]:
 
 
 def _unique(
-    rows: pl.DataFrame, files: Sequence[OpenedArchive], *, table: Table
+    rows: pl.DataFrame,
+    files: Sequence[OpenedArchive],
+    *,
+    entry: DataType,
+    table: Table,
+    trade_type: TradeType,
+    interval: Interval | None,
 ) -> Collapsed:
-    """Keep one row of each key or event: daily before monthly, later before earlier."""
+    """Keep one row of each bar, key or event, by `bhds.precedence`."""
+    if interval is not None:
+        return choose_bars(
+            rows, data_type=entry.name, trade_type=trade_type, interval=interval
+        )
     values = _values(table)
     if not table.key:
         return collapse_pairs(rows, time=table.time, order=["row"], values=values)
-    daily = [file.source.frequency is Frequency.DAILY for file in files]
     if table.events is not None:
+        daily = [file.source.frequency is Frequency.DAILY for file in files]
         return collapse_events(
             rows.with_columns(rank=rank_files(daily).gather(rows["file"])),
             key=table.key,
@@ -211,11 +229,15 @@ def _unique(
             values=values,
             rule=table.events,
         )
-    is_daily = pl.Series(daily, dtype=pl.Boolean)
+    frequencies = pl.Series(
+        [file.source.frequency.value for file in files], dtype=SOURCES
+    )
+    order = rank(table.schema, data_type=entry.name, trade_type=trade_type)
+    sources = rows.with_columns(source=frequencies.gather(rows["file"]))
     return collapse(
-        rows.with_columns(is_daily=is_daily.gather(rows["file"])),
+        rows.with_columns(sources.select(order.alias("rank"))),
         key=table.key,
-        precedence=["is_daily", "row"],
+        precedence=["rank", "row"],
         values=values,
     )
 

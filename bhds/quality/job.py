@@ -230,8 +230,12 @@ def compare_published(
     paths = iter(published)
     found = {}
     for name, number in intervals.items():
-        theirs = merge([storage.read_rows(path) for path in islice(paths, number)])
         longer = Interval.parse(name)
+        theirs = merge(
+            [storage.read_rows(path) for path in islice(paths, number)],
+            trade_type=TradeType(trade_type),
+            interval=longer,
+        )
         found[longer] = agreement.compare(
             bars,
             theirs.bars,

@@ -65,7 +65,11 @@ def write_results(
         If a partition or the funding cannot be read or has other columns.
     """
     market, bars_of = TradeType(trade_type), Interval.parse(interval)
-    merged = merge([storage.read_rows(path) for path in partitions])
+    merged = merge(
+        [storage.read_rows(path) for path in partitions],
+        trade_type=market,
+        interval=bars_of,
+    )
     built = build.build_results(
         merged.bars,
         trade_type=market,

@@ -6,11 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from bhds.errors import ResultError
-
-_PRECEDENCE = {"monthly": 0, "api": 1, "daily": 2}
-_TRADED = 4
-_RANKS = 8
-"""A rank is `_PRECEDENCE`, plus `_TRADED` for a bar with trades: 0 to 6."""
+from bhds.markets import Interval, TradeType
+from bhds.precedence import choose_bars
 
 
 @dataclass(frozen=True)
@@ -20,23 +17,26 @@ class Merged:
     bars: pl.DataFrame
     """Sorted by unique `open_time`, with the columns of the partitions."""
     conflicts: pl.DataFrame
-    """The bars that differ from the one kept of their `open_time` in more than the
-    source, sorted by `open_time`. The kept bar's values stand beside them, as
-    `kept_<column>`. `close_time` is compared in ms, as in parsing."""
+    """The bars that differ from the one kept in their place in more than the source,
+    sorted by `open_time`. The kept bar's values stand beside them, as
+    `kept_<column>`."""
 
 
-def merge(partitions: Sequence[pl.DataFrame] | pl.DataFrame) -> Merged:
+def merge(
+    partitions: Sequence[pl.DataFrame], *, trade_type: TradeType, interval: Interval
+) -> Merged:
     """Return every published bar once, in time order, and what disagreed with it.
 
-    Of several bars with one `open_time` a bar with trades wins over one without
-    (archive files hold runs of empty bars that are wrong, and the API is asked for
-    these), then daily wins over API over monthly, then the one whose partition
-    begins later or, if both begin at once, comes later in the input.
+    Of several publications of one bar, `bhds.precedence` chooses. Partitions that begin
+    later are the later files or, if they begin at once, those that come later in the
+    input.
 
     Parameters
     ----------
     partitions
-        One or more frames of `columns.parsed_klines` of one market, in any order.
+        One or more frames of `columns.parsed_klines`, in any order.
+    trade_type, interval
+        What their bars are of.
 
     Returns
     -------
@@ -48,57 +48,30 @@ def merge(partitions: Sequence[pl.DataFrame] | pl.DataFrame) -> Merged:
     ResultError
         If there is no partition at all.
     """
-    frames = [partitions] if isinstance(partitions, pl.DataFrame) else list(partitions)
-    if not frames:
+    if not partitions:
         msg = "merge: 0 partitions, expected at least one; build or fetch one first"
         raise ResultError(msg)
     ordered = sorted(
-        (frame for frame in frames if not frame.is_empty()),
+        (frame for frame in partitions if not frame.is_empty()),
         key=lambda frame: frame["open_time"][0],
     )
-    bars = pl.concat(ordered or frames[:1], rechunk=True)
-    if is_strictly_increasing(bars["open_time"]):
-        return Merged(bars, _beside(bars.clear(), bars.clear()))
-    return _resolve(bars)
+    numbered = (
+        frame.with_columns(file=pl.lit(number, pl.UInt32))
+        for number, frame in enumerate(ordered or partitions[:1])
+    )
+    chosen = choose_bars(
+        pl.concat(numbered, rechunk=True),
+        data_type="klines",
+        trade_type=trade_type,
+        interval=interval,
+    )
+    conflicts = chosen.conflicts.drop("file", "kept_file").sort(
+        "open_time", maintain_order=True
+    )
+    return Merged(chosen.kept.drop("file"), conflicts)
 
 
 def is_strictly_increasing(times: pl.Series) -> bool:
     """Tell whether `times` is sorted and unique (and so are 0 and 1 values)."""
     physical = times.to_physical()
     return bool((physical.slice(1) > physical.slice(0, max(len(times) - 1, 0))).all())
-
-
-def _resolve(bars: pl.DataFrame) -> Merged:
-    """Sort bars and keep the one of highest rank of each `open_time`."""
-    # One integer key sorts several times faster than three columns. It is the time
-    # in µs (below 2**51 until 2041) times 8, far from the limit of Int64.
-    rank = pl.col("source").replace_strict(_PRECEDENCE, return_dtype=pl.Int64)
-    traded = (pl.col("trade_count") > 0).cast(pl.Int64) * _TRADED
-    time = pl.col("open_time").to_physical()
-    order = bars.select(
-        time, row=pl.arg_sort_by(time * _RANKS + rank + traded, maintain_order=True)
-    ).with_columns(pl.col("open_time").gather("row"))
-    time = pl.col("open_time")
-    is_best = time.ne_missing(time.shift(-1))
-    kept = bars[order.filter(is_best)["row"]]
-    dropped = bars[order.filter(~is_best)["row"]]
-    return Merged(kept, _beside(dropped, kept))
-
-
-def _beside(dropped: pl.DataFrame, kept: pl.DataFrame) -> pl.DataFrame:
-    """Set beside each dropped bar the kept one, and leave out those that agree."""
-    values = [n for n in dropped.columns if n not in {"open_time", "source"}]
-    both = dropped.join(
-        kept.select("open_time", pl.all().exclude("open_time").name.prefix("kept_")),
-        on="open_time",
-        how="left",
-        maintain_order="left",
-    )
-    differs = (_compared(name).ne_missing(_compared(f"kept_{name}")) for name in values)
-    return both.filter(pl.any_horizontal(differs))
-
-
-def _compared(name: str) -> pl.Expr:
-    """Return a column as it is compared: of one bar, eras tell `.999` or `.999999`."""
-    column = pl.col(name)
-    return column.dt.truncate("1ms") if name.endswith("close_time") else column

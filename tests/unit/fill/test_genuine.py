@@ -91,6 +91,10 @@ def assert_same(bars, others):
     )
 
 
+def merged_bars(partitions, interval):
+    return merge(partitions, trade_type=SPOT, interval=Interval.parse(interval)).bars
+
+
 def both(bars, others):
     """Return the bars that open at times that both have."""
     times = [frame["open_time"].implode() for frame in (others, bars)]
@@ -130,7 +134,8 @@ BITCOIN_2021 = [f"BTCUSDT-1h-2021-0{month}.csv" for month in (1, 2)]
 def test_bars_of_archive_and_api_are_equal_in_every_column(names, answer, n, tmp_path):
     path = GENUINE / f"spot/api_klines/{answer}.json"
     api = recorded(path)
-    shorter = merge([archived(name, folder=tmp_path) for name in names]).bars
+    frames = [archived(name, folder=tmp_path) for name in names]
+    shorter = merged_bars(frames, names[0].split("-")[1])
 
     bars, others = both(longer(shorter, path.parts[-2]), api)
 
@@ -161,9 +166,9 @@ def test_where_the_month_is_stale_the_api_wins_over_it_and_the_day_over_both(tmp
     ]
     assert differing == [STALE]
     for parts in itertools.permutations([monthly, january]):
-        assert merge(parts).bars.equals(january)
+        assert merged_bars(parts, "2h").equals(january)
     for parts in itertools.permutations([monthly, january, daily]):
-        merged = merge(parts).bars
+        merged = merged_bars(parts, "2h")
         assert merged.select(values).equals(monthly.select(values))
         assert set(merged["source"]) == {"daily"}
 

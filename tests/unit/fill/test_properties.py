@@ -274,4 +274,7 @@ def test_any_order_of_runs_ends_in_what_the_archive_lacks_and_the_api_has(world)
         for p, trades in held.items()
         if p not in lacking
     ]
-    assert traded(merge([partition, fill]).bars) == sorted(expected + of_archive)
+    merged = merge(
+        [partition, fill], trade_type=KIND.trade_type, interval=KIND.interval
+    ).bars
+    assert traded(merged) == sorted(expected + of_archive)

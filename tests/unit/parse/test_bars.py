@@ -85,7 +85,9 @@ def test_sources_describe_the_zip(archive, parse, csv):
             "last_time": "2024-01-01T23:59:00+00:00",
         }
     ]
-    assert sources["days"] == [{"day": "2024-01-01", "expected": 1440, "present": 1440}]
+    assert sources["days"] == [
+        {"day": "2024-01-01", "expected": 1440, "present": 1440, "daily": 1440}
+    ]
     assert sources["conflicts"] == {"count": 0, "listed": []}
     assert sources["rows"] == 1440
     assert json.loads(json.dumps(sources)) == sources
@@ -268,17 +270,17 @@ def test_identical_rows_are_collapsed_and_counted(archive, parse, csv):
 
 
 def test_last_row_of_a_file_wins_a_conflict(archive, parse, line):
-    content = line("2024-01-01", price=1.0) + line("2024-01-01", price=2.0)
+    content = line("2024-01-01", price=10.0) + line("2024-01-01", price=20.0)
     source = archive(DAY_1, content)
     partition = parse(source)
 
     assert only(partition)["conflicts"] == 1
-    assert partition.frame["open"].to_list() == [2.0]
+    assert partition.frame["open"].to_list() == [20.0]
     conflicts = partition.sources["conflicts"]
     assert conflicts["count"] == 1
     (listed,) = conflicts["listed"]
     assert listed["open_time"] == "2024-01-01T00:00:00+00:00"
-    assert (listed["kept"]["open"], listed["dropped"]["open"]) == (2.0, 1.0)
+    assert (listed["kept"]["open"], listed["dropped"]["open"]) == (20.0, 10.0)
     assert listed["dropped"]["key"] == listed["kept"]["key"] == source.key
     assert json.loads(json.dumps(conflicts)) == conflicts
 
@@ -369,24 +371,24 @@ def test_rows_outside_the_first_and_last_day_are_dropped(archive, parse, csv):
 def test_week_reaching_into_a_file_belongs_to_it(archive, parse, line):
     week = {"length_ms": 7 * 86_400_000}
     files = [
-        archive("BTCUSDT-1w-2024-02-14", line("2024-02-12", price=1, **week)),
-        archive("BTCUSDT-1w-2024-02-15", line("2024-02-12", price=2, **week)),
+        archive("BTCUSDT-1w-2024-02-14", line("2024-02-12", price=10, **week)),
+        archive("BTCUSDT-1w-2024-02-15", line("2024-02-12", price=20, **week)),
     ]
     partition = parse(*files, interval="1w")
 
-    assert partition.frame["open"].to_list() == [2.0]
+    assert partition.frame["open"].to_list() == [20.0]
     assert partition.sources["conflicts"]["count"] == 1
 
 
 def test_daily_zip_wins_over_the_month_that_follows_it(archive, parse, line):
     week = {"length_ms": 7 * 86_400_000}
     files = [
-        archive("BTCUSDT-1w-2024-01-31", line("2024-01-29", price=1, **week)),
-        archive("BTCUSDT-1w-2024-02", line("2024-01-29", price=2, **week)),
+        archive("BTCUSDT-1w-2024-01-31", line("2024-01-29", price=10, **week)),
+        archive("BTCUSDT-1w-2024-02", line("2024-01-29", price=20, **week)),
     ]
     partition = parse(*files, interval="1w")
 
-    assert partition.frame.select("open", "source").rows() == [(1.0, "daily")]
+    assert partition.frame.select("open", "source").rows() == [(10.0, "daily")]
 
 
 def test_week_that_opened_in_another_partition_is_left_to_that(archive, parse, line):

@@ -1,3 +1,5 @@
+import itertools
+
 import polars as pl
 import pytest
 from hypothesis import given
@@ -37,6 +39,20 @@ def test_highest_rank_wins_a_conflict():
     assert unique.conflicts.columns[3:] == ["kept_value", "kept_rank"]
 
 
+def test_no_time_is_compared_where_the_moments_differ():
+    times = {"close_time": [60_000_000, 61_000_000, 62_000_000], "at": [7, 9, 9]}
+    frame = pl.DataFrame({"time": [1, 1, 1], "rank": [0, 1, 2]} | times).cast(
+        {"close_time": pl.Datetime("us", "UTC")}
+    )
+
+    unique = collapse(
+        frame, key=["time"], precedence=["rank"], values=["close_time"], moment="at"
+    )
+
+    assert unique.duplicates["rank"].to_list() == [0]
+    assert unique.conflicts["rank"].to_list() == [1]
+
+
 @pytest.mark.parametrize(
     ("dropped_us", "kept_us", "conflicts"),
     [
@@ -56,6 +72,15 @@ def test_times_are_compared_at_milliseconds(dropped_us, kept_us, conflicts):
     assert unique.kept["close_time"].to_physical().to_list() == [kept_us]
 
 
+@pytest.mark.parametrize("values", list(itertools.permutations([1.0, 1.0, 2.0])))
+def test_identical_rows_are_one_conflict_in_any_order(values):
+    unique = collapsed([(1, value, rank) for rank, value in enumerate(values)])
+
+    assert unique.kept["value"].to_list() == [values[-1]]
+    assert (unique.duplicates.height, unique.conflicts.height) == (1, 1)
+    assert unique.conflicts["value"][0] != values[-1]
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([1.0, 2.0])), max_size=30))
 def test_no_row_is_lost_and_the_last_wins(rows):
     ranked = [(time, value, rank) for rank, (time, value) in enumerate(rows)]
@@ -67,9 +92,8 @@ def test_no_row_is_lost_and_the_last_wins(rows):
     assert (
         unique.kept.height + unique.duplicates.height + unique.conflicts.height
     ) == len(rows)
-    assert unique.conflicts.height == sum(
-        value != last[time] for time, value, _ in ranked
-    )
+    others = {(time, value) for time, value in rows if value != last[time]}
+    assert sorted(unique.conflicts.select("time", "value").rows()) == sorted(others)
 
 
 def test_rows_without_a_value_are_duplicates_of_each_other_only():
@@ -101,9 +125,7 @@ def test_key_may_be_of_several_columns(rows):
     last = {(time, level): value for time, level, value in rows}
     kept = unique.kept.select("time", "level", "value").rows()
     assert kept == [(*key, value) for key, value in sorted(last.items())]
-    assert unique.conflicts.height == sum(
-        value != last[time, level] for time, level, value in rows
-    )
+    assert unique.conflicts.height == len(set(rows)) - len(kept)
     assert unique.duplicates.height == len(rows) - len(kept) - unique.conflicts.height
 
 

@@ -100,10 +100,15 @@ def assert_same_bars(bars, recorded):
     )
 
 
+def merged_minutes(frames):
+    interval = Interval.parse("1m")
+    return merge(list(frames), trade_type=TradeType.SPOT, interval=interval).bars
+
+
 @pytest.fixture(scope="module")
 def bitcoin():
     folder = "spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-0{}.zip"
-    return merge([from_zip(folder.format(day)) for day in (1, 2, 3)]).bars
+    return merged_minutes(from_zip(folder.format(day)) for day in (1, 2, 3))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +135,7 @@ def test_spot_bitcoin_minutes_make_the_bars_of_the_api(bitcoin, rule, n):
 )
 def test_spot_ether_minutes_make_the_bars_of_the_api(rule, n, recorded):
     folder = "spot/klines/ETHUSDT/1m/ETHUSDT-1m-2022-08-{}.zip"
-    minutes = merge([from_zip(folder.format(day)) for day in (14, 15)]).bars
+    minutes = merged_minutes(from_zip(folder.format(day)) for day in (14, 15))
 
     bars = resampled(minutes, rule)
 
@@ -218,7 +223,7 @@ def futures_minutes(symbol):
             with zipfile.ZipFile(path) as archive:
                 content = archive.read(archive.namelist()[0])
         frames.append(from_csv(content, has_header=not content[:1].isdigit()))
-    return merge(frames).bars
+    return merged_minutes(frames)
 
 
 @pytest.mark.parametrize(

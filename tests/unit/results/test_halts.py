@@ -103,6 +103,12 @@ def shuffled(bars, *, seed, parts=5):
     return chance.sample(partitions, len(partitions))
 
 
+def merged_bars(partitions, *, interval):
+    return merge(
+        partitions, trade_type=TradeType.SPOT, interval=Interval.parse(interval)
+    ).bars
+
+
 @pytest.mark.skipif(not KNOWN_GAPS.exists(), reason="no list of known halts")
 @pytest.mark.parametrize("interval", ["1m", "1h"])
 @pytest.mark.parametrize(("symbol", "halts"), list(series()))
@@ -110,7 +116,7 @@ def test_known_halts_split_and_nothing_else_does(symbol, halts, interval):
     bars = bars_around(halts, step=Interval.parse(interval).duration)
 
     for seed in range(3):
-        merged = merge(shuffled(bars, seed=seed)).bars
+        merged = merged_bars(shuffled(bars, seed=seed), interval=interval)
         results = built(merged, interval=interval, symbol=symbol, fill=False)
 
         splits = results.gaps.filter("split")
@@ -179,7 +185,9 @@ def test_any_number_of_gaps_in_any_order_of_partitions_splits_right(holes, seed)
     bars, segments = bars_of(holes)
 
     frame = built(
-        merge(shuffled(bars, seed=seed, parts=3)).bars, interval="1m", fill=False
+        merged_bars(shuffled(bars, seed=seed, parts=3), interval="1m"),
+        interval="1m",
+        fill=False,
     ).frame
 
     assert frame["open_time"].equals(bars["open_time"])

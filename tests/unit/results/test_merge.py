@@ -2,7 +2,15 @@ import polars as pl
 import pytest
 
 from bhds.errors import ResultError
-from bhds.results.merge import is_strictly_increasing, merge
+from bhds.markets import Interval, TradeType
+from bhds.results.merge import is_strictly_increasing
+from bhds.results.merge import merge as merge_bars
+
+
+def merge(partitions, interval="1m"):
+    return merge_bars(
+        partitions, trade_type=TradeType.SPOT, interval=Interval.parse(interval)
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,11 +70,20 @@ def test_merge_joins_years_given_in_any_order(published, minutes_of):
     assert minutes_of(merged["open_time"]) == [0, 1, 2, 3]
 
 
-def test_merge_accepts_one_frame_and_empty_frames(published):
+def test_merge_accepts_empty_frames(published):
     empty = published([])
 
-    assert merge(empty).bars.schema == empty.schema
     assert merge([empty, empty]).bars.equals(empty)
+
+
+def test_a_bar_of_the_api_on_the_grid_replaces_an_impossible_one_off_it(published):
+    monthly = published([0, 60.2, 120], source="monthly", low=[100.0, 0.0, 100.0])
+    api = published([60], source="api", close=200.0)
+
+    merged = merge([monthly, api], interval="1h")
+
+    assert merged.bars["close"].to_list() == [100.0, 200.0, 100.0]
+    assert kept_beside(merged.conflicts, "low") == [(0.0, 200.0)]
 
 
 def test_merge_refuses_no_partition():
@@ -122,12 +139,12 @@ def test_close_times_of_the_two_eras_are_no_conflict(published):
 def test_each_of_three_bars_that_differ_is_held_against_the_one_kept(published):
     frames = [
         published([0], source=source, close=float(price))
-        for price, source in enumerate(("monthly", "daily", "api"))
+        for price, source in enumerate(("monthly", "daily", "api"), start=1)
     ]
 
     conflicts = merge(frames).conflicts
 
-    assert sorted(kept_beside(conflicts, "close")) == [(0.0, 1.0), (2.0, 1.0)]
+    assert sorted(kept_beside(conflicts, "close")) == [(1.0, 2.0), (3.0, 2.0)]
 
 
 def test_a_bar_that_gives_way_to_one_with_trades_is_a_conflict(published):

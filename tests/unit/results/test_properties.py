@@ -377,42 +377,16 @@ def test_weeks_and_months_equal_those_of_the_row_by_row_reference(rows, rule):
     assert_sound(bars)
 
 
-PRECEDENCE = ("monthly", "api", "daily")
-
-
-def merge_reference(partitions):
-    """Choose for each time, bar by bar."""
-    chosen = {}
-    begun = sorted(
-        (rows for rows in partitions if rows), key=lambda r: r[0]["open_time"]
-    )
-    for row in (row for rows in begun for row in rows):
-        time = row["open_time"]
-        rank = (row["trade_count"] > 0, PRECEDENCE.index(row["source"]))
-        if time not in chosen or rank >= chosen[time][0]:
-            chosen[time] = (rank, row)
-    return [chosen[time][1] for time in sorted(chosen)]
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(published_bars((60, 60, 13, 47, 1440)), min_size=1, max_size=5))
-def test_merged_bars_equal_those_of_the_row_by_row_reference(partitions):
-    schema = parsed_klines(TradeType.SPOT)
-
-    merged = merge([pl.DataFrame(rows, schema=schema) for rows in partitions]).bars
-
-    assert merged.equals(pl.DataFrame(merge_reference(partitions), schema=schema))
-
-
 @settings(max_examples=100, deadline=None)
-@given(published_bars(), st.data())
+@given(published_bars((60, 60, 120, 600, 1440, 2880)), st.data())
 def test_however_partitions_are_cut_the_result_is_the_same(rows, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
     parts = [rows[begin:end] for begin, end in pairwise([0, *cuts, len(rows)])]
     schema = parsed_klines(TradeType.SPOT)
     frames = [pl.DataFrame(part, schema=schema) for part in parts]
 
-    merged = merge(data.draw(st.permutations(frames))).bars
+    shuffled = data.draw(st.permutations(frames))
+    merged = merge(shuffled, trade_type=TradeType.SPOT, interval=HOUR).bars
 
     assert merged.equals(pl.DataFrame(rows, schema=schema))
     assert build(merged.rows(named=True)).frame.equals(build(rows).frame)
