@@ -225,8 +225,8 @@ def last_day(wildcards):
 
 @for_rules
 def funding_of_result(wildcards):
-    """Locate the funding that is joined into a result, if it has any."""
-    return PLAN.funding_of(series_of(wildcards))
+    """Locate the funding that is joined into a result, if it has any, in time order."""
+    return PLAN.funding_sources(series_of(wildcards))
 
 
 def funding_of_results(trade_type, interval):
@@ -243,6 +243,12 @@ def funding_of_results(trade_type, interval):
 def funding_partitions(wildcards):
     """Locate the partitions and fills of the funding of one symbol, in time order."""
     return PLAN.sources_of_result(funding_series_of(wildcards))
+
+
+@for_rules
+def end_of_funding(wildcards):
+    """Locate the gaps of the result that says whether a contract has ended."""
+    return PLAN.end_of_funding(funding_series_of(wildcards))
 
 
 @for_rules

@@ -1,8 +1,9 @@
 """Make one result a symbol from its partitions.
 
-Inputs: the parsed partitions and their fills. Outputs: the funding events of a contract;
-the result on its complete grid, with these events, the gaps that were found, an account
-of each day, and the bars that were published twice with other values.
+Inputs: the parsed partitions and their fills. Outputs: the result on its complete grid,
+with the funding events of the contract, the gaps that were found, an account of each day,
+and the bars that were published twice with other values; and the funding events up to the
+end of the contract, which its results know.
 Settings: `results` of the symbol's dataset.
 """
 
@@ -10,7 +11,8 @@ Settings: `results` of the symbol's dataset.
 rule build_funding:
     """Merge the funding events of one contract."""
     input:
-        funding_partitions,
+        partitions=funding_partitions,
+        gaps=end_of_funding,
     output:
         result="results_data/{trade_type}/fundingRate/{symbol}.pqt",
     log:

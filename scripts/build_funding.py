@@ -5,8 +5,9 @@ from bhds.runlog import job_log
 
 with job_log(snakemake.log[0]):
     job.write_funding(
-        list(snakemake.input),
+        list(snakemake.input.partitions),
         output=snakemake.output.result,
+        gaps=str(snakemake.input.gaps) or None,
         symbol=snakemake.wildcards.symbol,
         last_day=snakemake.params.last_day,
     )

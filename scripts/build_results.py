@@ -9,6 +9,6 @@ with job_log(snakemake.log[0]):
         outputs=dict(snakemake.output.items()),
         settings=snakemake.params.settings,
         last_day=snakemake.params.last_day,
-        funding=str(snakemake.input.get("funding", "")) or None,
+        funding=list(snakemake.input.funding),
         **snakemake.wildcards,
     )

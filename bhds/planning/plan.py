@@ -18,7 +18,7 @@ from bhds import instruments
 from bhds.config import Dataset
 from bhds.datatypes import FUNDING
 from bhds.errors import ConfigError, SelectionError
-from bhds.markets import TradeType
+from bhds.markets import ARCHIVE_INTERVALS, TradeType
 from bhds.planning.batches import Batch, batches
 from bhds.planning.dataset import Partition, PlannedDataset, directories
 from bhds.planning.files import PRESENT
@@ -185,13 +185,7 @@ class Plan:
     def results(self) -> list[str]:
         """Every result and the gaps found in it."""
         return [
-            path
-            for s, _ in self._wanted()
-            for folder in [f"results_data/{s.trade_type}/{s.data_type}/{s.interval}"]
-            for path in (
-                f"{folder}/{s.symbol}.pqt",
-                f"{folder}/gaps/{s.symbol}.parquet",
-            )
+            path for s, _ in self._wanted() for path in (s.result_path, s.gaps_path)
         ]
 
     @cached_property
@@ -322,6 +316,47 @@ class Plan:
             return []
         return [events.funding_path] if events.symbol in owner.symbols_with_any else []
 
+    def funding_sources(self, series: Series) -> list[str]:
+        """Return the partitions and fills of the funding that a result takes in.
+
+        In time order; none if it takes in none. Not `funding_of`, which ends with the
+        contract: that is known by its results.
+
+        Raises
+        ------
+        SelectionError
+            As `funding_of`.
+        """
+        if not self.funding_of(series):
+            return []
+        return self.sources_of_result(
+            Series(series.trade_type, FUNDING, series.symbol, None)
+        )
+
+    def end_of_funding(self, series: Series) -> list[str]:
+        """Return the path of the gaps of a contract's result, which say if it ended.
+
+        Of several results that of the shortest bars; none if there is no result.
+        """
+        return self._ends.get((series.trade_type, series.symbol), [])
+
+    @cached_property
+    def _ends(self) -> dict[tuple[str, str], list[str]]:
+        """The gaps of the result of the shortest bars, by market and symbol."""
+        found: dict[tuple[str, str], list[str]] = {}
+        with_results = [
+            planned
+            for planned in (*self.datasets, *self.implied)
+            if planned.dataset.has_results
+        ]
+        with_results.sort(key=lambda each: _length(each.dataset.base_interval))
+        for planned in with_results:
+            for series in _series(planned):
+                if series.symbol in planned.symbols_with_any:
+                    key = (series.trade_type, series.symbol)
+                    found.setdefault(key, [series.gaps_path])
+        return found
+
     def split_rule(self, series: Series) -> dict[str, bool | float]:
         """Return when a gap splits a series: the fields of `results.gaps.SplitRule`.
 
@@ -449,6 +484,11 @@ def _fill_files(planned: PlannedDataset) -> list[str]:
         for name in planned.fills.get(series.symbol, ())
         for suffix in (".parquet", ".sources.json")
     ]
+
+
+def _length(interval: str) -> int:
+    """Return the place of an interval among those of the archive, by length."""
+    return ARCHIVE_INTERVALS.index(interval)
 
 
 def _widen(patterns: dict[_GroupKey, str], key: _GroupKey, pattern: str) -> None:

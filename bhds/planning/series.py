@@ -34,6 +34,20 @@ class Series(NamedTuple):
         return f"results_data/{self.trade_type}/{FUNDING}/{self.symbol}.pqt"
 
     @property
+    def result_path(self) -> str:
+        """Where the result of its bars goes."""
+        return f"{self._results}/{self.symbol}.pqt"
+
+    @property
+    def gaps_path(self) -> str:
+        """Where the gaps found in its bars go."""
+        return f"{self._results}/gaps/{self.symbol}.parquet"
+
+    @property
+    def _results(self) -> str:
+        return f"results_data/{self.trade_type}/{self.data_type}/{self.interval}"
+
+    @property
     def _below(self) -> str:
         parts = (self.trade_type, self.data_type, self.symbol, self.interval)
         return "/".join(filter(None, parts))

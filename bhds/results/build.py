@@ -54,6 +54,9 @@ class Results:
     last_traded: dt.datetime | None
     has_ended: bool
     """Whether the bars after the last with trades are left out."""
+    ended_at: dt.datetime | None
+    """When the last bar of a symbol that has ended is over, UTC; None while it has
+    not, or without a trade."""
 
 
 def build_results(
@@ -138,6 +141,7 @@ def build_results(
         funding_combined=joined.counts.combined,
     )
     traded = frame.filter(pl.col("trade_count") > 0)["open_time"]
+    ends = traded.tail(1 if is_over else 0).dt.offset_by(interval.name)
     return Results(
         frame,
         gaps.table,
@@ -145,6 +149,7 @@ def build_results(
         first_traded=None if traded.is_empty() else traded[0],
         last_traded=None if traded.is_empty() else traded[-1],
         has_ended=is_over,
+        ended_at=None if ends.is_empty() else ends[0],
     )
 
 

@@ -35,7 +35,7 @@ def write_results(
     trade_type: str,
     symbol: str,
     interval: str,
-    funding: str | None = None,
+    funding: Sequence[str] = (),
 ) -> None:
     """Build one symbol's result, and what is known of it, from its partitions.
 
@@ -57,7 +57,8 @@ def write_results(
     trade_type, symbol, interval
         What the bars are of.
     funding
-        Path of what `write_funding` wrote for the symbol; None or empty: without.
+        Paths of the partitions and fills of the symbol's funding, as for
+        `write_funding`; none: without.
 
     Raises
     ------
@@ -78,7 +79,7 @@ def write_results(
         vwap=settings["vwap"],
         fill=settings["fill"],
         split=SplitRule(**settings["split"]),
-        funding=storage.read_rows(funding) if funding else None,
+        funding=_read_events(funding) if funding else None,
         has_ended=settings["has_ended"],
         contract_usd=settings["contract_usd"],
     )
@@ -100,10 +101,14 @@ def write_results(
             sources, merged.conflicts, trade_type=market, symbol=symbol
         ),
     }
-    inputs = [*partitions, funding] if funding else partitions
+    inputs = [*partitions, *funding]
     metadata = storage.provenance("results", build.REVISION, inputs)
     metadata["as_of"] = last_day.isoformat()
-    life = {"first_traded": built.first_traded, "last_traded": built.last_traded}
+    life = {
+        "first_traded": built.first_traded,
+        "last_traded": built.last_traded,
+        "ended_at": built.ended_at,
+    }
     of_gaps = {name: "" if t is None else t.isoformat() for name, t in life.items()}
     for name, table in tables.items():
         more = of_gaps if name == "gaps" else {}
@@ -115,9 +120,17 @@ def write_results(
 
 
 def write_funding(
-    partitions: Sequence[str], *, output: str, symbol: str, last_day: dt.date
+    partitions: Sequence[str],
+    *,
+    output: str,
+    symbol: str,
+    last_day: dt.date,
+    gaps: str | None = None,
 ) -> None:
     """Merge the funding events of one contract, from the archive and the API.
+
+    The exchange goes on to publish rates of a contract that is settled: events after
+    the last traded bar of one that has ended are left out.
 
     Parameters
     ----------
@@ -126,12 +139,15 @@ def write_funding(
         order; there may be none.
     output
         Where the events go: `columns.FUNDING`, as `funding.merge_events` returns them.
-        The metadata counts the rows read (`published`), the `events`, and those that
-        only the API has (`from_api`).
+        The metadata counts the rows read (`published`), the `events`, those of them
+        that only the API has (`from_api`), and those left out (`after_end`).
     symbol
         The contract.
     last_day
         The last UTC day that the partitions cover; it goes into the metadata.
+    gaps
+        Path of the gaps that `write_results` wrote for the contract, which say when it
+        ended; None or empty: not known.
 
     Raises
     ------
@@ -139,14 +155,26 @@ def write_funding(
         If a partition cannot be read or has other columns.
     """
     frames = [storage.read_rows(path, schema=FUNDING) for path in partitions]
-    merged = events.merge_events(frames)
+    published = events.merge_events(frames)
+    ended_at = storage.read_parquet_metadata(gaps).get("ended_at") if gaps else None
+    merged = published
+    if ended_at:
+        end = dt.datetime.fromisoformat(ended_at)
+        merged = published.filter(pl.col("funding_time") < end)
     metadata = storage.provenance("funding", events.REVISION, partitions) | {
         "as_of": last_day.isoformat(),
         "published": str(sum(frame.height for frame in frames)),
         "events": str(merged.height),
         "from_api": str((merged["source"] == "api").sum()),
+        "after_end": str(published.height - merged.height),
     }
     storage.write_parquet(merged, output, metadata=metadata, symbol=symbol)
+
+
+def _read_events(partitions: Sequence[str]) -> pl.DataFrame:
+    """Read and merge the funding events of one contract."""
+    frames = [storage.read_rows(path, schema=FUNDING) for path in partitions]
+    return events.merge_events(frames)
 
 
 def write_resampled(

@@ -180,7 +180,7 @@ class DataDir:
             trade_type="um_futures",
             symbol=SYMBOL,
             interval="1h",
-            funding=self.funding,
+            funding=[self.funding] if self.funding else [],
         )
 
     def resample(self, rule):

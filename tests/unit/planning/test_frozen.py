@@ -76,6 +76,8 @@ def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
     klines = Series(UM, "klines", symbol, "1m")
     assert plan.partitions(klines) == made.partitions(klines)
     assert plan.funding_of(klines) == made.funding_of(klines)
+    assert plan.funding_sources(klines) == made.funding_sources(klines)
+    assert plan.end_of_funding(klines) == made.end_of_funding(klines)
     assert plan.split_rule(klines) == made.split_rule(klines)
     assert {each.name for each in plan.resample_groups} <= {
         each.name for each in made.resample_groups

@@ -308,3 +308,12 @@ def test_contracts_are_worth_what_the_exchange_says_or_the_table_has(symbol, siz
 
     assert plan.contract_usd(cm, symbol) == size
     assert plan.contract_usd(UM, symbol) is None
+
+
+def test_the_shortest_bars_say_when_the_funding_of_a_contract_ends():
+    plan = Plan([planned("AUSDT", interval="1h"), planned("AUSDT", interval="5m")])
+
+    gaps = plan.end_of_funding(Series("um_futures", "fundingRate", "AUSDT", None))
+
+    assert gaps == ["results_data/um_futures/klines/5m/gaps/AUSDT.parquet"]
+    assert plan.end_of_funding(Series("um_futures", "fundingRate", "X", None)) == []

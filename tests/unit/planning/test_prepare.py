@@ -530,8 +530,14 @@ def test_results_of_perpetuals_bring_their_funding(bucket):
     assert plan.funding == [f"{folder}/AUSDT.pqt", f"{folder}/NEWUSDT.pqt"]
     assert plan.funding_of(um("NEWUSDT")) == [f"{folder}/NEWUSDT.pqt"]
     assert plan.funding_of(um("BUSDT_250328")) == []
-    assert plan.sources_of_result(um("NEWUSDT", "fundingRate", None)) == [
+    assert plan.funding_sources(um("BUSDT_250328")) == []
+    events = um("NEWUSDT", "fundingRate", None)
+    assert plan.sources_of_result(events) == plan.funding_sources(um("NEWUSDT"))
+    assert plan.sources_of_result(events) == [
         "api_data/um_futures/fundingRate/NEWUSDT/2025.parquet"
+    ]
+    assert plan.end_of_funding(events) == [
+        "results_data/um_futures/klines/1m/gaps/NEWUSDT.parquet"
     ]
     raw = "aws_data/um_futures/monthly/fundingRate/AUSDT/AUSDT-fundingRate-2025-01.zip"
     assert raw in plan.raw

@@ -92,9 +92,9 @@ def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS, **options):
     return f"results/{symbol}.pqt"
 
 
-def write_funding(partitions):
+def write_funding(partitions, **options):
     job.write_funding(
-        partitions, output=FUNDING_FILE, symbol="AUSDT", last_day=LAST_DAY
+        partitions, output=FUNDING_FILE, symbol="AUSDT", last_day=LAST_DAY, **options
     )
     return FUNDING_FILE
 
@@ -156,6 +156,7 @@ def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
         **common,
         "first_traded": "2024-01-01T00:00:00+00:00",
         "last_traded": "2024-01-04T00:04:00+00:00",
+        "ended_at": "",
     }
     for path in (DAYS_FILE, CONFLICTS_FILE):
         assert storage.read_parquet_metadata(path) == common
@@ -239,7 +240,25 @@ def test_the_events_of_all_partitions_are_in_one_file(funding_partition):
         "published": "4",
         "events": "3",
         "from_api": "1",
+        "after_end": "0",
     }
+
+
+@pytest.mark.parametrize(
+    ("has_ended", "left"), [(True, [0, 240, 480]), (False, [0, 240, 480, 481, 960])]
+)
+def test_funding_ends_with_the_contract(
+    partition, funding_partition, minutes_of, has_ended, left
+):
+    klines = [partition("2024-01", range(960), trade_count=[1] * 481 + [0] * 479)]
+    funding = [funding_partition("2024", [0, 240, 480, 481, 960])]
+    write_results(klines, settings=SETTINGS | {"has_ended": has_ended})
+
+    found = pl.read_parquet(write_funding(funding, gaps=GAPS_FILE))
+
+    assert minutes_of(found["funding_time"]) == left
+    after_end = storage.read_parquet_metadata(FUNDING_FILE)["after_end"]
+    assert after_end == str(5 - len(left))
 
 
 def test_the_same_events_make_the_same_bytes(funding_partition):
@@ -266,14 +285,14 @@ def test_a_partition_that_is_not_of_funding_is_named(partition, funding_partitio
 
 def test_funding_reaches_the_result_and_its_metadata(partition, funding_partition):
     partitions = [partition("2024-01", range(481))]
-    funding = write_funding([funding_partition("2024", [0, 480, 960], rate=0.25)])
+    funding = [funding_partition("2024", [0, 480, 960], rate=0.25)]
 
     write_results(partitions, funding=funding)
 
     rates = pl.read_parquet(RESULT)["funding_rate"]
     assert rates.to_list() == [0.25, *[None] * 479, 0.25]
     metadata = storage.read_parquet_metadata(RESULT)
-    assert metadata["inputs"] == " ".join(map(sha256, [*partitions, funding]))
+    assert metadata["inputs"] == " ".join(map(sha256, [*partitions, *funding]))
     assert storage.read_parquet_metadata(GAPS_FILE)["inputs"] == metadata["inputs"]
     counts = [metadata[f"funding_{n}"] for n in ("events", "dropped", "combined")]
     assert counts == ["3", "1", "0"]
@@ -283,7 +302,7 @@ def test_a_broken_funding_file_is_named(partition):
     Path("broken.pqt").write_bytes(b"PAR1 and no more")
 
     with pytest.raises(ResultError, match=r"broken\.pqt: cannot be read"):
-        write_results([partition("2024-01", [0])], funding="broken.pqt")
+        write_results([partition("2024-01", [0])], funding=["broken.pqt"])
 
 
 def test_every_rule_makes_its_own_file(partition):
