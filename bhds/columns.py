@@ -295,15 +295,19 @@ VOLUME_CHECKS = pl.Schema(
     {
         "symbol": pl.String(),
         "day": pl.Date(),
+        "compared_with": pl.Enum(["trades", "aggTrades"]),
         "trades_quantity": pl.Float64(),
         "bars_volume": pl.Float64(),
         "difference": pl.Float64(),
+        "missing_trade_ids": pl.Int64(),
         "agrees": pl.Boolean(),
     }
 )
 """What the trades of each UTC day add up to, and the volume of its bars, both in base
-currency or, of COIN-M, in contracts; `difference` is the former less the latter, and
-`agrees` tells whether it is no more than adding up may cost."""
+currency or, of COIN-M, in contracts: single trades where the day has them, else
+aggTrades. `difference` is the former less the latter, and `agrees` tells whether it is
+no more than adding up may cost; null where aggTrades skip `missing_trade_ids` and have
+less than the bars, so that nothing can be told: not all trades are aggregated."""
 
 SEGMENT_FILES = pl.Schema(
     {

@@ -347,7 +347,7 @@ def _of_quality() -> tuple[TableEntry, ...]:
         ),
         TableEntry(
             "Volume checks",
-            "a UTC day of a symbol that has bars and aggTrades",
+            "a UTC day of a symbol that has bars and trades or aggTrades",
             (f"{_QUALITY}/volume_checks.parquet",),
             _fixed(columns.VOLUME_CHECKS),
             ("symbol", "day"),

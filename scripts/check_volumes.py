@@ -5,7 +5,7 @@ from bhds.runlog import job_log
 
 with job_log(snakemake.log[0]):
     job.check_volumes(
-        snakemake.input.trades,
+        list(snakemake.input.trades),
         list(snakemake.input.bars),
         output=snakemake.output[0],
     )

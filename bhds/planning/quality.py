@@ -15,7 +15,7 @@ from bhds.planning.plan import Plan
 from bhds.planning.series import Series
 from bhds.results.resample import ResampleRule
 
-_TRADES = "aggTrades"
+_TRADES = ("trades", "aggTrades")
 _DAY = dt.timedelta(days=1)
 
 
@@ -147,9 +147,18 @@ class QualityTables:
             raise SelectionError(msg)
         return found
 
-    def conditions_of_trades(self, trade_type: str) -> str:
-        """Return the table of the days of aggTrades of a market."""
-        return f"results_data/{trade_type}/quality/condition-{_TRADES}.parquet"
+    def conditions_of_trades(self, trade_type: str) -> list[str]:
+        """Return the tables of the days of trades and of aggTrades of a market."""
+        configured = {
+            planned.dataset.data_type
+            for planned in self._plan.datasets
+            if planned.dataset.trade_type == trade_type and planned.symbols_with_any
+        }
+        return [
+            f"results_data/{trade_type}/quality/condition-{name}.parquet"
+            for name in _TRADES
+            if name in configured
+        ]
 
     def conditions_of_bars(self, trade_type: str) -> list[str]:
         """Return the tables of the days of bars that trades are held against.
@@ -164,8 +173,8 @@ class QualityTables:
         market = TradeType(trade_type)
         if market not in self._checked:
             msg = (
-                f"{trade_type}: no symbol has both {_TRADES} and klines of a day at "
-                "most; configure a dataset of either"
+                f"{trade_type}: no symbol has both {' or '.join(_TRADES)} and klines "
+                "of a day at most; configure a dataset of either"
             )
             raise SelectionError(msg)
         folder = f"results_data/{trade_type}/quality"
@@ -180,7 +189,7 @@ class QualityTables:
         return [
             planned.dataset.trade_type
             for planned in self._plan.datasets
-            if planned.dataset.data_type == _TRADES
+            if planned.dataset.data_type in _TRADES
             and any(
                 series.symbol in planned.partitions
                 for interval in self._bar_lengths(planned.dataset.trade_type)

@@ -275,15 +275,15 @@ def collect_agreement(tables: Sequence[str], *, output: str) -> None:
     _write(_read_all(tables, schema=AGREEMENT), output, inputs=tables)
 
 
-def check_volumes(trades: str, bars: Sequence[str], *, output: str) -> None:
-    """Hold the trades of a market against its bars: `columns.VOLUME_CHECKS`.
+def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) -> None:
+    """Compare the trades of a market with its bars: `columns.VOLUME_CHECKS`.
 
-    Days that do not agree are told in one warning.
+    Days that do not agree are told in one warning, and so is that no day has both.
 
     Parameters
     ----------
     trades
-        Path of what `judge_record_days` wrote of trades.
+        Paths of what `judge_record_days` wrote of trades and of aggTrades.
     bars
         Paths of what `judge_days` wrote, of the shortest bars first.
     output
@@ -295,16 +295,24 @@ def check_volumes(trades: str, bars: Sequence[str], *, output: str) -> None:
         If a file cannot be read.
     """
     checked = volumes.check(
-        storage.read_parquet(trades, schema=CONDITION),
+        {
+            Path(path).stem.removeprefix("condition-"): storage.read_parquet(
+                path, schema=CONDITION
+            )
+            for path in trades
+        },
         [storage.read_parquet(path, schema=CONDITION) for path in bars],
     )
+    if checked.is_empty():
+        logger.warning("%s: no day has both trades and bars to be compared", output)
     if (wrong := checked.filter(~pl.col("agrees"))).height:
         logger.warning(
-            "%s: on %d day(s) the quantities of aggTrades do not add up to the volume "
-            "of the bars, the first: %s %s",
-            *(output, wrong.height, wrong["symbol"][0], wrong["day"][0]),
+            "%s: on %d day(s) the quantities of trades do not add up to the volume of "
+            "the bars, the first: %s of %s %s",
+            *(output, wrong.height, wrong["compared_with"][0], wrong["symbol"][0]),
+            wrong["day"][0],
         )
-    _write(checked, output, inputs=[trades, *bars])
+    _write(checked, output, inputs=[*trades, *bars])
 
 
 def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:

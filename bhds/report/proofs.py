@@ -7,11 +7,13 @@ import polars as pl
 from bhds.report.blocks import Column, Kind, Table, capped
 
 AGREEMENT_COLUMNS = (
-    *("symbol", "interval", "column", "compared", "equal", "worst", "worst_time"),
+    *("symbol", "interval", "column", "compared", "equal", "off_grid"),
+    *("worst", "worst_time"),
 )
 """What is read of the agreement with published bars."""
 VOLUME_COLUMNS = (
-    *("symbol", "day", "trades_quantity", "bars_volume", "difference", "agrees"),
+    *("symbol", "day", "compared_with", "trades_quantity", "bars_volume"),
+    *("difference", "agrees"),
 )
 """What is read of the volume checks."""
 
@@ -40,6 +42,7 @@ _BY_COLUMN = (
     Column("symbols", "Symbols", Kind.COUNT),
     Column("compared", "Bars compared", Kind.COUNT),
     Column("equal", "Equal", Kind.COUNT),
+    Column("off_grid", "Off the grid", Kind.COUNT, "not compared"),
     Column("share", "Equal, %", Kind.SHARE),
     Column("worst", "Worst difference", Kind.NUMBER, "absolute"),
 )
@@ -62,6 +65,7 @@ _VOLUMES = (
     Column("market", "Market", Kind.MARKET),
     Column("symbol", "Symbol", Kind.SYMBOL),
     Column("day", "Day"),
+    Column("compared_with", "Trades"),
     Column("trades_quantity", "Of trades", Kind.NUMBER),
     Column("bars_volume", "Of bars", Kind.NUMBER),
     Column("difference", "Difference", Kind.NUMBER),
@@ -79,9 +83,15 @@ def by_column(agreement: pl.DataFrame) -> Table:
             symbols=pl.col("symbol").n_unique(),
             compared=pl.col("compared").sum(),
             equal=pl.col("equal").sum(),
+            off_grid=pl.col("off_grid").sum(),
             worst=pl.col("worst").max(),
         )
-        .with_columns(share=pl.col("equal") / pl.col("compared"))
+        .with_columns(
+            # Where nothing was compared, nothing is proven.
+            share=pl.when(pl.col("compared") > 0).then(
+                pl.col("equal") / pl.col("compared")
+            )
+        )
         .collect()
     )
     return Table(
@@ -94,9 +104,14 @@ def by_column(agreement: pl.DataFrame) -> Table:
 
 
 def differing(agreement: pl.DataFrame, *, where: str) -> Table:
-    """List the symbols of which bars differ, those with the most first."""
+    """List the symbols of which bars differ, those with the most first.
+
+    Those of which no bar was compared are listed too, unless all are off the grid.
+    """
+    differs = pl.col("equal") < pl.col("compared")
+    is_unproven = (pl.col("compared") == 0) & (pl.col("off_grid") == 0)
     rows = (
-        agreement.filter(pl.col("equal") < pl.col("compared"))
+        agreement.filter(differs | is_unproven)
         .with_columns(different=pl.col("compared") - pl.col("equal"))
         .sort(
             *("different", "market", "symbol", "interval", "column"),
@@ -106,7 +121,7 @@ def differing(agreement: pl.DataFrame, *, where: str) -> Table:
     shown, note = capped(rows, at=_LISTED, where=where)
     return Table(
         name="proofs-differing",
-        caption="Symbols of which bars differ",
+        caption="Symbols of which bars differ, or none could be compared",
         columns=_DIFFERING,
         rows=shown,
         note=note,
@@ -128,7 +143,7 @@ def volumes(checks: pl.DataFrame, *, where: str) -> Table:
     shown, note = capped(rows, at=_LISTED, where=where)
     return Table(
         name="volumes-table",
-        caption="Days on which aggTrades do not add up to the volume of the bars",
+        caption="Days on which trades do not add up to the volume of the bars",
         columns=_VOLUMES,
         rows=shown,
         note=note,

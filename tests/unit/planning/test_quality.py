@@ -156,9 +156,11 @@ def test_trades_are_held_against_the_shortest_bars_of_the_same_symbol():
         f"{FOLDER}/condition-klines-{interval}.parquet" for interval in ("1m", "1h")
     ]
     trades = f"{FOLDER}/condition-aggTrades.parquet"
-    assert quality.conditions_of_trades("um_futures") == trades
+    assert quality.conditions_of_trades("um_futures") == [trades]
     assert trades in quality.paths
-    with pytest.raises(SelectionError, match="no symbol has both aggTrades and klines"):
+    with pytest.raises(
+        SelectionError, match="no symbol has both trades or aggTrades and"
+    ):
         quality.conditions_of_bars("spot")
 
 
@@ -172,3 +174,13 @@ def test_bars_of_hours_and_days_will_do_to_hold_trades_against():
     for interval in ("3d", "1w", "1mo"):
         quality = tables(trades, planned("AUSDT", interval=interval))
         assert not [path for path in quality.paths if "volume_checks" in path]
+
+
+def test_single_trades_are_preferred_to_aggregates():
+    both = [planned("AUSDT", data_type=name) for name in ("aggTrades", "trades")]
+
+    quality = tables(planned("AUSDT"), *both)
+
+    assert quality.conditions_of_trades("um_futures") == [
+        f"{FOLDER}/condition-{name}.parquet" for name in ("trades", "aggTrades")
+    ]
