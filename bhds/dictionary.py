@@ -287,7 +287,8 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
     return (
         TableEntry(
             "Gaps of a symbol",
-            "a stretch between two traded bars that lacks published bars or splits",
+            "a stretch between two traded bars that lacks published bars or splits, or "
+            "the trimmed end of a symbol",
             (f"{folder}/gaps/<symbol>.parquet",),
             _fixed(columns.GAP_EVIDENCE),
             ("last_open_time",),

@@ -139,6 +139,25 @@ def test_known_halts_split_and_nothing_else_does(symbol, halts, interval):
         assert pl.concat(files).equals(frame)
 
 
+@pytest.mark.skipif(not KNOWN_GAPS.exists(), reason="no list of known halts")
+@pytest.mark.parametrize("market", ["spot", "um_futures"])
+@pytest.mark.parametrize("price", [100.0, 150.0])
+def test_a_known_halt_that_was_published_flat_splits_by_its_price_alone(market, price):
+    for ((before, after),) in halts_of(market).values():
+        hours = range((after - before) // dt.timedelta(hours=1) + 1)
+        bars = make_published(
+            [(before - START) / MINUTE + 60 * hour for hour in hours],
+            trade_count=[5, *[0] * (len(hours) - 2), 5],
+            close=[*[100.0] * (len(hours) - 1), price],
+        )
+
+        frame = built(bars, interval="1h").frame
+
+        assert frame["open_time"].equals(bars["open_time"])
+        segments = [0] * (len(hours) - 1) + [int(price > 100)]
+        assert frame["segment"].to_list() == segments
+
+
 def test_the_halts_of_all_symbols_are_known():
     if not KNOWN_GAPS.exists():
         pytest.skip("no list of known halts")
