@@ -310,7 +310,7 @@ class Dataset(_Closed):
     )
     frequency: FrequencyChoice = Field(
         default="auto",
-        description="auto: monthly zips of closed months, else daily ones",
+        description="auto: monthly zips of closed months, daily ones of other days",
     )
     start: Day | None = Field(
         default=None, description="first UTC day; null: all history"

@@ -82,7 +82,8 @@ FrequencyName = Annotated[
     typer.Option(
         "--frequency",
         metavar="FREQUENCY",
-        help="auto (monthly zips of closed months, else daily ones), monthly or daily.",
+        help="auto (monthly zips of closed months, daily ones of other days), monthly "
+        "or daily.",
         autocompletion=completion.frequencies,
     ),
 ]
