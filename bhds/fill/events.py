@@ -78,10 +78,14 @@ class Events:
     async def ask_first(
         self, client: "ApiClient", span: Span
     ) -> AsyncIterator["FundingPage"]:
-        """Ask for the first event of a range."""
-        yield await client.first_funding(
+        """Ask for the first event of a range.
+
+        Another may be of the same moment: the answer is about the time before it.
+        """
+        page = await client.first_funding(
             self.symbol, start_ms=span.start_ms, end_ms=span.end_ms
         )
+        yield page._replace(end_ms=page.rows[0].funding_time) if page.rows else page
 
     def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
         """Return events as partitions have them, sorted by `funding_time`.
@@ -201,7 +205,8 @@ def _lacking(
             yield span
         return
     first, first_interval = events[0]
-    if is_born and first - first_interval >= span.start_ms:
+    # What is wanted may begin with an event, which may be late by itself.
+    if is_born and first - first_interval >= span.start_ms - _LATE_MS:
         yield Span(span.start_ms, first - _LATE_MS)
     for (before, old), (time, new) in pairwise(events):
         # Where the interval changes, either may be what lies between.
