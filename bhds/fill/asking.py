@@ -54,8 +54,11 @@ class Kind(Protocol):
     def lookback_ms(self) -> int | None:
         """How far back one request for the first row can look; None: any time."""
 
+    def begin_ms(self, row: Row) -> int:
+        """Return from when on a row is wanted, if it is the first."""
+
     def first_ms(self, rows: pl.DataFrame) -> int | None:
-        """Return when the first of some sorted rows begins, if there is any."""
+        """Return `begin_ms` of the first of some sorted rows of a partition, if any."""
 
     def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
         """List what is to be asked for, in time order."""

@@ -59,6 +59,10 @@ class Bars:
         """How far back one request for the first bar can look; None: any time."""
         return MARKETS[self.trade_type].longest_span_ms
 
+    def begin_ms(self, row: Row) -> int:
+        """Return the grid point of one bar."""
+        return self.extent(row).start_ms
+
     def first_ms(self, rows: pl.DataFrame) -> int | None:
         """Return the grid point of the first of some sorted bars, if there is any."""
         first = rows["open_time"].dt.epoch("ms").first()

@@ -41,8 +41,12 @@ class Events:
     lookback_ms = None
     """The API finds the first event of a contract in one request."""
 
+    def begin_ms(self, row: Row) -> int:
+        """Return a moment before one event was due."""
+        return int(row[1]) - _LATE_MS
+
     def first_ms(self, rows: pl.DataFrame) -> int | None:
-        """Return when the first of some sorted events may have been due, if any."""
+        """Return a moment before the first of some sorted events was due, if any."""
         first = rows["funding_time"].dt.epoch("ms").first()
         return first - _LATE_MS if isinstance(first, int) else None
 
@@ -205,8 +209,7 @@ def _lacking(
             yield span
         return
     first, first_interval = events[0]
-    # What is wanted may begin with an event, which may be late by itself.
-    if is_born and first - first_interval >= span.start_ms - _LATE_MS:
+    if is_born and first - first_interval >= span.start_ms:
         yield Span(span.start_ms, first - _LATE_MS)
     for (before, old), (time, new) in pairwise(events):
         # Where the interval changes, either may be what lies between.

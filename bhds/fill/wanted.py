@@ -39,6 +39,8 @@ class Wanted:
 
     extent: Callable[[Row], Span]
     """Returns the range that a row is about."""
+    begin_of: Callable[[Row], int]
+    """Returns from when on a row is wanted, if it is the first."""
     holes_from: Callable[[int | None], list[Hole]]
     """Lists the missing ranges in time order, given when the first row begins that the
     API has before those of the archive; None: it has none, or was not asked."""
@@ -55,13 +57,13 @@ class Wanted:
             return kind.holes(held, bounds=known)
 
         if not bounds.is_first:
-            return cls(kind.extent, holes_from)
+            return cls(kind.extent, kind.begin_ms, holes_from)
         starts = [hole.span.start_ms for hole in holes_from(None)[:1]]
         if (first_ms := kind.first_ms(held.rows)) is not None:
             starts.append(first_ms)
         first_ms = min(starts, default=bounds.begin_ms)
         origin = Origin(bounds.since_ms, first_ms, kind.lookback_ms)
-        return cls(kind.extent, holes_from, origin)
+        return cls(kind.extent, kind.begin_ms, holes_from, origin)
 
     def holes(self, answers: Sequence[Answer]) -> list[Hole]:
         """List the missing ranges in time order."""
@@ -96,9 +98,13 @@ class Wanted:
         if self.origin is None:
             return None
         since_ms, first_ms = self.origin.since_ms, self.origin.first_ms
-        rows = (self.extent(row) for answer in answers for row in answer.rows)
-        starts = [row.start_ms for row in rows if since_ms <= row.start_ms < first_ms]
-        return min(starts, default=None)
+        begins = [
+            max(self.begin_of(row), since_ms)
+            for answer in answers
+            for row in answer.rows
+            if since_ms <= self.extent(row).start_ms < first_ms
+        ]
+        return min(begins, default=None)
 
     def _before(self, answers: Sequence[Answer]) -> list[Span]:
         """Return the time before the first row known, as far back as is asked."""

@@ -110,7 +110,7 @@ class Asked:
 
         return asking.complete(
             dataclasses.replace(KIND, symbol=symbol),
-            Wanted(KIND.extent, holes_from, origin),
+            Wanted(KIND.extent, KIND.begin_ms, holes_from, origin),
             self.journal,
             settings=config.load(
                 {"datasets": [{"trade_type": "spot"}], **raw}, environment={}

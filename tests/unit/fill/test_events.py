@@ -138,9 +138,9 @@ def test_events_that_were_due_and_are_not_there_are_asked_for(times, expected):
 def test_events_from_the_first_that_the_api_has_are_asked_for():
     archived = events(*every(8, "2025-01-15T16:00", "2025-02-01"))
 
-    holes = found(archived, "2025-01-15T08:00:00.005", "2025-02-01", usable=["2025-01"])
+    holes = found(archived, "2025-01-15T07:59:00.005", "2025-02-01", usable=["2025-01"])
 
-    assert holes == [("01-15 08:00", "01-15 15:59", "missing")]
+    assert holes == [("01-15 07:59", "01-15 15:59", "missing")]
 
 
 @pytest.mark.parametrize("is_first", [True, False])

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds import storage
+from bhds import config, storage
 from bhds.errors import ApiError
 from bhds.fill import job, refusal, unanswered, usage
 from bhds.markets import TradeType
@@ -362,3 +362,35 @@ def test_impossible_bars_of_the_api_replace_none_and_are_counted(
         {"day": f"2025-03-0{day}", "expected": None, "present": 0, "impossible": 1}
         for day in (6, 7)
     ]
+
+
+def test_the_funding_of_a_contract_begins_with_the_first_event_of_the_api(workspace):
+    fill = "api_data/um_futures/fundingRate/AUSDT/2025.parquet"
+    bounds = {
+        "first_day": dt.date(2025, 3, 7),
+        "last_day": dt.date(2025, 3, 8),
+        "is_first": True,
+        "is_last": True,
+        "asked_at": None,
+    }
+    raw = {
+        "endpoints": workspace.endpoints,
+        "datasets": [{"trade_type": "um_futures"}],
+    }
+
+    job.write_fill(
+        [],
+        fill_path=fill,
+        sources_path=fill.replace(".parquet", ".sources.json"),
+        bounds=bounds,
+        settings=config.load(raw, environment={}),
+        trade_type="um_futures",
+        data_type="fundingRate",
+        symbol="AUSDT",
+        partition="2025",
+    )
+
+    times = pl.read_parquet(fill)["funding_time"]
+    assert times.min() == at(5, 8)
+    assert times.max() == at(8, 16)
+    assert times.diff().drop_nulls().unique().to_list() == [dt.timedelta(hours=8)]
