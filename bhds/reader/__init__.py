@@ -29,7 +29,8 @@ from bhds.reader.scans import (
     scan_resampled,
     scan_trades,
 )
-from bhds.reader.tables import condition, gaps, segments, universe
+from bhds.reader.tables import condition, gaps, segments
+from bhds.reader.universes import universe
 
 __all__ = [
     "condition",

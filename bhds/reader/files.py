@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bhds import config, instruments
+from bhds import config, datatypes, instruments
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import TradeType
 from bhds.reader.period import Period
@@ -45,7 +45,7 @@ class Market:
             )
             raise ConfigError(msg)
         folder = config.default_data_dir(os.environ) if data_dir is None else data_dir
-        return cls(TradeType(trade_type), Path(folder))
+        return cls(TradeType(trade_type), Path(folder).expanduser())
 
     @property
     def results(self) -> Path:
@@ -74,6 +74,18 @@ class Market:
 
 Symbols = str | Iterable[str] | None
 """One name, several, or all there are."""
+
+
+def interval_of(data_type: str, interval: str | None) -> str | None:
+    """Return the interval of a type of data: of bars 1m where none is given.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such type of data.
+    """
+    has_intervals = datatypes.data_type(data_type).has_intervals
+    return "1m" if interval is None and has_intervals else interval
 
 
 def of_results(folder: Path, symbols: Symbols, *, suffix: str) -> list[SymbolFile]:

@@ -12,7 +12,14 @@ from bhds.errors import ConfigError, ResultError
 from bhds.gridpoints import Grid
 from bhds.markets import TradeType
 from bhds.reader.availability import Series, refuse_unavailable
-from bhds.reader.files import Market, SymbolFile, Symbols, of_partitions, of_results
+from bhds.reader.files import (
+    Market,
+    SymbolFile,
+    Symbols,
+    interval_of,
+    of_partitions,
+    of_results,
+)
 from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, Period
 from bhds.results.resample import ResampleRule
@@ -182,7 +189,7 @@ def scan_records(
     data_type
         As in the bucket: `metrics`, `aggTrades`, `bookDepth`, `markPriceKlines`, ...
     interval
-        Of bars; None of what are no bars.
+        Of bars, 1m if None; None of what are no bars.
 
     Returns
     -------
@@ -199,6 +206,7 @@ def scan_records(
         As of `scan_klines`.
     """
     market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    interval = interval_of(data_type, interval)
     table = _table(market.trade_type, data_type, interval=interval)
     files = of_partitions(
         market.parsed / data_type, symbols, interval=interval, period=period

@@ -205,7 +205,6 @@ def test_aggregate_trades_are_a_data_type_of_their_own(trades):
         ("spot", "metrics", None, "spot has none; expected one of um_futures"),
         ("option", "BVOLIndex", None, "its zips are not parsed"),
         ("um_futures", "trades", "1m", "interval '1m'; expected none: leave it out"),
-        ("um_futures", "klines", None, "interval None; expected 1m, 3m"),
         ("um_futures", "klines", "1s", "interval '1s'; expected 1m, 3m"),
     ],
 )
@@ -224,8 +223,6 @@ def test_bars_of_partitions_have_an_interval(data):
         metadata={"as_of": "2025-03-01"},
         symbol="AUSDT",
     )
-    rows = scans.scan_records(
-        "um_futures", "klines", interval="1m", data_dir=data.folder
-    )
+    rows = scans.scan_records("um_futures", "klines", data_dir=data.folder)
     assert rows.collect().height == DAY
     assert rows.collect()["open_time"].min() == START

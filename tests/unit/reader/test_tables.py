@@ -1,11 +1,10 @@
 import datetime as dt
-import json
 
 import polars as pl
 import pytest
 
 from bhds import columns, storage
-from bhds.errors import ConfigError, ResultError, SelectionError
+from bhds.errors import ResultError, SelectionError
 from bhds.reader import tables
 
 from .conftest import START, make_rows
@@ -13,76 +12,6 @@ from .conftest import START, make_rows
 
 def minute(count):
     return START + dt.timedelta(minutes=count)
-
-
-def test_universe_has_delisted_symbols_too(data):
-    found = tables.universe("um_futures", data_dir=data.folder)
-    assert found.schema == tables.UNIVERSE
-    assert found["symbol"].to_list() == ["AUSDT", "BUSDT", "币安人生USDT"]
-    busdt = found.row(1, named=True)
-    assert (busdt["base"], busdt["quote"]) == ("B", "USDT")
-    assert busdt["contract_type"] == "PERPETUAL"
-    assert busdt["first_traded"] == minute(1440)
-    assert busdt["last_traded"] == minute(2 * 1440 - 1)
-    assert busdt["built_until"] == dt.date(2025, 3, 2)
-
-
-@pytest.mark.parametrize(
-    ("as_of", "symbols"),
-    [
-        ("2025-02-28", []),
-        ("2025-03-01", ["AUSDT"]),
-        (dt.date(2025, 3, 2), ["AUSDT", "BUSDT"]),
-        ("2025-03-03", ["AUSDT", "币安人生USDT"]),
-    ],
-)
-def test_universe_of_a_day_is_what_was_traded_then(data, as_of, symbols):
-    found = tables.universe("um_futures", as_of=as_of, data_dir=data.folder)
-    assert found["symbol"].to_list() == symbols
-
-
-def test_universe_of_a_day_does_not_know_the_future(data):
-    found = tables.universe("um_futures", as_of="2025-03-02", data_dir=data.folder)
-    assert found["last_traded"].to_list() == [None, minute(2 * 1440 - 1)]
-
-
-@pytest.mark.parametrize(
-    ("as_of", "message"),
-    [
-        ("2025-03-04", "as_of 2025-03-04: the results reach to 2025-03-03"),
-        ("March", "as_of 'March': expected a UTC day"),
-        (START, "expected a UTC day"),
-    ],
-)
-def test_universe_of_no_known_day_is_refused(data, as_of, message):
-    with pytest.raises(ConfigError, match=message):
-        tables.universe("um_futures", as_of=as_of, data_dir=data.folder)
-
-
-def test_universe_believes_the_exchange_before_names(data):
-    entry = {
-        "symbol": "AUSDT",
-        "baseAsset": "AUS",
-        "quoteAsset": "DT",
-        "contractType": "TRADIFI_PERPETUAL",
-    }
-    path = data.folder / "api_data/um_futures/exchangeInfo.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps({"symbols": [entry]}))
-    first = tables.universe("um_futures", data_dir=data.folder).row(0, named=True)
-    assert (first["base"], first["contract_type"]) == ("AUS", "TRADIFI_PERPETUAL")
-
-
-def test_a_symbol_that_never_traded_has_no_life(data):
-    storage.write_parquet(
-        columns.GAPS.to_frame(),
-        data.path("klines/1m/gaps/CUSDT.parquet"),
-        metadata={"as_of": "2025-03-03", "first_traded": "", "last_traded": ""},
-    )
-    found = tables.universe("um_futures", data_dir=data.folder)
-    assert found.filter(symbol="CUSDT")["first_traded"].to_list() == [None]
-    of_day = tables.universe("um_futures", as_of="2025-03-03", data_dir=data.folder)
-    assert "CUSDT" not in of_day["symbol"]
 
 
 def test_segments_are_first_and_last_bars(data):
@@ -132,6 +61,27 @@ def test_gaps_are_those_that_overlap(gaps, start, end, last_open_minutes):
     assert found.collect()["last_open_time"].to_list() == [
         minute(count) for count in last_open_minutes
     ]
+
+
+def test_a_symbol_without_gaps_has_none_and_one_that_was_not_judged_is_refused(gaps):
+    gaps.condition(
+        ["AUSDT 2025-03-01 degraded", "BUSDT 2025-03-01 available"], as_of="2025-03-03"
+    )
+    folder = {"data_dir": gaps.folder}
+    assert tables.gaps("um_futures", symbols="BUSDT", **folder).collect().is_empty()
+    both = tables.gaps("um_futures", symbols=["AUSDT", "BUSDT"], **folder).collect()
+    assert both["symbol"].to_list() == ["AUSDT", "AUSDT"]
+    with pytest.raises(SelectionError, match="did you mean 'BUSDT'"):
+        tables.gaps("um_futures", symbols="BUSD", **folder)
+
+
+@pytest.mark.parametrize("data_type", ["klines", "markPriceKlines"])
+def test_condition_of_bars_is_of_minutes_unless_said_otherwise(data, data_type):
+    data.condition(
+        ["AUSDT 2025-03-01 available"], as_of="2025-03-03", series=f"{data_type}-1m"
+    )
+    found = tables.condition("um_futures", data_type, data_dir=data.folder)
+    assert found.collect().height == 1
 
 
 def test_condition_is_of_days_and_symbols(data):

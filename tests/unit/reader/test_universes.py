@@ -1,0 +1,291 @@
+"""Which symbols there are, and what of them a UTC day knows."""
+
+import datetime as dt
+import json
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bhds import columns, storage
+from bhds.errors import ConfigError, ResultError, SelectionError
+from bhds.markets import TradeType
+from bhds.reader.universes import STOPPED_DAYS, UNIVERSE, universe
+from bhds.results import job
+
+from .conftest import START, make_rows
+
+DAY = dt.timedelta(days=1)
+BARS_OF_A_DAY = 4
+SETTINGS = {
+    "vwap": True,
+    "fill": True,
+    "split": {"enabled": True, "min_days": 1.0, "min_price_change": 0.1},
+    "contract_usd": None,
+}
+
+
+class Market:
+    """Results of 6h bars, built by the real job from days of traded bars."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.root = folder / "results_data/um_futures"
+        self.until = {}
+
+    def build(self, symbol, days, *, until, interval="6h"):
+        """Build a symbol of days `(number, trades of its bars)`, None: no file."""
+        schema = columns.parsed_klines(TradeType.UM_FUTURES)
+        trades = {
+            START + (number + bar / BARS_OF_A_DAY) * DAY: count
+            for number, counts in days
+            if counts is not None
+            for bar, count in enumerate(counts)
+        }
+        rows = make_rows(
+            schema,
+            open_time=list(trades),
+            trade_count=list(trades.values()),
+            **{name: [1.0] * len(trades) for name in columns_of_prices(schema)},
+            close_time=list(trades),
+            source=["daily"] * len(trades),
+        )
+        partition = str(self.folder / f"parsed/{symbol}/2025.parquet")
+        storage.write_parquet(rows, partition, metadata={}, symbol=symbol)
+        storage.write_json({}, partition.replace(".parquet", ".sources.json"))
+        klines = f"{self.root}/klines/{interval}"
+        job.write_results(
+            [partition],
+            outputs={"result": f"{klines}/{symbol}.pqt"}
+            | {
+                name: f"{klines}/{name}/{symbol}.parquet"
+                for name in ("gaps", "days", "conflicts")
+            },
+            settings=SETTINGS,
+            last_day=day(until),
+            trade_type="um_futures",
+            symbol=symbol,
+            interval=interval,
+        )
+        self.until[symbol] = until
+
+    def judge(self, *symbols, until):
+        """Write the condition of some days: of which symbols, and until when."""
+        frame = make_rows(
+            columns.CONDITION, symbol=list(symbols), day=[day(0)] * len(symbols)
+        )
+        storage.write_parquet(
+            frame,
+            self.root / "quality/condition-klines-6h.parquet",
+            metadata={"as_of": day(until).isoformat()},
+        )
+
+    def exchange_info(self, *, recorded, **contract_types):
+        path = self.folder / "api_data/um_futures/exchangeInfo.json"
+        path.parent.mkdir(parents=True)
+        entries = [
+            {"symbol": s, "baseAsset": s[0] * 3, "quoteAsset": "X", "contractType": t}
+            for s, t in contract_types.items()
+        ]
+        at = int((START + recorded * DAY).timestamp() * 1000)
+        path.write_text(json.dumps({"serverTime": at, "symbols": entries}))
+
+    def of(self, number, **options):
+        options = {"interval": "6h", "data_dir": self.folder} | options
+        as_of = None if number is None else day(number)
+        return universe("um_futures", as_of=as_of, **options)
+
+
+def columns_of_prices(schema):
+    return [name for name, dtype in schema.items() if dtype == pl.Float64]
+
+
+def day(number):
+    return START.date() + number * DAY
+
+
+def moment(number):
+    return START + number * DAY
+
+
+ALL = (1, 1, 1, 1)
+FLAT = (0, 0, 0, 0)
+
+
+@pytest.fixture
+def market(tmp_path):
+    """A: always; B: stops on day 2, comes back on day 10; C: from day 5 on."""
+    found = Market(tmp_path)
+    found.build("AUSDT", [(n, ALL) for n in range(12)], until=11)
+    found.build("BUSDT", [(n, ALL) for n in (0, 1, 2, 10, 11)], until=11)
+    found.build("CUSDT", [(n, ALL) for n in range(5, 12)], until=11)
+    return found
+
+
+def symbols_of(frame):
+    return "".join(name[0] for name in frame["symbol"])
+
+
+def test_all_symbols_with_a_result_are_listed(market):
+    found = market.of(None)
+    assert found.schema == UNIVERSE
+    assert found["symbol"].to_list() == ["AUSDT", "BUSDT", "CUSDT"]
+    assert found.row(1, named=True) == {
+        "symbol": "BUSDT",
+        "base": "B",
+        "quote": "USDT",
+        "contract_type": "PERPETUAL",
+        "settled": False,
+        "delivery_date": None,
+        "leveraged": False,
+        "stable_pair": False,
+        "first_traded": moment(0),
+        "last_traded": moment(11.75),
+        "built_until": day(11),
+    }
+    assert market.of(None, symbols="CUSDT")["symbol"].to_list() == ["CUSDT"]
+    with pytest.raises(SelectionError, match="did you mean 'CUSDT'"):
+        market.of(None, symbols="CUSD")
+
+
+@pytest.mark.parametrize(
+    ("number", "symbols"),
+    [
+        (-1, ""),
+        (0, "AB"),
+        (2, "AB"),
+        (2 + STOPPED_DAYS, "ABC"),
+        (3 + STOPPED_DAYS, "AC"),
+        (9, "AC"),
+        (10, "ABC"),
+        (11, "ABC"),
+    ],
+)
+def test_a_day_has_the_symbols_that_trade_or_have_just_stopped(market, number, symbols):
+    assert symbols_of(market.of(number)) == symbols
+
+
+def test_a_quiet_symbol_stays_by_its_trades_and_not_by_its_flat_bars(tmp_path):
+    market = Market(tmp_path)
+    quiet = [(n, (0, 1, 0, 0) if n % 4 == 0 else FLAT) for n in range(12)]
+    market.build("AUSDT", [(n, ALL) for n in range(12)], until=11)
+    market.build("BUSDT", quiet, until=11)
+    market.build("CUSDT", [(0, ALL), *((n, FLAT) for n in range(1, 12))], until=11)
+    assert symbols_of(market.of(7)) == "AB"
+    assert market.of(7)["last_traded"].to_list() == [moment(7.75), moment(4.25)]
+
+
+def test_bars_count_once_they_are_closed(tmp_path):
+    """The trades of a bar of three days may all be of its last day."""
+    market = Market(tmp_path)
+    market.build("AUSDT", [(3, [1])], until=11, interval="3d")
+    opened = market.of(None, interval="3d")["first_traded"][0]
+    first = (opened - START).days + 2
+    found = [n for n in range(12) if market.of(n, interval="3d").height]
+    assert found == list(range(first, first + 3 + STOPPED_DAYS))
+
+
+def test_what_became_of_a_symbol_is_not_known_on_a_day(tmp_path):
+    market = Market(tmp_path)
+    market.build("AUSDT_SETTLED", [(n, ALL) for n in range(3)], until=5)
+    market.build("BUSDT_250305", [(n, ALL) for n in range(5)], until=5)
+    found = market.of(1).select("settled", "delivery_date", "last_traded").rows()
+    then = moment(1.75)
+    assert found == [(False, None, then), (False, dt.date(2025, 3, 5), then)]
+    assert market.of(None)["settled"].to_list() == [True, False]
+
+
+@pytest.mark.parametrize(("recorded", "base"), [(3.5, "AAA"), (4, "A"), (9, "A")])
+def test_an_exchange_info_is_of_no_day_before_it_was_recorded(market, recorded, base):
+    market.exchange_info(recorded=recorded, AUSDT="TRADIFI_PERPETUAL")
+    first = market.of(3).row(0, named=True)
+    assert first["base"] == base
+    assert market.of(None).row(0, named=True)["contract_type"] == "TRADIFI_PERPETUAL"
+
+
+# --- results that do not reach the day ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (day(12), "as_of 2025-03-13: the results reach to 2025-03-12"),
+        ("March", "as_of 'March': expected a UTC day"),
+        (20250301, "as_of 20250301: expected a UTC day"),
+        (START, "expected a UTC day"),
+    ],
+)
+def test_no_known_day_is_refused(market, value, message):
+    with pytest.raises(ConfigError, match=message):
+        universe("um_futures", as_of=value, interval="6h", data_dir=market.folder)
+
+
+def test_a_symbol_last_built_before_the_others_is_not_left_out(market):
+    market.build("DUSDT", [(n, ALL) for n in range(4)], until=3)
+    assert symbols_of(market.of(3)) == "ABD"
+    message = r"as_of 2025-03-05: the results of 1 symbols end before it \(DUSDT 2025-"
+    with pytest.raises(ResultError, match=message):
+        market.of(4)
+    assert symbols_of(market.of(4, symbols=["AUSDT"])) == "A"
+    market.judge("AUSDT", "BUSDT", "CUSDT", until=11)
+    with pytest.raises(ResultError, match=message):
+        market.of(4)
+
+
+def test_a_symbol_that_was_judged_with_the_others_has_ended(market):
+    market.build("DUSDT", [(n, ALL) for n in range(4)], until=3)
+    market.judge("AUSDT", "BUSDT", "CUSDT", "DUSDT", until=10)
+    assert symbols_of(market.of(4)) == "ABD"
+    assert symbols_of(market.of(10)) == "ABC"
+    assert market.of(10, symbols="DUSDT").is_empty()
+    with pytest.raises(ResultError, match="end before it"):
+        market.of(11)
+
+
+def test_a_delivered_contract_has_ended(market):
+    market.build("DUSDT_250303", [(n, ALL) for n in range(3)], until=2)
+    assert symbols_of(market.of(6)) == "AC"
+    with pytest.raises(ResultError, match="end before it"):
+        market.of(5)
+
+
+# --- nothing of a day depends on what came after --------------------------------------
+
+histories = st.lists(
+    st.sampled_from([None, None, FLAT, (0, 0, 1, 0), ALL]), min_size=10, max_size=10
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    several=st.lists(histories, min_size=1, max_size=3),
+    number=st.integers(0, 9),
+    recorded=st.integers(0, 10),
+)
+def test_cutting_what_came_after_a_day_changes_no_row(
+    tmp_path_factory, several, number, recorded
+):
+    """Files end with a symbol's last day, as without the API; all were judged."""
+
+    def rows(last_number):
+        market = Market(tmp_path_factory.mktemp("market"))
+        known = {
+            f"{name}USDT": [(n, counts) for n, counts in enumerate(each) if n <= last]
+            for name, each in zip("ABC", several, strict=False)
+            for last in [last_number]
+        }
+        known["DUSDT"] = [(n, ALL) for n in range(last_number + 1)]
+        for symbol, days in known.items():
+            if any(counts is not None for _, counts in days):
+                until = max(n for n, counts in days if counts is not None)
+                market.build(symbol, days, until=until)
+        market.judge(*market.until, until=last_number)
+        if recorded <= last_number:  # of those that were still there
+            left = [s for s, until in market.until.items() if until >= recorded]
+            market.exchange_info(
+                recorded=recorded, **dict.fromkeys(left, "TRADIFI_PERPETUAL")
+            )
+        return market.of(number)
+
+    assert rows(9).equals(rows(number))
