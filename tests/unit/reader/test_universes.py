@@ -22,6 +22,7 @@ SETTINGS = {
     "vwap": True,
     "fill": True,
     "split": {"enabled": True, "min_days": 1.0, "min_price_change": 0.1},
+    "has_ended": False,
     "contract_usd": None,
 }
 
@@ -32,9 +33,8 @@ class Market:
     def __init__(self, folder):
         self.folder = folder
         self.root = folder / "results_data/um_futures"
-        self.until = {}
 
-    def build(self, symbol, days, *, until, interval="6h"):
+    def build(self, symbol, days, *, until, interval="6h", has_ended=False):
         """Build a symbol of days `(number, trades of its bars)`, None: no file."""
         schema = columns.parsed_klines(TradeType.UM_FUTURES)
         trades = {
@@ -62,13 +62,12 @@ class Market:
                 name: f"{klines}/{name}/{symbol}.parquet"
                 for name in ("gaps", "days", "conflicts")
             },
-            settings=SETTINGS,
+            settings=SETTINGS | {"has_ended": has_ended},
             last_day=day(until),
             trade_type="um_futures",
             symbol=symbol,
             interval=interval,
         )
-        self.until[symbol] = until
 
     def judge(self, *symbols, until):
         """Write the condition of some days: of which symbols, and until when."""
@@ -267,25 +266,23 @@ def test_cutting_what_came_after_a_day_changes_no_row(
     tmp_path_factory, several, number, recorded
 ):
     """Files end with a symbol's last day, as without the API; all were judged."""
+    histories = {
+        f"{name}USDT": {n: trades for n, trades in enumerate(each) if trades}
+        for name, each in zip("ABC", several, strict=False)
+    } | {"DUSDT": dict.fromkeys(range(10), ALL)}
+    listed = [symbol for symbol, days in histories.items() if max(days, default=-1) > 4]
 
-    def rows(last_number):
+    def rows(last):
         market = Market(tmp_path_factory.mktemp("market"))
-        known = {
-            f"{name}USDT": [(n, counts) for n, counts in enumerate(each) if n <= last]
-            for name, each in zip("ABC", several, strict=False)
-            for last in [last_number]
-        }
-        known["DUSDT"] = [(n, ALL) for n in range(last_number + 1)]
-        for symbol, days in known.items():
-            if any(counts is not None for _, counts in days):
-                until = max(n for n, counts in days if counts is not None)
-                market.build(symbol, days, until=until)
-        market.judge(*market.until, until=last_number)
-        if recorded <= last_number:  # of those that were still there
-            left = [s for s, until in market.until.items() if until >= recorded]
-            market.exchange_info(
-                recorded=recorded, **dict.fromkeys(left, "TRADIFI_PERPETUAL")
-            )
+        for symbol, days in histories.items():
+            known = [(n, trades) for n, trades in days.items() if n <= last]
+            if known:
+                until = known[-1][0]
+                market.build(symbol, known, until=until, has_ended=until < last)
+        market.judge(*histories, until=last)
+        if recorded <= last:
+            types = dict.fromkeys(listed, "TRADIFI_PERPETUAL")
+            market.exchange_info(recorded=recorded, **types)
         return market.of(number)
 
-    assert rows(9).equals(rows(number))
+    assert rows(9).rows() == rows(number).rows()
