@@ -1,6 +1,7 @@
 """Judge each day of each symbol by what there is and by what is known of the rest."""
 
 import datetime as dt
+from collections.abc import Collection
 
 import polars as pl
 
@@ -27,6 +28,7 @@ def judge(
     interval: Interval | None,
     as_of: dt.date,
     not_reconciled: pl.DataFrame | None = None,
+    ended: Collection[str] = (),
 ) -> pl.DataFrame:
     """Give every day its condition, with the reason.
 
@@ -41,7 +43,7 @@ def judge(
     - `pending`: the day is one of the last 3 wanted, its file is not there yet, and the
       symbol is not known to have ended before.
     - `not_listed`: before the first file of the symbol, which may hold rows of the day;
-      or after its last row, if it is known to have ended: the API has nothing of any
+      or after its last row, if it has ended: that is known; the API has nothing of any
       day that is due, or refuses the symbol; or most of the symbols that had rows of
       its last day still have rows 3 days later; or no row came for `STAYS_OPEN`.
     - `missing`: no row was published.
@@ -72,6 +74,8 @@ def judge(
         The last UTC day wanted.
     not_reconciled
         `columns.NOT_RECONCILED` of these symbols; None where nothing was compared.
+    ended
+        Symbols that are known to have ended; see `planning.endings`.
 
     Returns
     -------
@@ -97,7 +101,8 @@ def judge(
             & pl.col("api_answer").ne_missing("empty"),
         )
     )
-    seen = _with_ends(seen, due=due, as_of=as_of).with_columns(is_shared=_is_shared())
+    seen = _with_ends(seen, due=due, as_of=as_of, ended=ended)
+    seen = seen.with_columns(is_shared=_is_shared())
     return (
         seen.with_columns(condition=_condition(due))
         .with_columns(reason=_reason())
@@ -195,7 +200,9 @@ def _has_own() -> pl.Expr:
     return (pl.col("api") > 0) | (pl.col("has_file") & (pl.col("published") > 0))
 
 
-def _with_ends(days: pl.DataFrame, *, due: dt.date, as_of: dt.date) -> pl.DataFrame:
+def _with_ends(
+    days: pl.DataFrame, *, due: dt.date, as_of: dt.date, ended: Collection[str]
+) -> pl.DataFrame:
     """Add `is_before` the first and `is_after` the last day that a symbol was listed.
 
     No day is after the last one of a symbol that is not known to have ended.
@@ -219,7 +226,8 @@ def _with_ends(days: pl.DataFrame, *, due: dt.date, as_of: dt.date) -> pl.DataFr
     api_has_none = is_due.any() & (is_due <= has_none).all()
     is_outlived = is_due.any() & most_are_left.any() & ~is_unknown
     is_over = pl.col("last").first() < as_of - STAYS_OPEN
-    has_ended = (api_has_none | is_outlived | is_over).over("symbol")
+    is_told = pl.col("symbol").is_in(list(ended)).first()
+    has_ended = (is_told | api_has_none | is_outlived | is_over).over("symbol")
     return known.with_columns(
         is_before=(pl.col("day") < pl.col("first")).fill_null(value=False)
         & (pl.col("published") > 0),

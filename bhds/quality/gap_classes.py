@@ -15,6 +15,7 @@ PENDING_DAYS = 3
 _PROBES = (0.25, 0.5, 0.75)
 """Where within a gap the other symbols are looked at, as parts of its length."""
 _FEWEST_OTHERS = 2
+"""Where the API does not confirm that there was no trade."""
 _MOST = 0.5
 """An outage is when more than this part of the other symbols are silent as well."""
 _RELISTING_DAYS = 7
@@ -44,9 +45,10 @@ def classify(
 
     - `delisted_tail`: the symbol has ended, and its bars without trades since are left
       out.
-    - `outage`: a known outage covers half of the gap or more; or more than half of at
-      least two other symbols that traded before and after have a gap at the same time,
-      and no file is to blame.
+    - `outage`: a known outage covers half of the gap or more; or more than half of the
+      other symbols that traded before and after have a gap at the same time, of which
+      there are at least two, or one and the API has no bars of the gap, and no file is
+      to blame.
     - Of days without a file of use that the API was not, or could not be, asked for:
       `not_published` if they are all of the last 3 days wanted; `relisting` if they are
       more than 30; else `missing_file`.
@@ -173,9 +175,8 @@ def _class(last_day: dt.date) -> pl.Expr:
     cut_off = pl.col("truncated") & is_missing
     due = last_day - PENDING_DAYS * _DAY
     overdue = pl.col("first_absent_day") <= due
-    shared = (pl.col("alive") >= _FEWEST_OTHERS) & (
-        pl.col("silent") > _MOST * pl.col("alive")
-    )
+    fewest = pl.when(asked).then(1).otherwise(_FEWEST_OTHERS)
+    shared = (pl.col("alive") >= fewest) & (pl.col("silent") > _MOST * pl.col("alive"))
     is_unpublished = pl.col("missing_bars") > pl.col("untraded_bars")
     is_long = pl.col("split") | (pl.col("duration") >= _SHORTEST_HALT)
     return (

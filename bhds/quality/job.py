@@ -134,6 +134,7 @@ def judge_days(
         interval=Interval.parse(interval),
         as_of=as_of,
         not_reconciled=_read_all(not_reconciled, schema=NOT_RECONCILED),
+        ended={Path(path).stem for path in days if _has_ended(path)},
     )
     _write(condition, output, inputs=[*days, gaps, *not_reconciled], as_of=as_of)
 
@@ -313,6 +314,11 @@ def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) ->
             wrong["day"][0],
         )
     _write(checked, output, inputs=[*trades, *bars])
+
+
+def _has_ended(path: str) -> bool:
+    """Return whether it is known that the symbol of a result's table has ended."""
+    return bool(storage.read_parquet_metadata(path).get("ended_at"))
 
 
 def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:

@@ -111,7 +111,7 @@ def write_results(
     }
     of_gaps = {name: "" if t is None else t.isoformat() for name, t in life.items()}
     for name, table in tables.items():
-        more = of_gaps if name == "gaps" else {}
+        more = {} if name == "conflicts" else of_gaps
         storage.write_parquet(table, outputs[name], metadata=metadata | more)
     counts = {name: str(count) for name, count in vars(built.counts).items()}
     storage.write_parquet(

@@ -24,7 +24,7 @@ CHANGES = {
 def judged(days_of):
     """Judge some days, and return the (condition, reason) of each."""
 
-    def judged(*rows, gaps=(), as_of=AS_OF, changes=None, differing=None):
+    def judged(*rows, gaps=(), as_of=AS_OF, changes=None, differing=None, ended=()):
         found = judge(
             days_of(*rows),
             gaps=pl.DataFrame(list(gaps), schema=CLASSIFIED_GAPS),
@@ -32,6 +32,7 @@ def judged(days_of):
             interval=MINUTE,
             as_of=as_of,
             not_reconciled=differing,
+            ended=ended,
         )
         assert found.schema == CONDITION
         return found
@@ -194,6 +195,12 @@ def test_a_symbol_alone_has_ended_if_the_api_has_nothing(
     assert names(found)[1:10] == [condition] * 9
     last = "not_listed" if condition == "not_listed" else "pending"
     assert names(found)[10:] == [last] * 3
+
+
+def test_a_symbol_that_is_known_to_have_ended_is_not_awaited(judged, day):
+    found = judged(*month(day, days=range(28, 32), nothing=[30, 31]), ended=["AUSDT"])
+
+    assert names(found) == [*["available"] * 2, *["not_listed"] * 2]
 
 
 def test_a_symbol_without_rows_for_so_long_has_ended(judged, day):

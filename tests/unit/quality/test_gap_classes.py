@@ -137,18 +137,24 @@ def test_most_symbols_at_once_make_an_outage(classes, gap):
     assert found.select("alive", "silent").unique().rows() == [(3, 2)]
 
 
+@pytest.mark.parametrize(
+    ("api", "expected"),
+    [("empty", "outage"), ("not_asked", "halt"), ("unanswered", "halt")],
+)
+def test_one_other_symbol_makes_an_outage_if_the_api_confirms_it(
+    classes, gap, api, expected
+):
+    both = [gap(100, 200, symbol=name, api=api) for name in ("AUSDT", "BUSDT")]
+
+    found = classes(*both, symbols=("AUSDT", "BUSDT"))
+
+    assert found["class"].to_list() == [expected] * 2
+
+
 def test_half_of_the_others_make_no_outage(classes, gap):
     rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:2]]
 
     found = classes(*rows, symbols=SYMBOLS[:3])
-
-    assert found["class"].to_list() == ["halt"] * 2
-
-
-def test_one_other_symbol_is_no_evidence(classes, gap):
-    rows = [gap(100, 220, symbol=symbol) for symbol in SYMBOLS[:2]]
-
-    found = classes(*rows, symbols=SYMBOLS[:2])
 
     assert found["class"].to_list() == ["halt"] * 2
 
