@@ -262,7 +262,10 @@ class Split(_Closed):
 class Resample(_Closed):
     """One rule by which results become longer bars."""
 
-    interval: str = Field(description="length of a bar, such as 1h")
+    interval: str = Field(
+        description="length of a bar, such as 1h; bars of 3d open on days that differ "
+        "per symbol, as those of the exchange"
+    )
     offset: str | None = Field(
         default=None, description="how far past the grid a bar starts, such as 5m"
     )

@@ -2,9 +2,11 @@
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
+from typing import Self
 
 from bhds.errors import ConfigError
 
@@ -46,6 +48,7 @@ _UNITS = {
     "d": dt.timedelta(days=1),
     "w": dt.timedelta(weeks=1),
 }
+_PHASED = dt.timedelta(days=3)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,11 @@ class Interval:
     name: str
     duration: dt.timedelta | None
     """The length of one bar; None for calendar months, which differ in length."""
+    phase_starts: tuple[int, ...] = ()
+    """Of 3d bars, which open on other days for each symbol: the days since 1970 from
+    which they are counted in threes. The first is modulo 3 and also holds for the time
+    before it; the others are the days on which the count began again. Empty where this
+    is not known."""
 
     def __str__(self) -> str:
         return self.name
@@ -72,6 +80,43 @@ class Interval:
             If the name is not a positive whole number and a unit.
         """
         return _parse_interval(name)
+
+    @property
+    def has_phase(self) -> bool:
+        """Whether bars open on days that differ from symbol to symbol.
+
+        The exchange counts the days of 3d bars from each symbol's listing day. Bars of
+        all other lengths open at the same moments for all symbols.
+        """
+        return self.duration == _PHASED
+
+    @property
+    def phase(self) -> int | None:
+        """The day since 1970, modulo 3, on which bars open; None if not known.
+
+        Where the count began again, this is the phase of the newest bars.
+        """
+        return self.phase_starts[-1] % _PHASED.days if self.phase_starts else None
+
+    def with_phase_of(self, days: Iterable[int]) -> Self:
+        """Return the interval with the phase of some of its bars.
+
+        Parameters
+        ----------
+        days
+            The days since 1970 on which bars open, ascending. One that is no multiple
+            of three days after those before it begins a new count: a bar is never
+            taken for one that opened earlier. Without any, the phase is not known.
+        """
+        if not self.has_phase:
+            return self
+        starts: list[int] = []
+        for day in days:
+            if not starts:
+                starts.append(day % _PHASED.days)
+            elif (day - starts[-1]) % _PHASED.days:
+                starts.append(day)
+        return replace(self, phase_starts=tuple(starts))
 
 
 @cache

@@ -198,9 +198,19 @@ def read_sources(partition: Path | str) -> dict[str, Any]:
     ResultError
         If it cannot be read.
     """
-    path = Path(partition).with_suffix(".sources.json")
+    return read_json(Path(partition).with_suffix(".sources.json"))
+
+
+def read_json(path: Path | str) -> dict[str, Any]:
+    """Read what `write_json` wrote.
+
+    Raises
+    ------
+    ResultError
+        If it cannot be read.
+    """
     try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        found: dict[str, Any] = json.loads(Path(path).read_bytes())
     except (OSError, ValueError) as error:
         msg = f"{path}: cannot be read ({error}); {remedy(error)}"
         raise ResultError(msg) from error

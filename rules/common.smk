@@ -25,7 +25,7 @@ from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.fill import job as fill
-from bhds.fill import refusal, unanswered, usage
+from bhds.fill import phase, refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions, supplements
 from bhds.planning import frozen, prepare, space, summary
@@ -212,6 +212,18 @@ def fill_bounds(wildcards):
 
 
 @for_rules
+def phase_first_day(wildcards):
+    """Return the first UTC day of a symbol whose 3d bar is requested."""
+    return PLAN.phase_first_day(wildcards.trade_type, wildcards.symbol)
+
+
+@for_rules
+def phase_asked_at(wildcards):
+    """Return what makes a request for a 3d bar differ from one that was refused."""
+    return PLAN.asked_at.get(PLAN.phase_path(wildcards.trade_type, wildcards.symbol))
+
+
+@for_rules
 def kline_partitions(wildcards):
     """Locate the partitions and fills of one series, in time order."""
     return PLAN.sources_of_result(series_of(wildcards))
@@ -279,6 +291,16 @@ def contract_usd_in(trade_type):
         return PLAN.contract_usd(trade_type, wildcards.symbol)
 
     return contract_usd
+
+
+def phase_of_3d_bars(group):
+    """Make a function that locates what tells the phase of a symbol's 3d bars."""
+
+    @for_rules
+    def phase_of(wildcards):
+        return PLAN.phase_of(group, wildcards.symbol)
+
+    return phase_of
 
 
 def quality_files(wildcards):

@@ -3,7 +3,8 @@
 Local rules: compute nodes of a cluster have no internet, and all jobs of a machine share
 the limits of its address. Inputs: the partition, if the archive has any of the time; its
 sources lie beside it. Outputs: the fill, which may have no rows, and its sources: what was asked
-for, and what came.
+for, and what came. Of symbols that are resampled to 3d without published 3d bars, also
+on which days the exchange's 3d bars open.
 """
 
 
@@ -51,3 +52,22 @@ rule fill_funding:
         "Ask for the funding that {wildcards.trade_type} {wildcards.symbol} {wildcards.partition} lacks"
     script:
         "../scripts/fill_funding.py"
+
+
+rule fetch_phase:
+    """Request one 3d bar of a symbol that is resampled to 3d without published ones."""
+    output:
+        "api_data/{trade_type}/klines/{symbol}/phase.json",
+    log:
+        "logs/fetch_phase/{trade_type}/{symbol}.log",
+    localrule: True
+    conda:
+        "../envs/bhds.yaml"
+    params:
+        revision=phase.REVISION,
+        first_day=phase_first_day,
+        asked_at=phase_asked_at,
+    message:
+        "Ask on which days the 3d bars of {wildcards.trade_type} {wildcards.symbol} open"
+    script:
+        "../scripts/fetch_phase.py"

@@ -1,7 +1,8 @@
 """Make longer bars from results.
 
-Inputs: the result of one symbol, and the funding events that it takes in. Outputs: one
-file for each of its dataset's rules, made by one job.
+Inputs: the result of one symbol, and the funding events that it takes in; for 3d bars
+also what tells on which days they open, the result of published 3d bars or the answer of
+the API. Outputs: one file for each of its dataset's rules, made by one job.
 """
 
 for group in PLAN.resample_groups:
@@ -13,6 +14,7 @@ for group in PLAN.resample_groups:
         input:
             result=f"results_data/{group.trade_type}/klines/{group.interval}/{{symbol}}.pqt",
             funding=funding_of_results(group.trade_type, group.interval),
+            phase_of=phase_of_3d_bars(group) if group.has_phase else [],
         output:
             expand(
                 "results_data/{trade_type}/resampled_klines/{rule}/{{symbol}}.pqt",

@@ -12,4 +12,5 @@ with job_log(snakemake.log[0]):
         symbol=snakemake.wildcards.symbol,
         contract_usd=snakemake.params.contract_usd,
         funding=str(snakemake.input.get("funding", "")) or None,
+        phase_of="".join(snakemake.input.phase_of),
     )

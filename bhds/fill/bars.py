@@ -18,9 +18,10 @@ from bhds.fill.holes import (
     missing_bars,
     outside,
 )
-from bhds.gridpoints import Grid, Span
+from bhds.gridpoints import DAY_MS, Grid, Span
 from bhds.markets import Interval, TradeType
 from bhds.parse.tables import table_of
+from bhds.results.grid import with_phase_of
 
 if TYPE_CHECKING:  # as in `fill.asking`
     from bhds.api.client import ApiClient, KlinePage
@@ -66,13 +67,14 @@ class Bars:
     def first_ms(self, rows: pl.DataFrame) -> int | None:
         """Return the grid point of the first of some sorted bars, if there is any."""
         first = rows["open_time"].dt.epoch("ms").first()
-        return Grid(self.interval).floor(first) if isinstance(first, int) else None
+        return self._grid_at(first).floor(first) if isinstance(first, int) else None
 
     def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
         """List what is to be asked for, in time order."""
+        interval = with_phase_of(self.interval, held.rows["open_time"])
         missing = missing_bars(
             held.rows,
-            interval=self.interval,
+            interval=interval,
             begin_ms=bounds.begin_ms,
             end_ms=bounds.end_ms,
             now_ms=bounds.now_ms,
@@ -84,12 +86,12 @@ class Bars:
             held.rows,
             data_type=self.data_type,
             trade_type=self.trade_type,
-            interval=self.interval,
+            interval=interval,
         )
         doubtful = []
         if "trade_count" in self.schema:
             believed = outside(held.rows, impossible, time=self.time)
-            doubtful = doubtful_bars(believed, interval=self.interval)
+            doubtful = doubtful_bars(believed, interval=interval)
         return sorted([*missing, *impossible, *doubtful], key=lambda hole: hole.span)
 
     def joint_span_ms(self) -> int:
@@ -103,9 +105,13 @@ class Bars:
 
         One that opens between two stands for the former, as in `missing_bars`.
         """
-        grid = Grid(self.interval)
+        grid = self._grid_at(row[0])
         number = grid.number(row[0])
         return Span(grid.time(number), grid.time(number + 1))
+
+    def _grid_at(self, open_ms: int) -> Grid:
+        """Return the grid of a bar, which shows the phase if it is a 3d bar."""
+        return Grid(self.interval.with_phase_of([open_ms // DAY_MS]))
 
     def ask(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int

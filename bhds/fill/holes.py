@@ -115,6 +115,9 @@ def missing_bars(
 ) -> list[Hole]:
     """List the bars that are not there, in time order.
 
+    Where no bar shows on which days 3d bars open, all time is listed as one hole of a
+    number of bars that is not known.
+
     Parameters
     ----------
     bars
@@ -135,6 +138,11 @@ def missing_bars(
         Whether the archive has no later partition of it.
     """
     grid = Grid(interval)
+    if interval.has_phase and interval.phase is None:
+        over_ms = (now_ms // _DAY_MS - 2) * _DAY_MS  # what opens later is not over
+        return _of_unknown_phase(
+            Span(begin_ms, min(end_ms, over_ms)), coverage=coverage, is_last=is_last
+        )
     numbers = bars.select(grid_number(pl.col("open_time"), interval=interval))
     present = numbers.to_series().unique().sort()
     if is_first:
@@ -158,11 +166,25 @@ def missing_bars(
     ]
 
 
+def _of_unknown_phase(span: Span, *, coverage: Coverage, is_last: bool) -> list[Hole]:
+    """Return one hole for all 3d bars that reach into a range, if it is not empty."""
+    if span.start_ms >= span.end_ms:
+        return []
+    reason = coverage.reason(span.start_ms // _DAY_MS, is_last=is_last)
+    first = max(span.start_ms - 2 * _DAY_MS, _year_ms(span.start_ms))
+    return [Hole(Span(first, span.end_ms), reason, None)]
+
+
+def _year_ms(time_ms: int) -> int:
+    """Return the start of the year that contains a moment."""
+    year = (_EPOCH + time_ms * _MILLISECOND).year
+    return (_EPOCH.replace(year=year) - _EPOCH) // _MILLISECOND
+
+
 def _earliest(begin_ms: int, grid: Grid) -> int:
     """Return where the first bar opens that covers part of a year from a moment on."""
     open_ms = grid.floor(begin_ms)
-    years = {(_EPOCH + ms * _MILLISECOND).year for ms in (open_ms, begin_ms)}
-    return open_ms if len(years) == 1 else grid.ceil(begin_ms)
+    return open_ms if open_ms >= _year_ms(begin_ms) else grid.ceil(begin_ms)
 
 
 def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:

@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from bhds.errors import ResultError
 from bhds.lineage.found import plain
 from bhds.lineage.surroundings import row_of
 from bhds.markets import TradeType
+from bhds.results import phase
 from bhds.results.grid import floor_time
 from bhds.results.resample import ResampleRule
 
@@ -79,6 +80,8 @@ def explain_longer(
     root, market = Path(data_dir), TradeType(trade_type)
     parsed = ResampleRule.parse(rule)
     path = _resampled(root, trade_type=market, rule=rule, symbol=symbol)
+    known = phase.from_metadata(parsed.interval, phase.read(str(path)))
+    parsed = replace(parsed, interval=known)
     moment = time.astimezone(dt.UTC)
     open_time, end = _window(moment, rule=parsed)
     base = _result_of(path, root=root, trade_type=market, symbol=symbol)

@@ -1,7 +1,7 @@
 """Where the files of one symbol are, and which bar contains a moment."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from bhds.errors import SelectionError
 from bhds.gridpoints import Grid
 from bhds.markets import Interval, TradeType
 from bhds.planning.series import Series
+from bhds.results import phase
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -82,6 +83,11 @@ class Place:
     def relative(self, path: Path) -> str:
         """Return a path below the data directory."""
         return path.relative_to(self.data_dir).as_posix()
+
+    def with_phase(self) -> "Place":
+        """Return the place with the phase of its 3d bars, as the result records it."""
+        known = phase.from_metadata(self.interval, phase.read(str(self.result)))
+        return replace(self, interval=known)
 
     def check_built(self) -> None:
         """See that the symbol has a result.

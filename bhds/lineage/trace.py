@@ -79,6 +79,7 @@ def explain(
     )
     place.check_built()
     try:
+        place = place.with_phase()
         return _explained(place)
     except (OSError, pl.exceptions.PolarsError) as error:
         msg = (

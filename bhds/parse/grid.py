@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
+from bhds.gridpoints import DAY_MS, Grid
 from bhds.markets import Interval
 from bhds.parse.inputs import DAY_US, HOUR_US, Period, day_us
 
 _DAY = dt.timedelta(days=1)
-_MONDAY_US = 4 * DAY_US  # 1970-01-05, the first Monday since the epoch
 _LONGEST_MONTH_US = 31 * DAY_US
 
 
@@ -45,19 +45,15 @@ def is_off_grid(open_us: pl.Expr, *, interval: Interval) -> pl.Expr:
     """Tell which openings, in microseconds since 1970, are not on the grid.
 
     Bars of up to a day open at multiples of their length from midnight, weeks on
-    Monday, months on the 1st, all at 00:00 UTC.
-
-    Notes
-    -----
-    ASSUME: of 3d bars only the time of day is known. BTCUSDT's recorded ones open
-    on days 1, 4, 7, ... since 1970, which is no multiple of 3 and nowhere said to
-    hold for all symbols.
+    Monday, months on the 1st, all at 00:00 UTC; 3d bars on any day, because they are
+    counted from where the symbol's own bars say.
     """
     if interval.duration is None:
         time = pl.from_epoch(open_us, time_unit="us")
         return (open_us % DAY_US != 0) | (time.dt.day() != 1)
     if interval.name == "1w":
-        return (open_us - _MONDAY_US) % (7 * DAY_US) != 0
+        monday_us = Grid(interval).time(0) * 1_000
+        return (open_us - monday_us) % (7 * DAY_US) != 0
     return open_us % min(duration_us(interval), DAY_US) != 0
 
 
@@ -122,8 +118,8 @@ def expected_per_day(
         and `counts` where there are any: one entry for each covered day and each day
         with rows.
         For intervals longer than a day, only the days on which a bar opens or
-        should open: Mondays, firsts of the month, and for 3d every third day in
-        step with most of the bars present (none without any).
+        should open: Mondays, firsts of the month, and for 3d every third day from
+        one with rows (none without any).
     """
     wanted = {
         number
@@ -195,15 +191,8 @@ def _opening_days(
     days: set[int], *, interval: Interval, present: Mapping[int, int]
 ) -> set[int]:
     """Keep the days since 1970 on which a bar longer than a day should open."""
-    if interval.duration is None:
-        epoch = dt.date(1970, 1, 1)
-        return {number for number in days if (epoch + number * _DAY).day == 1}
-    length = interval.duration // _DAY
-    if interval.name == "1w":
-        phase = _MONDAY_US // DAY_US
-    else:
-        phases = Counter(number % length for number in present).most_common(1)
-        if not phases:
-            return set()
-        phase = phases[0][0]
-    return {number for number in days if (number - phase) % length == 0}
+    counted = interval.with_phase_of(sorted(present))
+    if counted.has_phase and counted.phase is None:
+        return set()
+    grid = Grid(counted)
+    return {day for day in days if grid.floor(day * DAY_MS) == day * DAY_MS}

@@ -121,8 +121,19 @@ class Plan:
 
     @cached_property
     def api(self) -> list[str]:
-        """Every fill and its sources."""
-        return [path for planned in self.datasets for path in _fill_files(planned)]
+        """Every fill and its sources, and what tells the phase of 3d bars."""
+        fills = [path for planned in self.datasets for path in _fill_files(planned)]
+        phases = {
+            path
+            for group in self.resample_groups
+            if group.has_phase
+            for series in self.wanted_results
+            if series[::3] == (group.trade_type, group.interval)
+            and re.fullmatch(group.symbol_pattern, series.symbol)
+            for path in self.phase_of(group, series.symbol)
+            if path.startswith("api_data/")
+        }
+        return fills + sorted(phases)
 
     @property
     def outdated_partitions(self) -> Iterator[str]:
@@ -237,6 +248,54 @@ class Plan:
                 return group.interval
         msg = f"{trade_type}: no dataset resamples by {rule!r}; add it to `resample`"
         raise SelectionError(msg)
+
+    def phase_of(self, group: ResampleGroup, symbol: str) -> list[str]:
+        """Return the file that tells on which days the 3d bars of a symbol open.
+
+        That is the result of its published 3d bars if these are configured, else the
+        answer of the API for one bar if it may be asked, else none.
+        """
+        if (group.trade_type, symbol) in self._with_3d_bars:
+            return [f"results_data/{group.trade_type}/klines/3d/{symbol}.pqt"]
+        series = Series(group.trade_type, "klines", symbol, group.interval)
+        return [self.phase_path(group.trade_type, symbol)] if self.fills(series) else []
+
+    @staticmethod
+    def phase_path(trade_type: str, symbol: str) -> str:
+        """Return where the answer of the API for one 3d bar of a symbol goes."""
+        return f"api_data/{trade_type}/klines/{symbol}/phase.json"
+
+    def phase_first_day(self, trade_type: str, symbol: str) -> dt.date:
+        """Return the first UTC day of which the API is asked for klines of a symbol.
+
+        Raises
+        ------
+        SelectionError
+            If it is not asked for any.
+        """
+        days = [
+            fill.first_day
+            for interval in ARCHIVE_INTERVALS
+            if (series := Series(TradeType(trade_type), "klines", symbol, interval))
+            in self._owners
+            for fill in self.fills(series).values()
+        ]
+        if not days:
+            msg = (
+                f"{trade_type} {symbol}: the API is not asked for its klines; see "
+                "`api.enabled`"
+            )
+            raise SelectionError(msg)
+        return min(days)
+
+    @cached_property
+    def _with_3d_bars(self) -> frozenset[tuple[str, str]]:
+        """The symbols, by market, whose published 3d bars are configured."""
+        return frozenset(
+            (series.trade_type, series.symbol)
+            for series in self.wanted_results
+            if series.interval == "3d"
+        )
 
     def fills(self, series: Series) -> Mapping[str, Fill]:
         """Return the fills of a series by name, in time order; none without an API.

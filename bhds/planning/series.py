@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from bhds.datatypes import FUNDING
 from bhds.markets import TradeType
+from bhds.results.resample import ResampleRule
 
 
 class Series(NamedTuple):
@@ -66,6 +67,12 @@ class ResampleGroup(NamedTuple):
     def name(self) -> str:
         """What it makes of what: the same in every process, whatever else there is."""
         return f"{self.trade_type}_{self.interval}_to_{'_and_'.join(self.rules)}"
+
+    @property
+    def has_phase(self) -> bool:
+        """Whether it makes 3d bars of others, whose phase has to be known."""
+        rules = map(ResampleRule.parse, self.rules)
+        return self.interval != "3d" and any(r.interval.has_phase for r in rules)
 
     def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
         """Tell whether the group makes a rule's file of a symbol."""

@@ -8,6 +8,7 @@ import polars as pl
 
 from bhds.columns import AGREEMENT, NOT_RECONCILED, turnover_columns
 from bhds.markets import Interval, TradeType
+from bhds.results.grid import with_phase_of
 from bhds.results.resample import ResampleRule, resample
 
 REVISION = 2
@@ -47,7 +48,7 @@ def compare(
     """Resample the bars of a result that were published, and compare.
 
     Bars that were filled are left out. As in resampling, longer bars are compared that
-    lie within one segment.
+    lie within one segment, 3d bars from the days on which the published ones open.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def compare(
         trade_type=trade_type,
         symbol=symbol,
         base=base,
-        rule=ResampleRule(interval),
+        rule=ResampleRule(with_phase_of(interval, published["open_time"])),
     )
     end = pl.col("open_time").dt.offset_by(interval.name)
     both = longer.join(

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -22,6 +23,7 @@ from bhds.reader.files import (
 )
 from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, Period
+from bhds.results.phase import from_metadata
 from bhds.results.resample import ResampleRule
 from bhds.storage import read_parquet_metadata
 
@@ -114,17 +116,16 @@ def scan_resampled(
         As of `scan_klines`.
     """
     market, period = Market.of(trade_type, data_dir), Period.of(start, end)
-    base_period = _covered_by(ResampleRule.parse(rule), period)
+    parsed = ResampleRule.parse(rule)
     folder = market.results / "resampled_klines" / rule
     files = of_results(folder, symbols, suffix=".pqt")
     if strict:
-        for base, of_base in _by_base_interval(files).items():
-            series = Series("klines", base)
+        for (base, phased), of_base in _by_base(files, parsed).items():
             refuse_unavailable(
                 of_base,
                 market=market,
-                series=series,
-                period=base_period,
+                series=Series("klines", base),
+                period=_covered_by(phased, period),
                 asked=period,
             )
     return scan_files(files, columns.resampled_klines(market.trade_type)).filter(
@@ -291,15 +292,19 @@ def _covered_by(rule: ResampleRule, period: Period) -> Period:
     return Period(next_open(period.start), next_open(period.end))
 
 
-def _by_base_interval(files: Sequence[SymbolFile]) -> dict[str, list[SymbolFile]]:
-    found: dict[str, list[SymbolFile]] = {}
+def _by_base(
+    files: Sequence[SymbolFile], rule: ResampleRule
+) -> dict[tuple[str, ResampleRule], list[SymbolFile]]:
+    """Group files by their base interval, and by the rule with their phase."""
+    found: dict[tuple[str, ResampleRule], list[SymbolFile]] = {}
     for file in files:
-        base = read_parquet_metadata(file.path).get("base_interval")
-        if base is None:
+        metadata = read_parquet_metadata(file.path)
+        if "base_interval" not in metadata:
             msg = (
                 f"{file.path}: does not tell the interval that it was made from: it "
                 "was built by another version of BHDS; build it again"
             )
             raise ResultError(msg)
-        found.setdefault(base, []).append(file)
+        phased = replace(rule, interval=from_metadata(rule.interval, metadata))
+        found.setdefault((metadata["base_interval"], phased), []).append(file)
     return found

@@ -7,7 +7,7 @@ from bhds.report.inputs import MARKET
 
 _LISTED = 1_000
 _BY_MARKET = pl.col("market").cast(MARKET)
-_FILL = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.parquet$"
+_FILL = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.(?:parquet|json)$"
 
 _BY_SERIES = (
     Column("market", "Market", Kind.MARKET),

@@ -11,7 +11,7 @@ from bhds.markets import Interval, TradeType
 from bhds.results.fill import fill_segments
 from bhds.results.funding import join_funding
 from bhds.results.gaps import SplitRule, find_gaps, is_untraded_for_long
-from bhds.results.grid import put_on_grid
+from bhds.results.grid import put_on_grid, with_phase_of
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.segments import assign_segments
 from bhds.results.vwap import vwap as vwap_of_bar
@@ -48,6 +48,8 @@ class Results:
 
     frame: pl.DataFrame
     gaps: pl.DataFrame
+    interval: Interval
+    """The spacing of the bars, with their phase if they are 3d bars."""
     counts: Counts
     first_traded: dt.datetime | None
     """The open time of the first bar with trades, on the grid, UTC; None without."""
@@ -111,6 +113,7 @@ def build_results(
     events = FUNDING.to_frame() if funding is None else funding
     _check_bars(parsed, trade_type=trade_type, symbol=symbol)
     _check_events(events, symbol=symbol)
+    interval = with_phase_of(interval, parsed["open_time"])
     grid = put_on_grid(parsed, trade_type=trade_type, interval=interval)
     is_over = has_ended or is_untraded_for_long(grid.frame, interval=interval)
     gaps = find_gaps(
@@ -145,6 +148,7 @@ def build_results(
     return Results(
         frame,
         gaps.table,
+        interval,
         counts,
         first_traded=None if traded.is_empty() else traded[0],
         last_traded=None if traded.is_empty() else traded[-1],

@@ -1,7 +1,6 @@
 """The regular grid of an interval, and published bars put on it.
 
-Grids are anchored so that the bars Binance publishes are on them: midnight UTC for
-intervals up to a day, Monday for weeks, the first for months.
+`bhds.gridpoints` says where the grid points are.
 """
 
 import datetime as dt
@@ -10,9 +9,10 @@ from dataclasses import dataclass
 import polars as pl
 
 from bhds.columns import TIME, turnover_columns
+from bhds.gridpoints import DAY_MS, counts, months_of
 from bhds.markets import Interval, TradeType
 
-_DAY_US = 86_400_000_000
+_DAY_US = DAY_MS * 1_000
 _MICROSECOND = dt.timedelta(microseconds=1)
 _NO_OFFSET = dt.timedelta(0)
 _SHORTEST_COUNTED = dt.timedelta(minutes=5)
@@ -35,26 +35,11 @@ def microseconds(duration: dt.timedelta) -> int:
     return duration // _MICROSECOND
 
 
-def anchor_us(interval: Interval) -> int:
-    """Return a grid point of a fixed-length interval, in µs since 1970.
-
-    Notes
-    -----
-    1970-01-01 was a Thursday, so weeks are anchored on 1970-01-05. The 3d bars of
-    the exchange are anchored on 1970-01-02: all 609 of spot BTCUSDT from 2020-01-01
-    to 2024-12-29 (recorded `GET /api/v3/klines`) open on day 1 modulo 3.
-    ASSUME: so do those of every symbol and market.
-    """
-    if interval.name.endswith("w"):
-        return 4 * _DAY_US
-    if interval.duration == dt.timedelta(days=3):
-        return _DAY_US
-    return 0
-
-
-def months_of(interval: Interval) -> int:
-    """Return how many calendar months an interval such as `1mo` spans."""
-    return int(interval.name.removesuffix("mo"))
+def with_phase_of(interval: Interval, open_time: pl.Series) -> Interval:
+    """Return the interval with the phase of published bars, sorted by open time."""
+    if not interval.has_phase:
+        return interval
+    return interval.with_phase_of(open_time.to_physical() // _DAY_US)
 
 
 def floor_time(
@@ -67,8 +52,9 @@ def floor_time(
     if interval.duration is None:
         return time.dt.truncate(interval.name)
     every = microseconds(interval.duration)
-    shift = (anchor_us(interval) + microseconds(offset)) % every
     physical = time.to_physical()
+    start, _ = _count_of(physical - microseconds(offset), interval=interval)
+    shift = start + microseconds(offset)
     return (physical - (physical - shift) % every).cast(TIME)
 
 
@@ -95,8 +81,21 @@ def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:
         years = time.dt.year().cast(pl.Int64) - 1970
         months = years * 12 + time.dt.month() - 1
         return months // months_of(interval)
-    every = microseconds(interval.duration)
-    return (time.to_physical() - anchor_us(interval)) // every
+    physical = time.to_physical()
+    start, number = _count_of(physical, interval=interval)
+    return (physical - start) // microseconds(interval.duration) + number
+
+
+def _count_of(physical: pl.Expr, *, interval: Interval) -> tuple[pl.Expr, pl.Expr]:
+    """Return the grid point in µs, and its number, from which bars are counted."""
+    known = counts(interval)
+    starts = pl.Series([count.start_ms * 1_000 for count in known], dtype=pl.Int64)
+    numbers = pl.Series([count.number for count in known], dtype=pl.Int64)
+    if len(known) == 1:  # nearly always, and much faster
+        return pl.lit(starts[0]), pl.lit(numbers[0])
+    at = pl.lit(starts).search_sorted(physical, side="right").cast(pl.Int64) - 1
+    at = at.clip(0)
+    return pl.lit(starts).gather(at), pl.lit(numbers).gather(at)
 
 
 def combine_bars(trade_type: TradeType) -> list[pl.Expr]:

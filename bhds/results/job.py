@@ -7,6 +7,7 @@ last.
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from bhds.errors import ResultError
 from bhds.markets import Interval, TradeType
 from bhds.quality import conflicts, days
 from bhds.quality.evidence import Evidence
-from bhds.results import build, resample, split
+from bhds.results import build, phase, resample, split
 from bhds.results import funding as events
 from bhds.results.gaps import SplitRule
 from bhds.results.merge import merge
+from bhds.results.phase import PhaseSource
 from bhds.results.resample import ResampleRule
 
 
@@ -86,14 +88,16 @@ def write_results(
     sources = [storage.read_sources(path) for path in partitions]
     known = Evidence.of(sources)
     tables = {
-        "gaps": known.on_gaps(built.gaps, interval=bars_of),
+        "gaps": known.on_gaps(built.gaps, interval=built.interval),
         "days": days.account(
             built.frame,
             known,
             conflicts=merged.conflicts,
-            faults=days.faults_of(merged.bars, trade_type=market, interval=bars_of),
+            faults=days.faults_of(
+                merged.bars, trade_type=market, interval=built.interval
+            ),
             symbol=symbol,
-            interval=bars_of,
+            interval=built.interval,
             last_day=last_day,
             has_ended=built.has_ended,
         ),
@@ -104,6 +108,7 @@ def write_results(
     inputs = [*partitions, *funding]
     metadata = storage.provenance("results", build.REVISION, inputs)
     metadata["as_of"] = last_day.isoformat()
+    metadata |= phase.to_metadata(built.interval, PhaseSource.PUBLISHED)
     life = {
         "first_traded": built.first_traded,
         "last_traded": built.last_traded,
@@ -186,6 +191,7 @@ def write_resampled(
     symbol: str,
     contract_usd: float | None,
     funding: str | None = None,
+    phase_of: str | None = None,
 ) -> None:
     """Resample one symbol's result by several rules, reading it once.
 
@@ -201,27 +207,43 @@ def write_resampled(
         As in `write_results`.
     funding
         Path of what `write_funding` wrote for the symbol; None or empty: without.
+    phase_of
+        Path of what tells the phase of the symbol's 3d bars: the result of 3d bars, or
+        what `fill.phase.write_phase` wrote. None or empty if there is neither.
 
     Raises
     ------
     ResultError
-        If the result or the funding cannot be read.
+        If the result, the funding or what tells the phase cannot be read.
     ConfigError
         If a rule does not fit the interval.
     """
     bars = storage.read_rows(result)
     paid = storage.read_rows(funding, schema=FUNDING) if funding else None
+    of_result = storage.read_parquet_metadata(result)
+    of_phase = phase.read(phase_of) if phase_of else of_result
+    more = {"base_interval": interval, "as_of": of_result.get("as_of", "")}
     inputs = [result, funding] if funding else [result]
-    metadata = storage.provenance("resample", resample.REVISION, inputs)
-    metadata["base_interval"] = interval
-    metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
+    made_of = storage.provenance("resample", resample.REVISION, inputs) | more
+    made_of_all = made_of
+    if phase_of:
+        inputs = [*inputs, phase_of]
+        made_of_all = storage.provenance("resample", resample.REVISION, inputs) | more
     for name, path in outputs.items():
+        rule = ResampleRule.parse(name)
+        metadata = made_of
+        if rule.interval.has_phase:
+            known = phase.from_metadata(rule.interval, of_phase)
+            rule = replace(rule, interval=known).phased_as(bars)
+            source = of_phase.get("phase_source", PhaseSource.FIRST_TRADED_DAY)
+            of_rule = phase.to_metadata(rule.interval, PhaseSource(source))
+            metadata = made_of_all | of_rule
         longer = resample.resample(
             bars,
             trade_type=TradeType(trade_type),
             symbol=symbol,
             base=Interval.parse(interval),
-            rule=ResampleRule.parse(name),
+            rule=rule,
             funding=paid,
             contract_usd=contract_usd,
         )

@@ -1,15 +1,16 @@
 """Resample results to longer bars, with any offset, within each segment."""
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from bhds.columns import FUNDING, resampled_klines
 from bhds.errors import ConfigError, ResultError
+from bhds.gridpoints import counts
 from bhds.markets import Interval, TradeType
 from bhds.results.funding import events_on_bars
-from bhds.results.grid import anchor_us, combine_bars, floor_time, microseconds
+from bhds.results.grid import combine_bars, floor_time, with_phase_of
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.vwap import vwap
 
@@ -84,7 +85,8 @@ class ResampleRule:
         """Raise ConfigError unless the bars of `base` fill this rule's windows.
 
         The interval and the offset must be multiples of `base`, and the windows
-        begin where its bars do; months need a `base` that divides a day.
+        begin where its bars do, whatever the phase of 3d bars; months need a `base`
+        that divides a day.
         """
         if base.duration is None or not self._is_multiple_of(base, base.duration):
             msg = (
@@ -96,9 +98,30 @@ class ResampleRule:
     def _is_multiple_of(self, base: Interval, duration: dt.timedelta) -> bool:
         if self.interval.duration is None:
             return _DAY % duration == _ZERO
-        shift = microseconds(self.offset) + anchor_us(self.interval) - anchor_us(base)
-        is_aligned = shift % microseconds(duration) == 0
-        return is_aligned and self.interval.duration % duration == _ZERO
+        if base.has_phase != self.interval.has_phase and _DAY % duration != _ZERO:
+            return False  # 3d bars open on any day
+        shift = self.offset + _start(self.interval) - _start(base)
+        return shift % duration == _ZERO == self.interval.duration % duration
+
+    def phased_as(self, bars: pl.DataFrame) -> "ResampleRule":
+        """Return the rule with the phase of the first of some bars, if it has none.
+
+        Parameters
+        ----------
+        bars
+            n >= 0 results, sorted by `open_time`: the first was traded.
+        """
+        if self.interval.phase is not None:
+            return self
+        first = bars["open_time"].head(1)
+        return replace(self, interval=with_phase_of(self.interval, first))
+
+
+def _start(interval: Interval) -> dt.timedelta:
+    """Return from when, after 1970-01-01, bars are counted; of 3d bars midnight."""
+    if interval.has_phase:
+        return _ZERO
+    return counts(interval)[0].start_ms * dt.timedelta(milliseconds=1)
 
 
 def _offset_name(offset: dt.timedelta) -> str:
@@ -118,10 +141,11 @@ def resample(
 ) -> pl.DataFrame:
     """Make bars of `rule.interval` from the bars of `base`.
 
-    Windows are `[k * every + offset, + every)` in UTC, and a bar is labelled with
-    the start of its window. Its prices are those of the base bars with trades, if there
-    are any, as of the exchange's own longer bars. Only windows that lie within one
-    segment, from its first bar to the end of its last, are written.
+    Windows are `[k * every + offset, + every)` in UTC, those of 3d from the days of the
+    symbol's phase, and a bar is labelled with the start of its window. Its prices are
+    those of the base bars with trades, if there are any, as of the exchange's own
+    longer bars. Only windows that lie within one segment, from its first bar to the end
+    of its last, are written.
 
     Parameters
     ----------
@@ -130,7 +154,8 @@ def resample(
     trade_type, symbol, base
         What the bars are of.
     rule
-        Interval and offset.
+        Interval and offset. 3d bars without a phase are counted from the first bar's
+        day.
     funding
         m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
         if the results are without.
@@ -161,6 +186,8 @@ def resample(
     if not is_strictly_increasing(results["open_time"]):
         msg = f"{symbol}: open_time is unsorted or not unique; build its result again"
         raise ResultError(msg)
+    rule = rule.phased_as(results)
+    base = with_phase_of(base, results["open_time"])
     label = floor_time(pl.col("open_time"), interval=rule.interval, offset=rule.offset)
     # Eager, because a lazy group_by adds up partial sums, one a thread: the last bits
     # would depend on the machine.
@@ -174,6 +201,7 @@ def resample(
         .filter(
             pl.col("label") >= pl.col("begin"),
             pl.col("label").dt.offset_by(rule.interval.name) <= pl.col("end"),
+            _is_whole(pl.col("label"), rule=rule),
         )
         .join(
             _funding(bars, funding, base=base, rule=rule),
@@ -202,6 +230,12 @@ def _aggregate(bars: pl.DataFrame, *, trade_type: TradeType) -> pl.DataFrame:
         (pl.col("source") == "filled").sum().alias("filled_count"),
         pl.col("segment").first(),
     )
+
+
+def _is_whole(label: pl.Expr, *, rule: ResampleRule) -> pl.Expr:
+    """Check that no new count of 3d bars begins within a window."""
+    last = label.dt.offset_by(rule.interval.name) - dt.timedelta(microseconds=1)
+    return floor_time(last, interval=rule.interval, offset=rule.offset) == label
 
 
 def _spans(bars: pl.DataFrame, *, base: Interval) -> pl.DataFrame:

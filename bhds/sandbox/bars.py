@@ -15,7 +15,6 @@ from bhds.markets import Frequency, Interval, TradeType
 from bhds.sandbox.timegrid import (
     DAY_MS,
     HOUR_MS,
-    anchor_ms,
     bar_end,
     bar_open,
     periods,
@@ -159,7 +158,7 @@ def aggregate(bars: pl.DataFrame, interval: Interval) -> pl.DataFrame:
     if width is None:
         label = time.cast(pl.Datetime("ms")).dt.truncate("1mo").cast(pl.Int64)
     else:
-        anchor = anchor_ms(interval)
+        anchor = bar_open(interval, 0)
         label = (time - anchor) // width * width + anchor
     traded = (pl.when(pl.col("trade_count") > 0).then(name) for name in PRICES)
     opens, highs, lows, closes = traded

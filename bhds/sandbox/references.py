@@ -20,7 +20,7 @@ from bhds.sandbox.pricepath import PricePath
 from bhds.sandbox.timegrid import MINUTE_MS
 from bhds.sandbox.universe import Symbol, Universe
 
-REVISION = 1
+REVISION = 2
 """Raise by one when the same universe must yield other bars."""
 
 REFERENCE_DECIMALS = 8

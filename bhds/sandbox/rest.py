@@ -360,7 +360,7 @@ def _interval(symbol: Symbol, parameters: Parameters) -> Interval:
         raise ApiError(-1120, "Invalid interval.") from error
     if name not in _INTERVALS or (name == "1s" and not symbol.seconds):
         raise ApiError(-1120, "Invalid interval.")
-    return interval
+    return symbol.phased(interval)
 
 
 _INTERVALS = frozenset(

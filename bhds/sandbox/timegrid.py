@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
+from bhds.gridpoints import Grid
 from bhds.markets import Frequency, Interval
 
 MINUTE_MS = 60_000
@@ -17,14 +18,6 @@ DAY_MS = 24 * HOUR_MS
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
-
-_ANCHORS_MS = {
-    # Weeks open on Mondays; 1970-01-05 was one.
-    "1w": 4 * DAY_MS,
-    # ASSUME: one grid for all symbols, that of the 3d bars recorded from spot
-    # BTCUSDT, which open on 2020-01-01, 2020-01-04, ...
-    "3d": DAY_MS,
-}
 
 
 @dataclass(frozen=True)
@@ -105,29 +98,16 @@ def width_ms(interval: Interval) -> int | None:
     return interval.duration // _MILLISECOND
 
 
-def anchor_ms(interval: Interval) -> int:
-    """Return one moment at which a bar of a fixed length opens."""
-    return _ANCHORS_MS.get(interval.name, 0)
-
-
 def bar_open(interval: Interval, time_ms: int) -> int:
     """Return when the bar that holds `time_ms` opens."""
-    width = width_ms(interval)
-    if width is None:
-        return period_at(Frequency.MONTHLY, time_ms).start_ms
-    anchor = anchor_ms(interval)
-    return (time_ms - anchor) // width * width + anchor
+    return Grid(interval).floor(time_ms)
 
 
 def bar_end(interval: Interval, open_ms: int) -> int:
     """Return when the bar that opens at `open_ms` ends; the next one opens then."""
-    width = width_ms(interval)
-    if width is None:
-        return period_at(Frequency.MONTHLY, open_ms).end_ms
-    return open_ms + width
+    return Grid(interval).ceil(open_ms + 1)
 
 
 def first_open(interval: Interval, time_ms: int) -> int:
     """Return when the first bar opens that opens at or after `time_ms`."""
-    open_ms = bar_open(interval, time_ms)
-    return open_ms if open_ms == time_ms else bar_end(interval, open_ms)
+    return Grid(interval).ceil(time_ms)

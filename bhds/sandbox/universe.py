@@ -21,7 +21,7 @@ from pydantic import (
 
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import Interval, TradeType
-from bhds.sandbox.timegrid import HOUR_MS, MINUTE_MS, to_ms
+from bhds.sandbox.timegrid import DAY_MS, HOUR_MS, MINUTE_MS, to_ms
 
 SPOT_DECIMALS = 8
 """Spot files and answers show every price and volume with this many decimals."""
@@ -185,6 +185,10 @@ class Symbol(_Closed):
     def has_bars_of(self, interval: Interval) -> bool:
         """Tell whether the finest bars add up to those of `interval`."""
         return interval.name != "1s" or self.seconds
+
+    def phased(self, interval: Interval) -> Interval:
+        """Return an interval with the phase of its 3d bars: that of the listing day."""
+        return interval.with_phase_of([to_ms(self.listed) // DAY_MS])
 
     def listed_part(self, start_ms: int, end_ms: int) -> tuple[int, int]:
         """Return the part of a range (its end is outside) in which it is listed."""

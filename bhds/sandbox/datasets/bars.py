@@ -18,7 +18,7 @@ from bhds.sandbox.references import Reference
 from bhds.sandbox.timegrid import Period, first_open
 from bhds.sandbox.universe import Symbol, Universe
 
-KLINES_REVISION = 1
+KLINES_REVISION = 2
 """Raise by one when the same bars must yield other files."""
 
 

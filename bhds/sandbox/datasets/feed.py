@@ -69,9 +69,8 @@ class DataType(ABC):
             for name, symbol in self.subjects(universe, market):
                 for interval in intervals:
                     if interval is None or symbol.has_bars_of(interval):
-                        yield Feed(
-                            self, symbol, name, frequency, interval, entry.last_day
-                        )
+                        own = interval and symbol.phased(interval)
+                        yield Feed(self, symbol, name, frequency, own, entry.last_day)
 
     def window(self, feed: "Feed", period: Period) -> tuple[int, int]:
         """Return the range (ms, its end is outside) that a period's rows are from."""

@@ -21,7 +21,7 @@ from bhds.fill.bars import Bars
 from bhds.markets import Frequency, Interval, TradeType
 from bhds.parse.inputs import ArchiveInput
 from bhds.parse.tables import parse_table
-from bhds.results.grid import combine_bars, floor_time
+from bhds.results.grid import combine_bars, floor_time, with_phase_of
 from bhds.results.merge import merge
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata"
@@ -73,7 +73,8 @@ def of(source):
 
 def longer(bars, interval):
     """Make longer bars, with all columns of published ones."""
-    opening = floor_time(pl.col("open_time"), interval=Interval.parse(interval))
+    phased = with_phase_of(Interval.parse(interval), bars["open_time"].head(1))
+    opening = floor_time(pl.col("open_time"), interval=phased)
     return (
         bars.group_by(opening, maintain_order=True)
         .agg(*combine_bars(SPOT), pl.col("close_time", "source").last())

@@ -54,6 +54,17 @@ def test_an_offset_shifts_the_window(built):
     assert found.open_time == at("2025-03-01T01")
 
 
+def test_the_window_of_a_3d_bar_is_counted_from_the_phase_of_the_file(data, hours):
+    data.publish("2025-03", hours("2025-03-02", 24 * 7))
+    data.build()
+    data.resample("3d")
+
+    found = explained(data, "2025-03-05T06:30", rule="3d")
+
+    assert found.open_time == found.bar["open_time"] == at("2025-03-05")
+    assert found.base_bars == 72
+
+
 def test_filled_base_bars_are_counted(built):
     assert explained(built, "2025-03-01T09:00").sources == {"daily": 2, "filled": 2}
 

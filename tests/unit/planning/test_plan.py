@@ -2,12 +2,14 @@
 
 import datetime as dt
 import re
+from dataclasses import replace
 
 import pytest
 
 from bhds.errors import ConfigError, SelectionError
 from bhds.markets import TradeType
 from bhds.planning.dataset import Partition
+from bhds.planning.fills import Fill
 from bhds.planning.plan import Plan
 from bhds.planning.series import Series
 
@@ -186,6 +188,68 @@ def test_a_target_that_is_configured_already_makes_no_second_group():
 
 
 AUSDT = Series(UM, "klines", "AUSDT", "1m")
+
+
+FILL = Fill(
+    has_archive=True,
+    first_day=dt.date(2024, 3, 2),
+    last_day=dt.date(2024, 3, 31),
+    is_first=True,
+    is_last=True,
+)
+
+
+def asking(*symbols, **options):
+    """Return a dataset whose symbols the API may be asked for."""
+    fills = {symbol: {"2024": FILL} for symbol in symbols}
+    return replace(planned(*symbols, **options), fills=fills)
+
+
+def phases_of(plan, *symbols):
+    (group,) = (group for group in plan.resample_groups if group.has_phase)
+    return [plan.phase_of(group, symbol) for symbol in symbols]
+
+
+def test_the_phase_of_3d_bars_is_that_of_published_ones_else_of_the_api():
+    plan = Plan(
+        [
+            asking("AUSDT", "BUSDT", rules=["3d_1d", "1h"]),
+            planned("AUSDT", interval="3d"),
+        ]
+    )
+
+    requested = "api_data/um_futures/klines/BUSDT/phase.json"
+    assert phases_of(plan, "AUSDT", "BUSDT") == [
+        ["results_data/um_futures/klines/3d/AUSDT.pqt"],
+        [requested],
+    ]
+    assert requested in plan.api
+    assert plan.phase_first_day("um_futures", "BUSDT") == dt.date(2024, 3, 2)
+
+
+def test_without_an_api_nothing_tells_the_phase_of_3d_bars():
+    plan = Plan([planned("AUSDT", rules=["3d"])])
+
+    assert phases_of(plan, "AUSDT") == [[]]
+    with pytest.raises(SelectionError, match="is not asked for its klines"):
+        plan.phase_first_day("um_futures", "AUSDT")
+
+
+@pytest.mark.parametrize("rules", [["1h", "1w", "6d"], []], ids=str)
+def test_rules_without_3d_bars_need_no_phase(rules):
+    plan = Plan([asking("AUSDT", rules=rules)])
+
+    assert not any(group.has_phase for group in plan.resample_groups)
+    assert plan.api == [
+        f"api_data/um_futures/klines/AUSDT/1m/2024.{suffix}"
+        for suffix in ("parquet", "sources.json")
+    ]
+
+
+def test_3d_bars_made_of_3d_bars_have_their_phase():
+    plan = Plan([asking("AUSDT", interval="3d", rules=["3d"])])
+
+    assert not any(group.has_phase for group in plan.resample_groups)
 
 
 def test_partitions_are_in_time_order_with_their_days():

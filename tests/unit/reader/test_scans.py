@@ -108,6 +108,45 @@ def test_strict_looks_at_all_base_bars_of_a_bar(resampled, start, end, refused):
         assert scan().collect_schema()["symbol"] == pl.String
 
 
+@pytest.mark.parametrize(
+    ("end", "refused"),
+    [("2025-03-05", ["A"]), ("2025-03-06", ["A", "B"]), ("2025-03-04", [])],
+)
+def test_strict_windows_of_3d_bars_are_those_of_each_symbol(data, end, refused):
+    """Of A a bar opens on the 4th, of B on the 5th; the 6th is not available."""
+    schema = columns.resampled_klines(TradeType.UM_FUTURES)
+    for symbol, first_phase in (("A", "0"), ("B", "1")):
+        storage.write_parquet(
+            make_bars(schema, days=1),
+            data.path(f"resampled_klines/3d/{symbol}.pqt"),
+            metadata={
+                "base_interval": "1m",
+                "as_of": "2025-03-31",
+                "phase": first_phase,
+                "phase_restarts": "",
+                "phase_source": "api",
+            },
+            symbol=symbol,
+        )
+    days = ["available"] * 5 + ["degraded"] + ["available"] * 4
+    data.condition(
+        [f"{s} 2025-03-{n:02} {d}" for s in "AB" for n, d in enumerate(days, 1)],
+        as_of="2025-03-31",
+    )
+
+    for symbol in "AB":
+        arguments = {"symbols": symbol, "start": "2025-03-03T12", "end": end}
+        if symbol in refused:
+            with pytest.raises(ResultError, match=f"{symbol} 2025-03-06 degraded"):
+                scans.scan_resampled(
+                    "um_futures", "3d", strict=True, data_dir=data.folder, **arguments
+                )
+        else:
+            scans.scan_resampled(
+                "um_futures", "3d", strict=True, data_dir=data.folder, **arguments
+            )
+
+
 def test_resampled_bars_of_an_older_version_cannot_be_strict(data):
     schema = columns.resampled_klines(TradeType.UM_FUTURES)
     path = data.path("resampled_klines/1h/AUSDT.pqt")

@@ -8,6 +8,7 @@ import datetime as dt
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +22,7 @@ from bhds.parse.tables import parse_table
 from bhds.results.build import build_results
 from bhds.results.funding import FundingCounts, join_funding, merge_events
 from bhds.results.gaps import SplitRule
+from bhds.results.grid import with_phase_of
 from bhds.results.merge import merge
 from bhds.results.resample import ResampleRule, resample
 
@@ -73,7 +75,12 @@ def from_api(path):
     return typed(pl.DataFrame(text, schema=PUBLISHED, orient="row"), "api")
 
 
-def resampled(bars, rule, *, base="1m", fill=False):
+def resampled(bars, rule, *, base="1m", fill=False, recorded=None):
+    """Resample; 3d bars open on the days of recorded ones, else of the first bar."""
+    parsed = ResampleRule.parse(rule)
+    if recorded is not None:
+        phased = with_phase_of(parsed.interval, recorded["open_time"])
+        parsed = replace(parsed, interval=phased)
     results = build_results(
         bars,
         trade_type=TradeType.SPOT,
@@ -88,7 +95,7 @@ def resampled(bars, rule, *, base="1m", fill=False):
         trade_type=TradeType.SPOT,
         symbol="X",
         base=Interval.parse(base),
-        rule=ResampleRule.parse(rule),
+        rule=parsed,
     )
 
 
@@ -206,9 +213,11 @@ def test_bars_of_the_api_make_its_longer_bars(shorter, longer, n, fill):
     rule = longer.partition("/")[0].replace("1M", "1mo")
     folder = "spot/api_klines"
 
-    bars = resampled(from_api(f"{folder}/{shorter}.json"), rule, base=base, fill=fill)
-
     recorded = from_api(f"{folder}/{symbol}/{longer}.json")
+
+    shorter = from_api(f"{folder}/{shorter}.json")
+    bars = resampled(shorter, rule, base=base, fill=fill, recorded=recorded)
+
     common = bars.filter(pl.col("open_time").is_in(recorded["open_time"].implode()))
     assert common.height == n
     assert_same_bars(common, recorded)

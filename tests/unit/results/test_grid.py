@@ -7,9 +7,16 @@ import pytest
 
 from bhds.columns import TIME
 from bhds.markets import Interval, TradeType
-from bhds.results.grid import floor_time, grid_number, is_far_off_grid, put_on_grid
+from bhds.results.grid import (
+    floor_time,
+    grid_number,
+    is_far_off_grid,
+    put_on_grid,
+    with_phase_of,
+)
 
 MINUTE = Interval.parse("1m")
+THREE_DAYS = Interval.parse("3d")
 API_KLINES = Path("../shared/realdata/spot/api_klines/BTCUSDT")
 
 
@@ -25,8 +32,6 @@ def times(*texts):
         ("1m", "2024-01-01T00:03:14.789", "2024-01-01T00:03:00"),
         ("1h", "2024-01-01T05:59:59.999999", "2024-01-01T05:00:00"),
         ("1d", "2024-01-01T05:00:00", "2024-01-01T00:00:00"),
-        ("3d", "2020-01-03T23:59:00", "2020-01-01T00:00:00"),
-        ("3d", "2020-01-04T00:00:00", "2020-01-04T00:00:00"),
         ("1w", "2024-01-07T23:00:00", "2024-01-01T00:00:00"),
         ("1w", "2024-01-08T00:00:00", "2024-01-08T00:00:00"),
         ("1mo", "2024-02-29T12:00:00", "2024-02-01T00:00:00"),
@@ -34,6 +39,21 @@ def times(*texts):
 )
 def test_floor_time_is_the_grid_point_at_or_before(interval, time, floored):
     expression = floor_time(pl.col("t"), interval=Interval.parse(interval))
+
+    assert times(time).select(expression).equals(times(floored))
+
+
+@pytest.mark.parametrize(
+    ("phase", "time", "floored"),
+    [
+        (0, "2020-01-02T23:59:00", "2019-12-31T00:00:00"),
+        (1, "2020-01-03T23:59:00", "2020-01-01T00:00:00"),
+        (1, "2020-01-04T00:00:00", "2020-01-04T00:00:00"),
+        (2, "2020-01-04T00:00:00", "2020-01-02T00:00:00"),
+    ],
+)
+def test_days_of_3d_bars_are_counted_from_the_phase(phase, time, floored):
+    expression = floor_time(pl.col("t"), interval=THREE_DAYS.with_phase_of([phase]))
 
     assert times(time).select(expression).equals(times(floored))
 
@@ -108,8 +128,10 @@ def test_bars_of_the_exchange_are_on_the_grid(folder):
             pl.from_epoch("t", time_unit="ms").dt.replace_time_zone("UTC").cast(TIME)
         )
 
-        floored = recorded.select(floor_time(pl.col("t"), interval=interval))
+        phased = with_phase_of(interval, recorded["t"])
+        floored = recorded.select(floor_time(pl.col("t"), interval=phased))
 
+        assert len(phased.phase_starts) == phased.has_phase
         assert floored.equals(recorded), path
 
 

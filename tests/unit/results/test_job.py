@@ -37,6 +37,7 @@ GAPS_FILE = "results/gaps/AUSDT.parquet"
 DAYS_FILE = "results/days/AUSDT.parquet"
 CONFLICTS_FILE = "results/conflicts/AUSDT.parquet"
 SEGMENTS = "split/segments.parquet"
+API = "phase.json"
 FUNDING_FILE = "results/fundingRate/AUSDT.pqt"
 
 
@@ -86,8 +87,7 @@ def write_results(partitions, *, symbol="AUSDT", settings=SETTINGS, **options):
         settings=settings,
         last_day=LAST_DAY,
         symbol=symbol,
-        **SERIES,
-        **options,
+        **{**SERIES, **options},
     )
     return f"results/{symbol}.pqt"
 
@@ -99,13 +99,13 @@ def write_funding(partitions, **options):
     return FUNDING_FILE
 
 
-def write_resampled(result, *rules):
+def write_resampled(result, *rules, **options):
     job.write_resampled(
         result,
         outputs={rule: f"resampled/{rule}/{Path(result).name}" for rule in rules},
         symbol="AUSDT",
         contract_usd=None,
-        **SERIES,
+        **{**SERIES, **options},
     )
 
 
@@ -346,6 +346,37 @@ def test_resampled_files_tell_their_result_and_how_far_it_goes(partition):
         "base_interval": "1m",
         "inputs": sha256(RESULT),
         "as_of": "2024-01-31",
+    }
+
+
+def test_resampled_3d_bars_tell_their_phase_and_from_where_it_is_known(partition):
+    hours = [minute * 60 for minute in range(24 * 9)]
+    of_hours = {**SERIES, "interval": "1h"}
+    result = write_results([partition("2024-01", hours)], **of_hours)
+    days = [DAY * day for day in range(2, 9, 3)]
+    of_3d = {**SERIES, "interval": "3d"}
+    bars = write_results([partition("3d", days)], symbol="3d", **of_3d)
+    storage.write_json({"phase": "2", "phase_restarts": "", "phase_source": "api"}, API)
+    storage.write_json({"unanswered": "refused"}, "refused.json")
+
+    found = {}
+    for phase_of in (bars, API, "refused.json", None):
+        write_resampled(result, "3d", "1d", phase_of=phase_of, **of_hours)
+        path = "resampled/3d/AUSDT.pqt"
+        metadata = storage.read_parquet_metadata(path)
+        first = pl.read_parquet(path)["open_time"][0].date().isoformat()
+        found[phase_of] = (first, metadata["phase"], metadata["phase_source"])
+        inputs = [sha256(each) for each in (result, phase_of) if each]
+        assert metadata["inputs"] == " ".join(inputs)
+        of_days = storage.read_parquet_metadata("resampled/1d/AUSDT.pqt")
+        assert "phase" not in of_days
+        assert of_days["inputs"] == sha256(result)
+
+    assert found == {
+        bars: ("2024-01-03", "0", "published"),
+        API: ("2024-01-02", "2", "api"),
+        "refused.json": ("2024-01-01", "1", "first_traded_day"),
+        None: ("2024-01-01", "1", "first_traded_day"),
     }
 
 

@@ -273,7 +273,7 @@ def window(time, rule):
         months = (time.year * 12 + time.month - 1) // int(name[:-2]) * int(name[:-2])
         ends = (months, months + int(name[:-2]))
         return tuple(dt.datetime(n // 12, n % 12 + 1, 1, tzinfo=dt.UTC) for n in ends)
-    days = 4 if name.endswith("w") else int(name == "3d")
+    days = 4 if name.endswith("w") else rule.interval.phase or 0
     anchor = EPOCH + dt.timedelta(days=days) + rule.offset
     start = time - (time - anchor) % rule.interval.duration
     return start, start + rule.interval.duration
@@ -362,6 +362,7 @@ def long_rules(draw):
     interval = Interval.parse(draw(st.sampled_from(["2d", "3d", "1w", "2w", "1mo"])))
     if interval.duration is None:
         return ResampleRule(interval)
+    interval = interval.with_phase_of([draw(st.integers(0, 2))])
     hours = draw(st.integers(0, interval.duration // STEP - 1))
     return ResampleRule(interval, hours * STEP)
 

@@ -284,15 +284,15 @@ def test_second_bars_are_published_for_the_symbol_that_has_them(exchange):
 
 GOLDEN = {
     "data/spot/monthly/klines/BTCUSDT/1h/BTCUSDT-1h-2024-12.zip": (
-        "5118df37966cc19307580ecaf3ee9f13",
+        "ae810c8b2734419c9bde2952188b3284",
         "e230f9fb46a7df60",
     ),
     f"{UM}/monthly/fundingRate/ETHUSDT/ETHUSDT-fundingRate-2023-01.zip": (
-        "1c0cd6a355a3ad4332e5b83ac0d21bcb",
+        "dd3b09e59abd9cb38cf849d9ef802081",
         "7dbfe4f68b834261",
     ),
     "data/futures/cm/monthly/klines/BTCUSD_PERP/1d/BTCUSD_PERP-1d-2025-01.zip": (
-        "9adccb32ef3d94b75fd37881858a3df2",
+        "6bbdb33fcbfbbc51436fe32c40b6b51d",
         "c37159c5386c8765",
     ),
 }

@@ -27,7 +27,8 @@ def test_bars_open_and_end_as_recorded_bars_do(name):
         for path in (RECORDED / name).glob("*.json")
         for row in json.loads(path.read_text())
     ]
-    interval = Interval.parse(name.replace("1M", "1mo"))
+    listed = recorded[0][0] // 86_400_000
+    interval = Interval.parse(name.replace("1M", "1mo")).with_phase_of([listed])
 
     assert recorded
     for row in recorded:

@@ -1,0 +1,16 @@
+"""Request one 3d bar of a symbol: it shows on which days its 3d bars open."""
+
+import os
+
+from bhds import config
+from bhds.fill import phase
+from bhds.runlog import job_log
+
+with job_log(snakemake.log[0]):
+    phase.write_phase(
+        snakemake.output[0],
+        first_day=snakemake.params.first_day,
+        asked_at=snakemake.params.asked_at,
+        settings=config.load(snakemake.config, environment=os.environ),
+        **snakemake.wildcards,
+    )
