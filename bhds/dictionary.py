@@ -198,12 +198,13 @@ def _partition(entry: DataType) -> TableEntry:
         by_hand = "<symbol>-<first day>-<last day>.parquet"
         folder = f"api_data/by_hand/<trade_type>/{entry.name}/<interval>"
         paths.append(f"{folder}/{by_hand}")
+    described = describe(entry.trade_types[0])
     return TableEntry(
         entry.name,
         _ROWS[entry.name],
         tuple(paths),
         lambda trade_type: columns.with_symbol(describe(trade_type).schema),
-        describe(entry.trade_types[0]).key,
+        () if described.events else described.key,
         entry.trade_types,
     )
 
@@ -269,7 +270,7 @@ def _of_results() -> tuple[TableEntry, ...]:
             "a funding event of archive or API",
             (f"{_RESULTS}/fundingRate/<symbol>.pqt",),
             _fixed(columns.with_symbol(columns.FUNDING)),
-            ("funding_time",),
+            (),
             _FUTURES,
         ),
         TableEntry(

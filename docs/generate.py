@@ -231,12 +231,16 @@ def _data_type(entry: DataType) -> tuple[str, ...]:
     if entry.table is None:
         held = ("downloaded and verified only", "")
     else:
-        key = entry.table(entry.trade_types[0]).key
+        described = entry.table(entry.trade_types[0])
+        key = ", ".join(f"`{name}`" for name in described.key)
+        unique = key or "nothing: pairs are collapsed"
+        if described.events is not None:
+            unique = f"nothing: events may share {key}"
         size = entry.partition.name.lower()
         has_seconds = "1s" in entry.intervals_of(entry.trade_types[0])
         held = (
             f"{size} (1s: month)" if has_seconds else size,
-            ", ".join(f"`{name}`" for name in key) or "nothing: pairs are collapsed",
+            unique,
         )
     markets = ", ".join(_market(entry, trade_type) for trade_type in entry.trade_types)
     return f"`{entry.name}`", markets, zips, *held
