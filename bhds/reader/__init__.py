@@ -9,15 +9,15 @@ start, end
     The time wanted, from `start` up to but without `end`: a date, a datetime or ISO
     8601 text, UTC where no zone is given. None: no bound.
 data_dir
-    Where the data are; by default `$CRYPTO_BASE_DIR/binance_data`, else
-    `./binance_data`.
+    Where the data are (`~` is the home folder); by default
+    `$CRYPTO_BASE_DIR/binance_data`, else `./binance_data`.
 strict
     Refuse, with a `ResultError`, to read days that are not `available`.
 
-A scan has one row a bar, event or record, by symbol and then by time, and a `symbol`
-column before those of the files. Filters go down to the files: those of other symbols
-are not opened, and of a file only the row groups (half a year of 1m bars) that may
-hold what is wanted are read.
+A scan has one row per bar, event or record, by symbol and then by time, and `symbol` as
+its first column. It is a Polars scan of Parquet files: of other symbols only the
+footers are read, of a file only the columns that are used and the row groups (half a
+year of 1m bars) that may hold a wanted row. `symbols` leaves out the footers too.
 """
 
 from bhds.reader.origin import explain
