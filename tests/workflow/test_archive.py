@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from bhds.archive.keys import ArchiveFile
+from bhds.columns import with_symbol
 from bhds.datatypes import DATA_TYPES
 from bhds.markets import TradeType
 from bhds.parse import revisions
@@ -112,7 +113,7 @@ def test_every_type_of_data_is_built_and_then_up_to_date(full_archive):
     assert set(found) == expected
     for (trade_type, data_type), frame in found.items():
         table = DATA_TYPES[data_type].table(TradeType(trade_type))
-        assert frame.schema == table.schema
+        assert frame.schema == with_symbol(table.schema)
         assert frame.height > 0
         assert not table.key or frame.select(table.key).is_unique().all()
     for path in full_archive.path("parsed_data").rglob("*.sources.json"):
