@@ -189,6 +189,16 @@ def test_trades_are_the_same_by_id_alone(compare):
     }
 
 
+def test_events_that_share_a_key_are_compared_one_with_one(compare):
+    old = trades(id=[1, 1, 2, 3, 4], price=[1.0, 2.0, 3.0, 4.0, 5.0])
+    new = trades(id=[1, 1, 2, 2, 4], price=[1.0, 2.0, 3.5, 3.0, 5.0])
+
+    (difference,) = compare(old, new, table=TRADES)
+
+    counts = ("rows_added", "rows_removed", "rows_changed")
+    assert [getattr(difference, name) for name in counts] == [1, 1, 1]
+
+
 def some_trades(ids):
     """Trades of unique ids whose prices and times are a draw's, not in time order."""
     return st.fixed_dictionaries(

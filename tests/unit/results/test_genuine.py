@@ -305,6 +305,7 @@ def answer():
         "calc_time",
         pl.lit(None, pl.Int8).alias("funding_interval_hours"),
         "funding_rate",
+        pl.lit(None).cast(FUNDING["rate_type"]).alias("rate_type"),
         "mark_price",
         pl.lit("api", FUNDING["source"]).alias("source"),
     )
