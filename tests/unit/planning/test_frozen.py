@@ -79,6 +79,7 @@ def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
     assert plan.funding_sources(klines) == made.funding_sources(klines)
     assert plan.end_of_funding(klines) == made.end_of_funding(klines)
     assert plan.split_rule(klines) == made.split_rule(klines)
+    assert plan.has_ended(klines) == made.has_ended(klines) == (symbol != "AUSDT")
     assert {each.name for each in plan.resample_groups} <= {
         each.name for each in made.resample_groups
     }

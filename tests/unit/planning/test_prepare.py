@@ -50,6 +50,26 @@ def test_auto_takes_months_and_then_the_days_of_months_not_yet_published(bucket)
 
 
 @pytest.mark.parametrize(
+    ("as_of", "expected"),
+    [
+        pytest.param("2025-01-04", [False, False], id="both have later files"),
+        pytest.param("2025-01-05", [False, True], id="one is called SETTLED"),
+        pytest.param("2025-03-08", [False, True], id="the other is silent for 62 days"),
+        pytest.param("2025-03-09", [True, True], id="for more than 62 days"),
+    ],
+)
+def test_a_symbol_has_ended_by_what_is_known_on_the_last_day(bucket, as_of, expected):
+    symbols = ["AUSDT", "BUSDTSETTLED"]
+    for symbol in symbols:
+        bucket.publish(symbol, "2025-01-01", "2025-01-05")
+
+    plan = plan_of(bucket, symbols=symbols, settings={"as_of": as_of})
+
+    series = [Series(TradeType.UM_FUTURES, "klines", name, "1m") for name in symbols]
+    assert [plan.has_ended(each) for each in series] == expected
+
+
+@pytest.mark.parametrize(
     ("frequency", "expected"),
     [
         pytest.param("monthly", ["AUSDT-1m-2025-01.zip"], id="monthly"),
