@@ -43,7 +43,12 @@ _TABLE = (
     Column("last_day", "Last day"),
     Column("days", "Days", Kind.COUNT, "days on which there should be rows"),
     Column("share", "Available", Kind.SHARE, "of the days that are due"),
-    Column("degraded", "Degraded", Kind.COUNT, "days with rows, but not all"),
+    Column(
+        "degraded",
+        "Degraded",
+        Kind.COUNT,
+        "days with rows, but not all, or not all right",
+    ),
     Column("missing", "Missing", Kind.COUNT, "days without a published row"),
     Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
     Column("gaps", "Gaps", Kind.COUNT, "a dash: none, or not looked for"),
@@ -51,6 +56,17 @@ _TABLE = (
     Column("conflicts", "Conflicts", Kind.COUNT, "days with a row in conflict"),
     Column("reason", "Commonest reason"),
     Column("last_modified", "Archive changed", hint="the newest zip of its days"),
+)
+
+
+_BY_REASON = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("reason", "Reason"),
+    Column("symbols", "Symbols", Kind.COUNT),
+    Column("days", "Days", Kind.COUNT),
+    Column("first_day", "First day"),
+    Column("last_day", "Last day"),
 )
 
 
@@ -166,6 +182,31 @@ def symbol_table(symbols: pl.DataFrame, gaps: pl.DataFrame, *, where: str) -> Ta
         rows=rows,
         note=note,
         if_empty="No data set is parsed.",
+    )
+
+
+def by_reason(days: pl.DataFrame) -> Table:
+    """Count the days that are degraded or missing by their reason, in each series."""
+    key = ("market", "series", "reason")
+    rows = (
+        days.lazy()
+        .filter(pl.col("condition").is_in(["degraded", "missing"]))
+        .group_by(key)
+        .agg(
+            symbols=pl.col("symbol").n_unique(),
+            days=pl.len(),
+            first_day=pl.col("day").min(),
+            last_day=pl.col("day").max(),
+        )
+        .sort(key)
+        .collect()
+    )
+    return Table(
+        name="coverage-reasons",
+        caption="Days that are degraded or missing, by reason",
+        columns=_BY_REASON,
+        rows=rows,
+        if_empty="Every day is available.",
     )
 
 

@@ -57,13 +57,14 @@ def _days(found: Findings) -> list[Section]:
             name="coverage",
             title="Coverage",
             sentences=(
-                "A day is available if every row was published and no two of them "
-                "differ, degraded if some lack or differ, missing if there is none "
-                "though the symbol was listed, and pending while its file may still "
-                "come.",
+                "A day is available if every row was published and nothing speaks "
+                "against any, degraded if some lack or are in doubt, missing if there "
+                "is none though the symbol was listed, and pending while its file may "
+                "still come.",
             ),
             blocks=(
                 coverage.heatmap(coverage.by_month(found.days)),
+                coverage.by_reason(found.days),
                 coverage.symbol_table(symbols, _gaps_of_symbols(found), where=where),
             ),
         ),

@@ -184,7 +184,7 @@ def fill_futures(data):
         ("AUSDT", "1d", "volume", 6, 5, 0, 0.5, START),
     ]
     data.quality("um_futures", "agreement-1m", agreement, columns.AGREEMENT)
-    checks = [("AUSDT", AS_OF, 9.0, 10.0, -1.0, False)]
+    checks = [("AUSDT", AS_OF, "aggTrades", 9.0, 10.0, -1.0, 0, False)]
     data.quality("um_futures", "volume_checks", checks, columns.VOLUME_CHECKS)
 
 

@@ -107,3 +107,28 @@ def test_a_symbol_has_its_gaps_beside_its_days():
         ("B", None, None),
         ("A", 2, 3 * 3600),
     ]
+
+
+def test_days_are_counted_by_their_reason():
+    start = dt.date(2024, 1, 1)
+    rows = [
+        ("A", 0, "degraded", "impossible_values"),
+        ("A", 1, "missing", "missing_file"),
+        ("B", 3, "degraded", "impossible_values"),
+        ("B", 4, "available", None),
+        ("B", 5, "pending", "not_published"),
+    ]
+    days = pl.DataFrame(rows, ["symbol", "day", "condition", "reason"], orient="row")
+    days = days.with_columns(
+        market=pl.lit("spot"),
+        series=pl.lit("klines 1m"),
+        day=pl.lit(start) + pl.duration(days="day"),
+    )
+
+    table = coverage.by_reason(days)
+
+    third = start + dt.timedelta(days=3)
+    assert table.rows.select("reason", "symbols", "days", "last_day").rows() == [
+        ("impossible_values", 2, 2, third),
+        ("missing_file", 1, 1, start + dt.timedelta(days=1)),
+    ]

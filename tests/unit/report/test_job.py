@@ -12,7 +12,7 @@ from bhds.report import job, page
 
 from .conftest import AS_OF
 
-GOLDEN = {2: "276536309fbfb6d7"}
+GOLDEN = {3: "421d70c1fb1fc9e0"}
 
 
 def written(data, name="quality.html"):
@@ -51,7 +51,13 @@ def test_every_part_has_what_was_found(data_dir):
 
     tables = {name: each["rows"] for name, each in content["tables"].items()}
     assert {name for name, rows in tables.items() if rows} == {
-        *("series", "coverage-table", "gaps-by-class", "gaps-longest"),
+        *(
+            "series",
+            "coverage-reasons",
+            "coverage-table",
+            "gaps-by-class",
+            "gaps-longest",
+        ),
         *("verdicts-by-series", "verdicts-doubtful", "revisions-table"),
         *("conflicts-table", "proofs-by-column", "proofs-differing", "volumes-table"),
         *("api-by-series", "api-unanswered", "sources-table"),
