@@ -175,6 +175,8 @@ def with_fills(
         lives={s: known[s] for s in planned.symbols if s in known},
         start=dataset.start,
         last_day=last_day,
+        # Daily zips of klines begin years after the monthly ones.
+        is_whole=dataset.frequency != "daily",
     )
     return replace(planned, fills=fills)
 

@@ -42,6 +42,7 @@ def fills_of(
     lives: Mapping[str, Life],
     start: dt.date | None,
     last_day: dt.date,
+    is_whole: bool = True,
 ) -> dict[str, dict[str, Fill]]:
     """Return the fills of each symbol by name, in time order.
 
@@ -60,6 +61,9 @@ def fills_of(
         whether wanted or not. Symbols without one are left out.
     start, last_day
         The first UTC day wanted, if not all are, and the last.
+    is_whole
+        Whether the archive's first files are those of the symbol. If not, rows before
+        the first archived day are not searched: another kind of file has them.
     """
     return {
         symbol: _of_symbol(
@@ -68,6 +72,7 @@ def fills_of(
             life=life,
             start=start or dt.date.min,
             last_wanted=last_day,
+            is_whole=is_whole,
         )
         for symbol, life in lives.items()
     }
@@ -80,12 +85,14 @@ def _of_symbol(
     life: Life,
     start: dt.date,
     last_wanted: dt.date,
+    is_whole: bool,
 ) -> dict[str, Fill]:
     born = life.first_day
     last = min(last_wanted, life.last_day + STAYS_OPEN)
     last_archived = max(archived, default="")
     fills: dict[str, Fill] = {}
     begin = max(born, start)
+    since = max(start, dt.date.min if is_whole else born)
     while begin <= last:
         following = _following(begin, size)
         name = begin.strftime(size.value)
@@ -95,7 +102,7 @@ def _of_symbol(
             last_day=min(last, following - dt.timedelta(days=1)),
             is_first=begin == born > start,
             is_last=name >= last_archived,
-            since=start if begin == born > start > dt.date.min else None,
+            since=since if begin == born > start and since > dt.date.min else None,
         )
         begin = following
     return fills

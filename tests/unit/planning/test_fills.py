@@ -12,7 +12,16 @@ def day(text):
     return dt.date.fromisoformat(text)
 
 
-def fills(first, last, last_wanted, *, archived, size=PartitionSize.YEAR, start=None):
+def fills(
+    first,
+    last,
+    last_wanted,
+    *,
+    archived,
+    size=PartitionSize.YEAR,
+    start=None,
+    is_whole=True,
+):
     """Fills of one symbol, by its life and the names of its archived partitions."""
     found = fills_of(
         {"AUSDT": archived},
@@ -20,6 +29,7 @@ def fills(first, last, last_wanted, *, archived, size=PartitionSize.YEAR, start=
         lives={"AUSDT": Life(day(first), day(last))},
         start=start and day(start),
         last_day=day(last_wanted),
+        is_whole=is_whole,
     )
     return found["AUSDT"]
 
@@ -147,3 +157,27 @@ def test_a_symbol_that_ended_before_the_start_is_not_asked_for():
     )
 
     assert found == {}
+
+
+@pytest.mark.parametrize(
+    ("start", "is_whole", "since"),
+    [
+        (None, True, None),
+        ("2024-06-01", True, "2024-06-01"),
+        ("2025-01-15", True, None),  # the fill begins at the start
+        (None, False, "2025-01-10"),
+        ("2024-06-01", False, "2025-01-10"),
+    ],
+)
+def test_the_first_row_is_searched_from_the_start_on(start, is_whole, since):
+    found = fills(
+        "2025-01-10",
+        "2026-03-08",
+        "2026-03-09",
+        archived=["2025", "2026"],
+        start=start,
+        is_whole=is_whole,
+    )
+
+    assert found["2025"].since == (since and day(since))
+    assert found["2026"].since is None

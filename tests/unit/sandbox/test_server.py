@@ -226,6 +226,19 @@ def test_the_firewalls_answer_is_no_json(exchange):
     assert ask_um(exchange)[1]["Content-Type"].startswith("application/json")
 
 
+def test_one_symbol_is_refused_with_any_code_and_others_are_not(exchange):
+    exchange.api_faults.refuse(
+        400, times=None, symbol="AAAUSDT", code=-4999, message="Not now."
+    )
+
+    status, _, body = ask_um(exchange)
+    assert (status, json.loads(body)) == (400, {"code": -4999, "msg": "Not now."})
+    assert (
+        json.loads(ask_um(exchange, KLINES.replace("AAA", "ZZZ"))[2])["code"] == -1121
+    )
+    assert ask_um(exchange, TIME)[0] == 200
+
+
 def test_a_fault_of_one_endpoint_leaves_the_others_alone(exchange):
     exchange.api_faults.refuse(500, times=None, endpoint="um_futures/klines")
 
