@@ -59,6 +59,11 @@ def has_impossible_values(data_type: str, trade_type: TradeType) -> pl.Expr:
     return ~is_possible.fill_null(value=False)
 
 
+def has_rule(data_type: str) -> bool:
+    """Return whether rows of a data type can be impossible."""
+    return data_type in _POSSIBLE
+
+
 def _within_range() -> list[pl.Expr]:
     """Return that opening and closing price lie within the range, all finite.
 

@@ -21,6 +21,7 @@ from bhds.errors import ParseError
 from bhds.markets import Frequency, TradeType
 from bhds.parse.collapse import collapse, collapse_events
 from bhds.parse.csv_bodies import read_bodies
+from bhds.parse.faults import FaultTally
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.members import CsvEntry
 from bhds.parse.order import ascends
@@ -158,6 +159,14 @@ class _Work:
     """What the sources begin with."""
     metadata: Metadata
 
+    def faults(self) -> FaultTally:
+        """Return a tally of faults, without any so far."""
+        return FaultTally(
+            self.about["data_type"],
+            TradeType(self.about["trade_type"]),
+            time=self.table.time,
+        )
+
     def sources(self, tally: PartitionTally) -> dict[str, Any]:
         """Return what `parse_large` does."""
         records = [zipped.record for zipped in self.zips]
@@ -221,7 +230,7 @@ def _append_rows(runs: SortedRuns, work: _Work) -> PartitionTally:
     PartitionTally
         That of the partition if the runs are one; else some rows will be dropped.
     """
-    tally = PartitionTally(work.table)
+    tally = PartitionTally(work.table, work.faults())
     numbered = list(enumerate(work.zips))
     numbered.sort(key=lambda item: item[1].source.frequency is Frequency.DAILY)
     for number, zipped in numbered:
@@ -251,7 +260,7 @@ def _sorted(rows: pl.DataFrame, *, key: Sequence[str]) -> pl.DataFrame:
 def _merge_rows(runs: SortedRuns, writer: GroupWriter, work: _Work) -> PartitionTally:
     """Write the rows in order, of each key, or event, the one that takes precedence."""
     table = work.table
-    tally = PartitionTally(table)
+    tally = PartitionTally(table, work.faults())
     ranks = rank_files(
         [zipped.source.frequency is Frequency.DAILY for zipped in work.zips]
     )

@@ -56,6 +56,8 @@ class SourceRecord:
     off_grid: int | None = None
     """Bars that do not open on the interval's grid, kept as published; None where
     the rows are no bars."""
+    impossible: int = 0
+    """Rows kept whose values cannot be; see `bhds.impossible`."""
     blanks: int | None = None
     """Values left blank in the rows read; left out of the entry where none can be."""
     first_time: str | None = None
@@ -76,6 +78,12 @@ class SourceRecord:
             reason=archive.reason,
             warnings=list(archive.warnings),
         )
+
+    def count_impossible(self, rows: int) -> None:
+        """Enter the rows kept whose values cannot be, with a warning if any."""
+        self.impossible = rows
+        if rows:
+            self.warnings.append(f"{rows} row(s) have impossible values")
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain values."""

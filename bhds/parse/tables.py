@@ -18,6 +18,7 @@ from bhds.parse.collapse import (
     collapse_events,
     collapse_pairs,
 )
+from bhds.parse.faults import FaultTally
 from bhds.parse.grid import (
     earliest_open_us,
     events_due,
@@ -118,6 +119,7 @@ def parse_table(
         published=published,
         wanted=wanted,
         unique=unique,
+        faults=FaultTally(data_type, trade_type, time=table.time),
         table=table,
         interval=interval,
         days=days,
@@ -255,6 +257,7 @@ def _account(
     published: pl.DataFrame,
     wanted: pl.DataFrame,
     unique: Collapsed,
+    faults: FaultTally,
     table: Table,
     interval: Interval | None,
     days: Period,
@@ -267,6 +270,8 @@ def _account(
         The zips; their records are completed.
     published, wanted, unique, table, interval
         As for `count_rows`.
+    faults
+        An empty tally.
     days
         Those that the partition may hold.
     """
@@ -280,6 +285,10 @@ def _account(
         table=table,
         interval=interval,
     )
+    faults.add(unique.kept)
+    for number, record in enumerate(records):
+        record.count_impossible(faults.files[number])
+    daily = rows_per_day(_of_daily(unique.kept, records)[table.time])
     return {
         "rows": unique.kept.height,
         "inputs": [record.to_json() for record in records],
@@ -295,6 +304,6 @@ def _account(
             else events_due(unique.kept[table.time], unique.kept[table.hours]),
             covered=[file.period.clamp(days.begin, last_day) for file in files],
             conflicts=rows_per_day(unique.conflicts[table.time]),
-            counts={"daily": rows_per_day(_of_daily(unique.kept, records)[table.time])},
+            counts={"daily": daily, **faults.counts()},
         ),
     }

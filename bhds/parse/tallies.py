@@ -11,6 +11,7 @@ from bhds.datatypes import Table
 from bhds.errors import ParseError
 from bhds.markets import Frequency
 from bhds.parse.collapse import Collapsed
+from bhds.parse.faults import FaultTally
 from bhds.parse.grid import expected_per_day, rows_per_day
 from bhds.parse.inputs import DAY_US, HOUR_US, Period, utc_time
 from bhds.parse.order import descents
@@ -117,6 +118,8 @@ class PartitionTally:
     """The rows of a partition, counted piece by piece in the order of its key."""
 
     table: Table
+    faults: FaultTally | None = None
+    """Where it is None, no faults are counted."""
     rows: int = 0
     days: Counter[int] = field(default_factory=Counter)
     """By the number of the UTC day since 1970."""
@@ -149,12 +152,16 @@ class PartitionTally:
     def add(self, rows: pl.DataFrame, *, file: int) -> None:
         """Count the next rows, n >= 0, of one zip."""
         self._add(rows)
+        if self.faults is not None:
+            self.faults.add(rows, file=file)
         self.kept[file] += rows.height
         self.days_of_files[file].update(rows_per_day(rows[self.table.time]))
 
     def add_unique(self, unique: Collapsed) -> None:
         """Count the next rows, n >= 0, and those that gave way to them."""
         self._add(unique.kept)
+        if self.faults is not None:
+            self.faults.add(unique.kept)
         if unique.conflicts.height and self.conflicts.total() < CONFLICTS_LISTED:
             self.listed.append(unique.conflicts.head(CONFLICTS_LISTED))
         self.kept.update(_rows_per_file(unique.kept))
@@ -186,6 +193,8 @@ class PartitionTally:
             record.rows_kept = self.kept[number]
             record.duplicates = self.duplicates[number]
             record.conflicts = self.conflicts[number]
+            if self.faults is not None:
+                record.count_impossible(self.faults.files[number])
         key = self.table.key
         conflicts = list_conflicts(
             pl.concat(self.listed) if self.listed else pl.DataFrame(),
@@ -216,6 +225,7 @@ class PartitionTally:
                     "daily": daily,
                     "missing_ids": self.missing_ids,
                     "missing_trade_ids": self.missing_trade_ids,
+                    **(self.faults.counts() if self.faults is not None else {}),
                 },
             ),
         }

@@ -81,6 +81,7 @@ def test_sources_describe_the_zip(archive, parse, csv):
             "conflicts": 0,
             "out_of_order": 0,
             "off_grid": 0,
+            "impossible": 0,
             "first_time": "2024-01-01T00:00:00+00:00",
             "last_time": "2024-01-01T23:59:00+00:00",
         }
@@ -338,6 +339,34 @@ def test_rows_are_sorted_and_disorder_is_counted(archive, parse, csv):
     assert only(partition)["out_of_order"] == 1
     assert partition.frame["open_time"].is_sorted()
     assert partition.frame["open"].to_list() == [100, 101, 102, 103, 104, 105]
+
+
+@pytest.mark.parametrize("name", ["klines", "markPriceKlines"])
+def test_impossible_bars_are_kept_and_counted(archive, parse, csv, line, name):
+    content = csv("2024-01-02", 2) + line("2024-01-02T00:02", price=1.0) * 2
+    files = [archive(DAY_1, csv("2024-01-01", 3)), archive(DAY_2, content)]
+
+    partition = parse(*files, data_type=name, trade_type=TradeType.UM_FUTURES)
+
+    assert partition.frame["low"].min() == 0
+    sound, spoiled = partition.sources["inputs"]
+    assert (sound["impossible"], sound["warnings"]) == (0, [])
+    assert spoiled["impossible"] == 1
+    assert spoiled["warnings"] == ["1 row(s) have impossible values"]
+    assert [day.get("impossible") for day in partition.sources["days"]] == [None, 1]
+
+
+def test_an_impossible_daily_bar_gives_way_to_a_possible_monthly_one(
+    archive, parse, csv, line
+):
+    daily = archive(DAY_1, line("2024-01-01T00:00:14", price=1.0))
+    partition = parse(archive(MONTH, csv("2024-01-01", 2)), daily)
+
+    assert partition.frame["source"].to_list() == ["monthly", "monthly"]
+    assert [each["impossible"] for each in partition.sources["inputs"]] == [0, 0]
+    (listed,) = partition.sources["conflicts"]["listed"]
+    assert listed["open_time"] == "2024-01-01T00:00:14+00:00"
+    assert (listed["kept"]["low"], listed["dropped"]["low"]) == (99.0, 0.0)
 
 
 def test_bars_off_the_grid_are_kept_and_counted(archive, parse, line):

@@ -678,13 +678,13 @@ def golden(archive, parse, csv, line):
 
 
 GOLDEN = {
-    "klines": {3: "caab6f91f491071f"},
-    "markPriceKlines": {4: "b5ed20162ff7a006"},
-    "indexPriceKlines": {4: "b5ed20162ff7a006"},
-    "premiumIndexKlines": {4: "b5ed20162ff7a006"},
-    "fundingRate": {3: "d7a3f96a3a9f3aab"},
-    "liquidationSnapshot": {3: "015209c2749e5913"},
-    "metrics": {3: "2b849b8f59cfce3a"},
+    "klines": {3: "7b91155b1b34abca"},
+    "markPriceKlines": {4: "420b21428c9ebf1b"},
+    "indexPriceKlines": {4: "420b21428c9ebf1b"},
+    "premiumIndexKlines": {4: "965881ab45460d3e"},
+    "fundingRate": {3: "f127ac8a459581d8"},
+    "liquidationSnapshot": {3: "25b830a9109b59e3"},
+    "metrics": {3: "98897979f15e8343"},
 }
 
 
