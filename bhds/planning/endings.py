@@ -18,12 +18,15 @@ def has_ended(
     life: Life | None,
     as_of: dt.date,
     known: instruments.Known | None,
+    known_on: dt.date | None = None,
 ) -> bool:
     """Return whether it is known on `as_of` that a symbol has ended.
 
     It is once its delivery date has come; or, if the archive has no file of a day after
     `as_of`, when its name says `SETTLED`, a recorded exchangeInfo says that it is
-    settled, or its last file is more than `STAYS_OPEN` old.
+    settled, or its last file is more than `STAYS_OPEN` old. So it is if exchangeInfo of
+    a futures market, which shows only present contracts, lacks it, though its last file
+    is of an earlier day.
 
     Parameters
     ----------
@@ -36,6 +39,8 @@ def has_ended(
         The last UTC day wanted.
     known
         Entries of a recorded exchangeInfo of that market by symbol.
+    known_on
+        The UTC day on which it was recorded; None: not known.
     """
     found = instruments.classify(symbol, trade_type=trade_type, known=known)
     entry = {} if known is None else known.get(symbol, {})
@@ -44,5 +49,9 @@ def has_ended(
         return True
     if life is not None and life.last_day > as_of:
         return False
-    is_silent = life is not None and life.last_day + STAYS_OPEN < as_of
-    return is_silent or found.settled or entry.get("status") in _OVER
+    if life is not None and life.last_day + STAYS_OPEN < as_of:
+        return True
+    is_listed = known is None or trade_type is TradeType.SPOT or symbol in known
+    is_older = life is not None and known_on is not None and life.last_day < known_on
+    is_gone = is_older and not is_listed
+    return is_gone or found.settled or entry.get("status") in _OVER

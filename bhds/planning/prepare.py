@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from bhds import datatypes, instruments
@@ -264,7 +264,21 @@ class _Planner:
             life=planned.lives.get(symbol),
             as_of=self._last_begun_day,
             known=self.known.get(market),
+            known_on=self._known_on.get(market),
         )
+
+    @cached_property
+    def _known_on(self) -> dict[TradeType, dt.date]:
+        """The UTC day on which exchangeInfo of each market was recorded last."""
+        paths = {
+            market: instruments.exchange_info_path(self._data_dir, market)
+            for market in self.known
+        }
+        return {
+            market: dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date()
+            for market, path in paths.items()
+            if path.exists()
+        }
 
     @property
     def _last_begun_day(self) -> dt.date:

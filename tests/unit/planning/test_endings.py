@@ -54,6 +54,26 @@ def test_what_settled_later_than_as_of_had_not_ended(
 
 
 @pytest.mark.parametrize(
+    ("market", "known_on", "expected"),
+    [
+        pytest.param(UM, AS_OF + DAY, True, id="recorded after its last file"),
+        pytest.param(UM, AS_OF, False, id="its last file is younger"),
+        pytest.param(UM, None, False, id="recorded nobody knows when"),
+        pytest.param(TradeType.SPOT, AS_OF + DAY, False, id="spot"),
+    ],
+)
+def test_a_contract_that_the_exchange_shows_no_more_has_ended(
+    market, known_on, expected
+):
+    life = Life(dt.date(2020, 1, 1), AS_OF)
+    known = {"OTHERUSDT": {"status": "TRADING"}}
+    options = {"trade_type": market, "life": life, "as_of": AS_OF, "known": known}
+
+    assert has_ended("AUSDT", known_on=known_on, **options) is expected
+    assert not has_ended("OTHERUSDT", known_on=known_on, **options)
+
+
+@pytest.mark.parametrize(
     ("symbol", "delivered"),
     [("AUSDT_240329", None), ("AUSDT", AS_OF)],
     ids=["by its name", "by exchangeInfo"],
