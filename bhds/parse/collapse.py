@@ -125,6 +125,7 @@ def collapse_events(
     rank: str,
     values: Sequence[str],
     rule: EventRule,
+    precedence: Sequence[str] = (),
 ) -> Collapsed:
     """Keep of each event the row of the highest source.
 
@@ -132,6 +133,8 @@ def collapse_events(
     ----------
     frame, key, values
         As for `collapse`.
+    precedence
+        Columns that decide between the rows of an event before `rank` does.
     rank
         The column that tells sources apart: an integer, higher for one that takes
         precedence.
@@ -148,7 +151,7 @@ def collapse_events(
         return Collapsed.whole(frame)
     event = number_events(frame, key=key, rank=rank, values=values, rule=rule)
     ordered = frame.with_columns(event=event).sort(
-        *key, "event", rank, maintain_order=True
+        *key, "event", *precedence, rank, maintain_order=True
     )
     wins = pl.col("event").ne_missing(pl.col("event").shift(-1))
     kept = ordered.filter(wins)

@@ -18,6 +18,7 @@ from bhds import datatypes, storage
 from bhds.columns import TIME
 from bhds.datatypes import Kind, Table
 from bhds.errors import ParseError
+from bhds.impossible import has_impossible_values
 from bhds.markets import Frequency, TradeType
 from bhds.parse.collapse import collapse, collapse_events
 from bhds.parse.csv_bodies import read_bodies
@@ -264,18 +265,29 @@ def _merge_rows(runs: SortedRuns, writer: GroupWriter, work: _Work) -> Partition
     ranks = rank_files(
         [zipped.source.frequency is Frequency.DAILY for zipped in work.zips]
     )
+    is_possible = ~has_impossible_values(
+        work.about["data_type"], TradeType(work.about["trade_type"])
+    )
     columns = table.schema.names()
     values = [name for name in columns if name not in table.key]
     for rows in runs.ranges():
         if table.events is None:
-            unique = collapse(rows, key=table.key, precedence=["row"], values=values)
+            unique = collapse(
+                rows.with_columns(is_possible=is_possible),
+                key=table.key,
+                precedence=["is_possible", "row"],
+                values=values,
+            )
         else:
             unique = collapse_events(
-                rows.with_columns(rank=ranks.gather(rows["file"])),
+                rows.with_columns(
+                    rank=ranks.gather(rows["file"]), is_possible=is_possible
+                ),
                 key=table.key,
                 rank="rank",
                 values=values,
                 rule=table.events,
+                precedence=["is_possible"],
             )
         tally.add_unique(unique)
         writer.append(unique.kept.select(columns))

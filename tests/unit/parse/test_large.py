@@ -358,6 +358,17 @@ def test_day_wins_over_month_and_later_day_over_earlier(parse, archive):
     ]
 
 
+def test_a_possible_trade_of_the_month_goes_before_an_impossible_one(parse, archive):
+    month = archive("BTCUSDT-trades-2024-01", trade_csv(*range(4), price=1.0))
+    day = archive("BTCUSDT-trades-2024-01-01", trade_csv(2, 5, price=0.0))
+
+    frame, sources = parse(month, day)
+
+    assert frame["price"].to_list() == [1.0, 1.0, 1.0, 1.0, 0.0]
+    assert [each["impossible"] for each in sources["inputs"]] == [0, 1]
+    assert sources["days"][0]["impossible"] == 1
+
+
 def test_earlier_day_wins_over_later_month(parse, archive):
     day = archive("BTCUSDT-trades-2024-01-31", trade_csv(7, time="2024-01-31T23:59"))
     month = archive(
