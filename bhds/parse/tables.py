@@ -11,6 +11,7 @@ from bhds import datatypes
 from bhds.columns import SOURCES
 from bhds.datatypes import DataType, Table
 from bhds.errors import ConfigError
+from bhds.impossible import has_impossible_values
 from bhds.markets import Frequency, Interval, TradeType
 from bhds.parse.collapse import (
     Collapsed,
@@ -225,11 +226,15 @@ def _unique(
     if table.events is not None:
         daily = [file.source.frequency is Frequency.DAILY for file in files]
         return collapse_events(
-            rows.with_columns(rank=rank_files(daily).gather(rows["file"])),
+            rows.with_columns(
+                rank=rank_files(daily).gather(rows["file"]),
+                is_possible=~has_impossible_values(entry.name, trade_type),
+            ),
             key=table.key,
             rank="rank",
             values=values,
             rule=table.events,
+            precedence=["is_possible"],
         )
     frequencies = pl.Series(
         [file.source.frequency.value for file in files], dtype=SOURCES
