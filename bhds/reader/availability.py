@@ -40,6 +40,7 @@ def refuse_unavailable(
     series: Series,
     period: Period,
     asked: Period | None = None,
+    symbols: Sequence[str] | None = None,
 ) -> None:
     """Make sure that every day to be read is `available`, or `not_listed`.
 
@@ -51,6 +52,8 @@ def refuse_unavailable(
         The time that is read.
     asked
         The time that was asked for, where more is read; None: the same.
+    symbols
+        All that are read, where some may have no file; None: those of the files.
 
     Raises
     ------
@@ -59,7 +62,7 @@ def refuse_unavailable(
         files reach so far, or no file reaches as far as what was asked for.
     """
     table = market.quality_table(series.condition)
-    symbols = list(dict.fromkeys(file.symbol for file in files))
+    symbols = symbols or list(dict.fromkeys(file.symbol for file in files))
     days = (
         pl.scan_parquet(table)
         .filter(pl.col("symbol").is_in(symbols))

@@ -1,12 +1,13 @@
 """Find the files of the symbols that a reader wants."""
 
+import datetime as dt
 import difflib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bhds import config, datatypes, instruments
+from bhds import config, datatypes, instruments, storage
 from bhds.errors import ConfigError, ResultError
 from bhds.markets import TradeType
 from bhds.reader.period import Period
@@ -56,6 +57,11 @@ class Market:
     def parsed(self) -> Path:
         """The folder of the market's partitions."""
         return self.data_dir / "parsed_data" / self.trade_type
+
+    @property
+    def backfills(self) -> Path:
+        """The folder of what the API had for the market's partitions."""
+        return self.data_dir / "api_data" / self.trade_type
 
     def quality_table(self, name: str) -> Path:
         """Locate a table about all symbols of the market, such as `gaps-1m`.
@@ -107,40 +113,89 @@ def of_results(folder: Path, symbols: Symbols, *, suffix: str) -> list[SymbolFil
     ]
 
 
-def of_partitions(
-    folder: Path, symbols: Symbols, *, interval: str | None, period: Period
-) -> list[SymbolFile]:
-    """Return the partitions of some symbols that a period touches, by symbol and time.
+@dataclass(frozen=True)
+class Records:
+    """The files of a type of data that a period touches, by symbol and time."""
+
+    symbols: list[str]
+    """All that are wanted, also those without a file."""
+    partitions: list[SymbolFile]
+    backfills: list[SymbolFile]
+    """Only those with rows, and none of a type of data that no API has."""
+
+    @property
+    def all(self) -> list[SymbolFile]:
+        """Partitions and backfills."""
+        return [*self.partitions, *self.backfills]
+
+
+def of_records(
+    market: Market,
+    data_type: str,
+    symbols: Symbols,
+    *,
+    interval: str | None,
+    period: Period,
+) -> Records:
+    """Find the partitions and backfills of some symbols that a period touches.
 
     Parameters
     ----------
-    folder
-        Holds a folder a symbol, with the partitions in it or in one an interval.
+    market, data_type
+        What the records are of.
     symbols
-        See `Symbols`.
+        See `Symbols`. One that only the API has is among them.
     interval
-        The name of that folder, None where there is none.
+        Of bars; None of what are no bars.
     period
         The time wanted.
 
     Raises
     ------
     ResultError, SelectionError
-        As of `of_results`.
+        As of `of_results`; or if the sources of a backfill cannot be read.
     """
-    folders = {
+    folder = market.parsed / data_type
+    archived = _by_symbol(folder, interval=interval)
+    backfilled = {}
+    if datatypes.data_type(data_type).has_api:
+        backfilled = _by_symbol(market.backfills / data_type, interval=interval)
+    if not archived and not backfilled:
+        raise ResultError(_nothing_in(folder, interval=interval))
+    wanted = chosen(symbols, archived.keys() | backfilled.keys(), where=folder)
+    return Records(
+        wanted,
+        [each for each in _files(archived, wanted) if period.touches(each.path.stem)],
+        [each for each in _files(backfilled, wanted) if _has_rows(each.path, period)],
+    )
+
+
+def _by_symbol(folder: Path, *, interval: str | None) -> dict[str, Path]:
+    """Return the folders of files: one per symbol, or per symbol and interval."""
+    return {
         path.name: path / (interval or "")
         for path in (folder.iterdir() if folder.is_dir() else ())
         if (path / (interval or "")).is_dir()
     }
-    if not folders:
-        raise ResultError(_nothing_in(folder, interval=interval))
-    return [
-        SymbolFile(symbol, path)
-        for symbol in chosen(symbols, folders, where=folder)
-        for path in sorted(folders[symbol].glob("[!.]*.parquet"))
-        if period.touches(path.stem)
-    ]
+
+
+def _files(folders: Mapping[str, Path], symbols: Iterable[str]) -> Iterator[SymbolFile]:
+    for symbol in symbols:
+        if symbol in folders:
+            for path in sorted(folders[symbol].glob("[!.]*.parquet")):
+                yield SymbolFile(symbol, path)
+
+
+def _has_rows(backfill: Path, period: Period) -> bool:
+    """Return whether a backfill may have rows of a period, as its sources record.
+
+    The first of a symbol may have some before the period that it is named after.
+    """
+    sources = storage.read_sources(backfill)
+    first, last = (
+        dt.date.fromisoformat(sources[name]) for name in ("first_day", "last_day")
+    )
+    return bool(sources["rows"]) and period.touches_days(first, last)
 
 
 def chosen(symbols: Symbols, known: Iterable[str], *, where: Path) -> list[str]:

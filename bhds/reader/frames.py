@@ -11,9 +11,10 @@ from pathlib import Path
 import polars as pl
 
 from bhds import storage
-from bhds.columns import with_symbol
+from bhds.columns import SYMBOL, with_symbol
+from bhds.datatypes import Table
 from bhds.errors import ResultError
-from bhds.reader.files import SymbolFile
+from bhds.reader.files import Records, SymbolFile
 
 _MAGIC = b"PAR1"
 _TAIL = 8
@@ -40,6 +41,30 @@ def scan_files(files: Sequence[SymbolFile], rows: pl.Schema) -> pl.LazyFrame:
         glob=False,
         hive_partitioning=False,
     )
+
+
+def scan_records(records: Records, table: Table) -> pl.LazyFrame:
+    """Scan partitions, with the rows of backfills in their places.
+
+    A backfill has rows that the partition misses, or has with impossible values: its
+    rows replace those of the same symbol and key. Without backfills this is
+    `scan_files` of the partitions.
+
+    Raises
+    ------
+    ResultError
+        As of `scan_files`.
+    """
+    archived = scan_files(records.partitions, table.schema)
+    if not records.backfills:
+        return archived
+    key = [SYMBOL, *table.key]
+    # Several events may share a key: only the same row twice is the same event.
+    added = scan_files(records.backfills, table.schema).unique(
+        None if table.events else key, keep="last", maintain_order=True
+    )
+    kept = archived.join(added, on=key, how="anti", maintain_order="left")
+    return pl.concat([kept, added]).sort(key, maintain_order=True)
 
 
 def _check_columns(paths: Sequence[Path], schema: pl.Schema) -> None:

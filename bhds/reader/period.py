@@ -76,8 +76,12 @@ class Period:
         year, _, month = partition.partition("-")
         first = dt.date(int(year), int(month or 1), 1)
         after = _month_after(first) if month else first.replace(year=first.year + 1)
+        return self.touches_days(first, after)
+
+    def touches_days(self, first: dt.date, last: dt.date) -> bool:
+        """Whether a moment lies in some UTC days, both included, or a day from them."""
         slack = dt.timedelta(days=1)
-        return (self.start is None or self.start.date() <= after + slack) and (
+        return (self.start is None or self.start.date() <= last + slack) and (
             self.last_day is None or first <= self.last_day + slack
         )
 

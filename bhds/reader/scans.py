@@ -12,13 +12,14 @@ from bhds.datatypes import FUNDING, Table
 from bhds.errors import ConfigError, ResultError
 from bhds.gridpoints import Grid
 from bhds.markets import TradeType
+from bhds.reader import frames
 from bhds.reader.availability import Series, refuse_unavailable
 from bhds.reader.files import (
     Market,
     SymbolFile,
     Symbols,
     interval_of,
-    of_partitions,
+    of_records,
     of_results,
 )
 from bhds.reader.frames import scan_files
@@ -181,7 +182,7 @@ def scan_records(
     strict: bool = False,
     data_dir: Path | str | None = None,
 ) -> pl.LazyFrame:
-    """Scan the partitions of any type of data: what the archive has, typed.
+    """Scan any type of data as published: the archive's rows, and the API's beside.
 
     Parameters
     ----------
@@ -195,8 +196,10 @@ def scan_records(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and the columns of the data type, one row a record. Of klines and
-        fundingRate, this is without what the API had: see `scan_klines` and
+        `symbol` and the columns of the data type, one row per record. Of bars and
+        fundingRate, with the rows of backfills (`source` is `api`), which the archive
+        misses or has with impossible values: in place of the archive's row of the same
+        symbol and time, each bar once. Results have more: `scan_klines` and
         `scan_funding`.
 
     Raises
@@ -209,13 +212,16 @@ def scan_records(
     market, period = Market.of(trade_type, data_dir), Period.of(start, end)
     interval = interval_of(data_type, interval)
     table = _table(market.trade_type, data_type, interval=interval)
-    files = of_partitions(
-        market.parsed / data_type, symbols, interval=interval, period=period
-    )
+    records = of_records(market, data_type, symbols, interval=interval, period=period)
     if strict:
-        series = Series(data_type, interval)
-        refuse_unavailable(files, market=market, series=series, period=period)
-    return scan_files(files, table.schema).filter(*period.of_times(table.time))
+        refuse_unavailable(
+            records.all,
+            market=market,
+            series=Series(data_type, interval),
+            period=period,
+            symbols=records.symbols,
+        )
+    return frames.scan_records(records, table).filter(*period.of_times(table.time))
 
 
 def scan_agg_trades(

@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from bhds import storage
 from bhds.errors import ConfigError, ResultError, SelectionError
-from bhds.reader.files import Market, of_partitions, of_results
+from bhds.reader.files import Market, of_records, of_results
 from bhds.reader.period import Period
 
 
@@ -57,27 +58,86 @@ def test_what_was_not_built_is_told_with_what_was(data):
         of_results(data.path("klines/5m"), None, suffix=".pqt")
 
 
-def test_partitions_are_by_symbol_and_time_and_only_those_of_the_period(tmp_path):
-    for name in ("B/2024-12", "B/2025-03", "A/2025-02", "A/2025-01"):
-        path = tmp_path / f"{name}.parquet"
-        path.parent.mkdir(exist_ok=True)
+def touch(folder, *names):
+    for name in names:
+        path = folder / f"{name}.parquet"
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
         path.with_suffix(".sources.json").touch()
-    found = of_partitions(
-        tmp_path, None, interval=None, period=Period.of("2025-01-15", None)
-    )
-    assert [f"{f.symbol}/{f.path.stem}" for f in found] == [
-        "A/2025-01",
-        "A/2025-02",
-        "B/2025-03",
-    ]
+
+
+def named(files):
+    return [f"{file.symbol}/{file.path.stem}" for file in files]
+
+
+def test_partitions_are_by_symbol_and_time_and_only_those_of_the_period(tmp_path):
+    market = Market.of("um_futures", tmp_path)
+    touch(market.parsed / "trades", "B/2024-12", "B/2025-03", "A/2025-02", "A/2025-01")
+    period = Period.of("2025-01-15", None)
+    found = of_records(market, "trades", None, interval=None, period=period)
+    assert named(found.partitions) == ["A/2025-01", "A/2025-02", "B/2025-03"]
+    assert found.backfills == []
+    period = Period.of("2025-04-15", None)
+    found = of_records(market, "trades", None, interval=None, period=period)
+    assert (found.symbols, found.all) == (["A", "B"], [])
 
 
 def test_partitions_of_bars_lie_in_a_folder_an_interval(tmp_path):
-    (tmp_path / "A" / "1m").mkdir(parents=True)
-    (tmp_path / "A" / "1m" / "2025.parquet").touch()
-    (tmp_path / "B" / "5m").mkdir(parents=True)
-    found = of_partitions(tmp_path, None, interval="1m", period=Period())
-    assert [f.symbol for f in found] == ["A"]
+    market = Market.of("um_futures", tmp_path)
+    touch(market.parsed / "markPriceKlines", "A/1m/2025", "B/5m/2025")
+
+    def find(interval):
+        return of_records(
+            market, "markPriceKlines", None, interval=interval, period=Period()
+        )
+
+    assert named(find("1m").partitions) == ["A/2025"]
     with pytest.raises(ResultError, match="nothing was built here of 1h"):
-        of_partitions(tmp_path, None, interval="1h", period=Period())
+        find("1h")
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "backfills"),
+    [
+        (None, None, ["A/2024", "A/2025", "C/2025"]),
+        ("2025-06-01", "2025-07-01", ["A/2025"]),
+        # The first one has rows of the year before, too.
+        ("2023-10-01", "2023-10-20", ["A/2024"]),
+        ("2023-09-01", "2023-09-02", []),
+        ("2026-01-15", None, []),
+    ],
+)
+def test_backfills_with_rows_of_the_period_belong_to_records(
+    tmp_path, start, end, backfills
+):
+    market = Market.of("um_futures", tmp_path)
+    touch(market.parsed / "markPriceKlines", "A/1m/2024", "B/1m/2025")
+    written = {
+        "A/1m/2024": ("2023-10-11", "2024-12-31", 5),
+        "A/1m/2025": ("2025-01-01", "2025-12-31", 1),
+        "B/1m/2025": ("2025-01-01", "2025-12-31", 0),
+        "C/1m/2025": ("2025-03-01", "2025-03-31", 2),
+        "C/5m/2025": ("2025-03-01", "2025-03-31", 2),
+    }
+    for name, (first_day, last_day, rows) in written.items():
+        touch(market.backfills / "markPriceKlines", name)
+        sources = {"first_day": first_day, "last_day": last_day, "rows": rows}
+        storage.write_json(
+            sources, market.backfills / "markPriceKlines" / f"{name}.sources.json"
+        )
+    found = of_records(
+        market,
+        "markPriceKlines",
+        None,
+        interval="1m",
+        period=Period.of(start, end),
+    )
+    assert found.symbols == ["A", "B", "C"]
+    assert named(found.backfills) == backfills
+
+
+def test_a_backfill_without_its_sources_is_named(tmp_path):
+    market = Market.of("um_futures", tmp_path)
+    touch(market.backfills / "fundingRate", "A/2025")
+    with pytest.raises(ResultError, match=r"A/2025\.sources\.json: cannot be read"):
+        of_records(market, "fundingRate", "A", interval=None, period=Period())

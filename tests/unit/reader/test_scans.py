@@ -265,3 +265,86 @@ def test_bars_of_partitions_have_an_interval(data):
     rows = scans.scan_records("um_futures", "klines", data_dir=data.folder)
     assert rows.collect().height == DAY
     assert rows.collect()["open_time"].min() == START
+
+
+@pytest.fixture
+def mark_prices(data):
+    """A day of mark prices, of which the API supplies two bars and improves one."""
+    bars = make_bars(mark_price_schema(), days=1)
+    lost = pl.int_range(pl.len()).is_between(600, 601)
+    spoilt = pl.when(pl.int_range(pl.len()) == 7).then(-1.0).otherwise("low")
+    archived = bars.with_columns(low=spoilt).filter(~lost)
+    storage.write_parquet(
+        archived,
+        data.folder / "parsed_data/um_futures/markPriceKlines/AUSDT/1m/2025.parquet",
+        metadata={"as_of": "2025-03-01"},
+        symbol="AUSDT",
+    )
+    added = bars[[7, 600, 601]].with_columns(
+        source=pl.lit("api").cast(bars.schema["source"])
+    )
+    write_backfill(added, data.folder, "markPriceKlines/AUSDT/1m/2025")
+    return data
+
+
+def mark_price_schema():
+    return datatypes.data_type("markPriceKlines").table(TradeType.UM_FUTURES).schema
+
+
+def write_backfill(rows, folder, name):
+    path = folder / f"api_data/um_futures/{name}.parquet"
+    days = {"first_day": "2025-03-01", "last_day": "2025-03-01"}
+    storage.write_parquet(
+        rows, path, metadata={"as_of": "2025-03-01"}, symbol=name.split("/")[1]
+    )
+    storage.write_json({**days, "rows": rows.height}, path.with_suffix(".sources.json"))
+
+
+def test_strict_records_of_an_available_day_have_the_rows_of_the_api(mark_prices):
+    series = "markPriceKlines-1m"
+    mark_prices.condition(
+        ["AUSDT 2025-03-01 available"], as_of="2025-03-01", series=series
+    )
+    rows = scans.scan_records(
+        "um_futures", "markPriceKlines", strict=True, data_dir=mark_prices.folder
+    ).collect()
+    whole = make_bars(mark_price_schema(), days=1).drop("source")
+    assert rows.drop("symbol", "source").equals(whole)
+    assert rows["source"].value_counts().sort("count").rows() == [
+        ("api", 3),
+        ("daily", DAY - 3),
+    ]
+
+
+@pytest.mark.parametrize("data_type", ["klines", "fundingRate"])
+def test_records_that_results_are_made_of_have_the_rows_of_the_api(data, data_type):
+    schema = datatypes.data_type(data_type).table(TradeType.UM_FUTURES).schema
+    time = next(iter(schema))
+    rows = make_rows(schema, **{time: [START, START + dt.timedelta(hours=8)]})
+    below = "/1m" if data_type == "klines" else ""
+    name = f"{data_type}/AUSDT{below}/2025"
+    storage.write_parquet(
+        rows[:1],
+        data.folder / f"parsed_data/um_futures/{name}.parquet",
+        metadata={},
+        symbol="AUSDT",
+    )
+    write_backfill(rows[1:], data.folder, name)
+    found = scans.scan_records("um_futures", data_type, data_dir=data.folder)
+    assert found.collect()[time].to_list() == rows[time].to_list()
+
+
+def test_strict_judges_symbols_without_rows_too(mark_prices):
+    """Of the last days there is no file, of which the archive has lost all."""
+    mark_prices.condition(
+        ["AUSDT 2026-03-01 missing"], as_of="2026-03-01", series="markPriceKlines-1m"
+    )
+    with pytest.raises(ResultError, match="AUSDT 2026-03-01 missing"):
+        scans.scan_records(
+            "um_futures",
+            "markPriceKlines",
+            start="2026-03-01",
+            end="2026-03-02",
+            strict=True,
+            data_dir=mark_prices.folder,
+        )
