@@ -53,6 +53,13 @@ _MinPriceChange = Annotated[
         help="Change across a halt, as a fraction, above which it splits.",
     ),
 ]
+_MaxPriceRatio = Annotated[
+    float | None,
+    typer.Option(
+        "--max-price-ratio",
+        help="Factor of the price across time without a trade, beyond which it splits.",
+    ),
+]
 _Vwap = Annotated[
     bool | None,
     typer.Option("--vwap/--no-vwap", help="Fill the column vwap."),
@@ -105,6 +112,7 @@ def kline(
     split: _Split = None,
     min_days: _MinDays = None,
     min_price_change: _MinPriceChange = None,
+    max_price_ratio: _MaxPriceRatio = None,
     vwap: _Vwap = None,
     funding: _Funding = None,
     fill: _Fill = None,
@@ -124,7 +132,10 @@ def kline(
     Options that are not given are as the settings say.
     """
     splitting = given(
-        enabled=split, min_days=min_days, min_price_change=min_price_change
+        enabled=split,
+        min_days=min_days,
+        min_price_change=min_price_change,
+        max_price_ratio=max_price_ratio,
     )
     asked = Asked(
         trade_type,

@@ -45,12 +45,14 @@ def test_options_of_results_go_before_the_settings(bhds_in, asked):
             "--no-fill",
         ),
         *("--min-days", "3", "--min-price-change", "0.5", "--start", "2024-02-01"),
+        *("--max-price-ratio", "10"),
     )
 
     ((dataset,), _, _) = asked[0]
     results = dataset.results
     assert (results.funding, results.vwap, results.fill) == (True, False, False)
     assert (results.split.min_days, results.split.min_price_change) == (3, 0.5)
+    assert results.split.max_price_ratio == 10
     assert results.split.enabled
     assert str(dataset.start) == "2024-02-01"
 
