@@ -8,7 +8,7 @@ it once a day for exchangeInfo, in one request for each market.
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from bhds import instruments
@@ -60,13 +60,18 @@ def known_symbols(
     SelectionError
         If a file that was recorded cannot be read.
     """
+    paths = {
+        market: instruments.exchange_info_path(data_dir, market) for market in TradeType
+    }
+    may_ask = online and settings.api.enabled and not settings.offline
+    due = [m for m in paths if m in markets and _is_due(paths[m], m, now=now)]
+    answers = asyncio.run(_answers(due, settings)) if may_ask and due else {}
     known = {}
-    for trade_type in TradeType:
-        path = instruments.exchange_info_path(data_dir, trade_type)
-        may_ask = online and settings.api.enabled and not settings.offline
-        if may_ask and trade_type in markets and _is_due(path, trade_type, now=now):
+    for trade_type, path in paths.items():
+        if trade_type in answers:
             try:
-                known[trade_type] = _fetched(trade_type, settings, path=path, keep=keep)
+                answer = answers[trade_type]
+                known[trade_type] = _taken(answer, path=path, keep=keep)
                 continue
             except (ApiError, SelectionError, TimeoutError) as error:
                 cause = str(error) or f"no answer within {settings.http.timeout_s:g} s"
@@ -143,19 +148,37 @@ def _is_due(path: Path, trade_type: TradeType, *, now: dt.datetime) -> bool:
         return True
 
 
-def _fetched(
-    trade_type: TradeType, settings: Settings, *, path: Path, keep: bool
-) -> Known:
-    """Request exchangeInfo; record it if that is wanted."""
-    content = asyncio.run(
-        asyncio.wait_for(_exchange_info(trade_type, settings), settings.http.timeout_s)
-    )
-    if keep:
-        return instruments.record_exchange_info(path, content)
-    recorded = instruments.read_exchange_info(path) if path.exists() else {}
-    return {**recorded, **instruments.parse_exchange_info(content, path=path)}
+async def _answers(
+    markets: Sequence[TradeType], settings: Settings
+) -> dict[TradeType, bytes | BaseException]:
+    """Request exchangeInfo of several markets, and return answers or errors.
+
+    All at once, so that a plan that cannot reach the API waits once, not once a market.
+    """
+    requests = [
+        asyncio.wait_for(_exchange_info(market, settings), settings.http.timeout_s)
+        for market in markets
+    ]
+    found = await asyncio.gather(*requests, return_exceptions=True)
+    return dict(zip(markets, found, strict=True))
 
 
 async def _exchange_info(trade_type: TradeType, settings: Settings) -> bytes:
     async with open_client(trade_type, settings) as client:
         return await client.exchange_info()
+
+
+def _taken(answer: bytes | BaseException, *, path: Path, keep: bool) -> Known:
+    """Return what an answer says; record it if that is wanted.
+
+    Raises
+    ------
+    ApiError, SelectionError, TimeoutError
+        If it is an error, or says nothing of symbols.
+    """
+    if isinstance(answer, BaseException):
+        raise answer
+    if keep:
+        return instruments.record_exchange_info(path, answer)
+    recorded = instruments.read_exchange_info(path) if path.exists() else {}
+    return {**recorded, **instruments.parse_exchange_info(answer, path=path)}

@@ -1,5 +1,6 @@
 """When exchangeInfo is requested and recorded, and who hears that it is not."""
 
+import asyncio
 import datetime as dt
 import itertools
 import json
@@ -16,6 +17,7 @@ from bhds.markets import TradeType
 from bhds.planning import prepare, recorded
 
 SPOT, UM = TradeType.SPOT, TradeType.UM_FUTURES
+MARKETS = (SPOT, UM, TradeType.CM_FUTURES)
 NOW = dt.datetime(2026, 10, 8, 12, tzinfo=dt.UTC)
 
 _TIMES = itertools.count()
@@ -173,6 +175,25 @@ def test_what_cannot_be_had_is_one_warning(exchange, known, tmp_path, caplog, er
     assert "um_futures: exchangeInfo was not recorded" in record.getMessage()
     is_refused = isinstance(error, RefusedError)
     assert refusal.known(tmp_path, UM) == ("status 451" if is_refused else None)
+
+
+def test_markets_that_cannot_be_reached_are_waited_for_at_once(
+    exchange, known, monkeypatch, caplog
+):
+    waiting = set()
+
+    async def never():
+        waiting.add(asyncio.current_task())
+        if len(waiting) == len(MARKETS):
+            raise TimeoutError
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(exchange, "exchange_info", never)
+
+    assert known(*MARKETS, http={"timeout_s": 1}) == {}
+
+    assert len(caplog.records) == len(MARKETS)
+    assert len(waiting) == len(MARKETS)
 
 
 @pytest.fixture
