@@ -41,25 +41,36 @@ _DAY = dt.timedelta(days=1)
 _PAIR = ("", CHECKSUM_SUFFIX)
 
 
-def empty_days(sources: Mapping[str, Any]) -> list[dt.date]:
-    """Return the UTC days that a monthly zip covers and that have no row, sorted.
+def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
+    """Return the UTC days of which a monthly zip lacks most, sorted.
 
-    Of bars longer than a day, these are the days on which one should open.
+    These are the days that it covers and that have no row, or fewer than half of those
+    that there should be: a row for each bar, or for each number of those that count up.
+    No outage but that of 2018-02-08 was so long, but days of listing and delisting are
+    as short. Of bars longer than a day, the days on which one should open are meant.
 
     Parameters
     ----------
     sources
         What a partition was made of (`bhds.parse.tables.parse_table`).
     """
-    if sources["rows"] and all(entry["present"] for entry in sources["days"]):
+    if sources["rows"] and not any(map(_lacks_most, sources["days"])):
         return []  # nearly always
     entries = _entries(sources)
 
-    def is_empty(day: dt.date) -> bool:
+    def is_lacking(day: dt.date) -> bool:
         # Without any row it is not known on which days a 3d bar opens.
-        return not entries[day]["present"] if day in entries else not sources["rows"]
+        return _lacks_most(entries[day]) if day in entries else not sources["rows"]
 
-    return sorted(filter(is_empty, _monthly_days(sources)))
+    return sorted(filter(is_lacking, _monthly_days(sources)))
+
+
+def _lacks_most(entry: Mapping[str, Any]) -> bool:
+    """Return whether a day has no row, or fewer than half of those that it should."""
+    present, expected = entry["present"], entry["expected"]
+    if expected is None:
+        expected = present + entry.get("missing_ids", 0)
+    return not present or 2 * present < expected
 
 
 def short_days(
@@ -92,7 +103,7 @@ def fetch(
     Parameters
     ----------
     sources
-        As for `empty_days`.
+        As for `lacking_days`.
     settings
         The configuration as read from YAML and the command line; None: daily zips are
         not wanted.
@@ -104,7 +115,7 @@ def fetch(
     """
     if settings is None:
         return []
-    days = _published(sources, empty_days(sources))
+    days = _published(sources, lacking_days(sources))
     if not days:
         return []
     days |= _published(sources, short_days(sources, next_to=days))

@@ -45,10 +45,10 @@ class Archive:
     def rows(self, day):
         start = int(dt.datetime(*day.timetuple()[:3], tzinfo=dt.UTC).timestamp()) * 1000
         if self.interval is None:
-            first = (day - dt.date(2023, 1, 1)).days * 2
+            first = (day - dt.date(2023, 1, 1)).days * 4
             return [
-                f"{first + n},100,1,{first + n},{first + n},{start + n},true"
-                for n in range(2)
+                f"{first + n},100,1,{first + n},{first + n},{start + n * 21600000},true"
+                for n in range(4)
             ]
         step = {"1h": 3_600_000, "1d": 86_400_000, "3d": 3 * 86_400_000}[self.interval]
         opens = range(start, start + 86_400_000, step)
@@ -204,6 +204,27 @@ def test_bars_of_three_days_come_from_daily_zips_too(make):
     archive.publish("2023-02", [], content=b"not a zip")
 
     assert set(archive.parse("2023-02").rows) == set(opens)
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_a_day_of_which_the_month_has_less_than_half_comes_from_its_daily_zip(
+    make, series
+):
+    archive = make(*series)
+    rows = {day: archive.rows(day) for day in FEBRUARY}
+    for day in FEBRUARY:
+        archive.publish(day.isoformat(), rows[day])
+    half = len(rows[FEBRUARY[0]]) // 2
+    begun = {FEBRUARY[5]: rows[FEBRUARY[5]][:half]}
+    begun[FEBRUARY[9]] = rows[FEBRUARY[9]][: half - 1]
+    archive.publish("2023-02", [row for day in (rows | begun).values() for row in day])
+
+    found = archive.parse("2023-02")
+
+    assert FEBRUARY[9] in found.verdicts
+    assert found.rows[FEBRUARY[9]] == 2 * half
+    assert FEBRUARY[5] not in found.verdicts
+    assert found.rows[FEBRUARY[5]] == half
 
 
 def test_a_short_day_beside_a_supplied_one_comes_from_its_daily_zip(make):
