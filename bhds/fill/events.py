@@ -178,9 +178,9 @@ def missing_events(
             inside = [event for event in due if span.start_ms <= event[0] < span.end_ms]
             lacking = _lacking(inside, span, is_born=is_born)
             holes += [Hole(each, reason, None) for each in lacking]
-            is_born = True
         else:
             holes.append(Hole(span, reason, None))
+        is_born = True
     return holes
 
 

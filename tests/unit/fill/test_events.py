@@ -135,6 +135,28 @@ def test_events_that_were_due_and_are_not_there_are_asked_for(times, expected):
     )
 
 
+@pytest.mark.parametrize(
+    ("useless", "reason"), [(["2025-01"], "corrupt"), ([], "missing_file")]
+)
+def test_after_a_month_without_a_file_of_use_a_contract_may_have_earlier_events(
+    useless, reason
+):
+    archived = events(*every(8, "2025-02-03T16:00", "2025-03-01"))
+
+    holes = found(
+        archived,
+        *("2025-01-10", "2025-03-01"),
+        usable=["2025-02"],
+        useless=useless,
+        is_first=True,
+    )
+
+    assert holes == [
+        ("01-10 00:00", "02-01 00:00", reason),
+        ("02-01 00:00", "02-03 15:59", "missing"),
+    ]
+
+
 def test_events_from_the_first_that_the_api_has_are_asked_for():
     archived = events(*every(8, "2025-01-15T16:00", "2025-02-01"))
 
