@@ -114,6 +114,8 @@ class _Row:
     first_traded: dt.datetime | None
     last_traded: dt.datetime | None
     built_until: dt.date
+    has_ended: bool
+    """Whether that was known when it was built, and not only that nobody traded."""
 
     @classmethod
     def of(
@@ -128,7 +130,9 @@ class _Row:
         traits = instruments.classify(
             file.symbol, trade_type=market.trade_type, known=known
         )
-        return cls(traits, first, last, dt.date.fromisoformat(found["as_of"]))
+        has_ended = bool(found.get("known_to_have_ended"))
+        built_until = dt.date.fromisoformat(found["as_of"])
+        return cls(traits, first, last, built_until, has_ended)
 
     @property
     def symbol(self) -> str:
@@ -177,19 +181,21 @@ def _refuse_unknown(
 ) -> None:
     """Refuse results that end before a day, but of symbols that are known to have.
 
-    The market's table of conditions knows: it has the symbols that were built together,
-    until its own `as_of`, which the result of one that ended does not reach.
+    That is known by their names, was when they were built, or is by the market's table
+    of conditions: it has the symbols that were built together, until its own `as_of`,
+    which the result of one that ended does not reach.
     """
     short = {
         row.symbol: row.built_until
         for row in rows
-        if row.built_until < day and not _is_delivered(row.traits, day)
+        if row.built_until < day
+        and not (row.has_ended or _is_delivered(row.traits, day))
     }
     reached = max(row.built_until for row in rows)
     path = (
         market.results / "quality" / f"{Series('klines', interval).condition}.parquet"
     )
-    if short and path.is_file():
+    if (short or day > reached) and path.is_file():
         judged_until = dt.date.fromisoformat(read_parquet_metadata(path)["as_of"])
         reached = max(reached, judged_until)
         if day <= judged_until:

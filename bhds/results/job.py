@@ -115,6 +115,7 @@ def write_results(
         "ended_at": built.ended_at,
     }
     of_gaps = {name: "" if t is None else t.isoformat() for name, t in life.items()}
+    of_gaps["known_to_have_ended"] = "yes" if settings["has_ended"] else ""
     for name, table in tables.items():
         more = {} if name == "conflicts" else of_gaps
         storage.write_parquet(table, outputs[name], metadata=metadata | more)

@@ -242,6 +242,28 @@ def test_a_symbol_that_was_judged_with_the_others_has_ended(market):
         market.of(11)
 
 
+def test_a_symbol_that_was_known_to_have_ended_when_built_has(market):
+    market.build("DUSDT", [(n, ALL) for n in range(4)], until=3, has_ended=True)
+    assert symbols_of(market.of(4)) == "ABD"
+    assert symbols_of(market.of(11)) == "ABC"
+
+
+def test_a_symbol_without_trades_for_long_may_have_come_back_since(market):
+    days = [(0, ALL), *((n, FLAT) for n in range(1, 10))]
+    market.build("DUSDT", days, until=9)
+    with pytest.raises(ResultError, match="end before it"):
+        market.of(10)
+
+
+def test_the_only_symbol_of_a_market_may_have_ended(tmp_path):
+    market = Market(tmp_path)
+    market.build("DUSDT", [(n, ALL) for n in range(4)], until=3, has_ended=True)
+    with pytest.raises(ConfigError, match="results reach to 2025-03-04"):
+        market.of(9)
+    market.judge("DUSDT", until=9)
+    assert market.of(9).is_empty()
+
+
 def test_a_delivered_contract_has_ended(market):
     market.build("DUSDT_250303", [(n, ALL) for n in range(3)], until=2)
     assert symbols_of(market.of(6)) == "AC"

@@ -159,6 +159,7 @@ def test_the_metadata_of_a_result_tells_its_inputs_and_what_was_done(partition):
             "first_traded": "2024-01-01T00:00:00+00:00",
             "last_traded": "2024-01-04T00:04:00+00:00",
             "ended_at": "",
+            "known_to_have_ended": "",
         }
     assert storage.read_parquet_metadata(RESULT) == {
         **common,
