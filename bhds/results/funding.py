@@ -74,18 +74,6 @@ def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     )
 
 
-def events_on_bars(
-    events: pl.DataFrame, bars: pl.DataFrame, *, interval: Interval
-) -> pl.DataFrame:
-    """Return the events that lie in one of some bars; see `join_funding`."""
-    if bars.is_empty() or events.is_empty():
-        return events.clear()
-    time = floor_time(pl.col("funding_time"), interval=interval)
-    due, opened = events.select(time).to_series(), bars["open_time"]
-    place = opened.search_sorted(due).clip(upper_bound=bars.height - 1)
-    return events.filter(opened.gather(place) == due)
-
-
 @dataclass(frozen=True)
 class FundingCounts:
     """What became of the funding events of one contract."""

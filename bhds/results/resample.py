@@ -9,7 +9,6 @@ from bhds.columns import FUNDING, resampled_klines
 from bhds.errors import ConfigError, ResultError
 from bhds.gridpoints import counts
 from bhds.markets import Interval, TradeType
-from bhds.results.funding import events_on_bars
 from bhds.results.grid import combine_bars, floor_time, with_phase_of
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.vwap import vwap
@@ -171,8 +170,8 @@ def resample(
         the results have none. `funding_rate` is the sum of the events in the bar,
         null without one; `funding_count` counts them, and `funding_time` is that of
         the first, which may be later than the label: the funding is not known yet when
-        the bar opens. Only events that lie in a bar of the results count, so that none
-        of the three depends on `base`.
+        the bar opens. Events in base bars that are missing count too, so that none of
+        the three depends on `base`.
 
     Raises
     ------
@@ -204,7 +203,7 @@ def resample(
             _is_whole(pl.col("label"), rule=rule),
         )
         .join(
-            _funding(bars, funding, base=base, rule=rule),
+            _funding(funding, rule=rule),
             on="label",
             how="left",
             maintain_order="left",
@@ -252,20 +251,13 @@ def _spans(bars: pl.DataFrame, *, base: Interval) -> pl.DataFrame:
     )
 
 
-def _funding(
-    bars: pl.DataFrame,
-    events: pl.DataFrame | None,
-    *,
-    base: Interval,
-    rule: ResampleRule,
-) -> pl.DataFrame:
+def _funding(events: pl.DataFrame | None, *, rule: ResampleRule) -> pl.DataFrame:
     """Return sum, number and first time of the events of each `label` that has any."""
     known = FUNDING.to_frame() if events is None else events
     time = pl.col("funding_time")
     label = floor_time(time, interval=rule.interval, offset=rule.offset)
     return (
-        events_on_bars(known, bars, interval=base)
-        .with_columns(label=label)
+        known.with_columns(label=label)
         .group_by("label", maintain_order=True)
         .agg(
             pl.col("funding_rate").sum(),

@@ -13,6 +13,7 @@ from bhds.columns import FUNDING, TIME
 from bhds.markets import Interval
 from bhds.results import funding as module
 from bhds.results.funding import FundingCounts, join_funding, merge_events
+from bhds.results.grid import with_phase_of
 
 GOLDEN = {2: "5a9e1b38429f621e"}
 HOUR = 60
@@ -33,7 +34,8 @@ def bars_of(minutes):
 
 
 def join(bars, events, interval):
-    return join_funding(bars, events, interval=Interval.parse(interval))
+    phased = with_phase_of(Interval.parse(interval), bars["open_time"])
+    return join_funding(bars, events, interval=phased)
 
 
 def rates(joined):
@@ -317,7 +319,6 @@ def grid(name, n):
             dt.datetime(2024 + month // 12, month % 12 + 1, 1, tzinfo=dt.UTC)
             for month in range(n + 1)
         ]
-    # The exchange's 3d bars open on 2024-01-01, as all other bars do.
     days = {"1m": 1 / 1440, "8h": 1 / 3, "1d": 1, "3d": 3, "1w": 7}
     return [START + dt.timedelta(days=days[name]) * point for point in range(n + 1)]
 

@@ -273,12 +273,14 @@ def test_funding_of_hourly_events_is_that_of_the_events(results, events, minutes
     assert minutes_of(bars["funding_time"]) == [60, 180, None]
 
 
-def test_events_in_no_bar_of_the_result_do_not_count(results, events):
-    frame = results([0, 1, 2, 10, 11], fill=False)
+def test_events_in_missing_base_bars_count(results, events):
+    paid = events([1, 4])
+    found = [
+        resampled(results([0, 1, 2, 10, 11], fill=fill), "5m", funding=paid)
+        for fill in (True, False)
+    ]
 
-    (bar, *_) = resampled(frame, "5m", funding=events([1, 4])).iter_rows(named=True)
-
-    assert bar["funding_count"] == 1
+    assert [bars["funding_count"][0] for bars in found] == [2, 2]
 
 
 def bars_of(base):
