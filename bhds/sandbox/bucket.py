@@ -222,6 +222,8 @@ class SyntheticBucket:
             if symbol.quiet_weekends or symbol.funding_interval_before:
                 special = (symbol.quiet_weekends, symbol.funding_interval_before)
                 parts = (*parts, special)
+            if symbol.dividends:
+                parts = (*parts, symbol.dividends)
             origin = hashlib.blake2b(repr(parts).encode()).digest()
             self._fingerprints[identity] = origin
         text = f"{file.key} {file.revision}"

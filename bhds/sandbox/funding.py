@@ -11,6 +11,8 @@ from bhds.sandbox.universe import Symbol, Universe
 
 _RATE_MEAN = 6_000
 _RATE_REACH = 16_000
+_DIVIDEND = -250_000
+"""What longs get of a dividend, in units of 1e-8."""
 _NEVER_MS = 1 << 53
 
 
@@ -22,10 +24,11 @@ def funding_events(
     Returns
     -------
     polars.DataFrame
-        Sorted by unique `due_time`, all Int64: `due_time` (ms, on the hour),
+        Sorted by `due_time` and then `rate_type`: `due_time` (ms, on the hour),
         `calc_time` (ms, 0 to 15 ms later, half of them on the hour), `hours` (since
-        the event before), `rate` (units of 1e-8). None while the symbol is halted,
-        and none for what is not a perpetual.
+        the event before), `rate` (units of 1e-8), all Int64, and `rate_type`:
+        `Regular`, or `Special` for a dividend. None while the symbol is halted, and
+        none for what is not a perpetual.
     """
     if not symbol.is_perpetual:
         start_ms = end_ms
@@ -41,12 +44,18 @@ def funding_events(
     is_late = bit_field(drawn, offset=0, width=1)
     jitter = bit_field(drawn, offset=1, width=4)
     share = bit_field(drawn, offset=8, width=16)
-    return due.select(
+    regular = due.select(
         "due_time",
         calc_time=pl.col("due_time") + is_late * jitter,
         hours="hours",
         rate=_RATE_MEAN + (2 * share - 65_536) * _RATE_REACH // 65_536,
+        rate_type=pl.lit("Regular"),
     ).filter(trading)
+    dividends = [to_ms(moment) for moment in symbol.dividends]
+    special = regular.filter(pl.col("due_time").is_in(dividends)).with_columns(
+        rate=pl.lit(_DIVIDEND, pl.Int64), rate_type=pl.lit("Special")
+    )
+    return pl.concat([regular, special]).sort("due_time", "rate_type")
 
 
 @dataclass(frozen=True)

@@ -320,7 +320,7 @@ class RestApi:
             .then(with_point(pl.lit(ticks * scale), _PRICE_DECIMALS).cast(pl.String))
             .otherwise(pl.lit(""))
             .alias("markPrice"),
-            pl.lit("Regular").alias("rateType"),
+            pl.col("rate_type").alias("rateType"),
         )
         return shown.to_dicts()
 

@@ -143,7 +143,9 @@ def with_phantom_events(events: pl.DataFrame) -> pl.DataFrame:
     end = pl.select(time.dt.month_end().dt.truncate("1d").cast(pl.Int64)).item()
     due = pl.int_range(last + every, end + DAY_MS, every, dtype=pl.Int64, eager=True)
     phantoms = pl.DataFrame({"due_time": due, "calc_time": due}).with_columns(
-        hours=pl.lit(hours, pl.Int64), rate=pl.lit(_PHANTOM_RATE, pl.Int64)
+        hours=pl.lit(hours, pl.Int64),
+        rate=pl.lit(_PHANTOM_RATE, pl.Int64),
+        rate_type=pl.lit("Regular"),
     )
     return pl.concat([events, phantoms.select(events.columns)])
 

@@ -103,7 +103,7 @@ class Symbol(_Closed):
     """The furthest that the price goes from its level, as a share of it."""
     quiet_share: Annotated[float, Field(ge=0, le=0.95)] = 0.0
     """Share of bars (of the finest interval) in which nothing trades."""
-    # This one, and two more below, are not in `repr`, which what other symbols' files
+    # This one, and three more below, are not in `repr`, which what other symbols' files
     # are cached under follows from.
     quiet_weekends: Annotated[bool, Field(repr=False)] = False
     """Whether nothing trades on Saturdays and Sundays (UTC), though there are bars."""
@@ -118,6 +118,8 @@ class Symbol(_Closed):
     """How often funding is due at present, which is all that the API tells."""
     funding_interval_before: Annotated[FundingInterval | None, Field(repr=False)] = None
     """How often it was due before that, if it was changed."""
+    dividends: Annotated[tuple[Moment, ...], Field(repr=False)] = ()
+    """When a special event of funding falls into the minute of the regular one."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -149,6 +151,11 @@ class Symbol(_Closed):
         before = self.funding_interval_before
         if before and to_ms(before.until) % (before.hours * HOUR_MS):
             msg = "funding_interval_before: until must be when funding was due"
+            raise ValueError(msg)
+        every = self.funding_interval_hours * HOUR_MS
+        is_due = all(to_ms(moment) % every == 0 for moment in self.dividends)
+        if self.dividends and not (self.is_perpetual and is_due):
+            msg = "dividends: expected times when funding of a perpetual is due"
             raise ValueError(msg)
         moments = [self.listed, self.delisted or self.listed]
         moments += [edge for halt in self.halts for edge in (halt.start, halt.end)]

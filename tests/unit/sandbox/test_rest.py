@@ -10,6 +10,7 @@ import pytest
 from bhds.sandbox.limits import Pool
 from bhds.sandbox.rest import ApiError
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms
+from bhds.sandbox.universe import Symbol
 
 SPOT, UM, CM = "/api/v3", "/fapi/v1", "/dapi/v1"
 LISTED = to_ms(dt.datetime(2024, 12, 30, 12, tzinfo=dt.UTC))
@@ -294,6 +295,29 @@ def test_funding_of_um_has_a_budget_of_its_own(exchange):
     assert endpoints[f"{UM}/fundingRate"].cost({}) == {Pool.FUNDING: 1}
     assert endpoints[f"{UM}/fundingInfo"].cost({}) == {Pool.FUNDING: 1}
     assert endpoints[f"{CM}/fundingRate"].cost({}) == {Pool.FUTURES: 1}
+
+
+def test_a_dividend_is_a_special_event_of_the_same_minute(exchange, symbol):
+    moments = [dt.datetime(2025, 1, day, 8, tzinfo=dt.UTC) for day in (7, 9)]
+    given = symbol("um_futures", "DIVUSDT", dividends=moments[:1])
+    exchange.extend([Symbol.model_validate(given)])
+    with_dividend, without = (
+        ask(
+            exchange,
+            f"{UM}/fundingRate",
+            symbol="DIVUSDT",
+            startTime=to_ms(moment),
+            endTime=to_ms(moment) + MINUTE_MS,
+        )
+        for moment in moments
+    )
+    assert [event["rateType"] for event in with_dividend] == ["Regular", "Special"]
+    assert with_dividend[0]["fundingTime"] == with_dividend[1]["fundingTime"]
+    assert with_dividend[1]["fundingRate"] == "-0.00250000"
+    assert [event["rateType"] for event in without] == ["Regular"]
+    key = "data/futures/um/monthly/fundingRate/DIVUSDT/DIVUSDT-fundingRate-2025-01.zip"
+    of_archive = [row[2] for row in archived_rows(exchange, key)]
+    assert of_archive.count("-0.00250000") == 1
 
 
 @pytest.mark.parametrize("root", [UM, CM])

@@ -70,6 +70,8 @@ def test_a_broken_file_is_refused_by_name(tmp_path, text, told):
         ("um_futures", {"contract_type": "UNDERLYING"}, "only there"),
         ("option", {"contract_type": "PERPETUAL"}, "expected VOLATILITY_INDEX"),
         ("spot", {"listed": "2024-01-01T00:00:30"}, "whole minutes"),
+        ("um_futures", {"dividends": ["2025-01-07T03:00:00"]}, "funding of a perpetu"),
+        ("spot", {"dividends": ["2025-01-07T08:00:00"]}, "funding of a perpetual"),
     ],
 )
 def test_an_impossible_symbol_is_refused(symbol, market, changes, told):
