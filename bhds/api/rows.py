@@ -7,6 +7,7 @@ What an answer has beyond the known fields is left out and reported by name.
 import math
 from typing import Any, NamedTuple
 
+from bhds.columns import RATE_TYPES
 from bhds.errors import ApiError
 
 _KLINE_FIELDS = 12
@@ -20,6 +21,8 @@ _FUNDING_FORM = (
     "markPrice and rateType as text"
 )
 _FUNDING_KEYS = {"symbol", "fundingTime", "fundingRate", "markPrice", "rateType"}
+_UNKNOWN = ("", None)
+_RATE_TYPES = {*RATE_TYPES.categories, None}
 _INFO_FORM = (
     "an object with symbol, fundingIntervalHours, and adjustedFundingRateCap and "
     "adjustedFundingRateFloor as text"
@@ -116,15 +119,17 @@ def parse_funding_events(
             if unknown is not None:
                 names = sorted(fields.keys() - _FUNDING_KEYS)
                 unknown.update(f"{name!r} of a funding event" for name in names)
-            mark_price = fields.get("markPrice", "")
-            rate_type = fields.get("rateType", "")
+            mark_price = fields.get("markPrice")
+            rate_type = fields.get("rateType")
             event = FundingEvent(
                 _text(fields.get("symbol")),
                 _whole(fields.get("fundingTime")),
                 _number(fields.get("fundingRate")),
-                None if mark_price == "" else _number(mark_price),
-                None if rate_type == "" else _text(rate_type),
+                None if mark_price in _UNKNOWN else _number(mark_price),
+                None if rate_type in _UNKNOWN else _text(rate_type),
             )
+            if unknown is not None and event.rate_type not in _RATE_TYPES:
+                unknown.add(f"rateType {event.rate_type!r} of a funding event")
         except _MalformedError as error:
             raise _refusal(entry, subject, _FUNDING_FORM) from error
         events.append(event)
@@ -195,7 +200,7 @@ def _bar(row: Any, *, subject: str) -> Bar:
             _number(row[5]),
             _whole(row[6]),
             _number(row[7]),
-            _whole(row[8]),
+            _integer(row[8]),  # one that cannot be is counted, as of the archive
             _number(row[9]),
             _number(row[10]),
         )
@@ -221,11 +226,18 @@ def _text(value: Any) -> str:
     return value
 
 
-def _whole(value: Any) -> int:
+def _integer(value: Any) -> int:
     # A bool is an int to isinstance.
-    if type(value) is not int or value < 0:
+    if type(value) is not int:
         raise _MalformedError
     return value
+
+
+def _whole(value: Any) -> int:
+    number = _integer(value)
+    if number < 0:
+        raise _MalformedError
+    return number
 
 
 def _number(value: Any) -> float:

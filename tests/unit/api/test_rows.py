@@ -46,7 +46,10 @@ def test_a_funding_event_is_read():
     ]
 
 
-@pytest.mark.parametrize("event", [EVENT | {"markPrice": ""}, {**EVENT}])
+@pytest.mark.parametrize(
+    "event",
+    [EVENT | {"markPrice": ""}, EVENT | {"markPrice": None}, {**EVENT}],
+)
 def test_an_unknown_mark_price_is_none(event):
     if event["markPrice"]:
         del event["markPrice"]
@@ -54,10 +57,31 @@ def test_an_unknown_mark_price_is_none(event):
     assert parse_funding_events([event], subject="x")[0].mark_price is None
 
 
-def test_a_type_of_rate_that_is_not_said_is_none():
-    event = {name: EVENT[name] for name in EVENT if name != "rateType"}
+@pytest.mark.parametrize("said", [{}, {"rateType": ""}, {"rateType": None}])
+def test_a_type_of_rate_that_is_not_said_is_none(said):
+    event = {name: EVENT[name] for name in EVENT if name != "rateType"} | said
+    unknown = set()
 
-    assert parse_funding_events([event], subject="x")[0].rate_type is None
+    (found,) = parse_funding_events([event], subject="x", unknown=unknown)
+
+    assert found.rate_type is None
+    assert unknown == set()
+
+
+def test_an_unknown_type_of_rate_is_named():
+    unknown = set()
+
+    parse_funding_events([EVENT | {"rateType": "Odd"}], subject="x", unknown=unknown)
+
+    assert unknown == {"rateType 'Odd' of a funding event"}
+
+
+def test_impossible_values_of_bars_are_read():
+    row = changed(changed(KLINE, 5, "-1"), 8, -2)
+
+    (bar,) = parse_bars([row], subject="x")
+
+    assert (bar.volume, bar.trade_count) == (-1.0, -2)
 
 
 def test_funding_info_is_read():
