@@ -345,6 +345,12 @@ def record_partitions(wildcards):
 
 
 @for_rules
+def records_ended(wildcards):
+    """Name the symbols of one series without results that are known to have ended."""
+    return QUALITY.records_ended(wildcards.trade_type, wildcards.series)
+
+
+@for_rules
 def conditions_of_trades(wildcards):
     """Locate the account of the days of trades."""
     return QUALITY.conditions_of_trades(wildcards.trade_type)

@@ -79,6 +79,7 @@ rule judge_record_days:
     params:
         revision=quality.REVISION,
         as_of=as_of,
+        ended=records_ended,
     message:
         "Judge the days of {wildcards.trade_type} {wildcards.series}"
     script:

@@ -8,5 +8,6 @@ with job_log(snakemake.log[0]):
         list(snakemake.input),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,
+        ended=snakemake.params.ended,
         **snakemake.wildcards,
     )

@@ -46,7 +46,7 @@ class PlannedDataset:
     lives: Mapping[str, Life] = field(default_factory=dict)
     """As the archive's files tell of each symbol, whether in the time wanted or not."""
     ended: frozenset[str] = frozenset()
-    """The symbols of which it is known that they have ended; only of results."""
+    """The symbols of which it is known that they have ended."""
 
     @property
     def name(self) -> str:

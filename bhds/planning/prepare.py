@@ -251,8 +251,6 @@ class _Planner:
             offline=self._settings.offline,
             last_day=self._settings.last_day(self._now),
         )
-        if not dataset.has_results:
-            return planned
         ended = frozenset(s for s in planned.symbols if self._has_ended(s, planned))
         return replace(planned, ended=ended)
 

@@ -125,10 +125,29 @@ class QualityTables:
         SelectionError
             If no configured dataset has such.
         """
-        data_type, _, interval = series.partition("-")
-        wanted = (trade_type, data_type, interval or None)
         found = [
             path
+            for each in self._records_of(trade_type, series)
+            for path in self._plan.sources_of_result(each)
+        ]
+        if not found:
+            msg = f"{trade_type} {series}: no dataset of it is parsed; configure one"
+            raise SelectionError(msg)
+        return found
+
+    def records_ended(self, trade_type: str, series: str) -> list[str]:
+        """Return the symbols of `record_partitions` that are known to have ended."""
+        return [
+            each.symbol
+            for each in self._records_of(trade_type, series)
+            if self._plan.has_ended(each)
+        ]
+
+    def _records_of(self, trade_type: str, series: str) -> list[Series]:
+        data_type, _, interval = series.partition("-")
+        wanted = (trade_type, data_type, interval or None)
+        return [
+            Series(planned.dataset.trade_type, data_type, symbol, interval or None)
             for planned in self._plan.datasets
             if (
                 planned.dataset.trade_type,
@@ -138,14 +157,7 @@ class QualityTables:
             == wanted
             for symbol in planned.symbols
             if symbol in planned.symbols_with_any
-            for path in self._plan.sources_of_result(
-                Series(planned.dataset.trade_type, data_type, symbol, interval or None)
-            )
         ]
-        if not found:
-            msg = f"{trade_type} {series}: no dataset of it is parsed; configure one"
-            raise SelectionError(msg)
-        return found
 
     def conditions_of_trades(self, trade_type: str) -> list[str]:
         """Return the tables of the days of trades and of aggTrades of a market."""

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -146,6 +146,7 @@ def judge_record_days(
     trade_type: str,
     series: str,
     as_of: dt.date,
+    ended: Collection[str] = (),
 ) -> None:
     """Judge each day of all symbols of data without results: `columns.CONDITION`.
 
@@ -161,6 +162,8 @@ def judge_record_days(
         `markPriceKlines-1m`.
     as_of
         The last UTC day wanted.
+    ended
+        Symbols that are known to have ended.
 
     Raises
     ------
@@ -186,6 +189,7 @@ def judge_record_days(
         changes=_changes(trade_type, data_type, interval or None),
         interval=None,
         as_of=as_of,
+        ended=ended,
     )
     _write(condition, output, inputs=partitions, as_of=as_of)
 

@@ -1,6 +1,7 @@
 """Which quality tables are made, and of what."""
 
 import datetime as dt
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -103,6 +104,17 @@ def test_without_longer_bars_there_is_nothing_to_compare():
         quality.published(Series("um_futures", "klines", "AUSDT", "1m"))
     with pytest.raises(SelectionError, match="and one of longer ones"):
         quality.of_symbols("agreement", "um_futures", "1m")
+
+
+def test_records_of_a_symbol_end_with_it():
+    marks = planned("AUSDT", "BUSDT", data_type="markPriceKlines", interval="5m")
+    quality = tables(
+        replace(marks, ended=frozenset({"BUSDT"})),
+        replace(planned("AUSDT", data_type="metrics"), ended=frozenset({"AUSDT"})),
+    )
+
+    assert quality.records_ended("um_futures", "markPriceKlines-5m") == ["BUSDT"]
+    assert quality.records_ended("um_futures", "metrics") == ["AUSDT"]
 
 
 def test_records_have_a_table_of_days_made_of_their_partitions():

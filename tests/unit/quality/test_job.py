@@ -162,6 +162,27 @@ def test_days_of_records_are_judged_by_symbol(metrics):
     ]
 
 
+def test_records_of_symbols_that_are_known_to_have_ended_are_not_listed(metrics):
+    paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
+
+    job.judge_record_days(
+        paths,
+        output=OUTPUT,
+        trade_type="um_futures",
+        series="metrics",
+        as_of=AS_OF,
+        ended=["AUSDT"],
+    )
+
+    table = pl.read_parquet(OUTPUT).filter(pl.col("day").dt.day() > 2)
+    assert table.select("symbol", "condition", "reason").unique().sort(
+        "symbol"
+    ).rows() == [
+        ("AUSDT", "not_listed", "no_longer_listed"),
+        ("BUSDT", "pending", "not_published"),
+    ]
+
+
 def test_rows_of_fills_count_by_their_times(metrics, at, hole):
     partition = metrics("AUSDT")
     fill = "api_data/um_futures/metrics/AUSDT/2024.parquet"
