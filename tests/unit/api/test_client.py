@@ -560,6 +560,7 @@ def test_recorded_bars_are_handed_out_as_they_are(fake_server, name):
     path = min((GENUINE / "spot/api_klines/BTCUSDT" / name).glob("*.json"))
     rows = json.loads(path.read_text())
     start, end = rows[0][0], rows[-1][6] + 1
+    interval = Interval.parse(name.replace("M", "mo"))
 
     async def answer(request):
         first = int(request.query["startTime"])
@@ -573,7 +574,7 @@ def test_recorded_bars_are_handed_out_as_they_are(fake_server, name):
             client.klines(
                 "klines",
                 "BTCUSDT",
-                Interval.parse(name.replace("M", "mo")),
+                interval.with_phase_of([start // 86_400_000]),
                 start_ms=start,
                 end_ms=end,
                 closed_by_ms=end,
