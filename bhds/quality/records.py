@@ -22,6 +22,8 @@ _AROUND = 7
 """So many days before and after a day say how many rows it usually has."""
 _FEW = 0.75
 """A day of rows at a steady pace lacks some if it has less than this part of them."""
+_VERY_FEW = 0.25
+"""No era has less than this part of the rows of the one next to it."""
 _USUAL_HOURS = 8
 """Between funding events, where there is only one to tell from."""
 _FAULTS = ("impossible", "frozen", "missing_ids", "missing_trade_ids")
@@ -229,8 +231,9 @@ def _part_of_day(number: Any, ends: Mapping[dt.date, tuple[float, float]]) -> pl
 def _usual_around(days: pl.DataFrame) -> dict[dt.date, int]:
     """Return how many rows days usually have at their time.
 
-    That is the median of the days before or of those after, whichever is less: the
-    number changes from era to era.
+    That is the median of the days before or of those after, whichever is less, because
+    the number changes from era to era; but the greater one of a day that has so few
+    rows that no era is like it: several such days may follow each other.
     """
     ordered = days.sort("day").select("day", rows=pl.col("present") + pl.col("api"))
     if ordered.height < 2:  # noqa: PLR2004
@@ -241,10 +244,17 @@ def _usual_around(days: pl.DataFrame) -> dict[dt.date, int]:
 
     before = median(ordered["rows"])
     after = median(ordered["rows"].reverse()).reverse()
-    least = pl.DataFrame({"before": before, "after": after}).select(
-        pl.min_horizontal("before", "after").floor().cast(pl.Int64)
+    least, most = (
+        of_all("before", "after") for of_all in (pl.min_horizontal, pl.max_horizontal)
     )
-    return dict(zip(ordered["day"], least.to_series(), strict=True))
+    usual = ordered.with_columns(before=before, after=after).select(
+        pl.when(pl.col("rows") < _VERY_FEW * most)
+        .then(most)
+        .otherwise(least)
+        .floor()
+        .cast(pl.Int64)
+    )
+    return dict(zip(ordered["day"], usual.to_series(), strict=True))
 
 
 def _missing_events(

@@ -214,6 +214,8 @@ def test_a_day_that_only_its_neighbours_files_reach_is_expected_whole(
         pytest.param([14, 100], [None, None], id="the first day counts to its end"),
         pytest.param([100, 14], [None, 100], id="two days"),
         pytest.param([100] * 9 + [120] * 9, [None] * 18, id="another era"),
+        pytest.param([100, 14, 14], [None, 100, 57], id="two days in a row"),
+        pytest.param([100, 100, 14, 14, 100], [None, None, 100, 100, None], id="amid"),
         pytest.param([14], [None], id="alone"),
     ],
 )
