@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -177,11 +177,33 @@ def judge_record_days(
         raise ResultError(msg)
     table = entry.table(TradeType(trade_type))
     bars_of = Interval.parse(interval) if interval else None
+    sources = {path: storage.read_sources(path) for path in partitions}
+    of_api = {
+        path: storage.read_parquet(path)[table.time]
+        for path, each in sources.items()
+        if "holes" in each and each["rows"]
+    }
+    newest = _newest_day(sources.values(), of_api.values())
     tables = [
-        _record_days(
-            list(paths), symbol=symbol, table=table, interval=bars_of, as_of=as_of
+        records.account(
+            [sources[path] for path in paths],
+            fill_times=pl.concat(
+                [pl.Series([], dtype=TIME), *(of_api[p] for p in paths if p in of_api)]
+            ),
+            symbol=symbol,
+            interval=bars_of,
+            last_day=max(
+                dt.date.fromisoformat(_last_day(sources[path])) for path in paths
+            ),
+            newest=newest,
+            has_ended=symbol in ended,
+            is_steady=table.is_steady,
+            events=_events(paths, table),
         )
-        for symbol, paths in groupby(partitions, key=lambda path: Path(path).parts[3])
+        for symbol, paths in (
+            (symbol, list(found))
+            for symbol, found in groupby(partitions, lambda path: Path(path).parts[3])
+        )
     ]
     condition = judge(
         pl.concat([DAYS.to_frame(), *tables]),
@@ -331,30 +353,18 @@ def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:
     return pl.concat([schema.to_frame(), *tables])
 
 
-def _record_days(
-    paths: Sequence[str],
-    *,
-    symbol: str,
-    table: Table,
-    interval: Interval | None,
-    as_of: dt.date,
-) -> pl.DataFrame:
-    sources = [storage.read_sources(path) for path in paths]
-    of_api = [
-        storage.read_parquet(path)[table.time]
-        for path, each in zip(paths, sources, strict=True)
-        if "holes" in each and each["rows"]
+def _newest_day(
+    sources: Iterable[Mapping[str, Any]], of_api: Iterable[pl.Series]
+) -> dt.date:
+    """Return the last UTC day of which an archive file or the API has rows."""
+    days = [
+        dt.date.fromisoformat(day["day"])
+        for each in sources
+        for day in each.get("days", ())
+        if day.get("present", 0)
     ]
-    return records.account(
-        sources,
-        fill_times=pl.concat([pl.Series([], dtype=TIME), *of_api]),
-        symbol=symbol,
-        interval=interval,
-        last_day=max(dt.date.fromisoformat(_last_day(each)) for each in sources),
-        as_of=as_of,
-        is_steady=table.is_steady,
-        events=_events(paths, table),
-    )
+    days += [times.dt.date().sort()[-1] for times in of_api]
+    return max(days, default=dt.date.min)
 
 
 def _events(paths: Sequence[str], table: Table) -> pl.DataFrame | None:

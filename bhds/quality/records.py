@@ -45,7 +45,8 @@ def account(
     symbol: str,
     interval: Interval | None,
     last_day: dt.date,
-    as_of: dt.date,
+    newest: dt.date,
+    has_ended: bool = False,
     is_steady: bool = False,
     events: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
@@ -61,8 +62,11 @@ def account(
         What they are of; the interval is None if they are no bars.
     last_day
         The last UTC day that there may be rows of.
-    as_of
-        The last UTC day wanted. A symbol without rows since more than 3 days has ended.
+    newest
+        The last UTC day of which any symbol has rows. One without rows since more than
+        3 days before has ended; that a file is late, or all are, ends none.
+    has_ended
+        Whether it is known that the symbol has ended.
     is_steady
         Whether rows come at a steady pace, see `datatypes.Table`.
     events
@@ -102,7 +106,7 @@ def account(
     lost = evidence.without_rows.filter(evidence.without_rows < first)
     days = pl.concat([days, lost.to_frame("day")]).sort("day")
     begin = days["day"].cast(TIME)
-    has_ended = as_of - own[-1] > PENDING_DAYS * _DAY
+    has_ended = has_ended or newest - own[-1] > PENDING_DAYS * _DAY
     if events is not None:
         # A month's file that ends with the month does not say that the symbol did.
         is_open = not has_ended or own[-1] == evidence.files["day"].max()

@@ -183,6 +183,30 @@ def test_records_of_symbols_that_are_known_to_have_ended_are_not_listed(metrics)
     ]
 
 
+def test_a_stall_of_the_archive_does_not_shorten_the_last_day(metrics):
+    path = metrics("AUSDT")
+    sources = storage.read_sources(path)
+    sources["days"][-1]["present"] = 144
+    noon = "2024-01-02T11:55:00+00:00"
+    sources["inputs"][-1]["last_time"] = noon
+    storage.write_json(sources, path.replace(".parquet", ".sources.json"))
+
+    def last_day(ended):
+        job.judge_record_days(
+            [path],
+            output=OUTPUT,
+            trade_type="um_futures",
+            series="metrics",
+            as_of=dt.date(2024, 1, 20),
+            ended=ended,
+        )
+        table = pl.read_parquet(OUTPUT).filter(pl.col("day").dt.day() == 2)
+        return table.select("expected", "condition").row(0)
+
+    assert last_day(ended=[]) == (288, "degraded")
+    assert last_day(ended=["AUSDT"]) == (144, "available")
+
+
 def test_rows_of_fills_count_by_their_times(metrics, at, hole):
     partition = metrics("AUSDT")
     fill = "api_data/um_futures/metrics/AUSDT/2024.parquet"

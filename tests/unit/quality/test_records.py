@@ -12,14 +12,14 @@ DAY = 24 * 60
 
 @pytest.fixture
 def counted(at):
-    def counted(*sources, last_day, api=(), interval=None, as_of=None, **more):
+    def counted(*sources, last_day, api=(), interval=None, newest=None, **more):
         found = account(
             sources,
             fill_times=pl.Series([at(minute) for minute in api], dtype=TIME),
             symbol="AUSDT",
             interval=interval and Interval.parse(interval),
             last_day=dt.date.fromisoformat(last_day),
-            as_of=dt.date.fromisoformat(as_of or last_day),
+            newest=dt.date.fromisoformat(newest or last_day),
             **more,
         )
         assert found.schema == DAYS
@@ -174,8 +174,8 @@ def test_the_last_day_of_what_has_ended_counts_to_its_last_row(counted, zip_entr
         ],
     }
 
-    for as_of, expected in (("2024-01-05", 288), ("2024-01-06", 10)):
-        found = counted(sources, last_day="2024-01-02", as_of=as_of)
+    for newest, expected in (("2024-01-05", 288), ("2024-01-06", 10)):
+        found = counted(sources, last_day="2024-01-02", newest=newest)
         assert found["expected"].to_list() == [288, expected]
 
 
@@ -322,6 +322,6 @@ def test_no_events_are_expected_after_the_end(counted, zip_entry, at):
         "inputs": [zip_entry("2024-01")],
     }
 
-    for as_of, expected in (("2024-01-04", [3, 3]), ("2024-01-05", [2, None])):
-        found = counted(sources, last_day="2024-01-02", as_of=as_of, events=rows)
+    for newest, expected in (("2024-01-04", [3, 3]), ("2024-01-05", [2, None])):
+        found = counted(sources, last_day="2024-01-02", newest=newest, events=rows)
         assert found["expected"].to_list() == expected

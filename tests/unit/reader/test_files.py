@@ -16,10 +16,10 @@ def test_data_are_where_the_environment_says(monkeypatch):
     monkeypatch.delenv("CRYPTO_BASE_DIR")
     assert Market.of("spot", None).data_dir == Path("binance_data")
     assert Market.of("spot", "elsewhere").data_dir == Path("elsewhere")
-    monkeypatch.setenv("HOME", "/home/me")
-    assert Market.of("spot", "~/data").data_dir == Path("/home/me/data")
+    monkeypatch.setenv("HOME", "/house")
+    assert Market.of("spot", "~/data").data_dir == Path("/house/data")
     monkeypatch.setenv("CRYPTO_BASE_DIR", "~")
-    assert Market.of("spot", None).data_dir == Path("/home/me/binance_data")
+    assert Market.of("spot", None).data_dir == Path("/house/binance_data")
 
 
 def test_a_market_that_is_none_is_refused_with_the_nearest():
