@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import SOURCES, TIME
+from bhds.columns import RATE_TYPES, SOURCES, TIME
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, RECORD_TYPES, Kind, data_type
 from bhds.errors import ConfigError
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
@@ -83,6 +83,7 @@ def test_columns_are_those_of_the_data_model():
         "calc_time": TIME,
         "funding_interval_hours": pl.Int8(),
         "funding_rate": number,
+        "rate_type": RATE_TYPES,
         "mark_price": number,
         "source": SOURCES,
     }
