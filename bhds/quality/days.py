@@ -56,22 +56,27 @@ def account(
     polars.DataFrame
         `columns.DAYS`, sorted by unique `day`: from the day of the first bar to
         `last_day`, and the days before of which there is a daily zip without a row; of
-        bars longer than a day, those on which one opens. `expected`
-        counts from the first bar on, and of a symbol that has ended up to its last.
+        bars longer than a day, those on which one opens. `expected` counts from the
+        first bar on, and up to the last of a symbol that has ended, as is known or as
+        the API has no bar after it.
         No rows without bars.
     """
     if result.is_empty():
         return DAYS.to_frame()
     first, last = result["open_time"][0], result["open_time"][-1]
-    is_over = has_ended or last_day - last.date() > PENDING_DAYS * _DAY
+    over = pl.Series([last]).dt.offset_by(interval.name)
+    # A file that ends within a day may be cut: that none has come for days ends the
+    # symbol only if the API has nothing more of it either.
+    is_overdue = last_day - last.date() > PENDING_DAYS * _DAY
+    answer = evidence.answers(over, over.dt.offset_by(interval.name)).item()
+    is_over = has_ended or (is_overdue and answer in {"empty", "refused"})
     lost = evidence.without_rows.filter(evidence.without_rows < first.date())
     every = pl.select(pl.date_range(first.date(), max(last_day, last.date())))
     days = pl.concat([lost, every.to_series()]).to_frame("day")
     begin = pl.col("day").cast(TIME)
     until = begin + _DAY
     if is_over:
-        over = pl.lit(last).dt.offset_by(interval.name)
-        until = pl.when(pl.col("day") == last.date()).then(over).otherwise(until)
+        until = pl.when(pl.col("day") == last.date()).then(over.item()).otherwise(until)
     is_lost = pl.col("day") < first.date()
     begin = pl.when(is_lost).then(begin).otherwise(pl.max_horizontal(begin, first))
     expected = _points_before(until, interval) - _points_before(begin, interval)

@@ -77,16 +77,26 @@ def test_days_count_from_the_first_bar_to_the_last_day(counted):
 
 
 @pytest.mark.parametrize(
-    ("until", "has_ended", "expected"),
-    [(3, False, DAY), (3, True, 5), (6, False, 5)],
-    ids=["it goes on", "it has ended", "no file came for days"],
+    ("until", "has_ended", "status", "expected"),
+    [
+        (3, False, "empty", DAY),
+        (3, True, None, 5),
+        (6, False, None, DAY),
+        (6, False, "unanswered", DAY),
+        (6, False, "empty", 5),
+        (6, False, "refused", 5),
+    ],
 )
 def test_the_last_day_of_a_symbol_that_ended_counts_to_its_last_bar(
-    counted, until, expected, *, has_ended
+    counted, until, expected, status, *, has_ended
 ):
     bars = dict.fromkeys(range(DAY + 5), "daily")
+    hole = {"start": "2024-01-02T00:05:00Z", "end": f"2024-01-0{until}T00:00:00Z"}
+    sources = [{"holes": [{**hole, "status": status}]}] if status else []
 
-    found = counted(bars, last_day=f"2024-01-0{until}", has_ended=has_ended)
+    found = counted(
+        bars, last_day=f"2024-01-0{until}", sources=sources, has_ended=has_ended
+    )
 
     assert found["expected"].to_list()[:2] == [DAY, expected]
 

@@ -546,7 +546,7 @@ def test_days_and_gaps_tell_what_archive_and_api_have(partition):
     assert days.select(columns).rows()[:4] == [
         (DAY, 10, DAY - 10, True, "unanswered"),
         (DAY, 0, DAY, False, "unanswered"),
-        (10, 10, 0, True, None),
+        (DAY, 10, 0, True, None),
         (DAY, 0, 0, False, None),
     ]
 
