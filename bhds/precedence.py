@@ -98,7 +98,7 @@ def choose_bars(
         collapse(
             _with_slots(shared.filter(are_several)),
             key=["slot"],
-            precedence=["wins", "rank", "position"],
+            precedence=["wins", "rank", "file", "position"],
             values=values,
             moment="open_time",
         ),
