@@ -31,12 +31,11 @@ def new_workspace(folder, endpoints, **options):
     return Workspace(folder, settings, **options)
 
 
-def tells_times(path):
-    """Tell whether a file says when the API was asked, and how often."""
-    is_record = path.parts[1].startswith(("usage", "unanswered"))
-    return path.parts[0] == "api_data" and (
-        is_record or path.name.endswith(".answers.jsonl")
-    )
+def records_requests(path):
+    """Check whether a file records when the API was asked, and how often."""
+    is_record = path.parts[1].startswith(("usage", "unanswered", ".refused"))
+    is_answer = path.name.endswith((".answers.jsonl", "exchangeInfo.json"))
+    return path.parts[0] == "api_data" and (is_record or is_answer)
 
 
 def built_files(workspace):
@@ -50,7 +49,7 @@ def built_files(workspace):
     return {
         str(path): workspace.path(path).read_bytes()
         for path in paths
-        if not tells_times(path)
+        if not records_requests(path)
     }
 
 
