@@ -52,9 +52,8 @@ def pytest_collection_modifyitems(items):
 
 def tells_times(path):
     """Tell whether a file below the data says when the API was asked, and how often."""
-    return path.parts[1].startswith(("usage", "unanswered")) or path.name.endswith(
-        ".answers.jsonl"
-    )
+    is_record = path.parts[1].startswith(("usage", "unanswered", ".refused"))
+    return is_record or path.name.endswith((".answers.jsonl", "exchangeInfo.json"))
 
 
 class Workspace:
