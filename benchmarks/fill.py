@@ -134,7 +134,7 @@ def main() -> None:
             print(f"killed after {exchange.requests['um_futures/klines']} requests")
         seconds += run(call, "api_all")
         fills = Path(scratch, "data/api_data/um_futures/klines").rglob("*.parquet")
-        rows = sum(pl.read_parquet(path).height for path in fills)
+        rows = sum(pl.read_parquet(path, glob=False).height for path in fills)
     weights = exchange.limiter.weights(Pool.FUTURES)
     whole_minutes = weights[1:-1]
     share = (

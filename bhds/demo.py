@@ -132,22 +132,28 @@ def _program(data_dir: Path) -> str:
 
 def _conditions(root: Path) -> str:
     """Count the days of 1m bars by their condition."""
-    days = pl.read_parquet(root / "*/quality/condition-klines-1m.parquet")
+    days = _tables(root, "condition-klines-1m")
     counts = days["condition"].value_counts(sort=True)
     return ", ".join(f"{number:,} {name}" for name, number in counts.iter_rows())
 
 
 def _agreement(root: Path) -> str:
     """Count the longer bars of the exchange that equal those made from results."""
-    table = pl.read_parquet(root / "*/quality/agreement-1m.parquet")
+    table = _tables(root, "agreement-1m")
     equal, compared = table.select(pl.col("equal", "compared").sum()).row(0)
     return f"{equal:,} of {compared:,} published values equal those made from 1m bars"
+
+
+def _tables(root: Path, name: str) -> pl.DataFrame:
+    """Read a quality table of all markets."""
+    paths = sorted(root.glob(f"*/quality/{name}.parquet"))
+    return pl.read_parquet(paths, glob=False)
 
 
 def _described(path: Path) -> tuple[str, ...]:
     time = pl.col("open_time")
     first, last, bars, api, filled, segments = (
-        pl.scan_parquet(path)
+        pl.scan_parquet(path, glob=False)
         .select(
             time.min().dt.strftime("%Y-%m-%d %H:%M"),
             time.max().dt.strftime("%Y-%m-%d %H:%M").alias("last"),

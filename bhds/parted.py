@@ -181,7 +181,7 @@ class PartedTable:
             found = pl.read_parquet_schema(io.BytesIO(content))
             self._refuse_other_columns(path, found=found)
             present = [name for name in found if name in wanted]
-            frame = pl.read_parquet(content, columns=present)
+            frame = pl.read_parquet(content, columns=present, glob=False)
         except pl.exceptions.PolarsError as error:
             raise self._broken(path, reason=str(error).partition("\n")[0]) from error
         return self._completed(frame, columns=columns)

@@ -128,7 +128,9 @@ def read_parquet(
         If it cannot be read, or has another schema.
     """
     try:
-        frame = pl.read_parquet(path, columns=None if columns is None else [*columns])
+        frame = pl.read_parquet(
+            path, columns=None if columns is None else [*columns], glob=False
+        )
     except (OSError, pl.exceptions.PolarsError) as error:
         msg = f"{path}: cannot be read as Parquet ({error}); {remedy(error)}"
         raise ResultError(msg) from error

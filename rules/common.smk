@@ -15,7 +15,6 @@ from pathlib import Path
 # depend on how many threads took part. To be set before Polars is imported.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-from polars import read_parquet
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
@@ -38,6 +37,7 @@ from bhds.quality import agreement
 from bhds.quality import job as quality
 from bhds.results import build, funding, resample, split
 from bhds.runlog import one_line_errors
+from bhds.storage import read_parquet
 
 # Building the graph makes millions of objects that all stay: collecting garbage among
 # them was a sixth of the planning time (docs/performance.md).
@@ -378,7 +378,7 @@ def split_files(wildcards):
     paths = []
     for trade_type, interval in SEGMENTS.series:
         table = checkpoints.list_segments.get(trade_type=trade_type, interval=interval)
-        segments = read_parquet(table.output.segments).select("name", "symbol")
+        segments = read_parquet(table.output.segments, columns=["name", "symbol"])
         paths += SEGMENTS.paths(trade_type, interval, dict(segments.rows()))
     return paths
 

@@ -79,7 +79,9 @@ def listed_rows(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for listing_path, keys in by_listing.items():
         if Path(listing_path).exists():
-            rows = pl.scan_parquet(listing_path).filter(pl.col("key").is_in(keys))
+            rows = pl.scan_parquet(listing_path, glob=False).filter(
+                pl.col("key").is_in(keys)
+            )
             found |= {row["key"]: row for row in rows.collect().iter_rows(named=True)}
     return found
 

@@ -159,7 +159,7 @@ def _load(
     try:
         # One open file for both, as another process may replace the path between.
         with path.open("rb") as file:
-            frame = pl.read_parquet(file)
+            frame = pl.read_parquet(file, glob=False)
             file.seek(0)
             metadata = pl.read_parquet_metadata(file)
         if frame.schema != schema:

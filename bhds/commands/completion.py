@@ -69,7 +69,9 @@ def _listed(data_dir: Path, *, market: str) -> list[str]:
     pattern = _SYMBOL_TABLES.format(market=market, data_type="*")
     paths = sorted(data_dir.glob(pattern))
     try:
-        tables = [pl.read_parquet(path, columns=["symbol"]) for path in paths]
+        tables = [
+            pl.read_parquet(path, columns=["symbol"], glob=False) for path in paths
+        ]
     except pl.exceptions.PolarsError:
         return []
     return sorted({name for table in tables for name in table["symbol"]})

@@ -56,7 +56,7 @@ class Held:
         sources = partition.with_suffix(".sources.json")
         try:
             content = partition.read_bytes()
-            rows = _rows(pl.read_parquet(content), schema=schema)
+            rows = _rows(pl.read_parquet(content, glob=False), schema=schema)
             zips = json.loads(sources.read_bytes())["inputs"]
             coverage = Coverage.of(zips)
         except _UNREADABLE as error:

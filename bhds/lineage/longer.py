@@ -132,7 +132,10 @@ def _window(
 def _result_of(path: Path, *, root: Path, trade_type: TradeType, symbol: str) -> Path:
     """Return the result that a resampled file was made of."""
     made_of = storage.read_parquet_metadata(path).get("inputs", "").partition(" ")[0]
-    for result in sorted(root.glob(f"results_data/{trade_type}/klines/*/{symbol}.pqt")):
+    folders = sorted(root.glob(f"results_data/{trade_type}/klines/*"))
+    for result in (folder / f"{symbol}.pqt" for folder in folders):
+        if not result.is_file():
+            continue
         with result.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == made_of:
                 return result

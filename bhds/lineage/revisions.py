@@ -62,7 +62,12 @@ def listed(key: str, *, data_dir: Path) -> tuple[str | None, dt.datetime | None]
     path = data_dir / directory.listing_path
     if not path.is_file():
         return None, None
-    rows = pl.scan_parquet(path).filter(pl.col("key") == key).select("etag").collect()
+    rows = (
+        pl.scan_parquet(path, glob=False)
+        .filter(pl.col("key") == key)
+        .select("etag")
+        .collect()
+    )
     times: dict[str, Any] = json.loads(
         pl.read_parquet_metadata(path).get(_LISTED_AT, "{}")
     )
@@ -74,7 +79,7 @@ def listed(key: str, *, data_dir: Path) -> tuple[str | None, dt.datetime | None]
 
 
 def _selected(path: Path, keys: Sequence[str]) -> pl.DataFrame:
-    table = pl.scan_parquet(path)
+    table = pl.scan_parquet(path, glob=False)
     known = table.collect_schema().names()
     columns = [
         (pl.col(name) if name in known else pl.lit(None))

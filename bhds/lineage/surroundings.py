@@ -21,7 +21,7 @@ def result_of(place: Place) -> Result:
     """Describe the file of the result."""
     metadata = storage.read_parquet_metadata(place.result)
     # Of a year of seconds, a column is not read for its ends.
-    bars = pl.scan_parquet(place.result).select("open_time")
+    bars = pl.scan_parquet(place.result, glob=False).select("open_time")
     ends = [end.collect().to_series() for end in (bars.head(1), bars.tail(1))]
     rows: int = bars.select(pl.len()).collect().item()
     first, last = (end[0] if rows else None for end in ends)
@@ -50,7 +50,7 @@ def judged_until(place: Place) -> str | None:
     path = place.quality("condition-klines")
     if not path.is_file():
         return None
-    rows = pl.scan_parquet(path).filter(pl.col("symbol") == place.symbol)
+    rows = pl.scan_parquet(path, glob=False).filter(pl.col("symbol") == place.symbol)
     if rows.head(1).collect().is_empty():
         return None
     return storage.read_parquet_metadata(path).get("as_of")
@@ -64,7 +64,7 @@ def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:
 
 def segment_of(place: Place, *, number: int) -> dict[str, Any]:
     """Return number, first and last open time of a segment."""
-    bars = pl.scan_parquet(place.result).filter(pl.col("segment") == number)
+    bars = pl.scan_parquet(place.result, glob=False).filter(pl.col("segment") == number)
     time = pl.col("open_time")
     ends = bars.select(time.min().alias("first"), time.max().alias("last")).collect()
     begin, end = ends.row(0)
@@ -85,7 +85,7 @@ def gap_around(place: Place) -> dict[str, Any] | None:
     inside = (last < place.open_time) & (
         (end > place.open_time) | (is_tail & (end >= place.open_time))
     )
-    rows = pl.scan_parquet(path).filter(inside).collect()
+    rows = pl.scan_parquet(path, glob=False).filter(inside).collect()
     if rows.is_empty():
         return None
     gap = rows.row(0, named=True)
@@ -99,7 +99,9 @@ def conflicts_in(place: Place) -> tuple[dict[str, Any], ...]:
         return ()
     time = pl.col("open_time")
     inside = (time >= place.open_time) & (time < place.end)
-    return tuple(pl.scan_parquet(path).filter(inside).collect().iter_rows(named=True))
+    return tuple(
+        pl.scan_parquet(path, glob=False).filter(inside).collect().iter_rows(named=True)
+    )
 
 
 def condition_of(place: Place) -> dict[str, Any] | None:
@@ -109,7 +111,7 @@ def condition_of(place: Place) -> dict[str, Any] | None:
         return None
     day = place.open_time.date()
     rows = (
-        pl.scan_parquet(path)
+        pl.scan_parquet(path, glob=False)
         .filter(pl.col("symbol") == place.symbol, pl.col("day") == day)
         .collect()
     )
@@ -123,7 +125,7 @@ def funding_in(place: Place) -> tuple[FundingEvent, ...]:
         return ()
     time = pl.col("funding_time")
     rows = (
-        pl.scan_parquet(path)
+        pl.scan_parquet(path, glob=False)
         .filter(time >= place.open_time, time < place.end)
         .select(_FUNDING)
         .collect()
@@ -137,7 +139,7 @@ def _classified(place: Place, gap: Mapping[str, Any]) -> dict[str, Any]:
     if not path.is_file():
         return unknown
     rows = (
-        pl.scan_parquet(path)
+        pl.scan_parquet(path, glob=False)
         .filter(
             pl.col("symbol") == place.symbol,
             pl.col("last_open_time") == gap["last_open_time"],

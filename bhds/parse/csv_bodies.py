@@ -198,6 +198,7 @@ def _read_alike(bodies: Sequence[CsvBody], table: Table, symbol: str) -> pl.Data
             schema=schema,
             quote_char='"' if _has_quotes(table) else None,
             raise_if_empty=False,
+            glob=False,
         )
     except pl.exceptions.PolarsError as error:
         msg = _fault(bodies, table, symbol, default=str(error))

@@ -123,7 +123,7 @@ def _columns(schema: Mapping[str, pl.DataType]) -> str:
 
 def _rows(path: Path | str, *, columns: Sequence[str]) -> pl.LazyFrame:
     """Read a file if it is small, for many periods are sought in it; else scan it."""
-    rows = pl.scan_parquet(path)
+    rows = pl.scan_parquet(path, glob=False)
     is_small = rows.select(pl.len()).collect().item() <= _CHUNK_ROWS
     rows = rows.select(columns)
     return rows.collect().lazy() if is_small else rows

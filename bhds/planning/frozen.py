@@ -107,7 +107,7 @@ def thaw(path: Path, *, symbols: Collection[str] | None = None) -> Frozen:
     """
     try:
         metadata = storage.read_parquet_metadata(path)
-        zips = pl.scan_parquet(path)
+        zips = pl.scan_parquet(path, glob=False)
         if symbols is not None:
             zips = zips.filter(pl.col("symbol").is_in([*symbols]))
         frame = zips.collect()

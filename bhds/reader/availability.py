@@ -64,7 +64,7 @@ def refuse_unavailable(
     table = market.quality_table(series.condition)
     symbols = symbols or list(dict.fromkeys(file.symbol for file in files))
     days = (
-        pl.scan_parquet(table)
+        pl.scan_parquet(table, glob=False)
         .filter(pl.col("symbol").is_in(symbols))
         .select("symbol", "day", "condition", "reason")
         .collect()

@@ -294,7 +294,7 @@ def write_segment(result: str, *, segments: str, name: str, output: str) -> None
     ResultError
         If the table of segments has no file of that name.
     """
-    row = pl.read_parquet(segments).filter(pl.col("name") == name)
+    row = pl.read_parquet(segments, glob=False).filter(pl.col("name") == name)
     if row.is_empty():
         msg = f"{output}: {segments} lists no segment file {name!r}; ask for split_all"
         raise ResultError(msg)

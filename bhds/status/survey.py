@@ -240,7 +240,7 @@ def _conditions(kind: Kind, *, data_dir: Path) -> dict[str, int] | None:
         return None
     try:
         counted = (
-            pl.scan_parquet(path)
+            pl.scan_parquet(path, glob=False)
             .group_by("condition")
             .len()
             .sort("condition")

@@ -297,6 +297,29 @@ def test_rules_hold_no_code_of_their_own():
 # --- all files --------------------------------------------------------------------
 
 
+def expanding_reads(path: Path) -> list[str]:
+    """List the calls of a file in which Polars reads `*`, `?` and `[` of a path."""
+    return [
+        f"{name(path)}:{node.lineno}: {ast.unparse(node)}"
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.Call)
+        and re.fullmatch(
+            r"(pl|polars)\.(read|scan)_(parquet|csv|ipc|ndjson)", ast.unparse(node.func)
+        )
+        and "glob=False" not in map(ast.unparse, node.keywords)
+    ]
+
+
+def test_no_path_is_read_as_a_pattern():
+    """Names of symbols come from outside: `J*USDT` is not to be read as `JXUSDT`."""
+    folders = ("bhds", "scripts", "benchmarks")
+    paths = [path for path in PYTHON_FILES if name(path).startswith(folders)]
+    reads = re.compile(r"from polars import .*(read|scan)_|\b(read|scan)_\w+\(.*\*/")
+
+    assert [call for path in paths for call in expanding_reads(path)] == []
+    assert matches(reads, [*paths, *RULE_FILES]) == []
+
+
 def test_no_file_names_a_path_of_one_machine():
     assert matches(MACHINE_PATH, FILES) == []
 

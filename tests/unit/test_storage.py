@@ -217,6 +217,21 @@ def test_the_rows_of_a_symbol_are_written_with_its_name_and_read_without(tmp_pat
     assert storage.read_rows(path, columns=["close"]).columns == ["close"]
 
 
+@pytest.mark.parametrize("symbol", ["J*USDT", "J?USDT", "[JX]USDT", "**"])
+def test_a_path_is_one_file_whatever_its_name_means_to_a_shell(tmp_path, symbol):
+    folder = tmp_path / "a=b" / "[c]*"
+    for name in ("JXUSDT", "JUSDT", symbol):
+        path = folder / f"{name}.parquet"
+        storage.write_parquet(bars(len(name)), path, metadata={}, symbol=name)
+    path = folder / f"{symbol}.parquet"
+
+    read = storage.read_parquet(path)
+    assert read.schema == with_symbol(bars().schema)  # and no column `a`
+    assert read["symbol"].unique().to_list() == [symbol]
+    assert storage.read_rows(path).equals(bars(len(symbol)))
+    assert storage.scan_rows(path).collect().equals(bars(len(symbol)))
+
+
 @pytest.mark.parametrize("read", [storage.read_rows, storage.scan_rows])
 def test_rows_without_a_symbol_are_of_another_version(tmp_path, read):
     path = tmp_path / "bars.parquet"
