@@ -10,6 +10,7 @@ is unknown to the futures API, a delisted spot symbol is known (`BREAK`).
 
 import datetime as dt
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,6 +41,9 @@ _DEFAULT_KLINES = 500
 _DEFAULT_EVENTS = 100
 _MOST_EVENTS = 1_000
 _PRICE_DECIMALS = 8
+_NUMBER = re.compile("[0-9]{1,20}")
+_LATEST_MS = to_ms(dt.datetime(2100, 1, 1, tzinfo=dt.UTC))
+"""Later times mean this one."""
 
 _DATA_TYPES = {data_type.name: data_type for data_type in DATA_TYPES}
 _KLINES = "klines"
@@ -328,7 +332,7 @@ class RestApi:
 def _klines_weight(parameters: Parameters) -> int:
     """Return what futures klines cost; a malformed limit counts as the default."""
     sent = parameters.get("limit", "")
-    limit = int(sent) if sent.isdecimal() else _DEFAULT_KLINES
+    limit = int(sent) if _NUMBER.fullmatch(sent) else _DEFAULT_KLINES
     for below, weight in ((100, 1), (500, 2), (1_001, 5)):
         if limit < below:
             return weight
@@ -383,13 +387,13 @@ def _whole_number(parameters: Parameters, name: str) -> int | None:
     text = parameters.get(name)
     if text is None:
         return None
-    if not text.isdecimal():
+    if not _NUMBER.fullmatch(text):
         raise ApiError(
             -1100,
             f"Illegal characters found in parameter '{name}'; legal range is "
-            "'^[0-9]{1,20}$'.",
+            f"'^{_NUMBER.pattern}$'.",
         )
-    return int(text)
+    return min(int(text), _LATEST_MS)
 
 
 def _cm_span(start_ms: int | None, end_ms: int | None) -> tuple[int | None, int | None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import signal
 import sys
 import threading
@@ -16,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from bhds.errors import BhdsError
-from bhds.sandbox import admin
+from bhds.sandbox import admin, guard
 from bhds.sandbox.endpoints import (
     ADMIN_ROOT,
     DOWNLOAD_ROOT,
@@ -37,13 +38,18 @@ _START_TIMEOUT_S = 30
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _EXCHANGE = web.AppKey("exchange", Exchange)
+_HOST = web.AppKey("host", str)
 _STOPPING = web.AppKey("stopping", asyncio.Event)
 """Set when the server ends: it would wait for requests that are not answered."""
 _BUCKET_ERRORS = {
     403: ("AccessDenied", "Access Denied"),
     503: ("SlowDown", "Please reduce your request rate."),
 }
+_MAX_KEYS = re.compile("[0-9]{1,10}")
+_LONGEST_KEY = 1_024
+"""Bytes, as of S3."""
 _BUCKET_ERROR = ("InternalError", "We encountered an internal error.")
+_LONGEST_REASON = 500
 _TOO_MANY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.IM_A_TEAPOT})
 
 
@@ -61,7 +67,8 @@ async def start(exchange: Exchange, *, host: str = LOOPBACK, port: int = 0) -> R
 
     End it by `await running.runner.cleanup()`, which also closes the exchange.
     """
-    runner = web.AppRunner(application(exchange), access_log=None)
+    app = application(exchange, host=host)
+    runner = web.AppRunner(app, access_log=None, logger=guard.logger)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()
@@ -69,10 +76,11 @@ async def start(exchange: Exchange, *, host: str = LOOPBACK, port: int = 0) -> R
     return Running(exchange, Endpoints.at(f"http://{host}:{bound[1]}"), runner)
 
 
-def application(exchange: Exchange) -> web.Application:
-    """Return the aiohttp application that serves `exchange`."""
+def application(exchange: Exchange, *, host: str) -> web.Application:
+    """Return the aiohttp application that serves `exchange` at `host`."""
     app = web.Application(middlewares=[_through_here])
     app[_EXCHANGE] = exchange
+    app[_HOST] = host
     app[_STOPPING] = asyncio.Event()
     app.router.add_get(LISTING_ROOT, _listing, name="listing")
     app.router.add_get(LISTING_ROOT + "/", _listing)
@@ -154,6 +162,7 @@ async def _close(app: web.Application) -> None:
 @web.middleware
 async def _through_here(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Count a request and answer it: the one place that all requests pass through."""
+    guard.check_request(request, host=request.app[_HOST])
     request.app[_EXCHANGE].requests[_kind(request)] += 1
     return await handler(request)
 
@@ -188,9 +197,9 @@ async def _listing(request: web.Request) -> web.StreamResponse:
 async def _page(request: web.Request) -> web.Response:
     asked = request.query
     max_keys = asked.get("max-keys", str(MAX_KEYS))
-    if not max_keys.isdecimal():
+    if not _MAX_KEYS.fullmatch(max_keys):
         body = error_document(
-            "InvalidArgument", "Provided max-keys not an integer", key=max_keys
+            "InvalidArgument", "Provided max-keys not an integer", key=max_keys[:20]
         )
         return web.Response(status=400, text=body, content_type="application/xml")
     query = Query(
@@ -205,6 +214,9 @@ async def _page(request: web.Request) -> web.Response:
 
 async def _download(request: web.Request) -> web.Response:
     key = request.match_info["key"]
+    if len(key.encode()) > _LONGEST_KEY:
+        body = error_document("KeyTooLongError", "Your key is too long", key=key[:100])
+        return web.Response(status=400, text=body, content_type="application/xml")
     found = await asyncio.to_thread(request.app[_EXCHANGE].store.read, key)
     if found is None:
         body = error_document("NoSuchKey", "The specified key does not exist.", key=key)
@@ -362,10 +374,14 @@ async def _act(request: web.Request) -> web.Response:
     exchange, action = request.app[_EXCHANGE], request.match_info["action"]
     known = sorted(admin.actions(exchange))
     if action not in known:
-        raise web.HTTPNotFound(text=f"action {action!r}: expected one of {known}")
+        text = f"action {action[:100]!r}: expected one of {known}"
+        raise web.HTTPNotFound(text=text)
     try:
-        sent: Any = await request.json()
+        sent: Any = json.loads(await request.read())
         await asyncio.to_thread(admin.act, exchange, action, sent)
-    except (BhdsError, ValueError, TypeError) as error:
-        raise web.HTTPBadRequest(text=str(error)) from error
+    except RecursionError as error:
+        raise web.HTTPBadRequest(text="body: nested too deeply") from error
+    except (BhdsError, ValueError, TypeError, OverflowError) as error:
+        reason = " ".join(str(error).split())[:_LONGEST_REASON]
+        raise web.HTTPBadRequest(text=reason) from error
     return await _state(request)

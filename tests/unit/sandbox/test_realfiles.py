@@ -15,6 +15,7 @@ FOLDER = "data/spot/daily/klines/BTCUSDT/1m"
 
 @pytest.fixture
 def folder(tmp_path):
+    tmp_path /= "bucket"
     for name in ("data/a/x.zip", "data/a.zip", "data/a-b/y.zip", "data/a/.hidden"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -69,14 +70,49 @@ def test_files_that_come_change_and_go_are_seen(folder):
 
 @pytest.mark.parametrize(
     "key",
-    ["data/../secret", "/etc/hostname", "data/a", "data/a/.hidden", "data//a.zip"],
+    [
+        *("data/../../secret", "/etc/hostname", "data/a", "data/a/.hidden"),
+        *("data//a.zip", "data/a.zip\0", f"data/{'x' * 300}", "data/\udcff.zip"),
+        *("data/out", "data/up/secret", "data/hidden", "data/round", "data/dangling"),
+        *("data/pipe", "data/device"),
+    ],
 )
-def test_nothing_else_can_be_read(folder, key):
-    (folder / "secret").write_text("x")
+def test_nothing_else_can_be_listed_or_read(folder, key):
+    data = folder / "data"
+    (folder.parent / "secret").write_text("x")
+    (data / os.fsdecode(b"\xff.zip")).write_text("x")
+    os.mkfifo(data / "pipe")
+    for name, target in {
+        "out": "/etc/hostname",
+        "up": "../..",
+        "hidden": "a/.hidden",
+        "round": "round",
+        "dangling": "none",
+        "device": "/dev/zero",
+        "again": "../data",
+    }.items():
+        (data / name).symlink_to(target)
+    store = RealFiles(folder)
 
-    assert RealFiles(folder).read(key) is None
+    assert store.read(key) is None
+    assert store.describe([key]) == []
+    assert list(store.keys("")) == ["data/a-b/y.zip", "data/a.zip", "data/a/x.zip"]
 
 
-def test_a_folder_that_is_not_a_bucket_is_refused(tmp_path):
+def test_symbolic_links_within_the_folder_are_followed(folder):
+    (folder / "data/b").symlink_to("a")
+    (folder / "data/c.zip").symlink_to("a.zip")
+    store = RealFiles(folder)
+
+    assert list(store.keys("data/b")) == ["data/b/x.zip"]
+    assert store.read("data/b/x.zip")[1] == b"data/a/x.zip"
+    assert store.read("data/c.zip")[1] == b"data/a.zip"
+
+
+@pytest.mark.parametrize("target", [None, "/etc"])
+def test_a_folder_that_is_not_a_bucket_is_refused(tmp_path, target):
+    if target is not None:
+        (tmp_path / "data").symlink_to(target)
+
     with pytest.raises(ConfigError, match="expected it to hold a folder `data`"):
         RealFiles(tmp_path)

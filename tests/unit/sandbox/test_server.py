@@ -12,11 +12,13 @@ from contextlib import asynccontextmanager
 
 import aiohttp
 import pytest
+import yarl
 
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.limits import BUDGETS, Budget, Pool
 from bhds.sandbox.server import serving, start
+from bhds.sandbox.universe import load_universe
 
 KEY = "data/futures/um/daily/klines/币安人生USDT/1m/币安人生USDT-1m-2025-01-01.zip"
 
@@ -380,6 +382,90 @@ def test_a_change_that_makes_no_sense_is_refused(exchange, action, sent, status)
     told = get(exchange, lambda e: f"{e.admin}/{action}", method="POST", json=sent)
 
     assert told[0] == status
+
+
+ACTION = {"method": "POST", "json": {"key": KEY}}
+NESTED = {"data": "[" * 100_000, "headers": {"Content-Type": "application/json"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "status"),
+    [
+        pytest.param(f"/archive/{'k' * 4_000}", {}, 400, id="long key"),
+        pytest.param(f"/archive/{'k' * 9_000}", {}, 400, id="long line"),
+        pytest.param("/archive/data/a%00.zip", {}, 404, id="NUL"),
+        pytest.param("/archive/%2e%2e/%2e%2e/etc/passwd", {}, 404, id="parents"),
+        pytest.param("/archive//etc/passwd", {}, 404, id="absolute"),
+        pytest.param(f"/archive/{'k' * 300}", {}, 404, id="long name"),
+        pytest.param(
+            f"/data.binance.vision?max-keys={'9' * 5_000}", {}, 400, id="many keys"
+        ),
+        pytest.param(f"{KLINES}&startTime={'9' * 5_000}", {}, 400, id="long number"),
+        pytest.param("withhold", {"method": "POST"} | NESTED, 400, id="nested"),
+        pytest.param(f"{'a' * 4_000}", ACTION, 404, id="long action"),
+        pytest.param("withhold", ACTION | {"data": "k", "json": None}, 415, id="text"),
+    ],
+)
+def test_no_request_causes_a_traceback(tmp_path, caplog, path, options, status):
+    (tmp_path / "data").mkdir()
+    exchange = Exchange(load_universe(), serve_dir=tmp_path)
+
+    told, _, body = get(
+        exchange,
+        lambda e: yarl.URL(
+            e.api_um + path if path[0] == "/" else f"{e.admin}/{path}", encoded=True
+        ),
+        **options,
+    )
+
+    assert told == status
+    assert len(body.splitlines()) <= 2  # of XML
+    assert len(body) < 1_000
+    assert not any(record.exc_info for record in caplog.records)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://127.0.0.1.example.com"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+        ({"Host": "example.com"}, 421),
+        ({"Host": "localhost.example.com:80"}, 421),
+        ({"Host": "127.0.0.1.example.com"}, 421),
+        ({"Host": ""}, 421),
+        ({"Host": "localhost:8000"}, 200),
+        ({"Host": "[::1]:80", "Origin": "http://[::1]:80"}, 200),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ],
+)
+def test_a_web_page_of_another_origin_changes_nothing(exchange, headers, status):
+    sent = {"Content-Type": "application/json"} | headers
+    told, _, body = get(
+        exchange,
+        lambda e: f"{e.admin}/withhold",
+        method="POST",
+        data=json.dumps({"key": KEY}),
+        headers=sent,
+    )
+
+    assert told == status
+    assert exchange.publication.withheld == ({KEY} if status == 200 else set())
+    assert len(body.splitlines()) == 1
+
+
+def test_browsers_are_given_no_leave_to_send_json_from_elsewhere(exchange):
+    status, headers, _ = get(exchange, lambda e: f"{e.admin}/now", method="OPTIONS")
+
+    assert status == 405
+    assert not any(name.startswith("Access-Control") for name in headers)
+
+
+def test_nothing_is_read_under_a_name_that_is_not_the_sandboxes(exchange):
+    assert get(exchange, file_url(KEY), headers={"Host": "example.com"})[0] == 421
 
 
 def test_real_files_are_served_in_place_of_synthetic_ones(tmp_path):
