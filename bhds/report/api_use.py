@@ -1,4 +1,4 @@
-"""What the REST API was asked for, and what it did not answer."""
+"""What the REST API was asked for, and what it did not answer; when is no matter."""
 
 import polars as pl
 
@@ -18,8 +18,6 @@ _BY_SERIES = (
     Column("weight", "Weight", Kind.COUNT, "as the exchange counts them"),
     Column("refusals", "Refused", Kind.COUNT, "answers 429 and 418"),
     Column("rows", "Rows that came", Kind.COUNT, "bars or events"),
-    Column("first", "First asked"),
-    Column("last", "Last asked"),
 )
 
 
@@ -28,7 +26,6 @@ _UNANSWERED = (
     Column("series", "Data"),
     Column("symbol", "Symbol", Kind.SYMBOL),
     Column("partition", "Partition"),
-    Column("told_at", "Refused at"),
 )
 
 
@@ -44,8 +41,7 @@ def by_series(usage: pl.DataFrame) -> pl.DataFrame:
     -------
     polars.DataFrame
         One row for each `market` and `series`: `fills` that asked, `symbols`,
-        `requests`, `weight`, `refusals`, `rows`, and `first` and `last` (UTC), when the
-        first and the last began to ask. Sorted by market and series.
+        `requests`, `weight`, `refusals` and `rows`. Sorted by market and series.
     """
     return (
         _named(usage)
@@ -54,8 +50,6 @@ def by_series(usage: pl.DataFrame) -> pl.DataFrame:
             pl.len().alias("fills"),
             pl.col("symbol").n_unique().alias("symbols"),
             pl.col("requests", "weight", "refusals", "rows").sum(),
-            pl.col("asked_at").min().alias("first"),
-            pl.col("asked_at").max().alias("last"),
         )
         .sort(_BY_MARKET, "series")
     )
@@ -72,7 +66,7 @@ def series_table(series: pl.DataFrame) -> Table:
 
 
 def unanswered_table(lacking: pl.DataFrame) -> Table:
-    """List the fills that were refused an answer: `path`, `told_at` (UTC)."""
+    """List the fills that were refused an answer, by their `path`."""
     rows, note = capped(
         _named(lacking).sort(_BY_MARKET, "series", "symbol", "partition"),
         at=_LISTED,

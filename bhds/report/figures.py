@@ -9,7 +9,6 @@ import plotly.graph_objects as go
 import polars as pl
 from plotly.subplots import make_subplots
 
-from bhds.markets import TradeType
 from bhds.report.bar_sources import SOURCES
 from bhds.report.blocks import Figure
 from bhds.report.gaps import CLASSES
@@ -17,14 +16,11 @@ from bhds.report.inputs import of_first_series
 from bhds.report.pictures import Picture
 
 _PRICE = "#3f7fb5"
-_MARKETS = dict(
-    zip(TradeType, ("#3f7fb5", "#e39a1e", "#9e1a5c", "#7f8793"), strict=True)
-)
 _LOG_FROM = 8
 """The highest price over the lowest from which on prices are drawn by logarithm."""
 _MONTH = dt.timedelta(days=30)
-_PERIODS = 12
-"""How many months or days a figure has room for, at least."""
+_MONTHS = 12
+"""How many months a figure has room for, at least."""
 _NARROWEST = 0.004
 """The part of a picture's time that the mark of a gap takes at least, to be seen."""
 
@@ -68,29 +64,6 @@ def sources_by_month(months: pl.DataFrame) -> Figure:
         description="Stacked bars, a month each: the number of bars of each source. "
         "A click on a source in the legend takes it out. The table below has the sums.",
         plot=_plot(bars, title="bars"),
-    )
-
-
-def requests_by_day(usage: pl.DataFrame) -> Figure:
-    """Draw the requests of each day by market: `fill.usage.SCHEMA`."""
-    days = (
-        usage.with_columns(
-            market=pl.col("path").str.split("/").list.get(1),
-            month=pl.col("asked_at").dt.date(),
-        )
-        .group_by("market", "month")
-        .agg(pl.col("requests").sum())
-        .sort("market", "month")
-    )
-    bars = [
-        _bars(part, "requests", name=market, colour=_MARKETS[market], market=market)
-        for (market,), part in _parts(days, "market")
-    ]
-    return Figure(
-        name="requests-by-day",
-        title="Requests by day",
-        description="Stacked bars, a day each: the requests to each market's API.",
-        plot=_plot(bars, title="requests", period=dt.timedelta(days=1)),
     )
 
 
@@ -239,20 +212,18 @@ def _bars(
     )
 
 
-def _plot(
-    traces: Sequence[go.Bar], *, title: str, period: dt.timedelta = _MONTH
-) -> dict[str, Any]:
-    """Stack bars, one a period; few of them are no wider than many."""
+def _plot(traces: Sequence[go.Bar], *, title: str) -> dict[str, Any]:
+    """Stack bars, one a month; few of them are no wider than many."""
     figure = go.Figure(traces)
     figure.update_layout(barmode="stack", bargap=0.2, hovermode="x unified")
     figure.update_yaxes(title_text=title, rangemode="tozero", tickformat=",~d")
     dates = [dt.date.fromisoformat(x) for trace in traces for x in trace.x]
     last = max(dates, default=dt.date(2020, 1, 1))
-    shown = max(last - min(dates, default=last) + period, period * _PERIODS)
+    shown = max(last - min(dates, default=last) + _MONTH, _MONTH * _MONTHS)
     figure.update_xaxes(
-        type="date", range=[last - shown + period / 2, last + period / 2]
+        type="date", range=[last - shown + _MONTH / 2, last + _MONTH / 2]
     )
-    figure.update_traces(width=period / dt.timedelta(milliseconds=1) * 0.8)
+    figure.update_traces(width=_MONTH / dt.timedelta(milliseconds=1) * 0.8)
     return _as_json(figure)
 
 

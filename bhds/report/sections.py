@@ -202,7 +202,7 @@ def _api(found: Findings) -> Section:
     else:
         sentence = "What the archive lacks is asked from the REST API, once."
         table = api_use.series_table(api_use.by_series(found.usage))
-        blocks = [figures.requests_by_day(found.usage), table, unanswered]
+        blocks = [table, unanswered]
     return Section(
         name="api", title="Use of the API", sentences=(sentence,), blocks=blocks
     )

@@ -37,6 +37,6 @@ def test_a_fill_that_was_refused_is_named():
     table = api_use.unanswered_table(lacking)
 
     assert table.values() == [
-        ["um_futures", "fundingRate", "AUSDT", "2025", "2025-01-30 00:00"],
-        ["um_futures", "klines 1m", "币安人生USDT", "2025", "2025-01-30 00:00"],
+        ["um_futures", "fundingRate", "AUSDT", "2025"],
+        ["um_futures", "klines 1m", "币安人生USDT", "2025"],
     ]

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 from bhds import columns
-from bhds.fill import usage
 from bhds.report import bar_sources, figures, gaps, pictures
 from bhds.report.pictures import Picture
 
@@ -45,25 +44,6 @@ def test_gaps_are_stacked_by_class_in_their_colours():
     ]
     assert figure.plot["layout"]["barmode"] == "stack"
     assert figure.title == "Gaps that begin in each month, by class (klines 1m)"
-
-
-def test_requests_are_added_up_by_day_and_market():
-    path = "api_data/{}/klines/A/1m/2025.parquet"
-    rows = [
-        (START, path.format("spot"), 3, 6, 0, 1),
-        (START + 5 * MINUTE, path.format("spot"), 4, 6, 0, 1),
-        (START + dt.timedelta(days=1), path.format("um_futures"), 1, 6, 0, 1),
-    ]
-
-    figure = figures.requests_by_day(
-        pl.DataFrame(rows, schema=usage.SCHEMA, orient="row")
-    )
-
-    drawn = [(t["meta"]["market"], t["x"], t["y"]) for t in figure.plot["data"]]
-    assert drawn == [
-        ("spot", ["2025-01-30"], [7]),
-        ("um_futures", ["2025-01-31"], [1]),
-    ]
 
 
 def test_bars_of_which_none_was_published_are_no_bars():

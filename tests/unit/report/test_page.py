@@ -51,7 +51,7 @@ def test_everything_is_drawn_without_a_word_or_a_request(browser, report, width,
         assert visit.requests == []
         assert not visit.is_too_wide()
         figures = visit.page.locator("figure .plot")
-        assert figures.count() == 6
+        assert figures.count() == 5
         for figure in figures.all():
             assert figure.locator(".main-svg").count()
             assert figure.get_attribute("aria-label")
