@@ -2,13 +2,15 @@
 
 # The interpreter that makes .venv: 3.11 or later; default: the newest found.
 PYTHON ?=
+# no: as root too, install no package for the whole machine; default: yes.
+SYSTEM_INSTALL ?= yes
 # Where the demo puts its data, and how many jobs it runs at once.
 DEMO_DIR ?= demo_data
 CORES ?= $(shell nproc)
 # More arguments for pytest: make unit PYTEST_ARGS="-k gaps"
 PYTEST_ARGS ?=
 
-export PYTHON DEMO_DIR CORES
+export PYTHON SYSTEM_INSTALL DEMO_DIR CORES
 # Jobs find aria2c and snakemake as the user of an activated .venv would.
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 

