@@ -151,7 +151,8 @@ GAPS = pl.Schema(
     }
 )
 """The gaps between traded bars. `first_open_time` is null where the symbol has not
-traded since; `trimmed` if it has ended, so that its bars since are left out."""
+traded since; `trimmed` if it has ended, so that its bars since are left out, or was not
+listed for some time within."""
 
 GAP_EVIDENCE = pl.Schema(
     GAPS

@@ -270,6 +270,12 @@ def funding_last_day(wildcards):
 
 
 @for_rules
+def funding_unlisted(wildcards):
+    """Return when the contract of some funding is known not to have been listed."""
+    return PLAN.unlisted(funding_series_of(wildcards))
+
+
+@for_rules
 def result_settings(wildcards):
     """Select the settings of one series that shape its result."""
     series = series_of(wildcards)
@@ -279,6 +285,8 @@ def result_settings(wildcards):
         "fill": results.fill,
         "split": PLAN.split_rule(series),
         "has_ended": PLAN.has_ended(series),
+        "is_trading": PLAN.is_trading(series),
+        "unlisted": PLAN.unlisted(series),
         "contract_usd": PLAN.contract_usd(series.trade_type, series.symbol),
     }
 

@@ -24,6 +24,7 @@ rule build_funding:
     params:
         revision=funding.REVISION,
         last_day=funding_last_day,
+        unlisted=funding_unlisted,
     message:
         "Build the funding of {wildcards.trade_type} {wildcards.symbol}"
     script:

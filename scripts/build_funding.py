@@ -10,4 +10,5 @@ with job_log(snakemake.log[0]):
         gaps=str(snakemake.input.gaps) or None,
         symbol=snakemake.wildcards.symbol,
         last_day=snakemake.params.last_day,
+        unlisted=snakemake.params.unlisted,
     )

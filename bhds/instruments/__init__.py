@@ -20,6 +20,7 @@ from bhds.instruments.exchange_info import (
     record_exchange_info,
 )
 from bhds.instruments.selection import SETTLED, Reason, Selection, select, select_named
+from bhds.instruments.settlements import settlements, settlements_day
 
 __all__ = [
     "SETTLED",
@@ -35,5 +36,7 @@ __all__ = [
     "record_exchange_info",
     "select",
     "select_named",
+    "settlements",
+    "settlements_day",
     "tradifi_table_day",
 ]

@@ -30,14 +30,15 @@ _NOT_LISTED = "NOT_LISTED"
 _Name = Annotated[str, StringConstraints(min_length=1)]
 
 
-def _day_of(milliseconds: object) -> object:
-    """Return the UTC day of a time in ms since 1970; None of 0, which is no date."""
+def _time_of(milliseconds: object) -> object:
+    """Return a time in ms since 1970 as one in UTC; None of 0, which is no time."""
     if not isinstance(milliseconds, int) or milliseconds == 0:
         return milliseconds or None
-    return dt.date(1970, 1, 1) + dt.timedelta(milliseconds=milliseconds)
+    return _EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 
-_Day = Annotated[dt.date | None, BeforeValidator(_day_of)]
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_Time = Annotated[dt.datetime | None, BeforeValidator(_time_of)]
 
 
 class _Entry(BaseModel):
@@ -53,7 +54,7 @@ class _Entry(BaseModel):
     status: str = Field(
         default="", validation_alias=AliasChoices("status", "contractStatus")
     )
-    delivery_date: _Day = Field(default=None, validation_alias="deliveryDate")
+    delivery_time: _Time = Field(default=None, validation_alias="deliveryDate")
     permissions: list[str] = []
     permissionSets: list[str | list[str]] = []  # noqa: N815
 
@@ -83,8 +84,8 @@ def read_exchange_info(path: Path) -> Known:
         At least one entry, each with `baseAsset`, `quoteAsset`, `contractType` (empty
         for spot), `permissions` and `permissionSets` (empty for futures), which are
         what `classify` uses, `contractSize` (in USD; None but for cm), `status` (of the
-        contract; empty where nothing is said) and `delivery_date` (the UTC day; far in
-        the future for perpetuals that go on, None for spot).
+        contract; empty where nothing is said) and `delivery_time` (UTC; far in the
+        future for perpetuals that go on, None for spot).
 
     Raises
     ------

@@ -16,6 +16,7 @@ from bhds.config import Dataset
 from bhds.planning import files as archive
 from bhds.planning.fills import Fill, Life, fills_of
 from bhds.planning.frequency import choose_frequency
+from bhds.results.unlisted import Unlisted
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class PlannedDataset:
     """As the archive's files tell of each symbol, whether in the time wanted or not."""
     ended: frozenset[str] = frozenset()
     """The symbols of which it is known that they have ended."""
+    trading: frozenset[str] = frozenset()
+    """The symbols of which the exchange says, on the last day or later, that they are
+    traded."""
+    unlisted: Mapping[str, Unlisted] = field(default_factory=dict)
+    """When symbols were not listed, of those of which any such time is known."""
 
     @property
     def name(self) -> str:

@@ -25,6 +25,7 @@ from bhds.planning.files import PRESENT, STATES
 from bhds.planning.fills import Fill
 from bhds.planning.plan import Plan
 from bhds.results import split
+from bhds.results.unlisted import Unlisted
 
 _WILDCARD = re.compile(r'[:,](\w+)=("[^"]*"|[^,]*)')
 _KEPT = ["symbol", "partition", "first_day", "last_day", "path"]
@@ -44,6 +45,8 @@ class _Dataset(BaseModel):
     symbols: tuple[str, ...]
     fills: dict[str, dict[str, Fill]]
     ended: frozenset[str]
+    trading: frozenset[str]
+    unlisted: dict[str, Unlisted]
 
 
 class _Remainder(BaseModel):
@@ -171,6 +174,8 @@ def _without_files(planned: PlannedDataset) -> _Dataset:
         symbols=planned.symbols,
         fills=fills,
         ended=planned.ended,
+        trading=planned.trading,
+        unlisted=dict(planned.unlisted),
     )
 
 
@@ -204,10 +209,13 @@ def _with_files(
 ) -> PlannedDataset:
     wanted = [s for s in kept.symbols if symbols is None or s in symbols]
     fills = {symbol: kept.fills[symbol] for symbol in wanted if symbol in kept.fills}
+    unlisted = {s: kept.unlisted[s] for s in wanted if s in kept.unlisted}
     return PlannedDataset(
         kept.dataset,
         tuple(wanted),
         files.drop("dataset"),
         fills,
         ended=kept.ended.intersection(wanted),
+        trading=kept.trading.intersection(wanted),
+        unlisted=unlisted,
     )

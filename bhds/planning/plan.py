@@ -24,6 +24,7 @@ from bhds.planning.dataset import Partition, PlannedDataset, directories
 from bhds.planning.files import PRESENT
 from bhds.planning.fills import Fill
 from bhds.planning.series import ResampleGroup, Series
+from bhds.results.unlisted import Unlisted
 from bhds.results.vwap import contract_size
 
 _GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...]]
@@ -446,6 +447,26 @@ class Plan:
             If neither the settings nor the targets name the series.
         """
         return series.symbol in self._owner(series).ended
+
+    def is_trading(self, series: Series) -> bool:
+        """Return whether the exchange says that the symbol of a series is traded.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        return series.symbol in self._owner(series).trading
+
+    def unlisted(self, series: Series) -> Unlisted:
+        """Return when the symbol of a series is known not to have been listed.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        return self._owner(series).unlisted.get(series.symbol, ())
 
     def contract_usd(self, trade_type: str, symbol: str) -> float | None:
         """Return what one contract of a COIN-M future is worth; None of other markets.

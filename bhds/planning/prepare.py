@@ -25,10 +25,11 @@ from bhds.planning.dataset import (
     plan_dataset,
     with_fills,
 )
-from bhds.planning.endings import has_ended
+from bhds.planning.endings import has_ended, unlisted
 from bhds.planning.fills import Life
 from bhds.planning.plan import Plan
 from bhds.planning.targets import implied_datasets
+from bhds.results.unlisted import Unlisted
 
 logger = logging.getLogger(__name__)
 
@@ -252,7 +253,34 @@ class _Planner:
             last_day=self._settings.last_day(self._now),
         )
         ended = frozenset(s for s in planned.symbols if self._has_ended(s, planned))
-        return replace(planned, ended=ended)
+        periods = {s: self._unlisted(s, planned) for s in planned.symbols}
+        return replace(
+            planned,
+            ended=ended,
+            trading=self._trading(planned),
+            unlisted={s: p for s, p in periods.items() if p},
+        )
+
+    def _trading(self, planned: PlannedDataset) -> frozenset[str]:
+        market = planned.dataset.trade_type
+        known_on = self._known_on.get(market)
+        if known_on is None or known_on < self._last_begun_day:
+            return frozenset()
+        known = self.known[market]
+        return frozenset(
+            symbol
+            for symbol in planned.symbols
+            if known.get(symbol, {}).get("status") == "TRADING"
+        )
+
+    def _unlisted(self, symbol: str, planned: PlannedDataset) -> Unlisted:
+        market = planned.dataset.trade_type
+        return unlisted(
+            symbol,
+            trade_type=market,
+            as_of=self._last_begun_day,
+            known=self.known.get(market),
+        )
 
     def _has_ended(self, symbol: str, planned: PlannedDataset) -> bool:
         market = planned.dataset.trade_type

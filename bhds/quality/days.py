@@ -10,6 +10,7 @@ from bhds.markets import Interval, TradeType
 from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
 from bhds.results.grid import floor_time, grid_number, is_far_off_grid
+from bhds.results.unlisted import Unlisted
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -30,6 +31,7 @@ def account(
     interval: Interval,
     last_day: dt.date,
     has_ended: bool,
+    unlisted: Unlisted = (),
 ) -> pl.DataFrame:
     """Count the bars of each UTC day by where they come from.
 
@@ -50,6 +52,8 @@ def account(
         The last UTC day that the result may hold.
     has_ended
         Whether it is known that the symbol has ended.
+    unlisted
+        When the symbol was not listed.
 
     Returns
     -------
@@ -58,7 +62,8 @@ def account(
         `last_day`, and the days before of which there is a daily zip without a row; of
         bars longer than a day, those on which one opens. `expected` counts from the
         first bar on, and up to the last of a symbol that has ended, as is known or as
-        the API has no bar after it.
+        the API has no bar after it. Of days on which it was listed in part, the time
+        in which it was.
         No rows without bars.
     """
     if result.is_empty():
@@ -80,6 +85,13 @@ def account(
     is_lost = pl.col("day") < first.date()
     begin = pl.when(is_lost).then(begin).otherwise(pl.max_horizontal(begin, first))
     expected = _points_before(until, interval) - _points_before(begin, interval)
+    for start, end in unlisted:
+        gone = pl.lit(start).clip(begin, until)
+        back = until if end is None else pl.lit(end).clip(begin, until)
+        left = expected - (
+            _points_before(back, interval) - _points_before(gone, interval)
+        )
+        expected = pl.when(left > 0).then(left).otherwise(expected)
     counted = _by_source(result).join(
         _conflicts_by_day(evidence, conflicts), on="day", how="full", coalesce=True
     )

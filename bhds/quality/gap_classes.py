@@ -45,6 +45,7 @@ def classify(
 
     - `delisted_tail`: the symbol has ended, and its bars without trades since are left
       out.
+    - `relisting`: the symbol is known not to have been listed within the gap.
     - `outage`: a known outage covers half of the gap or more; or more than half of the
       other symbols that traded before and after have a gap at the same time, of which
       there are at least two, or one and the API has no bars of the gap, and no file is
@@ -180,8 +181,10 @@ def _class(last_day: dt.date) -> pl.Expr:
     is_unpublished = pl.col("missing_bars") > pl.col("untraded_bars")
     is_long = pl.col("split") | (pl.col("duration") >= _SHORTEST_HALT)
     return (
-        pl.when("trimmed")
+        pl.when(pl.col("trimmed") & pl.col("first_open_time").is_null())
         .then(pl.lit("delisted_tail"))
+        .when("trimmed")
+        .then(pl.lit("relisting"))
         .when(
             pl.col("outage").is_not_null() | (shared & ~lacks_files & ~cut_off),
         )

@@ -14,9 +14,10 @@ from bhds.results.gaps import SplitRule, find_gaps, is_untraded_for_long
 from bhds.results.grid import put_on_grid, with_phase_of
 from bhds.results.merge import is_strictly_increasing
 from bhds.results.segments import assign_segments
+from bhds.results.unlisted import Unlisted
 from bhds.results.vwap import vwap as vwap_of_bar
 
-REVISION = 4
+REVISION = 5
 """Raise by one when the same klines and events must yield a different result."""
 
 
@@ -30,8 +31,8 @@ class Counts:
     combined: int
     """Grid points on which several published bars fell."""
     trimmed: int
-    """Bars without trades before the first trade and, of a symbol that has ended, after
-    the last."""
+    """Bars without trades before the first trade, of a symbol that has ended after the
+    last, and while it was not listed."""
     filled: int
     segments: int
     funding_events: int
@@ -71,6 +72,8 @@ def build_results(
     fill: bool,
     split: SplitRule,
     has_ended: bool = False,
+    is_trading: bool = False,
+    unlisted: Unlisted = (),
     funding: pl.DataFrame | None = None,
     contract_usd: float | None = None,
 ) -> Results:
@@ -91,6 +94,11 @@ def build_results(
     has_ended
         Whether it is known that the symbol trades no more. Its bars after the last
         trade are then left out; so they are if `gaps.is_untraded_for_long`.
+    is_trading
+        Whether the exchange says that the symbol is traded, so that bars without
+        trades, however many, are those of a quiet or halted market.
+    unlisted
+        When it was not listed: bars without trades that open then are left out.
     funding
         m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
         if funding is not wanted or the market has none.
@@ -115,12 +123,25 @@ def build_results(
     _check_events(events, symbol=symbol)
     interval = with_phase_of(interval, parsed["open_time"])
     grid = put_on_grid(parsed, trade_type=trade_type, interval=interval)
-    is_over = has_ended or is_untraded_for_long(grid.frame, interval=interval)
+    is_over = has_ended or (
+        not is_trading and is_untraded_for_long(grid.frame, interval=interval)
+    )
     gaps = find_gaps(
-        grid.frame, symbol=symbol, interval=interval, split=split, has_ended=is_over
+        grid.frame,
+        symbol=symbol,
+        interval=interval,
+        split=split,
+        has_ended=is_over,
+        unlisted=unlisted,
     )
     bars = grid.frame.with_columns(pl.col("source").cast(RESULT_SOURCES))
-    bars = assign_segments(bars, begins=gaps.begins, has_ended=is_over, symbol=symbol)
+    bars = assign_segments(
+        bars,
+        begins=gaps.begins,
+        has_ended=is_over,
+        unlisted=unlisted,
+        symbol=symbol,
+    )
     complete = fill_segments(bars, interval=interval) if fill else bars
     # On the complete grid, so that an event in a bar that was filled is kept.
     joined = join_funding(complete, events, interval=interval)

@@ -10,7 +10,7 @@ from bhds.events import number_events
 from bhds.markets import Interval
 from bhds.results.grid import floor_time
 
-REVISION = 2
+REVISION = 3
 """Raise by one when the same partitions must yield other merged events."""
 
 _PRECEDENCE = {"api": 0, "monthly": 1, "daily": 2}

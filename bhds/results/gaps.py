@@ -8,6 +8,7 @@ import polars as pl
 from bhds.columns import GAPS
 from bhds.markets import Interval
 from bhds.results.grid import grid_number
+from bhds.results.unlisted import Unlisted, is_unlisted
 
 ENDED_AFTER = dt.timedelta(days=7)
 """Published bars without one trade for longer than this show that a symbol has ended.
@@ -55,7 +56,7 @@ class SplitRule:
         is_possible = (price > 0) & (previous > 0)
         moved = pl.col("price_change").abs() > self.min_price_change
         is_long = pl.col("duration") > dt.timedelta(days=self.min_days)
-        has_points = pl.col("points") >= self._fewest(interval)
+        has_points = pl.col("points") >= _fewest(interval)
         ratio = pl.max_horizontal(price / previous, previous / price).round(_DECIMALS)
         jumped = ratio > self.max_price_ratio
         return self.enabled & is_possible & ((is_long & has_points & moved) | jumped)
@@ -64,13 +65,7 @@ class SplitRule:
         """Return the rule on steps between published bars."""
         begin = pl.col("last_open_time").dt.offset_by(interval.name)
         is_long = pl.col("open_time") - begin > dt.timedelta(days=2 * self.min_days)
-        return self.enabled & is_long & (pl.col("points") >= self._fewest(interval))
-
-    @staticmethod
-    def _fewest(interval: Interval) -> int:
-        """Return how many grid points the clauses with days need."""
-        is_short = interval.duration is not None and interval.duration < _DAY
-        return 1 if is_short else _FEWEST_LONG_BARS
+        return self.enabled & is_long & (pl.col("points") >= _fewest(interval))
 
 
 @dataclass(frozen=True)
@@ -90,6 +85,7 @@ def find_gaps(
     interval: Interval,
     split: SplitRule,
     has_ended: bool = False,
+    unlisted: Unlisted = (),
 ) -> Gaps:
     """List where bars are missing between traded bars, and where to split.
 
@@ -105,6 +101,9 @@ def find_gaps(
     has_ended
         Whether the bars without trades after the last traded bar are no part of the
         history, because the symbol has ended.
+    unlisted
+        When the symbol was not listed: bars without trades that open then are no part
+        of the history either, and count as unpublished.
 
     Returns
     -------
@@ -117,8 +116,9 @@ def find_gaps(
         close minus 1, to 12 decimals. Where bars without trades follow the last traded
         one, and either bars are missing among them or the symbol has ended, they make a
         final row, with `first_open_time` and `price_change` null and `duration` up to
-        the last published bar; `trimmed` if the symbol has ended. Bars that were
-        published without trades are no gap otherwise.
+        the last published bar; `trimmed` if the symbol has ended. So is a gap in which
+        the symbol was not listed. Bars that were published without trades are no gap
+        otherwise.
     """
     numbered = bars.select("open_time", "open", "close", "trade_count").with_columns(
         position=pl.int_range(pl.len(), dtype=pl.Int64),
@@ -127,7 +127,7 @@ def find_gaps(
     traded = numbered.filter(pl.col("trade_count") > 0)
     inner = _steps(traded)
     # Before the first traded bar no segment has begun; after the last, all may be over.
-    published = numbered.filter(is_in_history(has_ended=has_ended))
+    published = numbered.filter(is_in_history(has_ended=has_ended, unlisted=unlisted))
     begins = pl.concat(
         [
             inner.filter(split.of_trades(interval))["open_time"],
@@ -138,7 +138,12 @@ def find_gaps(
     tail = _tail(numbered, traded)
     stretches = pl.concat(
         [
-            inner.with_columns(first_open_time="open_time", trimmed=False),
+            inner.with_columns(
+                first_open_time="open_time",
+                trimmed=is_unlisted(
+                    pl.col("last_open_time"), unlisted, until=pl.col("open_time")
+                ),
+            ),
             tail.with_columns(first_open_time=None, trimmed=has_ended),
         ],
         how="diagonal_relaxed",
@@ -158,7 +163,8 @@ def is_untraded_for_long(bars: pl.DataFrame, *, interval: Interval) -> bool:
     """Return whether the bars after the last trade add up to more than `ENDED_AFTER`.
 
     So the exchange went on to publish bars, while nobody traded. Time without published
-    bars does not count: the archive may lack it.
+    bars does not count: the archive may lack it. Of bars of a day and longer, there are
+    three at least.
 
     Parameters
     ----------
@@ -170,17 +176,26 @@ def is_untraded_for_long(bars: pl.DataFrame, *, interval: Interval) -> bool:
     time = pl.col("open_time")
     tail = bars.filter(time > _TRADED.max()).select(time)
     untraded = tail.select((time.dt.offset_by(interval.name) - time).sum()).item()
-    return bool(untraded > ENDED_AFTER)
+    return bool(untraded > ENDED_AFTER) and tail.height >= _fewest(interval)
 
 
-def is_in_history(*, has_ended: bool) -> pl.Expr:
+def is_in_history(*, has_ended: bool, unlisted: Unlisted = ()) -> pl.Expr:
     """Return which bars are part of a history: from the first with trades on.
 
     Of a symbol that has ended, up to the last with trades; without any trade, none.
+    While it was not listed, only bars with trades, such as that of the settlement.
     """
     time = pl.col("open_time")
     begun = time >= _TRADED.min()
+    if unlisted:
+        begun &= (pl.col("trade_count") > 0) | ~is_unlisted(time, unlisted)
     return begun & (time <= _TRADED.max()) if has_ended else begun
+
+
+def _fewest(interval: Interval) -> int:
+    """Return how many grid points the clauses with days need."""
+    is_short = interval.duration is not None and interval.duration < _DAY
+    return 1 if is_short else _FEWEST_LONG_BARS
 
 
 def _steps(bars: pl.DataFrame) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from bhds.results.gaps import SplitRule
 from bhds.results.merge import merge
 from bhds.results.phase import PhaseSource
 from bhds.results.resample import ResampleRule
+from bhds.results.unlisted import Unlisted, is_unlisted
 
 
 def write_results(
@@ -52,8 +53,9 @@ def write_results(
     settings
         `vwap`, `fill` (bool) and `split` (the fields of `gaps.SplitRule`), as in the
         dataset's `results`; `has_ended` (bool), whether it is known that the symbol
-        trades no more; and `contract_usd`, of COIN-M futures what one contract is
-        worth, else None.
+        trades no more; `is_trading` (bool), whether the exchange says that it does;
+        `unlisted`, when it was not listed; and `contract_usd`, of COIN-M futures what
+        one contract is worth, else None.
     last_day
         The last UTC day that the partitions cover; it goes into the metadata.
     trade_type, symbol, interval
@@ -81,8 +83,12 @@ def write_results(
         vwap=settings["vwap"],
         fill=settings["fill"],
         split=SplitRule(**settings["split"]),
-        funding=_read_events(funding) if funding else None,
+        funding=_read_events(funding, unlisted=settings["unlisted"])
+        if funding
+        else None,
         has_ended=settings["has_ended"],
+        is_trading=settings["is_trading"],
+        unlisted=settings["unlisted"],
         contract_usd=settings["contract_usd"],
     )
     sources = [storage.read_sources(path) for path in partitions]
@@ -100,6 +106,7 @@ def write_results(
             interval=built.interval,
             last_day=last_day,
             has_ended=built.has_ended,
+            unlisted=settings["unlisted"],
         ),
         "conflicts": conflicts.of_symbol(
             sources, merged.conflicts, trade_type=market, symbol=symbol
@@ -132,11 +139,13 @@ def write_funding(
     symbol: str,
     last_day: dt.date,
     gaps: str | None = None,
+    unlisted: Unlisted = (),
 ) -> None:
     """Merge the funding events of one contract, from the archive and the API.
 
     The exchange goes on to publish rates of a contract that is settled: events after
-    the last traded bar of one that has ended are left out.
+    the last traded bar of one that has ended are left out, and those while it was not
+    listed.
 
     Parameters
     ----------
@@ -154,6 +163,8 @@ def write_funding(
     gaps
         Path of the gaps that `write_results` wrote for the contract, which say when it
         ended; None or empty: not known.
+    unlisted
+        When it was not listed.
 
     Raises
     ------
@@ -162,11 +173,11 @@ def write_funding(
     """
     frames = [storage.read_rows(path, schema=FUNDING) for path in partitions]
     published = events.merge_events(frames)
+    merged = published.filter(~is_unlisted(pl.col("funding_time"), unlisted))
     ended_at = storage.read_parquet_metadata(gaps).get("ended_at") if gaps else None
-    merged = published
     if ended_at:
         end = dt.datetime.fromisoformat(ended_at)
-        merged = published.filter(pl.col("funding_time") < end)
+        merged = merged.filter(pl.col("funding_time") < end)
     metadata = storage.provenance("funding", events.REVISION, partitions) | {
         "as_of": last_day.isoformat(),
         "published": str(sum(frame.height for frame in frames)),
@@ -177,10 +188,11 @@ def write_funding(
     storage.write_parquet(merged, output, metadata=metadata, symbol=symbol)
 
 
-def _read_events(partitions: Sequence[str]) -> pl.DataFrame:
-    """Read and merge the funding events of one contract."""
+def _read_events(partitions: Sequence[str], *, unlisted: Unlisted) -> pl.DataFrame:
+    """Read and merge the funding events of one contract while it was listed."""
     frames = [storage.read_rows(path, schema=FUNDING) for path in partitions]
-    return events.merge_events(frames)
+    merged = events.merge_events(frames)
+    return merged.filter(~is_unlisted(pl.col("funding_time"), unlisted))
 
 
 def write_resampled(

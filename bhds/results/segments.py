@@ -4,13 +4,19 @@ import polars as pl
 
 from bhds.errors import ResultError
 from bhds.results.gaps import is_in_history
+from bhds.results.unlisted import Unlisted
 
 MAX_SEGMENTS = 2**15
 """Segments are numbered in Int16, from 0."""
 
 
 def assign_segments(
-    bars: pl.DataFrame, *, begins: pl.Series, has_ended: bool, symbol: str
+    bars: pl.DataFrame,
+    *,
+    begins: pl.Series,
+    has_ended: bool,
+    unlisted: Unlisted = (),
+    symbol: str,
 ) -> pl.DataFrame:
     """Give each bar its segment, and drop the bars that belong to none.
 
@@ -22,6 +28,8 @@ def assign_segments(
         Where `gaps.find_gaps` found segments but the first to begin in these bars.
     has_ended
         Whether the bars after the last traded one belong to no segment.
+    unlisted
+        When the symbol was not listed.
     symbol
         The subject of error messages.
 
@@ -30,7 +38,7 @@ def assign_segments(
     polars.DataFrame
         m <= n rows in the same order, with `segment` (Int16), from 0 in time order.
         Dropped are bars without trades before the first traded bar and, if the symbol
-        has ended, after the last.
+        has ended, after the last; and such as open while it was not listed.
 
     Raises
     ------
@@ -43,6 +51,6 @@ def assign_segments(
             f"{MAX_SEGMENTS}; raise split.min_days or split.min_price_change"
         )
         raise ResultError(msg)
-    kept = bars.filter(is_in_history(has_ended=has_ended))
+    kept = bars.filter(is_in_history(has_ended=has_ended, unlisted=unlisted))
     number = begins.search_sorted(kept["open_time"], side="right")
     return kept.with_columns(segment=number.cast(pl.Int16))

@@ -33,7 +33,7 @@ def test_entries_are_had_by_symbol_with_what_classes_need(tmp_path):
             "contractType": "TRADIFI_PERPETUAL",
             "contractSize": None,
             "status": "",
-            "delivery_date": None,
+            "delivery_time": None,
             "permissions": [],
             "permissionSets": [],
         }
@@ -43,22 +43,30 @@ def test_entries_are_had_by_symbol_with_what_classes_need(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("said", "status", "delivery_date"),
+    ("said", "status", "delivery_time"),
     [
         ({"status": "SETTLING"}, "SETTLING", None),
         ({"contractStatus": "TRADING"}, "TRADING", None),
-        ({"deliveryDate": 1711699200000}, "", dt.date(2024, 3, 29)),
-        ({"deliveryDate": 4133404800000}, "", dt.date(2100, 12, 25)),
+        (
+            {"deliveryDate": 1711699200000},
+            "",
+            dt.datetime(2024, 3, 29, 8, tzinfo=dt.UTC),
+        ),
+        (
+            {"deliveryDate": 4133404800000},
+            "",
+            dt.datetime(2100, 12, 25, 8, tzinfo=dt.UTC),
+        ),
         ({"deliveryDate": 0}, "", None),
     ],
 )
 def test_status_and_delivery_of_a_contract_are_read(
-    tmp_path, said, status, delivery_date
+    tmp_path, said, status, delivery_time
 ):
     known = read_exchange_info(recorded(tmp_path, {"symbols": [ENTRY | said]}))
 
     found = known["NEWXYZ"]
-    assert (found["status"], found["delivery_date"]) == (status, delivery_date)
+    assert (found["status"], found["delivery_time"]) == (status, delivery_time)
 
 
 @pytest.mark.parametrize(

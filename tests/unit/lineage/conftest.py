@@ -155,6 +155,7 @@ class DataDir:
             partition="2025",
         )
         settings = {"vwap": True, "fill": fill, "has_ended": has_ended}
+        settings |= {"is_trading": False, "unlisted": ()}
         self._write_results([f"{folder}/2025.parquet", *self.fills], day, **settings)
         quality = "results_data/um_futures/quality"
         gaps = f"{quality}/gaps-1h.parquet"

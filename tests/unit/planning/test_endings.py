@@ -5,12 +5,14 @@ import datetime as dt
 import pytest
 
 from bhds.markets import TradeType
-from bhds.planning.endings import has_ended
+from bhds.planning.endings import has_ended, unlisted
 from bhds.planning.fills import STAYS_OPEN, Life
 
 UM = TradeType.UM_FUTURES
 AS_OF = dt.date(2024, 3, 29)
 DAY = dt.timedelta(days=1)
+
+at = dt.datetime.fromisoformat
 
 
 def ended(symbol="AUSDT", *, last=AS_OF, as_of=AS_OF, **entry):
@@ -75,7 +77,7 @@ def test_a_contract_that_the_exchange_shows_no_more_has_ended(
 
 @pytest.mark.parametrize(
     ("symbol", "delivered"),
-    [("AUSDT_240329", None), ("AUSDT", AS_OF)],
+    [("AUSDT_240329", None), ("AUSDT", at("2024-03-29T09:00Z"))],
     ids=["by its name", "by exchangeInfo"],
 )
 @pytest.mark.parametrize(("days", "expected"), [(-1, False), (0, True), (1, True)])
@@ -84,6 +86,74 @@ def test_a_contract_ends_on_its_delivery_date(symbol, delivered, days, expected)
 
     # The month's zip covers days after the delivery.
     assert (
-        ended(symbol, last=dt.date(2024, 3, 31), as_of=as_of, delivery_date=delivered)
+        ended(symbol, last=dt.date(2024, 3, 31), as_of=as_of, delivery_time=delivered)
         is expected
     )
+
+
+SETTLED = at("2025-01-31T09:00Z")
+AGAIN = at("2025-12-23T17:30Z")
+
+
+@pytest.mark.parametrize(
+    ("symbol", "as_of", "expected"),
+    [
+        pytest.param("LITUSDT", "2025-01-30", False, id="the day before"),
+        pytest.param("LITUSDT", "2025-01-31", True, id="settled (#495)"),
+        pytest.param("LITUSDT", "2025-12-22", True, id="not yet listed again"),
+        pytest.param("LITUSDT", "2025-12-23", False, id="listed again"),
+        pytest.param("FTMUSDT", "2025-01-06", True, id="bars go on (#500)"),
+        pytest.param("MATICUSDT", "2024-09-04", True, id="MATIC (#500)"),
+        pytest.param("RNDRUSDT", "2024-07-16", True, id="RNDR (#500)"),
+        pytest.param("GALUSDT", "2024-07-11", True, id="traded at the end (#497)"),
+        pytest.param("FTMUSDT", "2026-07-04", True, id="the day of the table"),
+        pytest.param("FTMUSDT", "2026-07-05", False, id="later, as far as it knows"),
+    ],
+)
+def test_a_settlement_of_the_table_is_known_without_listing_and_exchange(
+    symbol, as_of, expected
+):
+    day = dt.date.fromisoformat(as_of)
+
+    # The archive publishes bars without trades of settled contracts for years.
+    for last in (None, day, dt.date(2026, 9, 1)):
+        assert ended(symbol, last=last, as_of=day) is expected
+    market = TradeType.SPOT
+    assert not has_ended(symbol, trade_type=market, life=None, as_of=day, known=None)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "as_of", "entry", "expected"),
+    [
+        pytest.param("LITUSDT", "2025-01-30", {}, (), id="nothing yet"),
+        pytest.param("LITUSDT", "2026-01-30", {}, ((SETTLED, AGAIN),), id="table"),
+        pytest.param(
+            "AUSDT",
+            "2026-01-30",
+            {"delivery_time": SETTLED},
+            ((SETTLED, None),),
+            id="exchangeInfo",
+        ),
+        pytest.param(
+            "AUSDT_250926",
+            "2026-01-30",
+            {},
+            ((at("2025-09-26T08:00Z"), None),),
+            id="name",
+        ),
+        pytest.param("AUSDTSETTLED", "2026-01-30", {}, (), id="a name without a date"),
+        pytest.param(
+            "OMGUSDT",
+            "2026-10-01",
+            {},
+            ((SETTLED, at("2026-07-05T00:00Z")),),
+            id="what the table does not know",
+        ),
+    ],
+)
+def test_when_a_contract_was_not_listed(symbol, as_of, entry, expected):
+    day = dt.date.fromisoformat(as_of)
+
+    found = unlisted(symbol, trade_type=UM, as_of=day, known={symbol: entry})
+
+    assert found == expected

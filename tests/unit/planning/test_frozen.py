@@ -80,6 +80,8 @@ def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
     assert plan.end_of_funding(klines) == made.end_of_funding(klines)
     assert plan.split_rule(klines) == made.split_rule(klines)
     assert plan.has_ended(klines) == made.has_ended(klines) == (symbol != "AUSDT")
+    assert plan.is_trading(klines) == made.is_trading(klines)
+    assert plan.unlisted(klines) == made.unlisted(klines)
     assert {each.name for each in plan.resample_groups} <= {
         each.name for each in made.resample_groups
     }

@@ -1,6 +1,7 @@
 """Plans made from listings, ledger and disk."""
 
 import datetime as dt
+import os
 from pathlib import Path
 
 import polars as pl
@@ -67,6 +68,44 @@ def test_a_symbol_has_ended_by_what_is_known_on_the_last_day(bucket, as_of, expe
 
     series = [Series(TradeType.UM_FUTURES, "klines", name, "1m") for name in symbols]
     assert [plan.has_ended(each) for each in series] == expected
+
+
+@pytest.mark.parametrize(
+    ("recorded", "status", "expected"),
+    [
+        pytest.param("2025-01-05", "TRADING", True, id="on the last day"),
+        pytest.param("2025-01-04", "TRADING", False, id="before"),
+        pytest.param("2025-01-05", "BREAK", False, id="it is not traded"),
+    ],
+)
+def test_a_symbol_is_traded_if_the_exchange_says_so_on_the_last_day_or_later(
+    bucket, recorded, status, expected
+):
+    bucket.publish("AUSDT", "2025-01-01", "2025-01-05")
+    path = bucket.data_dir / "api_data/um_futures/exchangeInfo.json"
+    entry = {"symbol": "AUSDT", "baseAsset": "A", "quoteAsset": "USDT"}
+    storage.write_json({"symbols": [entry | {"status": status}]}, path)
+    at = dt.datetime.fromisoformat(f"{recorded}T12:00Z").timestamp()
+    os.utime(path, (at, at))
+
+    plan = plan_of(bucket, settings={"as_of": "2025-01-05"})
+
+    klines = Series(TradeType.UM_FUTURES, "klines", "AUSDT", "1m")
+    assert plan.is_trading(klines) is expected
+
+
+def test_a_plan_knows_when_a_contract_was_not_listed(bucket):
+    bucket.publish("LITUSDT", "2025-01-31", "2025-02-01")
+
+    plan = plan_of(bucket)
+
+    klines = Series(TradeType.UM_FUTURES, "klines", "LITUSDT", "1m")
+    ((settled, again),) = plan.unlisted(klines)
+    assert (settled.date(), again.date()) == (
+        dt.date(2025, 1, 31),
+        dt.date(2025, 12, 23),
+    )
+    assert plan.has_ended(klines)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def counted(at):
         conflicts=(),
         faults=(),
         has_ended=False,
+        unlisted=(),
     ):
         schema = result_klines(TradeType.SPOT)
         rows = {"open_time": [at(m) for m in bars], "source": list(bars.values())}
@@ -43,6 +44,7 @@ def counted(at):
             interval=Interval.parse(interval),
             last_day=dt.date.fromisoformat(last_day),
             has_ended=has_ended,
+            unlisted=unlisted,
         )
         assert found.schema == DAYS
         return found
@@ -99,6 +101,22 @@ def test_the_last_day_of_a_symbol_that_ended_counts_to_its_last_bar(
     )
 
     assert found["expected"].to_list()[:2] == [DAY, expected]
+
+
+def test_a_day_counts_while_the_symbol_was_listed(counted, at):
+    bars = dict.fromkeys([*range(9), *range(3 * DAY + 1050, 4 * DAY)], "daily")
+
+    found = counted(
+        bars, last_day="2024-01-05", unlisted=((at(9), at(3 * DAY + 1050)),)
+    )
+
+    assert found.select("expected", "daily").rows() == [
+        (9, 9),
+        (DAY, 0),
+        (DAY, 0),
+        (390, 390),
+        (DAY, 0),
+    ]
 
 
 def test_of_longer_bars_only_days_on_which_one_opens_count(counted):

@@ -48,6 +48,7 @@ def classes(gaps_of, lives):
         pytest.param(11, {}, "not_published", id="a few bars"),
         pytest.param(40, {}, "halt", id="half an hour"),
         pytest.param(11, {"split": True}, "halt", id="it splits"),
+        pytest.param(40, {"trimmed": True}, "relisting", id="it was not listed"),
         pytest.param(9 * DAY, {"empty_days": 7}, "relisting", id="a week"),
         pytest.param(9 * DAY, {"empty_days": 6}, "halt", id="less than a week"),
         pytest.param(

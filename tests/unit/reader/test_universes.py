@@ -23,6 +23,8 @@ SETTINGS = {
     "fill": True,
     "split": {"enabled": True, "min_days": 1.0, "min_price_change": 0.1},
     "has_ended": False,
+    "is_trading": False,
+    "unlisted": (),
     "contract_usd": None,
 }
 

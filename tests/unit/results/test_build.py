@@ -1,3 +1,4 @@
+import datetime as dt
 import hashlib
 
 import polars as pl
@@ -10,8 +11,10 @@ from bhds.results import build
 from bhds.results.build import build_results
 from bhds.results.gaps import SplitRule
 
-GOLDEN = {4: "435e8a413f97f9e1"}
+GOLDEN = {5: "435e8a413f97f9e1"}
 DAY = 24 * 60
+MINUTE = dt.timedelta(minutes=1)
+START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 
 
 def build_from(bars, *, interval="1m", trade_type=TradeType.SPOT, **options):
@@ -88,6 +91,42 @@ def test_a_quiet_end_is_trimmed_once_it_is_known_that_the_symbol_has_ended(
     assert results.gaps["trimmed"].to_list() == [True] * is_over
     ends = [results.first_traded, results.last_traded]
     assert minutes_of(ends) == [0, 60]
+
+
+def test_a_quiet_end_stays_while_the_exchange_says_that_the_symbol_is_traded(published):
+    trades = [1, *[0] * 24 * 8]
+    bars = published([60 * hour for hour in range(len(trades))], trade_count=trades)
+
+    results = build_from(bars, interval="1h", is_trading=True)
+
+    assert results.frame.height == len(trades)
+    assert results.ended_at is None
+
+
+def test_bars_without_trades_are_left_out_while_the_symbol_was_not_listed(
+    published, minutes_of
+):
+    # Settled at 9:00, with one trade in that minute; another asset from day 5, 17:30.
+    settled, again = 9 * 60, 5 * DAY + 1050
+    minutes = range(7 * DAY)
+    trades = [int(m <= settled or again <= m < 6 * DAY) for m in minutes]
+    unlisted = ((START + settled * MINUTE, START + again * MINUTE),)
+
+    known = [
+        build_from(published(minutes[:n], trade_count=trades[:n]), unlisted=unlisted)
+        for n in (4 * DAY, 7 * DAY)
+    ]
+
+    segments = known[1].frame.partition_by("segment")
+    assert [minutes_of(s["open_time"][[0, -1]]) for s in segments] == [
+        [0, settled],
+        [again, 7 * DAY - 1],
+    ]
+    assert known[0].frame.equals(segments[0])
+    inner = known[1].gaps.row(0, named=True)
+    assert (inner["split"], inner["trimmed"], inner["missing_bars"]) == (True, True, 0)
+    assert known[1].counts.trimmed == again - settled - 1
+    assert known[1].ended_at is None
 
 
 def test_a_missing_bar_is_filled_up_to_the_last_published_bar(published, minutes_of):

@@ -15,7 +15,7 @@ from bhds.results import funding as module
 from bhds.results.funding import FundingCounts, join_funding, merge_events
 from bhds.results.grid import with_phase_of
 
-GOLDEN = {2: "5a9e1b38429f621e"}
+GOLDEN = {3: "5a9e1b38429f621e"}
 HOUR = 60
 DAY = 24 * HOUR
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)

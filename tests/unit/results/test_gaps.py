@@ -206,16 +206,17 @@ def test_a_loss_in_the_tail_splits_unless_the_tail_is_trimmed(published, has_end
     [
         pytest.param("1h", 168, False, id="seven days are not more than seven"),
         pytest.param("1h", 169, True, id="more than seven days"),
-        pytest.param("1w", 1, False, id="one week"),
-        pytest.param("1w", 2, True, id="two weeks"),
-        pytest.param("1mo", 1, True, id="one month"),
+        pytest.param("1w", 2, False, id="two weeks"),
+        pytest.param("1w", 3, True, id="three weeks"),
+        pytest.param("1mo", 2, False, id="two months"),
+        pytest.param("1mo", 3, True, id="three months"),
     ],
 )
 def test_only_published_bars_show_that_nobody_trades(
     published, interval, quiet, is_long
 ):
     bars_of = Interval.parse(interval)
-    until = START + dt.timedelta(days=60)
+    until = START + dt.timedelta(days=120)
     times = pl.select(pl.datetime_range(START, until, interval)).to_series()
     minutes = [(time - START) / dt.timedelta(minutes=1) for time in times]
     bars = published(minutes[: quiet + 1], trade_count=[1, *[0] * quiet])

@@ -22,12 +22,15 @@ from bhds.results import build, job, resample, split
 from bhds.results import funding as module
 
 DAY = 24 * 60
+START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 SPLIT = {"enabled": True, "min_days": 1.0, "min_price_change": 0.1}
 SETTINGS = {
     "vwap": True,
     "fill": True,
     "split": SPLIT,
     "has_ended": False,
+    "is_trading": False,
+    "unlisted": (),
     "contract_usd": None,
 }
 SERIES = {"trade_type": "spot", "interval": "1m"}
@@ -260,6 +263,23 @@ def test_funding_ends_with_the_contract(
     assert minutes_of(found["funding_time"]) == left
     after_end = storage.read_parquet_metadata(FUNDING_FILE)["after_end"]
     assert after_end == str(5 - len(left))
+
+
+def test_funding_while_a_contract_was_not_listed_is_in_no_result(
+    partition, funding_partition, minutes_of
+):
+    unlisted = ((START + dt.timedelta(hours=9), START + dt.timedelta(days=2)),)
+    funding = [funding_partition("2024", [0, 480, 960, DAY, 2 * DAY, 3 * DAY])]
+    klines = [partition("2024-01", range(3 * DAY))]
+    settings = SETTINGS | {"unlisted": unlisted}
+
+    write_results(klines, settings=settings, funding=funding)
+    found = pl.read_parquet(write_funding(funding, unlisted=unlisted))
+
+    assert minutes_of(found["funding_time"]) == [0, 480, 2 * DAY, 3 * DAY]
+    paid = pl.read_parquet(RESULT).drop_nulls("funding_rate")
+    assert minutes_of(paid["open_time"]) == [0, 480, 2 * DAY]
+    assert storage.read_parquet_metadata(FUNDING_FILE)["after_end"] == "2"
 
 
 def test_the_same_events_make_the_same_bytes(funding_partition):

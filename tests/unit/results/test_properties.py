@@ -232,14 +232,25 @@ def before(rows, moment):
 
 
 @settings(max_examples=100, deadline=None)
-@given(published_bars(), funding_events, st.integers(1, 60), st.integers(1, 5))
-def test_with_more_days_no_row_of_an_earlier_day_changes_or_goes(rows, paid, day, more):
+@given(
+    published_bars(),
+    funding_events,
+    st.tuples(st.integers(1, 60), st.integers(1, 5)),
+    st.tuples(st.integers(0, 60), st.integers(1, 30)),
+)
+def test_with_more_days_no_row_of_an_earlier_day_changes_or_goes(
+    rows, paid, days, unlisted
+):
     """Rows may only come at the end: of a gap that was open, or windows then over."""
+    day, more = days
     ends = [START + dt.timedelta(days=n) for n in (day, day + more)]
+    settled = START + dt.timedelta(days=unlisted[0], hours=9)
+    periods = ((settled, settled + dt.timedelta(days=unlisted[1])),)
     known = [
         build(
             before(rows, end),
             funding=funding_frame({t: rate for t, rate in paid.items() if t < end}),
+            unlisted=periods if settled < end else (),
         )
         for end in ends
     ]
