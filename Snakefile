@@ -10,6 +10,9 @@ from snakemake.utils import min_version
 min_version("9.27")
 
 
+include: "rules/settings.smk"
+
+
 configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 

@@ -1,6 +1,7 @@
-"""Settings, and the names that rules take from the plan.
+"""The names that rules take from the plan.
 
-Needs `config`; defines SETTINGS, DATA_DIR and the input and parameter functions.
+Needs `config` and rules/settings.smk; defines DATA_DIR and the input and parameter
+functions.
 """
 
 import gc
@@ -11,14 +12,9 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-# One thread a job: Snakemake runs as many jobs as there are cores, and sums do not
-# depend on how many threads took part. To be set before Polars is imported.
-os.environ.setdefault("POLARS_MAX_THREADS", "1")
-
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
-from bhds import config as settings
 from bhds import failures, unknown_fields
 from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress
@@ -36,15 +32,15 @@ from bhds.planning.series import Series
 from bhds.quality import agreement
 from bhds.quality import job as quality
 from bhds.results import build, funding, resample, split
-from bhds.runlog import one_line_errors
 from bhds.storage import read_parquet
 
 # Building the graph makes millions of objects that all stay: collecting garbage among
 # them was a sixth of the planning time (docs/performance.md).
 gc.set_threshold(200_000, 50, 100)
 
-with one_line_errors():
-    SETTINGS = settings.load(config, environment=os.environ)
+if not OWNS_SETTINGS:
+    with one_line_errors():
+        SETTINGS = settings.load(config, environment=os.environ)
 DATA_DIR = str(SETTINGS.data_dir)
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from bhds import config
-from bhds.config import Settings
+from bhds.config import Settings, documents, sources
 from bhds.errors import ConfigError
 from bhds.installation import workflow_folder
 
@@ -73,10 +72,10 @@ def read_settings(
             f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
         )
         raise ConfigError(msg)
-    raw = _merged(files, values=values)
+    given = _given(values)
     if data_dir is not None:
-        raw["data_dir"] = str(data_dir)
-    return config.load(raw, environment=environment)
+        given["data_dir"] = str(data_dir)
+    return config.read(files, command_line=given, environment=environment)
 
 
 def read_data_dir(
@@ -102,8 +101,9 @@ def read_data_dir(
     """
     found: Any = data_dir
     if found is None:
-        raw = _merged(_files(configfile), values=values)
-        found = raw.get("data_dir") or config.default_data_dir(environment)
+        files = [sources.read_file(path) for path in _files(configfile)]
+        merged = sources.merge([*files, sources.of_command_line(_given(values))])
+        found = merged.values.get("data_dir") or config.default_data_dir(environment)
     path = Path(str(found)).expanduser()
     if not path.is_dir():
         state = "is a file" if path.exists() else "no such folder"
@@ -115,14 +115,10 @@ def read_data_dir(
     return path
 
 
-def _merged(files: Iterable[Path], *, values: Iterable[str]) -> dict[str, Any]:
-    """Return the settings of files and, before them, those of the command line."""
-    raw: dict[str, Any] = {}
-    for path in files:
-        _update(raw, _read_file(path))
-    for value in values:
-        _update(raw, _parsed(value))
-    return raw
+def _given(values: Iterable[str]) -> dict[str, Any]:
+    """Return the settings `KEY=VALUE` of the command line as groups of keys."""
+    given = (sources.of_command_line(_parsed(value)) for value in values)
+    return sources.merge(given).values
 
 
 def _files(configfile: Path | None) -> list[Path]:
@@ -132,65 +128,14 @@ def _files(configfile: Path | None) -> list[Path]:
     return [path for path in (default, configfile) if path is not None]
 
 
-def _read_file(path: Path) -> Mapping[str, Any]:
-    try:
-        content = _loaded(path.read_bytes())
-    except OSError as error:
-        msg = f"{path}: {error.strerror}; expected a YAML file of settings"
-        raise ConfigError(msg) from error
-    except yaml.YAMLError as error:
-        msg = f"{path}: {_in_one_line(error)}; expected YAML"
-        raise ConfigError(msg) from error
-    if not isinstance(content, dict):
-        msg = f"{path}: holds no settings; expected YAML such as `data_dir: null`"
-        raise ConfigError(msg)
-    return content
-
-
-class _Loader(yaml.SafeLoader):
-    """Takes a date that no calendar has as text: its key is then told with it."""
-
-
-def _date_or_text(loader: _Loader, node: yaml.ScalarNode) -> object:
-    try:
-        return loader.construct_yaml_timestamp(node)
-    except ValueError:
-        return loader.construct_scalar(node)
-
-
-_Loader.add_constructor("tag:yaml.org,2002:timestamp", _date_or_text)
-
-
-def _loaded(text: str | bytes) -> Any:
-    return yaml.load(text, Loader=_Loader)  # noqa: S506 -- it is a SafeLoader
-
-
 def _parsed(value: str) -> dict[str, Any]:
     key, equals, text = value.partition("=")
     *groups, name = key.split(".")
     if not equals or not all((*groups, name)):
         msg = f"--config {value!r}: expected KEY=VALUE, such as listing.max_age_h=0"
         raise ConfigError(msg)
-    try:
-        content = _loaded(text)
-    except yaml.YAMLError as error:
-        msg = f"--config {value!r}: {_in_one_line(error)}; expected a value in YAML"
-        raise ConfigError(msg) from error
+    content = documents.read_value(text, source=f"--config {value!r}")
     parsed = {name: content}
     for group in reversed(groups):
         parsed = {group: parsed}
     return parsed
-
-
-def _update(settings: dict[str, Any], newer: Mapping[str, Any]) -> None:
-    """Put newer settings over others: groups are merged, lists are replaced."""
-    for key, value in newer.items():
-        held = settings.get(key)
-        if isinstance(held, dict) and isinstance(value, Mapping):
-            _update(held, value)
-        else:
-            settings[key] = value
-
-
-def _in_one_line(error: yaml.YAMLError) -> str:
-    return " ".join(str(error).split())

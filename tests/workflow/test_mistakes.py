@@ -14,6 +14,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from .conftest import ROOT, TIMEOUT_S, Outcome
+
 pytestmark = pytest.mark.workflow
 
 
@@ -38,6 +40,62 @@ def test_unknown_configuration_key(workspace):
     outcome = workspace.plan(settings={"ofline": True})
 
     refused(outcome, "ofline", "unknown key", "did you mean 'offline'?")
+
+
+@pytest.mark.parametrize(
+    ("addition", "place"),
+    [
+        pytest.param("datasets: []\n", "'datasets' is set twice", id="duplicate key"),
+        pytest.param("offline: NO\n", "'NO' is read as a truth", id="a truth"),
+    ],
+)
+def test_a_file_that_snakemake_accepts_is_read_strictly(workspace, addition, place):
+    command = workspace.command("results_all", "--dry-run")
+    path = workspace.folder / "config.yaml"
+    lines = path.read_text().count("\n")
+    path.write_text(path.read_text() + addition)
+
+    refused(called(command, workspace.folder), f"config.yaml:{lines + 1}:", place)
+
+
+def called(command, folder):
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout)
+
+
+@pytest.mark.parametrize("content", [b"as_of: \xe9\n", b"as_of: 2025-02-31\n"])
+def test_commands_refuse_a_file_that_snakemake_cannot_read(workspace, content):
+    (workspace.folder / "mine.yaml").write_bytes(content)
+
+    outcome = called(
+        [
+            *(sys.executable, "-m", "bhds", "generate", "kline", "spot", "1m"),
+            *("BTCUSDT", "--configfile", "mine.yaml"),
+        ],
+        workspace.folder,
+    )
+
+    refused(outcome, "mine.yaml:1:8: ")
+
+
+def test_the_shipped_file_is_checked_before_snakemake_reads_it(workspace, tmp_path):
+    """Of a workflow whose own file is wrong, such as one in another encoding."""
+    for name in ("Snakefile", "rules", "scripts", "envs"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.yaml").write_bytes(b"as_of: \xe9\n")
+    command = workspace.command("results_all", "--dry-run")
+    command[command.index("--snakefile") + 1] = str(tmp_path / "Snakefile")
+
+    refused(called(command, tmp_path), "config/config.yaml:1:8: the byte 0xe9")
 
 
 def test_unknown_symbol(workspace):

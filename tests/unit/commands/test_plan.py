@@ -228,7 +228,7 @@ def test_an_error_is_one_line_and_makes_no_folder(tmp_path, bhds):
 def test_a_wrong_setting_is_one_line(bhds):
     result = bhds("plan", "--config", "data_dirs=x")
 
-    assert str(result.exception).startswith("bhds: error: data_dirs: unknown key")
+    assert str(result.exception).startswith("bhds: error: --config: data_dirs: unknown")
 
 
 @pytest.mark.parametrize(

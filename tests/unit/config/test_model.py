@@ -11,7 +11,7 @@ from bhds import config
 from bhds.errors import ConfigError
 from bhds.markets import TradeType
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config" / "config.yaml"
 
 
@@ -126,7 +126,7 @@ def test_load_names_the_key_the_value_and_what_was_expected(change, message):
             r"symbols\.quote: 'USDT': expected a list: \[USDT\]$",
         ),
         ({"datasets": 3}, r"^datasets: 3: expected a list$"),
-        ({"api": False}, r"api: False: expected a group of keys \(known here: enabled"),
+        ({"api": False}, r"api: false: expected a group of keys \(known here: enabled"),
         (
             {"http": {"connections": 1.5}},
             r"connections: 1\.5: expected a whole number$",

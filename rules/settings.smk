@@ -1,0 +1,30 @@
+"""The settings, checked before Snakemake reads the file that the workflow names.
+
+Needs `workflow`; defines SETTINGS where this workflow is the main one, in the main
+process. Files of `--configfile` have been read by Snakemake before: what it could not
+read, it has refused in its own words.
+"""
+
+import os
+from pathlib import Path
+
+# One thread a job: Snakemake runs as many jobs as there are cores, and sums do not
+# depend on how many threads took part. To be set before Polars is imported.
+os.environ.setdefault("POLARS_MAX_THREADS", "1")
+
+from bhds import config as settings
+from bhds.runlog import one_line_errors
+
+OWNS_SETTINGS = workflow.is_main_process and workflow.modifier.is_main_snakefile()
+
+if OWNS_SETTINGS:
+    with one_line_errors():
+        SETTINGS = settings.read(
+            settings.files_to_read(
+                Path(f"{workflow.current_basedir}").parent / "config" / "config.yaml",
+                workflow.config_settings.configfiles,
+                replaces_default=workflow.config_settings.replace_workflow_config,
+            ),
+            command_line=workflow.config_settings.config,
+            environment=os.environ,
+        )
