@@ -2,17 +2,21 @@
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
 from bhds import columns, instruments
+from bhds.archive.directory import Directory, symbol_of_key
+from bhds.archive.tables import TableStore
 from bhds.columns import TIME
 from bhds.errors import ConfigError, ResultError
 from bhds.instruments import SymbolClass
-from bhds.markets import Interval
+from bhds.markets import Frequency, Interval
+from bhds.planning.endings import unlisted
+from bhds.quality.condition import changes_in
 from bhds.reader.availability import Series
 from bhds.reader.files import Market, SymbolFile, Symbols, of_results
 from bhds.reader.frames import scan_files
@@ -81,7 +85,7 @@ def universe(
         If the market or the day is none, or no result reaches to that day.
     ResultError
         If nothing was built, or the result of a symbol ends before the day, and it is
-        not known that the symbol did.
+        not known that the symbol, or its files in the archive, did.
     SelectionError
         If a symbol was not built.
     """
@@ -95,7 +99,7 @@ def universe(
     if day is None:
         found = [vars(row.traits) | row.life for row in rows]
         return pl.DataFrame(found, schema=UNIVERSE)
-    _refuse_unknown(rows, day, market=market, interval=interval)
+    _refuse_unknown(rows, day, market=market, interval=interval, known=known)
     last_traded = _last_traded(rows, day, market=market, interval=interval)
     then = {"settled": False, "built_until": day}
     found = [
@@ -177,19 +181,25 @@ def _exchange_info(market: Market, day: dt.date | None) -> instruments.Known | N
 
 
 def _refuse_unknown(
-    rows: Sequence[_Row], day: dt.date, *, market: Market, interval: str
+    rows: Sequence[_Row],
+    day: dt.date,
+    *,
+    market: Market,
+    interval: str,
+    known: instruments.Known | None,
 ) -> None:
     """Refuse results that end before a day, but of symbols that are known to have.
 
-    That is known by their names, was when they were built, or is by the market's table
-    of conditions: it has the symbols that were built together, until its own `as_of`,
-    which the result of one that ended does not reach.
+    That is known by their names and settlements, was when they were built, or is by the
+    market's table of conditions: it has the symbols that were built together, until its
+    own `as_of`, which the result of one that ended does not reach. Or the archive was
+    listed after the day, and had no later file of the symbol, though of others.
     """
     short = {
         row.symbol: row.built_until
         for row in rows
         if row.built_until < day
-        and not (row.has_ended or _is_delivered(row.traits, day))
+        and not (row.has_ended or _is_settled(row, day, market=market, known=known))
     }
     reached = max(row.built_until for row in rows)
     path = (
@@ -202,6 +212,11 @@ def _refuse_unknown(
             judged = pl.scan_parquet(path, glob=False).select(pl.col("symbol").unique())
             for symbol in judged.collect()["symbol"]:
                 short.pop(symbol, None)
+    if short and day <= reached:
+        archived = _archived_until(short, day, market=market, interval=interval)
+        for symbol, last_day in archived.items():
+            if last_day <= short[symbol]:
+                del short[symbol]
     if day > reached:
         msg = (
             f"as_of {day}: the results reach to {reached}, expected no later day; "
@@ -213,16 +228,50 @@ def _refuse_unknown(
         msg = (
             f"as_of {day}: the results of {len(short)} symbols end before it "
             f"({named}{', ...' * (len(short) > _ENOUGH)}), and whether these ended or "
-            "were last built earlier than others is not known; build them with "
+            "were last built earlier than others is not known; build them again, or "
             "quality_all, or choose an earlier day or other symbols"
         )
         raise ResultError(msg)
 
 
-def _is_delivered(traits: SymbolClass, day: dt.date) -> bool:
-    """Whether a contract was delivered so long ago that it cannot be of a day."""
-    until = traits.delivery_date
-    return until is not None and until + STOPPED_DAYS * _DAY < day
+def _is_settled(
+    row: _Row, day: dt.date, *, market: Market, known: instruments.Known | None
+) -> bool:
+    """Whether a contract is settled on a day, and its result reaches so far.
+
+    Or it was settled so long ago that it cannot be of the day.
+    """
+    reached = max(row.built_until, day - (STOPPED_DAYS + 1) * _DAY)
+    periods = unlisted(row.symbol, trade_type=market.trade_type, as_of=day, known=known)
+    return any(
+        start.date() <= reached and (end is None or day < end.date())
+        for start, end in periods
+    )
+
+
+def _archived_until(
+    symbols: Collection[str], day: dt.date, *, market: Market, interval: str
+) -> dict[str, dt.date]:
+    """Return the last archived day of symbols that were all listed after a day.
+
+    The listings are those that the last run left in the data directory.
+    """
+    store = TableStore(market.data_dir, keep=False)
+    found: dict[str, dt.date] = {}
+    listed_early = set()
+    for frequency in Frequency:
+        directory = Directory(market.trade_type, frequency, "klines", interval)
+        table = store.table(directory)
+        if table is None:
+            continue
+        times = {s: table.listed[s].latest for s in symbols if s in table.listed}
+        listed_early |= {s for s, listed_at in times.items() if listed_at < _end(day)}
+        of_symbols = symbol_of_key(directory).is_in(list(times))
+        zips = changes_in(table.frame.filter(of_symbols), directory=directory)
+        last_days = zips.group_by("symbol").agg(pl.col("last_day").max())
+        for symbol, last_day in last_days.iter_rows():
+            found[symbol] = max(last_day, found.get(symbol, last_day))
+    return {s: last_day for s, last_day in found.items() if s not in listed_early}
 
 
 def _last_traded(

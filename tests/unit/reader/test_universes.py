@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhds import columns, storage
+from bhds.archive.directory import Directory
+from bhds.archive.listing_page import LISTING_SCHEMA
+from bhds.archive.tables import Listed, Table, TableStore
 from bhds.errors import ConfigError, ResultError, SelectionError
-from bhds.markets import TradeType
+from bhds.markets import Frequency, TradeType
 from bhds.reader.universes import STOPPED_DAYS, UNIVERSE, universe
 from bhds.results import job
 
@@ -81,6 +84,19 @@ class Market:
             self.root / "quality/condition-klines-6h.parquet",
             metadata={"as_of": day(until).isoformat()},
         )
+
+    def list_archive(self, symbol, *, last_day, listed_on):
+        """Write a listing of the daily zips of a symbol, until a day."""
+        directory = Directory(
+            TradeType.UM_FUTURES, Frequency.DAILY, "klines", interval="6h"
+        )
+        prefix = directory.symbol_prefix(symbol)
+        keys = [f"{prefix}{symbol}-6h-{day(n)}.zip" for n in range(last_day + 1)]
+        rows = [(key, 10, "a", moment(0)) for key in keys]
+        frame = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
+        at = moment(listed_on)
+        table = Table(frame, {symbol: Listed(at, at)})
+        TableStore(self.folder).put_table(directory, table)
 
     def exchange_info(self, *, recorded, **contract_types):
         path = self.folder / "api_data/um_futures/exchangeInfo.json"
@@ -268,8 +284,39 @@ def test_the_only_symbol_of_a_market_may_have_ended(tmp_path):
 
 def test_a_delivered_contract_has_ended(market):
     market.build("DUSDT_250303", [(n, ALL) for n in range(3)], until=2)
+    assert [symbols_of(market.of(n)) for n in (5, 6)] == ["ABCD", "AC"]
+    market.build("DUSDT_250303", [(0, ALL)], until=0)
     assert symbols_of(market.of(6)) == "AC"
     with pytest.raises(ResultError, match="end before it"):
+        market.of(5)
+
+
+def test_a_settled_contract_has_ended(tmp_path):
+    market = Market(tmp_path)
+    settled = (dt.date(2025, 3, 17) - START.date()).days  # at 9:00
+    market.build("BNXUSDT", [(settled, (1, 1, 0, 0))], until=settled)
+    market.build("AUSDT", [(n, ALL) for n in range(settled, 40)], until=39)
+    assert [symbols_of(market.of(settled + n)) for n in (3, 4)] == ["AB", "A"]
+    assert market.of(30)["symbol"].to_list() == ["AUSDT"]
+
+
+@pytest.mark.parametrize(
+    ("listed_on", "last_day", "is_known"),
+    [
+        pytest.param(6, 3, True, id="no later file, as listed after the day"),
+        pytest.param(5, 3, False, id="as listed before"),
+        pytest.param(6, 4, False, id="there is a later file"),
+    ],
+)
+def test_a_symbol_without_a_later_file_in_the_listing_has_ended(
+    market, listed_on, last_day, is_known
+):
+    market.build("DUSDT", [(n, ALL) for n in range(4)], until=3)
+    market.list_archive("DUSDT", last_day=last_day, listed_on=listed_on)
+    if is_known:
+        assert symbols_of(market.of(5)) == "ABCD"
+        return
+    with pytest.raises(ResultError, match=r"DUSDT 2025-03-04"):
         market.of(5)
 
 
