@@ -5,6 +5,7 @@ Environment: DEMO_DIR (where the data goes), CORES (jobs at once).
 """
 
 import datetime as dt
+import json
 import os
 import subprocess
 import sys
@@ -97,7 +98,8 @@ def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
         "datasets": DATASETS,
     }
     path = data_dir / "config.yaml"
-    text = yaml.safe_dump(settings, sort_keys=False) + endpoints.as_yaml()
+    plain = json.loads(json.dumps(settings))  # YAML would name what stands twice
+    text = yaml.safe_dump(plain, sort_keys=False) + endpoints.as_yaml()
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
     return path

@@ -21,7 +21,7 @@ def fill_segments(bars: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
     -------
     polars.DataFrame
         m >= n rows with the columns of `bars`; within a segment one row a grid
-        point. Inserted bars have `open`, `high`, `low` and `close` of the close
+        point, but for one that a new count of 3d bars cuts short. Inserted bars have `open`, `high`, `low` and `close` of the close
         before, volumes and counts of 0, and `source` `filled`. The rest is
         unchanged, also bars without trades.
     """
@@ -46,14 +46,17 @@ def _missing_bars(bars: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
         )
         .filter("is_before_hole")
     )
+    # Whole bars only: where a new count of 3d bars begins, the one before is cut short.
+    last = pl.col("until").dt.offset_by(f"-{interval.name}")
     holes = before.select(
         pl.datetime_ranges(
-            "open_time", "until", interval=interval.name, closed="none"
+            "open_time", last, interval=interval.name, closed="right"
         ).alias("open_time"),
         "segment",
         *(pl.col("close").alias(name) for name in ("open", "high", "low", "close")),
         source=pl.lit("filled"),
     ).explode("open_time")
+    holes = holes.drop_nulls("open_time")  # of no whole bar
     known = holes.collect_schema().names()
     zero = (pl.lit(0).alias(name) for name in bars.columns if name not in known)
     ordered = (pl.col(name).cast(dtype) for name, dtype in bars.schema.items())

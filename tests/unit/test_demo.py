@@ -5,12 +5,12 @@ import io
 
 import polars as pl
 import pytest
-import yaml
 from rich.console import Console
 
 import bhds
-from bhds import config, demo, storage
+from bhds import config, demo
 from bhds.columns import RESULT_SOURCES, TIME, result_klines
+from bhds.config import documents, storage
 from bhds.markets import TradeType
 from bhds.sandbox.endpoints import Endpoints
 
@@ -21,8 +21,7 @@ RESULT = {"open_time": TIME, "segment": pl.Int16, "source": RESULT_SOURCES}
 @pytest.fixture
 def settings(tmp_path):
     path = demo.write_config(tmp_path / "demo", Endpoints.at("http://127.0.0.1:8080"))
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return config.load(raw, environment={})
+    return config.load(documents.read(path).values, environment={})
 
 
 def test_the_settings_are_valid_and_keep_data_beside_them(settings, tmp_path):

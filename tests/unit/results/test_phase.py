@@ -114,6 +114,7 @@ def test_resampled_3d_bars_are_those_that_the_exchange_publishes(history, is_spl
 
     bars = resampled(result, ResampleRule(interval))
 
+    assert (bars["open_time"].diff().drop_nulls() >= 3 * DAY).all()
     opened = {row["open_time"]: row for row in published}
     for row in bars.rows(named=True):
         same = opened.get(row["open_time"])
@@ -165,7 +166,13 @@ def test_published_3d_bars_keep_their_days(steps, fill, is_split):
     assert built.counts.off_grid == built.counts.combined == 0
     steps_left = pl.col("open_time").diff().over("segment").drop_nulls()
     if fill:
-        assert all(step <= 3 * DAY for step in built.frame.select(steps_left)[:, 0])
+        # Before a new count less than one bar is left out.
+        assert all(step < 6 * DAY for step in built.frame.select(steps_left)[:, 0])
+    filled = built.frame.with_columns(until=pl.col("open_time").shift(-1)).filter(
+        source="filled"
+    )
+    assert built.frame["open_time"].is_unique().all()
+    assert (filled["open_time"] + 3 * DAY <= filled["until"]).all()
 
 
 @settings(max_examples=60, deadline=None)
