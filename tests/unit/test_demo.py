@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 import bhds
-from bhds import config, demo
+from bhds import config, demo, storage
 from bhds.columns import RESULT_SOURCES, TIME, result_klines
-from bhds.config import documents, storage
+from bhds.config import documents
 from bhds.markets import TradeType
 from bhds.sandbox.endpoints import Endpoints
 
