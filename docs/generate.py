@@ -20,7 +20,6 @@ from bhds.markets import Frequency, TradeType
 ROOT = Path(__file__).resolve().parents[1]
 
 PAGES = (
-    ROOT / "README.md",
     ROOT / "config" / "README.md",
     ROOT / "docs" / "reference" / "columns.md",
     ROOT / "docs" / "reference" / "targets.md",

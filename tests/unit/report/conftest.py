@@ -175,7 +175,7 @@ def fill_spot(data):
 
 
 def fill_futures(data):
-    """Write bars and proofs of USDⓈ-M futures; nothing is missing there."""
+    """Write bars and proofs of USD-M futures; nothing is missing there."""
     days = day_rows("AUSDT", conditions=["available"] * 6)
     data.quality("um_futures", "condition-klines-1m", days, columns.CONDITION)
     data.quality("um_futures", "gaps-1m", [], columns.CLASSIFIED_GAPS)
