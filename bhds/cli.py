@@ -45,7 +45,10 @@ COMMANDS = {
         "api_data", "app", "Ask the REST API for what the archive lacks.", _BUILD
     ),
     "generate": _Entry(
-        "generate", "app", "Build results, longer bars, and the gaps in them.", _BUILD
+        "generate",
+        "app",
+        "Build results, resampled bars, and the gaps in them.",
+        _BUILD,
     ),
     "clean": _Entry("clean", "clean", "Remove what nothing needs any more.", _OTHER),
     "sandbox": _Entry(

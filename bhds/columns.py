@@ -259,7 +259,7 @@ CONDITION = pl.Schema(
         "last_modified": TIME,
     }
 )
-"""The condition of each day; `not_reconciled` counts the longer bars of the exchange
+"""The condition of each day; `not_reconciled` counts the resampled bars of the exchange
 that differ from the day's, `last_modified` is when the server last changed a zip of the
 day, null without one."""
 
@@ -271,7 +271,7 @@ NOT_RECONCILED = pl.Schema(
         "open_time": TIME,
     }
 )
-"""The days that differ from longer bars that the exchange published: the bar's
+"""The days that differ from resampled bars that the exchange published: the bar's
 `interval` and `open_time`, once for each day that it speaks against."""
 
 AGREEMENT = pl.Schema(
@@ -308,7 +308,7 @@ VOLUME_CHECKS = pl.Schema(
 currency or, of COIN-M, in contracts: single trades where the day has them, else
 aggTrades. `difference` is the former less the latter, and `agrees` tells whether it is
 no more than adding up may cost; null where aggTrades skip `missing_trade_ids` and have
-less than the bars, so that nothing can be told: not all trades are aggregated."""
+less than the bars, so that nothing can be concluded: not all trades are aggregated."""
 
 SEGMENT_FILES = pl.Schema(
     {

@@ -37,7 +37,7 @@ DATASETS: list[dict[str, Any]] = [
         "results": {"resample": _RESAMPLE},
     },
     {
-        # Published days, which the results of minutes are held against.
+        # Published days, which the results of minutes are compared with.
         "trade_type": "um_futures",
         "interval": "1d",
         "start": "2024-06-01",
@@ -140,7 +140,7 @@ def _conditions(root: Path) -> str:
 
 
 def _agreement(root: Path) -> str:
-    """Count the longer bars of the exchange that equal those made from results."""
+    """Count the bars of the exchange that equal those made from results."""
     table = _tables(root, "agreement-1m")
     equal, compared = table.select(pl.col("equal", "compared").sum()).row(0)
     return f"{equal:,} of {compared:,} published values equal those made from 1m bars"

@@ -255,7 +255,7 @@ def _of_results() -> tuple[TableEntry, ...]:
         ),
         TableEntry(
             "Resampled bars",
-            "a longer bar",
+            "a resampled bar",
             (
                 f"{_RESULTS}/resampled_klines/<rule>/<symbol>.pqt",
                 f"{split}_resampled_klines/<rule>/<segment>.pqt",
@@ -313,7 +313,7 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
         ),
         TableEntry(
             "Agreement",
-            "a column of a symbol's longer bars",
+            "a column of a symbol's resampled bars",
             (
                 f"{folder}/agreement/<symbol>.parquet",
                 f"{_QUALITY}/agreement-<interval>.parquet",
@@ -323,7 +323,7 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
         ),
         TableEntry(
             "Days that are not reconciled",
-            "a day that differs from a longer bar of the exchange",
+            "a day that differs from a resampled bar of the exchange",
             (f"{folder}/not_reconciled/<symbol>.parquet",),
             _fixed(columns.NOT_RECONCILED),
             ("day", "interval", "open_time"),

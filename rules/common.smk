@@ -324,13 +324,13 @@ def tables_of_symbols(what):
 
 @for_rules
 def compared_days(wildcards):
-    """Locate the days that differ from longer bars, of symbols that have such."""
+    """Locate the days that differ from published bars, of symbols that have such."""
     return QUALITY.not_reconciled(wildcards.trade_type, wildcards.interval)
 
 
 @for_rules
 def longer_published(wildcards):
-    """Locate the partitions of longer bars that a result is held against."""
+    """Locate the partitions of bars that a result is compared with."""
     found = QUALITY.published(series_of(wildcards))
     return [path for paths in found.values() for path in paths]
 
@@ -362,7 +362,7 @@ def conditions_of_trades(wildcards):
 
 @for_rules
 def conditions_of_bars(wildcards):
-    """Locate the accounts of the days of bars that trades are held against."""
+    """Locate the accounts of the days of bars that trades are compared with."""
     return QUALITY.conditions_of_bars(wildcards.trade_type)
 
 

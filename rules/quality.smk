@@ -2,7 +2,7 @@
 
 Inputs: what was kept of each symbol beside its result, or the partitions of data that
 does not become results. Outputs: one table a market; and of each symbol of which
-longer bars are configured, how these agree with its result.
+bars of longer intervals are configured, how these agree with its result.
 """
 
 
@@ -87,7 +87,7 @@ rule judge_record_days:
 
 
 rule compare_published:
-    """Hold one result against the longer bars that the exchange published."""
+    """Compare one result with the bars of longer intervals that the exchange published."""
     input:
         result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
         days="results_data/{trade_type}/klines/{interval}/days/{symbol}.parquet",
@@ -105,7 +105,7 @@ rule compare_published:
         revision=agreement.REVISION,
         intervals=longer_intervals,
     message:
-        "Compare {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} with longer bars"
+        "Compare {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} with published bars"
     script:
         "../scripts/compare_published.py"
 

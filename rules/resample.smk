@@ -1,4 +1,4 @@
-"""Make longer bars from results.
+"""Resample results.
 
 Inputs: the result of one symbol, and the funding events that it takes in; for 3d bars
 also what tells on which days they open, the result of published 3d bars or the answer of

@@ -46,7 +46,7 @@ rule api_all:
 
 
 rule results_all:
-    """Every result, its gaps, and longer bars; partitions of what has no result."""
+    """Every result, its gaps, and resampled bars; partitions of what has no result."""
     input:
         result_files,
     message:

@@ -1,4 +1,4 @@
-"""The commands `bhds generate ...`: results, longer bars, and the gaps in them."""
+"""The commands `bhds generate ...`: results, resampled bars, and the gaps in them."""
 
 import datetime as dt
 import json
@@ -79,7 +79,7 @@ _Rules = Annotated[
     str,
     typer.Argument(
         metavar="RULE",
-        help="Length of the longer bars, and how far past the grid they start: 1h, "
+        help="Length of the resampled bars, and how far past the grid they start: 1h, "
         "1h_5m; or several, as 1h,1d.",
     ),
 ]
@@ -182,7 +182,7 @@ def resample(
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Make longer bars from results, which are built where they are not there.
+    """Resample results, which are built where they are not there.
 
     The rules of the settings stay, and are made with them: one job makes all rules of
     a symbol. A rule that is wanted for good belongs into the settings.
@@ -238,8 +238,8 @@ def gaps(
 ) -> None:
     """Build results and print the stretches without trades in them.
 
-    Their class is told too where all symbols of the settings are asked for, as it needs
-    the others; otherwise the class that was found last is told.
+    Their class is printed too where all symbols of the settings are requested, as it
+    needs the others; otherwise the class that was found last is printed.
     """
     with one_line_errors():
         settings = read_settings(configfile, values=config or (), data_dir=data_dir)

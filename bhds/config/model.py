@@ -191,7 +191,7 @@ class Split(_Closed):
 
 
 class Resample(_Closed):
-    """One rule by which results become longer bars."""
+    """One rule by which results are resampled."""
 
     interval: str = Field(
         description="length of a bar, such as 1h; bars of 3d open on days that differ "
@@ -230,7 +230,7 @@ class Results(_Closed):
     )
     split: Split = Split()
     resample: list[Resample] = Field(
-        default=[], description="longer bars to make from the results"
+        default=[], description="resampled bars to make from the results"
     )
 
 

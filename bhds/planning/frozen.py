@@ -1,9 +1,9 @@
 """A plan that one process made and others follow.
 
-Jobs on other machines read the Snakefile anew. They must see what the main process saw,
-whatever listing, disk and clock say meanwhile; they can ask nobody, and are to start
-fast. So the plan is one Parquet file: a row for each zip, and all else as JSON in the
-file's metadata. Who follows it for some symbols reads those.
+Jobs on other machines read the Snakefile again. They must see what the main process
+saw, whatever listing, disk and clock say meanwhile; they can ask nobody, and are to
+start fast. So the plan is one Parquet file: a row for each zip, and all else as JSON in
+the file's metadata. Who follows it for some symbols reads those.
 """
 
 import datetime as dt

@@ -80,7 +80,7 @@ class QualityTables:
         return found
 
     def not_reconciled(self, trade_type: str, interval: str) -> list[str]:
-        """Return the lists of days that differ from longer bars, of all symbols.
+        """Return the lists of days that differ from published bars, of all symbols.
 
         There are none of symbols, nor of markets, without longer published bars.
         """
@@ -108,8 +108,8 @@ class QualityTables:
         }
         if not found:
             msg = (
-                f"{series}: no longer bars of it are configured to compare with; add a "
-                "dataset of klines of a longer interval"
+                f"{series}: no bars of a longer interval are configured to compare "
+                "with; add a dataset of klines of a longer interval"
             )
             raise SelectionError(msg)
         return found
@@ -173,7 +173,7 @@ class QualityTables:
         ]
 
     def conditions_of_bars(self, trade_type: str) -> list[str]:
-        """Return the tables of the days of bars that trades are held against.
+        """Return the tables of the days of bars that trades are compared with.
 
         Those of a day at most, the shortest first.
 

@@ -1,4 +1,4 @@
-"""Hold results against the longer bars that the exchange itself published."""
+"""Compare resampled bars with those that the exchange itself published."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ and added up in another order."""
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a comparison of longer bars found."""
+    """What a comparison of resampled bars found."""
 
     table: pl.DataFrame
     """`columns.AGREEMENT`, one row for each column of values."""
@@ -47,7 +47,7 @@ def compare(
 ) -> Comparison:
     """Resample the bars of a result that were published, and compare.
 
-    Bars that were filled are left out. As in resampling, longer bars are compared that
+    Bars that were filled are left out. As in resampling, bars are compared that
     lie within one segment, 3d bars from the days on which the published ones open.
 
     Parameters
@@ -62,7 +62,7 @@ def compare(
         The intervals of `results` and of `published`.
     off_grid_days
         The UTC days with bars of `results` that were published far off the grid; these
-        are not the bars of their labels, so longer bars of such days are only counted.
+        are not the bars of their labels, so bars of such days are only counted.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def not_reconciled(
     symbol: str,
     base: Interval,
 ) -> pl.DataFrame:
-    """List the days that longer bars speak against.
+    """List the days that published bars of a longer interval contradict.
 
     A bar of a day at most that differs speaks against its day. A longer one speaks only
     against days of which no bar of a day at most was compared; of these against those
@@ -126,7 +126,7 @@ def not_reconciled(
     Parameters
     ----------
     found
-        The comparisons of one symbol, by the interval of the longer bars.
+        The comparisons of one symbol, by the longer interval.
     results, symbol, base
         As for `compare`.
 

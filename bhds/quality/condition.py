@@ -35,7 +35,7 @@ def judge(
     The first that holds is the condition:
 
     - `available`: all rows were published, no two of them differ, nothing is wrong with
-      any, and they agree with the longer bars that the exchange published.
+      any, and they agree with the bars of longer intervals that the exchange published.
     - `degraded`: some rows were published.
     - `missing`: the archive has only zips of the day that cannot be used, and the API
       does not say that there was nothing.
@@ -274,7 +274,7 @@ def _condition(due: dt.date) -> pl.Expr:
 
 
 def _is_explained() -> pl.Expr:
-    """Whether a day cannot agree with longer bars, because a file of it is to blame."""
+    """Whether a day cannot agree with published bars, as a file of it is to blame."""
     is_lost = pl.col("is_corrupt") | pl.col("class").is_in(
         ["missing_file", "truncated"]
     )

@@ -19,7 +19,7 @@ _FEWEST_OTHERS = 2
 _MOST = 0.5
 """An outage is when more than this part of the other symbols are silent as well."""
 _RELISTING_DAYS = 7
-"""Whole days without trades after which a symbol that is back was listed anew."""
+"""Whole days without trades after which a symbol that is back was listed again."""
 _LONGEST_LOSS_DAYS = 30
 """Days without a file beyond which the archive cannot have lost them all: the symbol
 was not listed."""

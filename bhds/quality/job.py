@@ -120,7 +120,7 @@ def judge_days(
         The last UTC day wanted.
     not_reconciled
         Paths of the days that `compare_published` found to differ, one a symbol of
-        which longer bars are configured.
+        which bars of longer intervals are configured.
 
     Raises
     ------
@@ -305,7 +305,7 @@ def collect_agreement(tables: Sequence[str], *, output: str) -> None:
 def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) -> None:
     """Compare the trades of a market with its bars: `columns.VOLUME_CHECKS`.
 
-    Days that do not agree are told in one warning, and so is that no day has both.
+    Days that do not agree are named in one warning, and so is that no day has both.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ class Outage:
     end: dt.datetime
     """Exclusive; as `start` UTC."""
     source: str
-    """Where it is told."""
+    """Where it is reported."""
 
 
 @cache

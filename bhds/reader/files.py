@@ -63,6 +63,10 @@ class Market:
         """The folder of what the API had for the market's partitions."""
         return self.data_dir / "api_data" / self.trade_type
 
+    def bars(self, interval: str) -> Path:
+        """Return the folder of the results of klines, with a file per symbol."""
+        return self.results / "klines" / interval
+
     def quality_table(self, name: str) -> Path:
         """Locate a table about all symbols of the market, such as `gaps-1m`.
 

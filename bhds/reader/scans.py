@@ -74,7 +74,7 @@ def scan_klines(
     >>> bars.group_by("symbol").agg(pl.col("volume").sum()).collect()
     """
     market, period = Market.of(trade_type, data_dir), Period.of(start, end)
-    files = of_results(market.results / "klines" / interval, symbols, suffix=".pqt")
+    files = of_results(market.bars(interval), symbols, suffix=".pqt")
     if strict:
         series = Series("klines", interval)
         refuse_unavailable(files, market=market, series=series, period=period)
@@ -93,7 +93,7 @@ def scan_resampled(
     strict: bool = False,
     data_dir: Path | str | None = None,
 ) -> pl.LazyFrame:
-    """Scan longer bars that were made from results.
+    """Scan resampled bars.
 
     Parameters
     ----------

@@ -41,8 +41,7 @@ def segments(
         As of `bhds.scan_klines`.
     """
     market = Market.of(trade_type, data_dir)
-    folder = market.results / "klines" / interval
-    files = of_results(folder, symbols, suffix=".pqt")
+    files = of_results(market.bars(interval), symbols, suffix=".pqt")
     schema = columns.result_klines(market.trade_type)
     bars = {file.symbol: scan_files([file], schema) for file in files}
     return segments_table(bars).drop("name")

@@ -90,7 +90,7 @@ def universe(
         If a symbol was not built.
     """
     market, day = Market.of(trade_type, data_dir), _day(as_of)
-    folder = market.results / "klines" / interval / "gaps"
+    folder = market.bars(interval) / "gaps"
     known = _exchange_info(market, day)
     rows = [
         _Row.of(file, market=market, known=known)
@@ -284,7 +284,7 @@ def _last_traded(
     end, bar = _end(day), Interval.parse(interval)
     length = bar.duration or dt.timedelta(days=31)
     since = end - STOPPED_DAYS * _DAY - max(length, _DAY)
-    folder = market.results / "klines" / interval
+    folder = market.bars(interval)
     files = [
         SymbolFile(row.symbol, folder / f"{row.symbol}.pqt")
         for row in rows

@@ -16,7 +16,7 @@ CLASSES = {
     "missing_file": ("#d55e00", "the archive has no file"),
     "truncated": ("#e69f00", "a file ends early"),
     "halt": ("#cc79a7", "trading in the symbol stood still"),
-    "relisting": ("#009e73", "delisted, and listed anew"),
+    "relisting": ("#009e73", "delisted, and listed again"),
     "not_published": ("#7f8793", "nobody has the bars"),
     "delisted_tail": ("#a6761d", "ended: bars without trades left out"),
 }

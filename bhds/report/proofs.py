@@ -74,7 +74,7 @@ _VOLUMES = (
 
 
 def by_column(agreement: pl.DataFrame) -> Table:
-    """Show how each column of longer bars agrees, over all symbols of a market."""
+    """Show how each column of resampled bars agrees, over all symbols of a market."""
     key = ("market", "series", "interval", "column")
     rows = (
         agreement.lazy()
@@ -99,7 +99,7 @@ def by_column(agreement: pl.DataFrame) -> Table:
         caption="Longer bars made from results, against those of the exchange",
         columns=_BY_COLUMN,
         rows=rows,
-        if_empty="No longer bars are configured to hold results against.",
+        if_empty="No bars of a longer interval are configured to compare results with.",
     )
 
 

@@ -123,7 +123,7 @@ def _files(found: Findings) -> Section:
         name="files",
         title="Verdicts and revisions",
         sentences=(
-            "Each zip is held against its CHECKSUM where it is read. Rows of corrupt "
+            "Each zip is compared with its CHECKSUM where it is read. Rows of corrupt "
             "ones are left out, and asked from the API.",
             _downloads(found.fetched),
         ),
@@ -168,7 +168,7 @@ def _proofs(found: Findings) -> Section:
     sentences, blocks = [], []
     if _has(found, "agreement"):
         sentences.append(
-            "Longer bars made from the results are held against those that the "
+            "Bars resampled from the results are compared with those that the "
             "exchange itself published: prices and numbers of trades must be the same, "
             "sums may differ by what adding up in another order costs."
         )
@@ -178,7 +178,7 @@ def _proofs(found: Findings) -> Section:
     else:
         sentences.append(
             "The settings name no klines of a longer interval of the same symbols that "
-            "the results could be held against; a dataset of 1d klines, say, would do."
+            "the results could be compared with; a dataset of 1d klines, say, would do."
         )
     if _has(found, "volume_checks"):
         checks = found.volume_checks

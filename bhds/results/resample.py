@@ -1,4 +1,4 @@
-"""Resample results to longer bars, with any offset, within each segment."""
+"""Resample results, with any offset, within each segment."""
 
 import datetime as dt
 from dataclasses import dataclass, replace

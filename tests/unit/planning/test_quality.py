@@ -100,7 +100,9 @@ def test_results_are_held_against_all_longer_bars_they_divide():
 def test_without_longer_bars_there_is_nothing_to_compare():
     quality = tables(planned("AUSDT"), planned("BUSDT", interval="1h"))
 
-    with pytest.raises(SelectionError, match="no longer bars of it are configured"):
+    with pytest.raises(
+        SelectionError, match="no bars of a longer interval are configured"
+    ):
         quality.published(Series("um_futures", "klines", "AUSDT", "1m"))
     with pytest.raises(SelectionError, match="and one of longer ones"):
         quality.of_symbols("agreement", "um_futures", "1m")

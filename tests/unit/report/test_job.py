@@ -12,7 +12,7 @@ from bhds.report import job, page
 
 from .conftest import AS_OF
 
-GOLDEN = {4: "c614ca1bac65cbd6"}
+GOLDEN = {4: "cd0449de658f7a7a"}
 
 
 def written(data, name="quality.html"):
