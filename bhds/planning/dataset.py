@@ -49,8 +49,8 @@ class PlannedDataset:
     ended: frozenset[str] = frozenset()
     """The symbols of which it is known that they have ended."""
     trading: frozenset[str] = frozenset()
-    """The symbols of which the exchange says, on the last day or later, that they are
-    traded."""
+    """The symbols of which the exchange says, on the day of their last file or later,
+    that they are traded."""
     unlisted: Mapping[str, Unlisted] = field(default_factory=dict)
     """When symbols were not listed, of those of which any such time is known."""
 

@@ -262,15 +262,24 @@ class _Planner:
         )
 
     def _trading(self, planned: PlannedDataset) -> frozenset[str]:
+        """Return the symbols that the exchange lists as traded, after their files.
+
+        Compared with the last file, so that a result is not built again as days pass.
+        """
         market = planned.dataset.trade_type
-        known_on = self._known_on.get(market)
-        if known_on is None or known_on < self._last_begun_day:
+        known_on, known = self._known_on.get(market), self.known.get(market, {})
+        if known_on is None:
             return frozenset()
-        known = self.known[market]
+        too_new = {
+            symbol
+            for symbol, life in planned.lives.items()
+            if known_on < min(life.last_day, self._last_begun_day)
+        }
         return frozenset(
             symbol
             for symbol in planned.symbols
             if known.get(symbol, {}).get("status") == "TRADING"
+            and symbol not in too_new
         )
 
     def _unlisted(self, symbol: str, planned: PlannedDataset) -> Unlisted:

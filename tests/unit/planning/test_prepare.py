@@ -73,12 +73,12 @@ def test_a_symbol_has_ended_by_what_is_known_on_the_last_day(bucket, as_of, expe
 @pytest.mark.parametrize(
     ("recorded", "status", "expected"),
     [
-        pytest.param("2025-01-05", "TRADING", True, id="on the last day"),
+        pytest.param("2025-01-05", "TRADING", True, id="on the day of its last file"),
         pytest.param("2025-01-04", "TRADING", False, id="before"),
         pytest.param("2025-01-05", "BREAK", False, id="it is not traded"),
     ],
 )
-def test_a_symbol_is_traded_if_the_exchange_says_so_on_the_last_day_or_later(
+def test_a_symbol_is_traded_if_the_exchange_says_so_after_its_last_file(
     bucket, recorded, status, expected
 ):
     bucket.publish("AUSDT", "2025-01-01", "2025-01-05")
@@ -88,10 +88,10 @@ def test_a_symbol_is_traded_if_the_exchange_says_so_on_the_last_day_or_later(
     at = dt.datetime.fromisoformat(f"{recorded}T12:00Z").timestamp()
     os.utime(path, (at, at))
 
-    plan = plan_of(bucket, settings={"as_of": "2025-01-05"})
-
     klines = Series(TradeType.UM_FUTURES, "klines", "AUSDT", "1m")
-    assert plan.is_trading(klines) is expected
+    for as_of in ("2025-01-05", "2025-01-20"):
+        plan = plan_of(bucket, settings={"as_of": as_of})
+        assert plan.is_trading(klines) is expected
 
 
 def test_a_plan_knows_when_a_contract_was_not_listed(bucket):
