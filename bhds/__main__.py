@@ -1,6 +1,6 @@
 """`python -m bhds` is `bhds`."""
 
-from bhds.cli import app
+from bhds.cli import main
 
 if __name__ == "__main__":
-    app(prog_name="bhds")
+    main()

@@ -4,6 +4,7 @@ A command is imported when it is called: help, completion and `--version` need o
 its name and the line below.
 """
 
+import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
 
@@ -11,6 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from bhds import __version__
+from bhds.runlog import one_line_errors
 
 
 class _Entry(NamedTuple):
@@ -152,3 +154,12 @@ def _main(
     ] = False,
 ) -> None:
     """Clean, complete, verified market data from Binance's public archive."""
+
+
+def main() -> None:
+    """Run the command line; an error of the place it prints to is one line too."""
+    with one_line_errors():
+        try:
+            app(prog_name="bhds")
+        finally:
+            sys.stdout.flush()

@@ -3,9 +3,10 @@
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from bhds import places
 from bhds.errors import BhdsError
 
 INTERRUPTED = 130
@@ -17,29 +18,35 @@ _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 def one_line_errors() -> Iterator[None]:
     """End the process with exit code 1 and one line when a `BhdsError` is raised.
 
-    So does a file or folder that this user may not look at.
+    So does a disk that is full or broken, and a file that this user may not use.
     """
     try:
         yield
-    except BhdsError as error:
-        sys.exit(f"bhds: error: {error}")
-    except PermissionError as error:
-        what = f"{error.filename}: {error.strerror}"
-        sys.exit(f"bhds: error: {what}; expected a place to look at: change its rights")
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            raise
+        sys.exit(f"bhds: error: {message}")
+
+
+def _message(error: Exception) -> str | None:
+    """Return what explains an error in one line; None if nothing does."""
+    return str(error) if isinstance(error, BhdsError) else places.explained(error)
 
 
 @contextmanager
 def job_log(path: Path | str) -> Iterator[None]:
     """Send the log records of the enclosed block to the file `path`.
 
-    Warnings go to standard error as well, one line each. A `BhdsError` ends the
-    process with exit code 1 and its message in one line on standard error, an
-    interruption with 130; any other exception goes on with its traceback, which is
-    also kept in the file.
+    Warnings go to standard error as well, one line each. A `BhdsError`, and a place
+    that cannot be written to, ends the process with exit code 1 and one line on
+    standard error, an interruption with 130; any other exception goes on with its
+    traceback, which is also kept in the file.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(target, mode="w", encoding="utf-8")
+    with one_line_errors(), places.writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handler = _LogFile(target, mode="w", encoding="utf-8")
     handler.setFormatter(logging.Formatter(_FORMAT))
     console = logging.StreamHandler()
     console.setLevel(logging.WARNING)
@@ -51,16 +58,38 @@ def job_log(path: Path | str) -> Iterator[None]:
     root.setLevel(logging.INFO)
     try:
         yield
-    except BhdsError as error:
-        root.error("%s", error)
-        sys.exit(f"bhds: error: {error}")
     except KeyboardInterrupt:
         root.info("interrupted")
         sys.exit(INTERRUPTED)
-    except Exception:
-        root.exception("the job failed")
-        raise
+    except Exception as error:
+        message = _message(error)
+        if message is None:
+            root.exception("the job failed")
+            raise
+        root.error("%s", message)
+        sys.exit(f"bhds: error: {message}")
     finally:
         root.removeHandler(handler)
         root.removeHandler(console)
         handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """A log whose disk may be full: the job goes on, and says so once."""
+
+    _has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 -- logging's
+        """Warn once, in one line, that records are lost."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            message = f"{self.baseFilename}: {error.strerror}; the log is not complete"
+            sys.stderr.write(f"bhds: warning: {message}\n")
+
+    def close(self) -> None:
+        """Close the file, though what it still holds may not fit."""
+        with suppress(OSError):
+            super().close()

@@ -4,12 +4,10 @@ Every writer makes the file beside its target and renames it at the end, so a
 killed job leaves no half-written target behind.
 """
 
-import errno
 import hashlib
 import json
 import logging
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,24 +17,14 @@ import polars as pl
 
 from bhds import __version__
 from bhds.columns import SYMBOL, with_symbol
-from bhds.errors import PlaceError, ResultError
+from bhds.errors import ResultError
+from bhds.places import remedy, writing
 
 logger = logging.getLogger(__name__)
 
 _ROW_GROUP = 1 << 18
 """Rows of a row group. Left to itself, Polars cuts groups by how a frame happens to
 lie in memory, and equal frames become different files."""
-
-_FULL = "there is no space left on the disk; free some or choose another data_dir"
-_RIGHTS = "it may not be; change the rights or choose another data_dir"
-_PLACE_FAULTS: dict[int | None, str] = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: "the quota is used up; free some space or choose another data_dir",
-    errno.EROFS: "the disk is read-only; mount it otherwise or choose another data_dir",
-    errno.EACCES: _RIGHTS,
-    errno.EPERM: _RIGHTS,
-}
-_OS_ERROR = re.compile(r"\(os error (\d+)\)")
 
 
 @contextmanager
@@ -54,31 +42,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(target)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        reason = _PLACE_FAULTS.get(_errno(error))
-        if reason is None:
-            raise
-        msg = f"{target}: cannot be written, {reason}, and run again: nothing is lost"
-        raise PlaceError(msg) from error
+        with writing(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(target)
     finally:
         with suppress(OSError):  # what made it fail may keep it from being removed
             partial.unlink(missing_ok=True)
-
-
-def remedy(error: Exception, *, else_: str = "delete it and run again") -> str:
-    """Say what to do about a file that cannot be read: none goes for its rights."""
-    is_forbidden = _errno(error) in {errno.EACCES, errno.EPERM}
-    return "change its rights" if is_forbidden else else_
-
-
-def _errno(error: Exception) -> int | None:
-    """Return the system's number of an error, which Polars has in its text."""
-    number: int | None = getattr(error, "errno", None)
-    found = _OS_ERROR.search(str(error))
-    return number if number is not None or found is None else int(found[1])
 
 
 def write_parquet(

@@ -23,7 +23,7 @@ from bhds.fill import job as fill
 from bhds.fill import phase, refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions, supplements
-from bhds.planning import frozen, prepare, space, summary
+from bhds.planning import frozen, prepare, space, summary, times
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
 from bhds.planning.quality import QualityTables
@@ -76,6 +76,23 @@ def follow_plan():
     workflow.register_resource("members", 1)
     ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
     return frozen.thaw(FROZEN_PLAN, symbols=frozen.symbols_of_job(sys.argv))
+
+
+@one_line_errors()
+def repair_times():
+    """Set the times of files from the future; a dry run only warns of them."""
+    future = times.find(
+        PLAN.datasets,
+        listings=PLAN.listings,
+        data_dir=Path(),
+        now=times.present(Path()),
+    )
+    if future.message:
+        is_dry = prepare.is_dry_run(sys.argv)
+        end = "a run sets their times, and builds these again"
+        print(f"bhds: warning: {future.message}; {end}", file=sys.stderr)
+        if not is_dry:
+            times.repair(future, data_dir=Path())
 
 
 def makes_segments():

@@ -27,6 +27,9 @@ with one_line_errors():
     else:
         PLAN = Plan([])
 
+if PLANS and workflow.is_main_process:
+    repair_times()
+
 QUALITY = QualityTables(PLAN)
 SEGMENTS = SegmentFiles(PLAN)
 
@@ -35,16 +38,17 @@ if PLANS and workflow.is_main_process:
 
 
 onstart:
-    ledger.compact(Path())
-    revisions.compact(Path())
-    supplements.compact(Path())
-    unanswered.compact(Path())
-    usage.compact(Path())
-    unknown_fields.forget(Path())
-    for partition in PLAN.outdated_partitions:
-        revisions.keep(
-            f"{partition}.parquet", sources_path=f"{partition}.sources.json"
-        )
+    with one_line_errors():
+        ledger.compact(Path())
+        revisions.compact(Path())
+        supplements.compact(Path())
+        unanswered.compact(Path())
+        usage.compact(Path())
+        unknown_fields.forget(Path())
+        for partition in PLAN.outdated_partitions:
+            revisions.keep(
+                f"{partition}.parquet", sources_path=f"{partition}.sources.json"
+            )
     announce_downloads()
     prepare_jobs_elsewhere()
 

@@ -9,6 +9,7 @@ Several processes download at once, so the ledger is a table of parts
 (`bhds.parted`): `aws_data/ledger.parquet`, and parts in `aws_data/ledger.d`.
 """
 
+import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,13 +116,16 @@ def read(data_dir: Path | str, *, columns: Sequence[str] | None = None) -> pl.Da
     return _TABLE.read(data_dir, columns=columns)
 
 
-def newest(ledger: pl.DataFrame) -> pl.DataFrame:
+def newest(ledger: pl.DataFrame, *, now: dt.datetime | None = None) -> pl.DataFrame:
     """Pick each key's latest row.
 
     Parameters
     ----------
     ledger
         n >= 0 rows with at least `key` and `first_seen`, in any order.
+    now
+        The present, UTC. Rows of a time to come go behind all others of their key: the
+        clock was wrong when they were written. None: no row does.
 
     Returns
     -------
@@ -129,7 +133,8 @@ def newest(ledger: pl.DataFrame) -> pl.DataFrame:
         One row a key, the one with the greatest `first_seen`; sorted by `key`,
         with the columns of `ledger`.
     """
-    return ledger.sort("key", "first_seen").unique(
+    order = ["key", *([] if now is None else [pl.col("first_seen") <= now])]
+    return ledger.sort(*order, "first_seen").unique(
         "key", keep="last", maintain_order=True
     )
 

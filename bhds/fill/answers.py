@@ -17,6 +17,7 @@ from bhds import storage
 from bhds.api.codes import ApiRefusal
 from bhds.fill.ranges import subtract, union
 from bhds.gridpoints import Span
+from bhds.places import writing
 
 logger = logging.getLogger(__name__)
 
@@ -74,9 +75,10 @@ class Journal:
 
     def append(self, answer: Answer) -> None:
         """Add an answer, and write it down."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
-            file.write(_line(answer))
+        with writing(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.path.open("ab") as file:
+                file.write(_line(answer))
         self.answers.append(answer)
 
     def keep(self, spans: Iterable[Span]) -> None:
@@ -120,7 +122,7 @@ class Journal:
                 "they answered is asked again",
                 *(self.path, len(content) - whole, len(answers)),
             )
-            with self.path.open("r+b") as file:
+            with writing(self.path), self.path.open("r+b") as file:
                 file.truncate(whole)
         return answers
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds import storage
+from bhds import places
 from bhds.archive.keys import ArchiveFile
 from bhds.columns import parsed_klines
 from bhds.errors import ResultError
@@ -84,7 +84,7 @@ def explain(
     except (OSError, pl.exceptions.PolarsError) as error:
         msg = (
             f"{place.result}, or a table beside it: cannot be read ({error}); "
-            f"{storage.remedy(error)}"
+            f"{places.remedy(error)}"
         )
         raise ResultError(msg) from error
 

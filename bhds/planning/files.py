@@ -98,13 +98,14 @@ def _below(root: str, names: pl.Expr) -> pl.Expr:
 
 
 def scan_disk(folders: Iterable[str], *, data_dir: Path) -> pl.DataFrame:
-    """Return `path` and `disk_size` (bytes) of every file in `folders`.
+    """Return `path`, `disk_size` (bytes) and `disk_time` (s since 1970) of all files.
 
     Folders and paths are relative to the data directory. Folders are not searched
     deeper; one that does not exist has no files.
     """
     paths: list[str] = []
     sizes: list[int] = []
+    times: list[float] = []
     for folder in folders:
         try:
             entries = list(os.scandir(data_dir / folder))
@@ -112,11 +113,13 @@ def scan_disk(folders: Iterable[str], *, data_dir: Path) -> pl.DataFrame:
             continue
         for entry in entries:
             with suppress(FileNotFoundError):  # gone meanwhile, or a link to nowhere
-                sizes.append(entry.stat().st_size)
+                stat = entry.stat()
+                sizes.append(stat.st_size)
+                times.append(stat.st_mtime)
                 paths.append(f"{folder}/{entry.name}")
     return pl.DataFrame(
-        {"path": paths, "disk_size": sizes},
-        schema={"path": pl.String, "disk_size": pl.Int64},
+        {"path": paths, "disk_size": sizes, "disk_time": times},
+        schema={"path": pl.String, "disk_size": pl.Int64, "disk_time": pl.Float64},
     )
 
 
@@ -141,7 +144,7 @@ def with_state(
     files
         `key`, `path`, `size`, `etag` (null for a file that is not listed).
     disk
-        `path`, `disk_size` of what is on disk.
+        What is on disk, as of `scan_disk`.
     newest
         The newest row of the ledger for each key: `key`, `etag`, `md5` (null where
         the server had no such file), `first_seen`, `served_size` (bytes).

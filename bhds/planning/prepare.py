@@ -147,7 +147,7 @@ class _Planner:
         self._offline = settings.offline or not online
         self._keep = keep
         columns = ["key", "etag", "md5", "first_seen", "served_size"]
-        self._newest = ledger.newest(ledger.read(data_dir, columns=columns))
+        self._newest = ledger.newest(ledger.read(data_dir, columns=columns), now=now)
         self._supplements = supplements.read(data_dir)
         self.known = known
         self.listing_paths: set[str] = set()
@@ -309,8 +309,11 @@ class _Planner:
             market: instruments.exchange_info_path(self._data_dir, market)
             for market in self.known
         }
+        now = self._now.timestamp()
         return {
-            market: dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).date()
+            market: dt.datetime.fromtimestamp(
+                min(path.stat().st_mtime, now), dt.UTC
+            ).date()
             for market, path in paths.items()
             if path.exists()
         }

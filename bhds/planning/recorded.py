@@ -143,9 +143,10 @@ def _is_due(path: Path, trade_type: TradeType, *, now: dt.datetime) -> bool:
     if trade_type is TradeType.OPTION:
         return False  # it has no such API
     try:
-        return now.timestamp() - path.stat().st_mtime > MAX_AGE.total_seconds()
+        age = now.timestamp() - path.stat().st_mtime
     except FileNotFoundError:
         return True
+    return abs(age) > MAX_AGE.total_seconds()  # of a time to come: a wrong clock
 
 
 async def _answers(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import storage
+from bhds import places
 from bhds.columns import SYMBOL, with_symbol
 from bhds.datatypes import Table
 from bhds.errors import ResultError
@@ -80,7 +80,7 @@ def _check_columns(paths: Sequence[Path], schema: pl.Schema) -> None:
                 continue
             found = pl.read_parquet_schema(path)
         except (OSError, pl.exceptions.PolarsError) as error:
-            what_to_do = storage.remedy(error, else_="build it again")
+            what_to_do = places.remedy(error, else_="build it again")
             msg = f"{path}: cannot be read as Parquet ({error}); {what_to_do}"
             raise ResultError(msg) from error
         if pl.Schema(found) != schema:

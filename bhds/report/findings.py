@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds import storage
+from bhds import places
 from bhds.archive import ledger
 from bhds.errors import ResultError
 from bhds.fill import unanswered, usage
@@ -123,7 +123,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read ({error}); {storage.remedy(error)}"
+        msg = f"{path}: cannot be read ({error}); {places.remedy(error)}"
         raise ResultError(msg) from error
     return found
 

@@ -1,6 +1,8 @@
 """What a job leaves in its log and on standard error."""
 
+import errno
 import logging
+from pathlib import Path
 
 import pytest
 
@@ -118,10 +120,46 @@ def test_one_line_errors_end_the_process_in_one_line():
 
 
 def test_what_may_not_be_looked_at_is_told_in_one_line():
-    with pytest.raises(SystemExit, match=r"^bhds: error: /data/spot: .*its rights$"):
+    with pytest.raises(SystemExit, match=r"^bhds: error: /data/spot: .*rights or"):
         raise_in_one_line(PermissionError(13, "Permission denied", "/data/spot"))
 
 
 def test_one_line_errors_let_other_errors_pass():
     with pytest.raises(ValueError, match=r"^a defect$"):
         raise_in_one_line(ValueError("a defect"))
+
+
+def test_a_full_disk_ends_the_job_in_one_line(log):
+    with pytest.raises(
+        SystemExit, match=r"^bhds: error: /data/a: No space left.*lost$"
+    ):
+        fail(OSError(errno.ENOSPC, "No space left on device", "/data/a"), log=log)
+
+    assert "Traceback" not in log.read_text()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no disk is always full")
+def test_a_log_that_does_not_fit_is_one_warning(log, capsys):
+    log.parent.mkdir(parents=True)
+    log.symlink_to("/dev/full")
+
+    with job_log(log):
+        logger.info("first")
+        logger.info("second")
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == (
+        f"bhds: warning: {log}: No space left on device; the log is not complete"
+    )
+
+
+def test_a_log_that_cannot_be_begun_ends_the_job_in_one_line(log, monkeypatch):
+    def refuse(*_arguments, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+
+    with pytest.raises(
+        SystemExit, match=r"^bhds: error: .*spot\.log: cannot be written"
+    ):
+        fail(AssertionError, log=log)

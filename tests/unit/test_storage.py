@@ -295,6 +295,8 @@ def test_provenance_has_the_hash_of_each_input(tmp_path):
         (errno.ENOSPC, "no space left on the disk; free some"),
         (errno.EDQUOT, "the quota is used up"),
         (errno.EROFS, "the disk is read-only"),
+        (errno.EFBIG, "files may not be that large"),
+        (errno.EIO, "the disk does not answer as it should; check it"),
         (errno.EACCES, "change the rights or choose another data_dir"),
     ],
 )
@@ -331,16 +333,3 @@ def test_other_faults_stay_what_they_are(tmp_path):
         fail_half_way(tmp_path / "file", IsADirectoryError(errno.EISDIR, "a folder"))
     with pytest.raises(pl.exceptions.ColumnNotFoundError):
         fail_half_way(tmp_path / "file", pl.exceptions.ColumnNotFoundError("a"))
-
-
-@pytest.mark.parametrize(
-    ("error", "remedy"),
-    [
-        (PermissionError(errno.EACCES, "Permission denied"), "change its rights"),
-        (OSError("Permission denied (os error 13): a.pqt"), "change its rights"),
-        (pl.exceptions.ComputeError("no Parquet"), "delete it and run again"),
-        (FileNotFoundError(errno.ENOENT, "No such file"), "delete it and run again"),
-    ],
-)
-def test_what_may_not_be_read_is_not_to_be_deleted(error, remedy):
-    assert storage.remedy(error) == remedy

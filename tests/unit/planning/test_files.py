@@ -1,6 +1,7 @@
 """Which archive files a series needs, and the state of each on disk."""
 
 import datetime as dt
+import os
 
 import polars as pl
 import pytest
@@ -68,17 +69,22 @@ def test_the_disk_is_scanned_folder_by_folder_and_no_deeper(tmp_path):
     for name, size in {"a/1": 3, "b/2": 0, "b/deep/3": 1, "c/4": 1}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"x" * size)
+        os.utime(tmp_path / name, (0, size))
 
     disk = archive.scan_disk(["a", "none", "b"], data_dir=tmp_path)
 
     found = disk.filter(pl.col("path") != "b/deep").sort("path").rows()
-    assert found == [("a/1", 3), ("b/2", 0)]
+    assert found == [("a/1", 3, 3), ("b/2", 0, 0)]
 
 
 def test_a_disk_without_files_has_the_same_columns(tmp_path):
     disk = archive.scan_disk(["none"], data_dir=tmp_path)
 
-    assert disk.schema == {"path": pl.String, "disk_size": pl.Int64}
+    assert disk.schema == {
+        "path": pl.String,
+        "disk_size": pl.Int64,
+        "disk_time": pl.Float64,
+    }
     assert disk.height == 0
 
 

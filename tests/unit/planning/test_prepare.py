@@ -234,12 +234,25 @@ def test_a_file_damaged_on_disk_is_fetched_again(bucket, size):
 
 def test_a_file_served_with_other_bytes_than_listed_is_not_fetched_for_ever(bucket):
     bucket.publish("AUSDT", "2025-01", etag=OLD)
-    record(bucket)
+    record(bucket, after=-dt.timedelta(hours=1))
     bucket.fetch("AUSDT", "2025-01", size=9)
     ledger_rows = ledger.read(bucket.data_dir).with_columns(
-        md5=pl.lit(NEW), first_seen=pl.lit(NOW + dt.timedelta(hours=1))
+        md5=pl.lit(NEW), first_seen=pl.lit(NOW)
     )
     ledger.append(bucket.data_dir, rows=ledger_rows)
+
+    assert plan_of(bucket).batches == []
+
+
+def test_a_record_of_a_time_to_come_goes_behind_a_later_one(bucket):
+    """A clock that was wrong must not make a file be fetched for ever."""
+    bucket.publish("AUSDT", "2025-01", etag=OLD)
+    record(bucket, after=dt.timedelta(days=400))
+    bucket.publish("AUSDT", "2025-01", etag=NEW)
+    bucket.fetch("AUSDT", "2025-01")
+    assert plan_of(bucket).batches != []
+
+    record(bucket)
 
     assert plan_of(bucket).batches == []
 
