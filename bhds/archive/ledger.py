@@ -133,8 +133,8 @@ def newest(ledger: pl.DataFrame, *, now: dt.datetime | None = None) -> pl.DataFr
         One row a key, the one with the greatest `first_seen`; sorted by `key`,
         with the columns of `ledger`.
     """
-    order = ["key", *([] if now is None else [pl.col("first_seen") <= now])]
-    return ledger.sort(*order, "first_seen").unique(
+    is_past = pl.lit(value=True) if now is None else pl.col("first_seen") <= now
+    return ledger.sort("key", is_past, "first_seen").unique(
         "key", keep="last", maintain_order=True
     )
 
