@@ -1,5 +1,6 @@
 """The workflow on a sandbox exchange of its own, as a user runs it."""
 
+import json
 import os
 import re
 import socket
@@ -109,11 +110,9 @@ class Workspace:
     def command(self, *arguments, settings=None):
         """Write the settings, and return the command line that takes them."""
         config = self.folder / "config.yaml"
-        config.write_text(
-            yaml.safe_dump(
-                {"data_dir": str(self.data), **self.settings, **(settings or {})}
-            )
-        )
+        values = {"data_dir": str(self.data), **self.settings, **(settings or {})}
+        # YAML would name what stands twice, which BHDS does not read.
+        config.write_text(yaml.safe_dump(json.loads(json.dumps(values, default=str))))
         return [
             *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), *arguments),
