@@ -133,8 +133,9 @@ def newest(ledger: pl.DataFrame, *, now: dt.datetime | None = None) -> pl.DataFr
         One row a key, the one with the greatest `first_seen`; sorted by `key`,
         with the columns of `ledger`.
     """
-    is_past = pl.lit(value=True) if now is None else pl.col("first_seen") <= now
-    return ledger.sort("key", is_past, "first_seen").unique(
+    time = pl.col("first_seen")
+    is_future = pl.lit(value=False) if now is None else time > now
+    return ledger.sort("key", time.is_not_null() & ~is_future, time).unique(
         "key", keep="last", maintain_order=True
     )
 
