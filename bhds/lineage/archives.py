@@ -43,7 +43,7 @@ def covering_zips(place: Place) -> list[dict[str, Any]]:
 def described(
     entries: Sequence[Mapping[str, Any]], *, data_dir: Path
 ) -> tuple[ArchiveZip, ...]:
-    """Say of zips what came, what is on disk now, and what the server lists."""
+    """Describe of zips what came, what is on disk now, and what the server lists."""
     keys = [entry["key"] for entry in entries]
     used = [entry["sha256"] for entry in entries]
     fetched = revisions.fetched(keys, data_dir=data_dir, used=used)

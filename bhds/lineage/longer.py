@@ -57,7 +57,7 @@ def explain_longer(
     symbol: str,
     time: dt.datetime,
 ) -> LongerExplanation:
-    """Tell which base bars the resampled bar that contains a moment was made of.
+    """Return which base bars the resampled bar that contains a moment was made of.
 
     Parameters
     ----------

@@ -41,7 +41,7 @@ def explain(
     symbol: str,
     time: dt.datetime,
 ) -> Explanation:
-    """Tell where the bar that contains a moment came from.
+    """Explain where the bar that contains a moment came from.
 
     Nothing is asked of a server, and nothing is changed. Files of one symbol are read,
     and of the market's tables the rows of it.
@@ -165,7 +165,7 @@ def _key_of(row: Publication, zips: Iterable[ArchiveZip]) -> str | None:
 
 
 def _judged(place: Place, publications: Sequence[Publication]) -> list[Publication]:
-    """Say of each publication what became of it, as parsing and merging decide."""
+    """Judge what became of each publication, as parsing and merging decide."""
     ordered = sorted(publications, key=lambda p: p.open_time)
     used = [n for n, p in enumerate(ordered) if p.outcome is Outcome.KEPT]
     bars = _frame(place, [ordered[number] for number in used])
@@ -224,7 +224,7 @@ _WHY_NO_BAR = {
 def _as_in_result(
     publications: Sequence[Publication], *, state: State
 ) -> list[Publication]:
-    """Say of what would be kept that the result has no bar of its time."""
+    """Mark what would be kept where the result has no bar of its time."""
     reason = _WHY_NO_BAR.get(state)
     return [
         replace(p, outcome=Outcome.NOT_USED, reason=reason)
@@ -255,7 +255,7 @@ def _state(
 
 
 def _why(*, gap: Mapping[str, Any] | None, condition: Mapping[str, Any] | None) -> str:
-    """Say what class the gap has, or else what condition the day."""
+    """Return the class of the gap, or else the condition of the day."""
     if gap is not None:
         return f"; class: {gap['class'] or 'not classified'}"
     if condition is not None and condition["reason"] is not None:
@@ -271,7 +271,7 @@ def _summary(
     result: Result,
     bar: Mapping[str, Any] | None,
 ) -> str:
-    """Say in one sentence what there is."""
+    """Summarize the bar in one sentence."""
     if bar is not None and bar["source"] == "filled":
         return f"filled: nothing of use was published, flat at the last close{why}"
     if bar is not None:
@@ -296,7 +296,7 @@ def _warnings(
     *,
     bar: Mapping[str, Any] | None,
 ) -> list[str]:
-    """Say what does not fit together."""
+    """Return what does not fit together."""
     found = [
         f"{each.path}: the zip on disk is ANOTHER REVISION than the result was built "
         f"from: SHA-256 {each.sha256_on_disk}, built from {each.sha256}; {_AGAIN}"

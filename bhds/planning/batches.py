@@ -32,7 +32,7 @@ class Batch:
     """What is to be downloaded, as listed."""
 
     def __str__(self) -> str:
-        """Say what the batch is, for people."""
+        """Describe the batch, for people."""
         first, last = (Path(path).stem for path in (self.zips[0], self.zips[-1]))
         size = decimal(self.size_bytes)
         return f"{len(self.zips)} {self.state} zips, {size}, {first} to {last}"

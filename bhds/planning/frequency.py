@@ -38,7 +38,7 @@ class BadMonth:
     def is_of(
         self, trade_type: TradeType, data_type: str, interval: str | None
     ) -> bool:
-        """Tell whether a series has bad zips of the month, of a symbol or more."""
+        """Return whether a series has bad zips of the month, of a symbol or more."""
         return (self.trade_type, self.data_type) == (trade_type, data_type) and (
             self.intervals is None or interval in self.intervals
         )

@@ -143,7 +143,7 @@ def _target_of(staged: str) -> str | None:
 
 
 def _is_of(symbols: Mapping[Directory, Collection[str]], path: str) -> bool:
-    """Tell whether a zip or CHECKSUM is of a symbol of one of some directories."""
+    """Return whether a zip or CHECKSUM is of a symbol of one of some directories."""
     try:
         file = ArchiveFile.from_path(path.removesuffix(CHECKSUM_SUFFIX))
     except KeyGrammarError:
@@ -171,7 +171,7 @@ def _files_below(folder: str, *, data_dir: Path) -> Iterator[str]:
 
 
 def _is_plain_folder(folder: str, *, data_dir: Path) -> bool:
-    """Tell whether a folder is there, and no part of its path below the data a link."""
+    """Return whether a folder exists, with no link in its path below the data."""
     path = data_dir
     for part in folder.split("/"):
         path /= part

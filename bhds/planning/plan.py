@@ -485,7 +485,7 @@ class Plan:
         return found.contract_type
 
     def is_archived(self, series: Series) -> bool:
-        """Tell whether the archive has files of a series in the time wanted."""
+        """Return whether the archive has files of a series in the time wanted."""
         return series.symbol in self._owner(series).partitions
 
     def partitions(self, series: Series) -> dict[str, Partition]:
@@ -572,7 +572,7 @@ def _length(interval: str) -> int:
 
 
 def _widen(patterns: dict[_GroupKey, str], key: _GroupKey, pattern: str) -> None:
-    """Have a group match what another pattern matches as well."""
+    """Make a group match what another pattern matches as well."""
     patterns[key] = f"{patterns[key]}|{pattern}" if key in patterns else pattern
 
 

@@ -46,12 +46,12 @@ _DRY_RUN = re.compile(r"--dry-?run|-[FkpqR]*n[FkpqR]*")
 
 
 def asks_nothing(arguments: Iterable[str]) -> bool:
-    """Tell whether a Snakemake command line neither plans nor builds anything."""
+    """Return whether a Snakemake command line neither plans nor builds anything."""
     return not _ASKS_NOTHING.isdisjoint(arguments)
 
 
 def is_dry_run(arguments: Iterable[str]) -> bool:
-    """Tell whether a Snakemake command line only shows what would be done."""
+    """Return whether a Snakemake command line only shows what would be done."""
     return any(_DRY_RUN.fullmatch(argument) for argument in arguments)
 
 
@@ -351,7 +351,7 @@ class _Planner:
 
 
 def _has_funding(symbol: instruments.SymbolClass) -> bool:
-    """Tell whether a contract is a perpetual, or may be one."""
+    """Return whether a contract is a perpetual, or may be one."""
     return symbol.contract_type is not instruments.ContractType.DELIVERY
 
 

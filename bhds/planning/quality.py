@@ -259,7 +259,7 @@ class QualityTables:
 
 
 def _is_longer(interval: str, *, than: str) -> bool:
-    """Tell whether bars of one interval can be made of those of another."""
+    """Return whether bars of one interval can be made of those of another."""
     if interval == than:
         return False
     try:

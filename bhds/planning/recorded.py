@@ -1,4 +1,4 @@
-"""Have what the exchange says of its symbols recorded, or warn that it is not.
+"""Record what the exchange says of its symbols, or warn that it is not.
 
 The name of a symbol does not tell a perpetual on a share from one on a coin, and the
 table that BHDS brings along ends at some day. So a plan that may ask the REST API asks

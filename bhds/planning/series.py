@@ -75,7 +75,7 @@ class ResampleGroup(NamedTuple):
         return self.interval != "3d" and any(r.interval.has_phase for r in rules)
 
     def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
-        """Tell whether the group makes a rule's file of a symbol."""
+        """Return whether the group makes a rule's file of a symbol."""
         return (
             self.trade_type == trade_type
             and rule in self.rules

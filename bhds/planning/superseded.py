@@ -182,7 +182,7 @@ def _parsed_days(
 
 
 def _is_held(day: Mapping[str, Any], zips: Sequence[Path], *, table: Table) -> bool:
-    """Tell whether a partition has all rows of a day, or at least those of its zip.
+    """Return whether a partition has all rows of a day, or at least those of its zip.
 
     `zips` holds the day's zip, if it is there.
     """

@@ -30,7 +30,7 @@ def judge(
     not_reconciled: pl.DataFrame | None = None,
     ended: Collection[str] = (),
 ) -> pl.DataFrame:
-    """Give every day its condition, with the reason.
+    """Judge the condition of every day, with the reason.
 
     The first that holds is the condition:
 

@@ -67,7 +67,7 @@ class Evidence:
         return cls(files, lost, _without_rows(found), _asked(holes), counts)
 
     def on_gaps(self, gaps: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
-        """Say of each gap what archive and API have of its time.
+        """Add to each gap what archive and API have of its time.
 
         Parameters
         ----------
@@ -117,7 +117,7 @@ class Evidence:
         ).select(pl.col(name).cast(dtype) for name, dtype in GAP_EVIDENCE.items())
 
     def answers(self, begin: pl.Series, end: pl.Series) -> pl.Series:
-        """Say what the API says of what is missing in ranges, `end` exclusive.
+        """Return what the API answered of the missing rows of ranges (`end` exclusive).
 
         Null where it was not asked, or has filled what it was asked for.
 

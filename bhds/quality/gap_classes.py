@@ -1,4 +1,4 @@
-"""Say why a symbol did not trade, by what archive, API and other symbols have."""
+"""Classify why a symbol did not trade, by what archive, API and other symbols have."""
 
 import datetime as dt
 from collections.abc import Iterable
@@ -39,7 +39,7 @@ def classify(
     interval: Interval,
     last_day: dt.date,
 ) -> pl.DataFrame:
-    """Give every gap of a market its class, and show what it was decided by.
+    """Classify every gap of a market, and show what decided.
 
     The first that holds is the class:
 

@@ -1,4 +1,4 @@
-"""Hold what trades add up to against the volume of bars, which must be the same.
+"""Compare the sums of trades with the volumes of bars, which must be the same.
 
 The archive has published aggregated trades whose quantities had lost their precision
 (binance/binance-public-data#263): nothing is wrong with such a file but its sum.

@@ -1,4 +1,4 @@
-"""Hold the days that are to be read against their condition on record."""
+"""Check the recorded condition of the days that are to be read."""
 
 import datetime as dt
 from collections.abc import Sequence

@@ -217,7 +217,7 @@ def chosen(symbols: Symbols, known: Iterable[str], *, where: Path) -> list[str]:
 
 
 def _nothing_in(folder: Path, *, interval: str | None = None) -> str:
-    """Say that nothing was built; of a whole folder also what was built beside it."""
+    """Return the message that nothing was built, and what was built beside it."""
     what = f"nothing was built here of {interval}"
     if interval is None:
         beside = folder.parent.iterdir() if folder.parent.is_dir() else ()

@@ -17,7 +17,7 @@ def explain(
     interval: str = "1m",
     data_dir: Path | str | None = None,
 ) -> Explanation:
-    """Tell where the bar that contains a moment came from, as `bhds explain` does.
+    """Explain where the bar that contains a moment came from, as `bhds explain` does.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def price_and_volume(picture: Picture) -> Figure:
 
 
 def _marked(picture: Picture) -> str:
-    """Say how many of a symbol's gaps are marked."""
+    """Describe how many of a symbol's gaps are marked."""
     shown = picture.gaps.height
     if shown == picture.gaps_in_all:
         return f"all {shown:,}"
@@ -104,7 +104,7 @@ def _marked(picture: Picture) -> str:
 
 
 def _is_wide(windows: pl.DataFrame) -> bool:
-    """Tell whether prices differ so much that only a logarithm shows all of them."""
+    """Return whether prices differ so much that only a logarithm shows all of them."""
     low, high = windows.select(pl.col("low").min(), pl.col("high").max()).row(0)
     return bool(low) and bool(high / low > _LOG_FROM)
 

@@ -39,7 +39,7 @@ class QualityTable:
 
 
 def quality_tables(paths: Iterable[str]) -> list[QualityTable]:
-    """Tell what tables of markets are of, by their paths.
+    """Return what tables of markets are of, by their paths.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def of_first_series(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def paths_of(tables: Sequence[QualityTable], kind: str) -> str:
-    """Say in which files the rows of a kind of table are."""
+    """Describe in which files the rows of a kind of table are."""
     found = [table.path for table in tables if table.kind == kind]
     if len(found) <= 1:
         return "".join(found) or "no file"

@@ -136,7 +136,7 @@ def _files(found: Findings) -> Section:
 
 
 def _downloads(fetched: Fetched) -> str:
-    """Say what the archive served, and how much of it in more than one revision."""
+    """Show what the archive served, and how much of it in more than one revision."""
     if not fetched.files:
         return "The ledger of downloads has no file."
     files = summary.counted(fetched.files, "file")

@@ -97,7 +97,7 @@ class Joined:
 def join_funding(
     bars: pl.DataFrame, events: pl.DataFrame, *, interval: Interval
 ) -> Joined:
-    """Give each bar the funding rate of the event that lies in it.
+    """Join to each bar the funding rate of the event that lies in it.
 
     A bar is `[open_time, open_time + interval)`, of calendar months as well. Events
     count on bars without trades, and on filled ones. Events in no bar are dropped:

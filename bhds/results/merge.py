@@ -72,6 +72,6 @@ def merge(
 
 
 def is_strictly_increasing(times: pl.Series) -> bool:
-    """Tell whether `times` is sorted and unique (and so are 0 and 1 values)."""
+    """Return whether `times` is sorted and unique (and so are 0 and 1 values)."""
     physical = times.to_physical()
     return bool((physical.slice(1) > physical.slice(0, max(len(times) - 1, 0))).all())

@@ -18,7 +18,7 @@ def assign_segments(
     unlisted: Unlisted = (),
     symbol: str,
 ) -> pl.DataFrame:
-    """Give each bar its segment, and drop the bars that belong to none.
+    """Return each bar with its segment, without the bars that belong to none.
 
     Parameters
     ----------
