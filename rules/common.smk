@@ -17,7 +17,7 @@ from snakemake.settings.types import ExecutionSettings
 
 from bhds import failures, unknown_fields
 from bhds import report as quality_report
-from bhds.archive import aria2, download, ledger, progress
+from bhds.archive import aria2, download, ledger, progress, publication
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.fill import job as fill
 from bhds.fill import phase, refusal, unanswered, usage

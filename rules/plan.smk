@@ -39,6 +39,7 @@ if PLANS and workflow.is_main_process:
 
 onstart:
     with one_line_errors():
+        publication.forget_notes(Path())
         ledger.compact(Path())
         revisions.compact(Path())
         supplements.compact(Path())
@@ -59,6 +60,7 @@ onsuccess:
 
 
 onerror:
+    publication.publish_noted(Path())
     tell_unanswered()
     tell_unfetched()
     tell_failures()

@@ -8,4 +8,5 @@ with job_log(snakemake.log[0]):
         list(snakemake.output),
         base_url=snakemake.params.base_url,
         http=snakemake.params.http,
+        is_removed_on_failure=True,
     )

@@ -1,4 +1,4 @@
-"""Run aria2c, the download engine: find it, hand it a batch, read what went wrong.
+"""Run aria2c, the download engine: find it, and hand it a batch.
 
 Notes
 -----
@@ -15,7 +15,6 @@ each of four pairs of runs, and half the CPU time.
 import importlib.util
 import logging
 import os
-import re
 import shutil
 import signal
 import ssl
@@ -23,13 +22,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
+from bhds.archive.aria2_console import Outcome, host_of, parse_failures
+from bhds.archive.hostguard import guarding
 from bhds.errors import FetchError
 
 logger = logging.getLogger(__name__)
@@ -41,12 +42,6 @@ The record of a large file appears before the first byte and is removed after th
 last; that of a small one is written only if aria2 ends before it is whole. So, when
 `run` has returned, a file without it is whole, or was never touched by aria2.
 """
-
-CANNOT_RESUME = 8
-"""aria2's code for a server that does not continue a file in part."""
-
-NO_SPACE = 9
-"""aria2's code for a full disk."""
 
 SMALL_BYTES = 1 << 20
 """The largest file of which no record is kept while it is fetched.
@@ -61,31 +56,6 @@ _STOP_S = 10.0
 _MAX_CONNECTIONS_PER_FILE = 16  # aria2's own limit for one server
 _KILLED_BY_SIGTERM = 128 + signal.SIGTERM
 
-_MEANINGS = {
-    1: "an unknown error, such as a refused connection",
-    2: "the server did not answer in time",
-    3: "the server does not have the file",
-    4: "the server does not have the file",
-    5: "the download was too slow",
-    6: "the network failed",
-    7: "the download was interrupted",
-    CANNOT_RESUME: "the server cannot resume a download",
-    NO_SPACE: "there is no space left on the disk",
-    13: "the file exists already",
-    14: "the file could not be renamed",
-    15: "an existing file could not be opened",
-    16: "the file could not be created",
-    17: "reading or writing the file failed",
-    18: "a folder could not be created",
-    19: "the host's name could not be resolved",
-    22: "the server's answer was bad or unexpected",
-    23: "the server redirected too often",
-    24: "the server or the proxy wants credentials",
-    28: "an option was refused",
-    29: "the server is overloaded for the moment",
-}
-"""aria2c's exit codes (aria2c(1), EXIT STATUS) that plain downloads can meet."""
-
 _CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Gentoo
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
@@ -96,9 +66,6 @@ _CA_BUNDLES = (
 
 The Linux ones: Go, src/crypto/x509/root_linux.go.
 """
-
-_ABORTED = re.compile(r"\[ERROR\] CUID#\d+ - Download aborted\. URI=(\S+)")
-_REASON = re.compile(r"errorCode=(\d+) (?!URI=)(?:CUID#\d+ - )?(.+)")
 
 
 @dataclass(frozen=True)
@@ -116,34 +83,6 @@ class Download:
     def is_small(self) -> bool:
         """Whether the file is known to be small."""
         return self.size is not None and self.size <= SMALL_BYTES
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why aria2c gave up on a file."""
-
-    code: int
-    """One of aria2c's exit codes; negative for the signal that ended it."""
-    text: str
-    """In aria2c's words where it has some."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a run of aria2c ended."""
-
-    exit_code: int
-    """0 if all files were fetched; negative for the signal that ended aria2c."""
-    failures: Mapping[str, Failure]
-    """By URL. A file may have failed without being named here."""
-
-    @property
-    def failure(self) -> Failure:
-        """The failure to name when a file has none of its own."""
-        meaning = _MEANINGS.get(self.exit_code, "ended for an unknown reason")
-        if self.exit_code < 0:
-            meaning = f"was ended by {signal.Signals(-self.exit_code).name}"
-        return Failure(self.exit_code, meaning)
 
 
 def find_executable() -> Path:
@@ -195,7 +134,8 @@ def run(
     Parameters
     ----------
     downloads
-        The files, in the order in which they are begun.
+        The files, all of one host, in the order in which they are begun. A redirect to
+        another host is not followed.
     directory
         Where they go.
     executable
@@ -220,7 +160,11 @@ def run(
     # Not left to aria2: of two that make the same folder at once, one fails.
     for folder in {download.name.rpartition("/")[0] for download in downloads}:
         (directory / folder).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="bhds-aria2-") as scratch:
+    host = host_of(downloads[0].url)
+    with (
+        tempfile.TemporaryDirectory(prefix="bhds-aria2-") as scratch,
+        guarding(host, proxy=proxy) as guard,
+    ):
         input_file = Path(scratch) / "input.txt"
         input_file.write_text(input_text(downloads), encoding="utf-8")
         command = [
@@ -228,34 +172,18 @@ def run(
             f"--input-file={input_file}",
             f"--dir={directory.absolute()}",
             *options(downloads, timeout_s=timeout_s, connections=connections),
+            f"--no-proxy={host if proxy is None else ''}",
         ]
         with (Path(scratch) / "console.txt").open("w+b") as console:
-            exit_code = _call(command, console=console, proxy=proxy, on_tick=on_tick)
+            exit_code = _call(
+                command, console=console, proxy=guard.url, on_tick=on_tick
+            )
             console.seek(0)
             text = console.read().decode(errors="replace")
-    outcome = Outcome(exit_code, parse_failures(text))
+    outcome = Outcome(exit_code, parse_failures(text, refused=list(guard.refused)))
     _refuse_misuse(outcome, executable=executable, text=text)
     _discard_unrecorded(downloads, directory=directory, outcome=outcome)
     return outcome
-
-
-def parse_failures(console: str) -> dict[str, Failure]:
-    """Read from aria2c's error messages which URLs failed, and why.
-
-    A message names the URL in its first line, and the reason, after any number of
-    wrapped exceptions, in its last.
-    """
-    failures: dict[str, Failure] = {}
-    url = None
-    for line in console.splitlines():
-        aborted = _ABORTED.search(line)
-        if aborted is not None:
-            url = aborted[1]
-            continue
-        reason = _REASON.search(line)
-        if url is not None and reason is not None:
-            failures[url] = Failure(int(reason[1]), reason[2].strip())
-    return failures
 
 
 def input_text(downloads: Sequence[Download]) -> str:
@@ -342,7 +270,7 @@ def _call(
     command: Sequence[str],
     *,
     console: BinaryIO,
-    proxy: str | None,
+    proxy: str,
     on_tick: Callable[[], None],
 ) -> int:
     """Run the command to its end, and return its exit code."""
@@ -413,7 +341,7 @@ def _raise_exit(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(_KILLED_BY_SIGTERM)
 
 
-def _environment(proxy: str | None) -> dict[str, str]:
+def _environment(proxy: str) -> dict[str, str]:
     """Return the environment for aria2c: with this proxy, and with no other.
 
     The proxy goes there and not into the options: its password would be readable
@@ -421,12 +349,13 @@ def _environment(proxy: str | None) -> dict[str, str]:
     would go before `--all-proxy`.
     """
     names = ("http_proxy", "https_proxy", "all_proxy")
-    others = {name: v for name, v in os.environ.items() if name.lower() not in names}
-    return others if proxy is None else others | dict.fromkeys(names, proxy)
+    unset = {*names, "no_proxy"}
+    others = {name: v for name, v in os.environ.items() if name.lower() not in unset}
+    return others | dict.fromkeys(names, proxy)
 
 
 def _refuse_misuse(outcome: Outcome, *, executable: Path, text: str) -> None:
-    if outcome.exit_code == 28:  # noqa: PLR2004 - see _MEANINGS
+    if outcome.exit_code == 28:  # noqa: PLR2004 - see aria2_console
         first = next((line for line in text.splitlines() if line.strip()), "no message")
         msg = (
             f"{executable}: refused its options ({first.strip()}); expected aria2 "

@@ -9,8 +9,8 @@ import polars as pl
 
 from bhds.archive import download
 from bhds.archive.directory import Directory
-from bhds.archive.download import Wanted
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
+from bhds.archive.staging import Wanted
 from bhds.errors import FetchError
 
 
@@ -20,8 +20,9 @@ def fetch_paths(
     base_url: str,
     http: Mapping[str, Any],
     may_all_be_gone: bool = False,
+    is_removed_on_failure: bool = False,
 ) -> None:
-    """Download listed files into place, all or none.
+    """Download listed files into place.
 
     Parameters
     ----------
@@ -32,14 +33,13 @@ def fetch_paths(
         The address that keys are appended to.
     http
         `proxy`, `timeout_s` and `connections`, as in the settings.
-    may_all_be_gone
+    may_all_be_gone, is_removed_on_failure
         As for `download.fetch_batch`.
 
     Raises
     ------
     FetchError
-        If a file could not be had, or is not listed any more; what was fetched
-        stays in the staging folder.
+        If a file could not be had, or is not listed any more.
     """
     listed = listed_rows(paths)
     absent = [path for path in paths if key_of_path(path) not in listed]
@@ -57,6 +57,7 @@ def fetch_paths(
         timeout_s=max(1, round(http["timeout_s"])),
         connections=http["connections"],
         may_all_be_gone=may_all_be_gone,
+        is_removed_on_failure=is_removed_on_failure,
     )
 
 

@@ -5,7 +5,6 @@ server served it so, and would again.
 """
 
 import hashlib
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -14,8 +13,7 @@ from pathlib import Path
 
 from bhds.archive.hashing import MEDIUM_ERRORS
 from bhds.archive.keys import CHECKSUM_SUFFIX
-from bhds.errors import ParseError
-from bhds.parse.members import find_csv, inflated
+from bhds.archive.transfers import zip_fault
 from bhds.parse.verdict import Sidecar, Verdict, read_sidecar
 
 
@@ -187,13 +185,7 @@ class _Content:
     @cached_property
     def fault(self) -> str | None:
         """Why the file is no sound zip of one CSV; None if it is."""
-        try:
-            with self._path.open("rb") as file:
-                entry = find_csv(file, stem=self._path.stem)
-                deque(inflated(file, entry=entry), maxlen=0)  # to its end, in chunks
-        except ParseError as error:
-            return str(error)
-        return None
+        return zip_fault(self._path, stem=self._path.stem)
 
 
 def _damage(

@@ -31,6 +31,7 @@ SCHEMA = pl.Schema(
         "first_seen": TIME,
         "requested_at": TIME,
         "served_size": pl.Int64(),
+        "proof": pl.String(),
     }
 )
 """Columns of the ledger.
@@ -42,7 +43,9 @@ null where the server had no such file; `first_seen` (UTC) is when they came.
 of a batch share it and `first_seen`. It is null where the file was in the staging
 folder by then, in whole or in part, because what was there is no measure of the time
 since; and in rows of versions that did not measure it. `served_size` (bytes) is of
-what came, which may differ from what is listed.
+what came. `proof` is what proves bytes sound whose size or MD5 is not the listed one
+(`bhds.archive.transfers.Proof`), else null. In rows of versions without it such bytes
+were kept unproven.
 """
 
 _TABLE = PartedTable(

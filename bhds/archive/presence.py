@@ -9,11 +9,14 @@ from yarl import URL
 
 logger = logging.getLogger(__name__)
 
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_MOST_REDIRECTS = 5
+
 
 def ask(
     urls: Sequence[str], *, proxy: str | None, timeout_s: int, connections: int
 ) -> list[int]:
-    """Return the HTTP status of each URL, redirects followed.
+    """Return the HTTP status of each URL, redirects within its host followed.
 
     Parameters
     ----------
@@ -49,6 +52,15 @@ def ask(
 
 
 async def _status(session: aiohttp.ClientSession, url: str, proxy: str | None) -> int:
+    """Return the status of a URL; that of a redirect that leaves the host."""
     target = URL(url, encoded=True)
-    async with session.head(target, proxy=proxy, allow_redirects=True) as answer:
-        return answer.status
+    for _ in range(_MOST_REDIRECTS):
+        async with session.head(target, proxy=proxy, allow_redirects=False) as answer:
+            location = answer.headers.get("Location")
+        if answer.status not in _REDIRECTS or location is None:
+            break
+        following = target.join(URL(location, encoded=True))
+        if following.host != target.host:
+            break
+        target = following
+    return answer.status

@@ -133,11 +133,11 @@ def with_state(
     """Add the `state` of each listed file.
 
     A file is present if the ledger says that it was fetched under the listed etag,
-    and if it has the listed size. Two exceptions, lest a file be fetched for ever:
-    one that was served with other bytes than listed, and one that the server did
-    not have when it was last asked; that one is asked for again when a later
-    listing still has it. A file that the ledger does not know (brought here by
-    other means) is judged by its size.
+    and if it has the listed size and MD5. Two exceptions, lest a file be fetched for
+    ever: one of other bytes that are proven sound, and one that the server did not
+    have when it was last asked; that one is asked for again when a later listing still
+    has it. A file that the ledger does not know (brought here by other means) is
+    judged by its size.
 
     Parameters
     ----------
@@ -147,26 +147,26 @@ def with_state(
         What is on disk, as of `scan_disk`.
     newest
         The newest row of the ledger for each key: `key`, `etag`, `md5` (null where
-        the server had no such file), `first_seen`, `served_size` (bytes).
+        the server had no such file), `first_seen`, `served_size` (bytes), `proof`.
     listed_at
         When the files were listed, UTC; None if they never were.
     """
     recorded = newest.select(
-        "key", "md5", "first_seen", "served_size", fetched_etag="etag"
+        "key", "md5", "first_seen", "served_size", "proof", fetched_etag="etag"
     )
     is_whole = pl.col("disk_size") == pl.col("size")
-    served_otherwise = (
-        pl.col("etag").str.len_chars().eq(_MD5_LENGTH)
-        & (pl.col("md5") != pl.col("etag"))
-    ) | (
-        (pl.col("served_size") != pl.col("size"))
-        & (pl.col("served_size") == pl.col("disk_size"))
+    is_as_listed = is_whole & (
+        (pl.col("md5") == pl.col("etag"))
+        | (pl.col("etag").str.len_chars() != _MD5_LENGTH)
+    )
+    is_proven = pl.col("proof").is_not_null() & (
+        pl.col("served_size") == pl.col("disk_size")
     )
     asked_since = pl.col("first_seen") >= pl.lit(listed_at, pl.Datetime("us", "UTC"))
     is_sound = (
         pl.when(pl.col("md5").is_null())
         .then(asked_since)
-        .otherwise(is_whole | served_otherwise)
+        .otherwise(is_as_listed | is_proven)
     )
     is_current = (
         pl.when(pl.col("fetched_etag").is_null())
@@ -184,7 +184,7 @@ def with_state(
         files.join(disk, on="path", how="left", maintain_order="left")
         .join(recorded, on="key", how="left", maintain_order="left")
         .with_columns(state=state.cast(STATES))
-        .drop("fetched_etag", "md5", "first_seen", "served_size")
+        .drop("fetched_etag", "md5", "first_seen", "served_size", "proof")
     )
 
 

@@ -7,15 +7,13 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bhds.archive import staging
 from bhds.archive.directory import Directory
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.verify import QUARANTINE
 from bhds.errors import BhdsError, KeyGrammarError
 from bhds.planning.dataset import PlannedDataset, directories
 from bhds.planning.summary import with_due
-
-STAGING = "aws_data/.staging"
-"""Where downloads lie until their batch is whole (`bhds.archive.download`)."""
 
 _STAGES = ("aws_data", "parsed_data", "api_data", "results_data", "reports")
 _PARTIAL = re.compile(r"\..+\.[0-9]+\.partial")
@@ -77,7 +75,7 @@ def staged_in_place(planned: Sequence[PlannedDataset], *, data_dir: Path) -> lis
     for found in planned:
         due.update(with_due(found.files).drop_nulls("due")["path"])
     in_place = []
-    for path in _files_below(STAGING, data_dir=data_dir):
+    for path in _files_below(staging.FOLDER, data_dir=data_dir):
         target = _target_of(path)
         if target is None or target in due:
             continue
@@ -139,7 +137,7 @@ def _target_of(staged: str) -> str | None:
     """Return the place of a staged file; None if the name is not that of one."""
     folder, _, name = staged.rpartition("/")
     match = _STAGED.fullmatch(name)
-    return match and folder.replace(STAGING, "aws_data", 1) + "/" + match["name"]
+    return match and folder.replace(staging.FOLDER, "aws_data", 1) + "/" + match["name"]
 
 
 def _is_of(symbols: Mapping[Directory, Collection[str]], path: str) -> bool:

@@ -146,7 +146,7 @@ class _Planner:
         self._now = now
         self._offline = settings.offline or not online
         self._keep = keep
-        columns = ["key", "etag", "md5", "first_seen", "served_size"]
+        columns = ["key", "etag", "md5", "first_seen", "served_size", "proof"]
         self._newest = ledger.newest(ledger.read(data_dir, columns=columns), now=now)
         self._supplements = supplements.read(data_dir)
         self.known = known

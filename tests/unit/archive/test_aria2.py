@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import re
 import signal
 import sys
 from importlib.machinery import ModuleSpec
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bhds.archive import aria2
-from bhds.archive.aria2 import Download, Failure, Outcome
+from bhds.archive import aria2, aria2_console
+from bhds.archive.aria2 import Download
+from bhds.archive.aria2_console import Failure, Outcome
 from bhds.errors import FetchError
 
 CONSOLE = """
@@ -202,30 +204,32 @@ def test_only_parts_that_nothing_tells_from_whole_files_are_deleted(
     assert sorted(path.name for path in folder.iterdir()) == names
 
 
-def test_the_proxy_is_given_by_environment_and_not_to_be_read_by_others(
+def test_the_guard_is_the_only_proxy_and_not_to_be_read_by_others(
     fake, tmp_path, monkeypatch
 ):
-    monkeypatch.setenv("https_proxy", "http://other:1")
+    for name in ("https_proxy", "HTTP_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "http://other:1")
     path = fake(f'echo "$@" > {tmp_path}/args; env > {tmp_path}/env')
 
     run(path, tmp_path, proxy="me:secret@proxy:3128")
 
-    environment = (tmp_path / "env").read_text().splitlines()
-    assert "secret" not in (tmp_path / "args").read_text()
+    arguments = (tmp_path / "args").read_text()
+    environment = (tmp_path / "env").read_text()
+    assert "@" not in arguments
+    assert not re.search("other:1|secret", environment)
     for name in ("http_proxy", "https_proxy", "all_proxy"):
-        assert f"{name}=me:secret@proxy:3128" in environment
+        assert re.search(rf"^{name}=http://bhds:\w+@127.0.0.1:\d+$", environment, re.M)
 
 
-def test_without_a_proxy_those_of_the_environment_are_not_used(
-    fake, tmp_path, monkeypatch
+@pytest.mark.parametrize(("proxy", "direct"), [(None, "127.0.0.1"), ("proxy:3128", "")])
+def test_only_without_a_proxy_is_the_host_reached_directly(
+    fake, tmp_path, proxy, direct
 ):
-    monkeypatch.setenv("https_proxy", "http://other:1")
-    monkeypatch.setenv("HTTP_PROXY", "http://other:1")
-    path = fake(f"env > {tmp_path}/env")
+    path = fake(f'for a in "$@"; do echo "$a" >> {tmp_path}/args; done')
 
-    run(path, tmp_path, proxy=None)
+    run(path, tmp_path, proxy=proxy)
 
-    assert "other" not in (tmp_path / "env").read_text()
+    assert arguments(tmp_path / "args")["no-proxy"] == direct
 
 
 def test_a_trusted_bundle_of_authorities_is_named(fake, tmp_path, monkeypatch):
@@ -269,7 +273,7 @@ def test_the_handler_of_sigterm_is_put_back(fake, tmp_path):
 
 
 def test_failures_are_read_with_their_innermost_reason():
-    assert aria2.parse_failures(CONSOLE) == {
+    assert aria2_console.parse_failures(CONSOLE) == {
         "http://nohost.invalid/x.zip": Failure(
             19, "Name resolution for nohost.invalid failed:Domain name not found"
         ),

@@ -1,4 +1,3 @@
-import datetime as dt
 import errno
 import hashlib
 import json
@@ -6,188 +5,32 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from random import Random
 
 import polars as pl
 import pytest
 
-from bhds.archive import aria2, download, ledger
-from bhds.archive.download import Wanted, fetch_batch
+from bhds.archive import aria2, ledger, publication, transfers
+from bhds.archive.aria2_console import Outcome
+from bhds.archive.download import fetch_batch
 from bhds.errors import FetchError
 
-DEADLINE_S = 30
+from .conftest import (
+    DEADLINE_S,
+    LISTED_AT,
+    all_have_come,
+    md5,
+    record_of,
+    stage,
+    staged_files,
+    staging,
+    wait_until,
+)
+
 REALDATA = Path("../shared/realdata/spot/klines/BTCUSDT/1m")
 REAL_ZIP = REALDATA / "BTCUSDT-1m-2020-01-01.zip"
-KEYS = "data/spot/daily/klines/BTCUSDT/1m"
-LISTED_AT = dt.datetime(2026, 1, 2, 8, 30, tzinfo=dt.UTC)
-
-
-class Bucket(ThreadingHTTPServer):
-    """Objects by key, with Range support, and the faults that a test asks for."""
-
-    daemon_threads = True
-    block_on_close = False
-
-    def __init__(self):
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.objects = {}
-        self.statuses = {}  # key: statuses for the next GETs; the last one stays
-        self.versions = {}  # key: contents for the next GETs; the last one stays
-        self.stalling = set()  # keys that stop half way until the client goes
-        self.stalled = threading.Event()
-        self.dropped = threading.Event()
-        self.ranges = True
-        self.requests = []
-
-    @property
-    def url(self):
-        return f"http://127.0.0.1:{self.server_port}"
-
-    def gets(self, key):
-        return [headers for verb, got, headers in self.requests if (verb, got) == key]
-
-    def count(self, key):
-        return len(self.gets(("GET", key)))
-
-    def starts(self, key):
-        """First byte of each range that was asked for; 0 without a range."""
-        ranges = [headers.get("Range") for headers in self.gets(("GET", key))]
-        return [int(text[6:].split("-")[0]) if text else 0 for text in ranges]
-
-
-class Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_args):
-        """Say nothing."""
-
-    def do_HEAD(self):
-        self.answer(body=False)
-
-    def do_GET(self):
-        self.answer(body=True)
-
-    def answer(self, *, body):
-        server, key = self.server, unquote(urlsplit(self.path).path).lstrip("/")
-        server.requests.append((self.command, key, dict(self.headers)))
-        status = take(server.statuses.get(key), consume=body)
-        content = take(server.versions.get(key), consume=body)
-        content = server.objects.get(key) if content is None else content
-        status = status or (404 if content is None else 200)
-        if status != 200:
-            content = b""
-        start = self.range_start() if status == 200 and server.ranges else 0
-        self.send_response(206 if start else status)
-        self.send_header("Content-Length", str(len(content) - start))
-        if server.ranges:
-            self.send_header("Accept-Ranges", "bytes")
-        if start:
-            total = len(content)
-            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        self.end_headers()
-        if body and key in server.stalling:
-            self.stall(content[: len(content) // 2])
-        elif body:
-            self.wfile.write(content[start:])
-
-    def range_start(self):
-        text = self.headers.get("Range")
-        return int(text.removeprefix("bytes=").split("-")[0]) if text else 0
-
-    def stall(self, content):
-        self.wfile.write(content)
-        self.server.stalled.set()
-        self.connection.recv(1)  # returns when the client has gone
-        self.close_connection = True
-        self.server.dropped.set()
-
-
-def take(values, *, consume):
-    if not values:
-        return None
-    return values.pop(0) if consume and len(values) > 1 else values[0]
-
-
-@pytest.fixture
-def bucket():
-    with Bucket() as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture(autouse=True)
-def no_proxies(monkeypatch):
-    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
-
-
-@pytest.fixture
-def fetch(bucket, tmp_path):
-    def fetch(*wanted, **changes):
-        settings = {"data_dir": tmp_path, "base_url": bucket.url, "timeout_s": 5}
-        return fetch_batch(wanted, **(settings | changes))
-
-    return fetch
-
-
-@pytest.fixture
-def want(bucket, tmp_path):
-    """Put an object into the bucket, and return what a plan would want of it."""
-
-    def want(name, content=b"zip", **changes):
-        key = f"{KEYS}/{name}"
-        if content is not None:
-            bucket.objects[key] = content
-        listed = {
-            "key": key,
-            "path": tmp_path / "aws_data" / key.removeprefix("data/"),
-            "size": len(content or b""),
-            "etag": md5(content or b""),
-            "last_modified": LISTED_AT,
-        }
-        return Wanted(**(listed | changes))
-
-    return want
-
-
-def md5(content):
-    return hashlib.md5(content, usedforsecurity=False).hexdigest()
-
-
-def staging(wanted, *, tag=None):
-    place = str(wanted.path).replace("/aws_data/", "/aws_data/.staging/")
-    return Path(f"{place}.{tag or wanted.etag}")
-
-
-def stage(wanted, content, *, tag=None):
-    place = staging(wanted, tag=tag)
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.write_bytes(content)
-    return place
-
-
-def staged_files(tmp_path):
-    folder = tmp_path / "aws_data" / ".staging"
-    return sorted(
-        path.name
-        for path in folder.rglob("*")
-        if path.is_file() and path.parent.name != "progress"
-    )
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        threading.Event().wait(0.02)
 
 
 # --- the ordinary course ------------------------------------------------------------
@@ -264,7 +107,7 @@ def test_progress_counts_files_in_part_and_those_that_are_gone(
 ):
     part, whole, gone = want("A.zip", b"abcd"), want("B.zip"), want("C.zip", None)
     stage(part, b"ab")
-    record = stage(part, b"record", tag=f"{part.etag}.aria2")
+    record = stage(part, record_of(4), tag=f"{part.etag}.aria2")
     stage(whole, b"zip")
     bucket.statuses[gone.key] = [404]
 
@@ -273,7 +116,7 @@ def test_progress_counts_files_in_part_and_those_that_are_gone(
     def run(*_, **__):
         stage(part, b"abcd")
         record.unlink()
-        return aria2.Outcome(0, {})
+        return Outcome(0, {})
 
     monkeypatch.setattr(aria2, "run", run)
     fetch_batch(
@@ -349,11 +192,11 @@ def hashed(monkeypatch):
     """Return the contents that are hashed, as they are."""
     contents = []
 
-    def digest(path, *, digest=download._digest):
+    def digest(path, *, digest=transfers.digest):
         contents.append(Path(path).read_bytes())
         return digest(path)
 
-    monkeypatch.setattr(download, "_digest", digest)
+    monkeypatch.setattr(transfers, "digest", digest)
     return contents
 
 
@@ -372,7 +215,7 @@ def staged_as(monkeypatch):
                     place.write_bytes(content)
                     os.utime(place, (number, number))
                 on_tick()
-            return aria2.Outcome(0, {})
+            return Outcome(0, {})
 
         monkeypatch.setattr(aria2, "run", run)
 
@@ -557,9 +400,7 @@ def test_a_server_that_has_none_of_the_zips_is_not_believed(fetch, want, bucket)
 # --- what fails ---------------------------------------------------------------------
 
 
-def test_a_failure_keeps_what_was_fetched_and_puts_nothing_into_place(
-    fetch, bucket, want, tmp_path
-):
+def test_a_failure_is_named_and_holds_back_no_other_file(fetch, bucket, want, tmp_path):
     files = [want(f"{name}.zip", name.encode()) for name in "ABCDEF"]
     for bad in files[:4]:
         bucket.statuses[bad.key] = [500]
@@ -573,16 +414,54 @@ def test_a_failure_keeps_what_was_fetched_and_puts_nothing_into_place(
         "status is not successful. status=500 - "
     )
     assert "\n" not in text
-    assert not any(file.path.exists() for file in files)
-    assert staged_files(tmp_path) == [staging(file).name for file in files[4:]]
-    assert ledger.read(tmp_path).is_empty()
+    assert [file.path.exists() for file in files] == [False] * 4 + [True] * 2
+    assert sorted(ledger.read(tmp_path)["key"]) == [file.key for file in files[4:]]
+
+
+def test_a_zip_is_not_published_without_its_checksum(fetch, bucket, want, tmp_path):
+    pair = want("A.zip"), want("A.zip.CHECKSUM", b"sum")
+    bucket.statuses[pair[1].key] = [500]
+
+    with pytest.raises(FetchError, match=r"1 of 2 files failed \(A.zip.CHECKSUM\)"):
+        fetch(*pair)
+
+    assert staged_files(tmp_path) == [staging(pair[0]).name]
 
     bucket.statuses.clear()
-    report = fetch(*files)
+    report = fetch(*pair)
 
-    assert report.kept == 2
-    assert [bucket.count(file.key) for file in files[4:]] == [1, 1]
-    assert all(file.path.exists() for file in files)
+    assert report.kept == 1
+    assert bucket.count(pair[0].key) == 1
+    assert all(file.path.exists() for file in pair)
+
+
+def test_what_a_failed_job_would_remove_is_published_when_the_run_has_ended(
+    fetch, bucket, want, tmp_path
+):
+    bad, good = want("A.zip"), want("B.zip")
+    bucket.statuses[bad.key] = [500]
+    with pytest.raises(FetchError, match=r"1 of 2 files failed"):
+        fetch(bad, good, is_removed_on_failure=True)
+    assert not good.path.exists()
+    began = time.time()
+
+    assert publication.publish_noted(tmp_path) == 1
+
+    assert good.path.read_bytes() == b"zip"
+    assert good.path.stat().st_mtime >= began - 1
+    assert ledger.read(tmp_path)["key"].to_list() == [good.key]
+    assert publication.publish_noted(tmp_path) == 0
+
+
+def test_a_note_of_a_run_that_was_killed_is_forgotten(fetch, bucket, want, tmp_path):
+    bad, good = want("A.zip"), want("B.zip")
+    bucket.statuses[bad.key] = [500]
+    with pytest.raises(FetchError):
+        fetch(bad, good, is_removed_on_failure=True)
+    publication.forget_notes(tmp_path)
+
+    assert publication.publish_noted(tmp_path) == 0
+    assert fetch(good).kept == 1
 
 
 def test_a_passing_server_error_is_tried_again(fetch, bucket, want):
@@ -630,6 +509,42 @@ def test_a_disk_that_fills_up_at_the_end_is_named(fetch, want, monkeypatch):
         fetch(want("A.zip"))
 
 
+@pytest.mark.parametrize(
+    "proxied", [pytest.param(False, id="directly"), pytest.param(True, id="by proxy")]
+)
+def test_a_redirect_to_another_host_is_not_followed(fetch, bucket, want, proxied):
+    """`localhost` is the same server, which would have the file."""
+    moved, there, aside = want("A.zip"), want("B.zip"), want("C.zip")
+    host = "archive.invalid" if proxied else "127.0.0.1"
+    bucket.redirects[moved.key] = f"http://localhost:{bucket.server_port}/{aside.key}"
+    settings = {
+        "base_url": f"http://{host}:{bucket.server_port}",
+        "proxy": f"127.0.0.1:{bucket.server_port}" if proxied else None,
+    }
+
+    with pytest.raises(FetchError) as caught:
+        fetch(moved, there, **settings)
+
+    assert (
+        f"{host} redirects to localhost, which is not one of the hosts of `endpoints`: "
+        "not followed" in str(caught.value)
+    )
+    assert there.path.read_bytes() == b"zip"
+    assert bucket.count(aside.key) == 0
+    assert bucket.count(moved.key) == 1
+
+
+def test_a_redirect_within_the_host_is_followed(fetch, bucket, want):
+    moved, lost = want("A.zip"), want("C.zip")
+    bucket.redirects[moved.key] = f"/{want('B.zip').key}"
+    bucket.redirects[lost.key] = "/nowhere"
+
+    report = fetch(moved, lost)
+
+    assert moved.path.read_bytes() == b"zip"
+    assert report.vanished == (lost.key,)
+
+
 # --- what is resumed, and what is not -----------------------------------------------
 
 
@@ -665,58 +580,73 @@ def test_a_spoilt_staged_file_is_fetched_from_scratch(fetch, bucket, want, conte
     assert report.kept == 0
 
 
+@pytest.mark.parametrize(
+    ("part", "record"),
+    [
+        pytest.param(b"part", b"", id="empty record"),
+        pytest.param(b"part", b"\0\1garbage" * 9, id="garbage"),
+        pytest.param(b"part", record_of(5 << 20)[:-1], id="cut off"),
+        pytest.param(b"part", record_of(5 << 20) + b"\0", id="too long"),
+        pytest.param(b"part", record_of(6 << 20), id="of another size"),
+        pytest.param(b"x" * (6 << 20), record_of(5 << 20), id="long part"),
+        pytest.param(None, record_of(5 << 20), id="no part"),
+        pytest.param(b"", record_of(5 << 20), id="empty part"),
+        pytest.param(b"part", record_of(5 << 20), id="none has come"),
+        pytest.param(b"x" * (5 << 20), all_have_come(5 << 20), id="wrong bytes"),
+    ],
+)
+def test_a_part_that_cannot_be_continued_is_fetched_again_at_once(
+    fetch, want, part, record
+):
+    large, small = want("L.zip", bytes(5 << 20)), want("S.zip", b"small")
+    for file in (large, small):
+        stage(file, record, tag=f"{file.etag}.aria2")
+        if part is not None:
+            stage(file, part)
+
+    fetch(large, small)
+
+    assert large.path.read_bytes() == bytes(5 << 20)
+    assert small.path.read_bytes() == b"small"
+
+
+def test_an_answer_of_another_length_does_not_block_the_next(fetch, bucket, want):
+    large = want("L.zip", bytes(5 << 20))
+    bucket.versions[large.key] = [bytes(6 << 20), bytes(4 << 20), bytes(5 << 20)]
+
+    fetch(large)
+
+    assert large.path.read_bytes() == bytes(5 << 20)
+
+
+def test_after_any_parts_and_records_the_right_bytes_come(fetch, want):
+    random = Random(0)
+    sizes = [0, 1, 1000, (1 << 20) + 1, 3 << 20]
+    for _ in range(5):
+        files = [
+            want(f"{n}.zip", random.randbytes(size)) for n, size in enumerate(sizes)
+        ]
+        for file in files:
+            for tag in (file.etag, f"{file.etag}.aria2"):
+                choices = [None, b"", random.randbytes(70), record_of(file.size)]
+                choices += [random.randbytes(random.randrange(file.size + 9))]
+                content = random.choice(choices)
+                if content is not None:
+                    stage(file, content[: random.randrange(1, 1 << 22)], tag=tag)
+
+        fetch(*files)
+
+        assert [f.path.stat().st_size for f in files] == sizes
+        assert all(md5(file.path.read_bytes()) == file.etag for file in files)
+
+
 def test_a_file_without_a_known_revision_is_never_continued(fetch, bucket, want):
     wanted = want("A.zip", etag=None)
     stage(wanted, b"zi", tag="unlisted")
 
     fetch(wanted)
 
-    assert bucket.starts(wanted.key) == [0]
-
-
-def test_a_file_unlike_its_listing_is_fetched_twice_and_kept(
-    fetch, bucket, want, tmp_path, caplog
-):
-    wanted = want("A.zip", b"served", etag=md5(b"listed"))
-
-    report = fetch(wanted)
-
-    assert bucket.starts(wanted.key) == [0, 0]
-    assert wanted.path.read_bytes() == b"served"
-    assert report.unlike_listing == (wanted.key,)
-    assert "kept as served" in caplog.text
-    row = ledger.read(tmp_path).row(0, named=True)
-    assert (row["etag"], row["md5"]) == (md5(b"listed"), md5(b"served"))
-
-
-def test_a_file_that_was_spoilt_on_the_way_is_mended(fetch, bucket, want):
-    wanted = want("A.zip", b"sound")
-    bucket.versions[wanted.key] = [b"s0und", b"sound"]
-
-    report = fetch(wanted)
-
-    assert wanted.path.read_bytes() == b"sound"
-    assert report.unlike_listing == ()
-
-
-def test_a_file_that_was_refused_and_then_spoilt_is_mended(fetch, bucket, want):
-    wanted = want("A.zip", b"sound")
-    bucket.statuses[wanted.key] = [500, 200]
-    bucket.versions[wanted.key] = [b"", b"s0und", b"sound"]
-
-    report = fetch(wanted)
-
-    assert wanted.path.read_bytes() == b"sound"
-    assert report.unlike_listing == ()
-
-
-def test_an_etag_of_several_parts_proves_nothing(fetch, bucket, want):
-    wanted = want("A.zip", etag=f"{md5(b'parts')}-2")
-
-    report = fetch(wanted)
-
-    assert bucket.count(wanted.key) == 1
-    assert report.unlike_listing == ()
+    assert set(bucket.starts(wanted.key)) == {0}
 
 
 # --- processes ----------------------------------------------------------------------
@@ -764,7 +694,8 @@ def test_a_killed_batch_goes_on_where_it_was(fetch, bucket, want, tmp_path, sign
 
     end(child, bucket, sign=sign)
 
-    wait_until(lambda: staging(large).stat().st_size > 0)
+    record = staging(large, tag=f"{large.etag}.aria2")
+    wait_until(lambda: record.read_bytes() != record_of(large.size))
     assert not any(file.path.exists() for file in [*small, large])
 
     bucket.stalling.clear()
@@ -801,7 +732,7 @@ def test_a_part_that_aria2_refuses_to_begin_again_is_given_up(
     place = staging(file)
     place.parent.mkdir(parents=True)
     place.write_bytes(b"wh")
-    place.with_name(f"{place.name}.aria2").touch()
+    place.with_name(f"{place.name}.aria2").write_bytes(record_of(5))
     refusing = tmp_path / "aria2c"
     url = f"{bucket.url}/{file.key}"
     refusing.write_text(

@@ -114,9 +114,10 @@ NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
 
 def newest_rows(*rows):
-    """The newest rows of a ledger: key, etag, md5, first_seen and served_size."""
-    names = ("key", "etag", "md5", "first_seen", "served_size")
+    """The newest rows of a ledger, without what states do not depend on."""
+    names = ("key", "etag", "md5", "first_seen", "served_size", "proof")
     schema = {name: ledger.SCHEMA[name] for name in names}
+    rows = [(*row, None)[: len(names)] for row in rows]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
@@ -161,24 +162,34 @@ def test_the_state_of_a_file_follows_listing_disk_and_ledger(
     assert states["etag"].to_list() == [listed[1]]
 
 
+MD5, OTHER = "0" * 32, "1" * 32
+
+
 @pytest.mark.parametrize(
-    ("disk", "expected"),
+    ("etag", "recorded", "disk", "expected"),
     [
-        pytest.param(12, "present", id="as it was served"),
-        pytest.param(11, "replaced", id="cut since"),
+        pytest.param(MD5, (MD5, 10, None), 10, "present", id="as listed"),
+        pytest.param(MD5, (OTHER, 10, None), 10, "replaced", id="other bytes"),
+        pytest.param(MD5, (OTHER, 12, None), 12, "replaced", id="another size"),
+        pytest.param(MD5, (OTHER, 12, "CRC"), 12, "present", id="proven sound"),
+        pytest.param(MD5, (OTHER, 12, "CRC"), 11, "replaced", id="proven, cut since"),
+        pytest.param(f"{MD5}-2", (OTHER, 10, None), 10, "present", id="of parts"),
+        pytest.param(
+            f"{MD5}-2", (OTHER, 12, None), 12, "replaced", id="of parts, another size"
+        ),
     ],
 )
-def test_a_file_that_is_served_in_another_size_than_listed_is_not_fetched_for_ever(
-    disk, expected
+def test_bytes_unlike_their_listing_are_fetched_again_unless_proven_sound(
+    etag, recorded, disk, expected
 ):
-    """The etag of an object in several parts is no MD5 that could tell."""
-    etag = "0123456789abcdef0123456789abcdef-2"
+    """Versions that kept what was served twice recorded no proof."""
     files = pl.DataFrame({"key": ["k"], "path": ["p"], "size": [10], "etag": [etag]})
+    md5, served_size, proof = recorded
 
     states = archive.with_state(
         files,
         disk=pl.DataFrame({"path": ["p"], "disk_size": [disk]}),
-        newest=newest_rows(("k", etag, "m", NOW, 12)),
+        newest=newest_rows(("k", etag, md5, NOW, served_size, proof)),
         listed_at=NOW,
     )
 

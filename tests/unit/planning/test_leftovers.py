@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bhds import config
-from bhds.archive import download
+from bhds.archive import staging
+from bhds.archive.staging import Staging, Wanted
 from bhds.errors import BhdsError
 from bhds.planning import leftovers, prepare
 from bhds.storage import replacing
@@ -89,7 +90,7 @@ def staged(bucket):
     """Stage one file of AUSDT, and tell which staged files are found in place."""
 
     def find(name, *, folder=FOLDER, symbols=None):
-        make(bucket.data_dir, f"{leftovers.STAGING}/{folder}/{name}")
+        make(bucket.data_dir, f"{staging.FOLDER}/{folder}/{name}")
         dataset = {"trade_type": "um_futures", "symbols": symbols or ["AUSDT"]}
         planned = prepare.plan(
             config.load({"datasets": [dataset]}, environment={}),
@@ -123,8 +124,8 @@ def test_what_is_staged_of_a_file_in_place_is_found(staged, name):
 
 @pytest.mark.parametrize("etag", ["d41d8cd98f00b204e9800998ecf8427e-2", "a/b", None])
 def test_staged_names_are_those_that_downloads_use(tmp_path, staged, etag):
-    wanted = download.Wanted("key", tmp_path / f"aws_data/{FOLDER}/{NAME}", 1, etag)
-    (place,) = download._stage([wanted], data_dir=tmp_path).staged.values()
+    wanted = Wanted("key", tmp_path / f"aws_data/{FOLDER}/{NAME}", 1, etag)
+    place = Staging([wanted], data_dir=tmp_path).place(wanted)
 
     name = Path(place).name
     assert staged(name) == [name]
