@@ -1,7 +1,7 @@
 """Judge a zip and its CHECKSUM on disk by what is recorded of them.
 
-What differs from the bytes that came is damage. What came corrupt is no damage: the
-server served it so, and would again.
+What differs from the bytes that came is damage. What came corrupt is no damage if it
+is what the bucket lists, which would come again; else it is a failed transfer.
 """
 
 import hashlib
@@ -16,6 +16,8 @@ from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.archive.transfers import zip_fault
 from bhds.parse.verdict import Sidecar, Verdict, read_sidecar
 
+_UNLISTED = "it is not what is listed, so its transfer failed"
+
 
 class Damage(StrEnum):
     """What became of a file on disk."""
@@ -26,6 +28,9 @@ class Damage(StrEnum):
     """Other bytes than came."""
     UNREADABLE = "unreadable"
     """The disk, or its file system, cannot read it."""
+    FAILED_TRANSFER = "failed transfer"
+    """Corrupt as it came, and not what is listed: a version that kept such fetched it.
+    """
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,12 @@ def _judge_checksum(
         is_confirmed=is_confirmed,
         is_acceptable=lambda: file.etag is None,
     )
-    if damage is None:
-        return sidecar, None
     reason = f"the CHECKSUM is damaged on disk: {_mismatch(file)}"
+    if damage is None:
+        is_readable = sidecar.sha256 is not None
+        if is_readable or file.size == 0 or not _is_unlike_listing(file, content):
+            return sidecar, None
+        damage, reason = Damage.FAILED_TRANSFER, f"{sidecar.reason}; {_UNLISTED}"
     finding = Finding(file, Verdict.CORRUPT, reason, damage=damage)
     return Sidecar(None, reason), finding
 
@@ -158,6 +166,8 @@ def _judge_archive(file: DiskFile, *, sidecar: Sidecar, data_dir: Path) -> Findi
         )
         if damage is None:
             verdict, reason = _verdict(file, content, sidecar=sidecar)
+            if verdict is Verdict.CORRUPT and _is_unlike_listing(file, content):
+                damage, reason = Damage.FAILED_TRANSFER, f"{reason}; {_UNLISTED}"
         else:
             verdict = Verdict.CORRUPT
             reason = f"damaged on disk: {_mismatch(file)}"
@@ -222,6 +232,12 @@ def _is_as_listed(file: DiskFile, content: _Content) -> bool:
     if file.etag is None or file.size != file.listed_size:
         return False
     return content.md5 == file.etag.lower()
+
+
+def _is_unlike_listing(file: DiskFile, content: _Content) -> bool:
+    """Check that a file has another size or MD5 than listed; it needs a listed MD5."""
+    has_md5 = file.etag is not None and "-" not in file.etag
+    return file.is_listed and has_md5 and not _is_as_listed(file, content)
 
 
 def _mismatch(file: DiskFile) -> str:

@@ -196,4 +196,5 @@ def test_http_settings_reach_the_download(served, monkeypatch, timeout_s, passed
         "timeout_s": passed,
         "connections": 3,
         "may_all_be_gone": False,
+        "is_removed_on_failure": False,
     }

@@ -16,7 +16,7 @@ TUESDAY = dt.datetime(2026, 1, 6, tzinfo=dt.UTC)
 
 def rows(*keys, first_seen=MONDAY, etag="e1"):
     return pl.DataFrame(
-        [(key, etag, 9, MONDAY, "m", "s", first_seen, MONDAY, 9) for key in keys],
+        [(key, etag, 9, MONDAY, "m", "s", first_seen, MONDAY, 9, None) for key in keys],
         schema=ledger.SCHEMA,
         orient="row",
     )
@@ -105,7 +105,7 @@ def batch(begin_s, end_s, *sizes, md5="m"):
     requested_at = None if begin_s is None else MONDAY + dt.timedelta(seconds=begin_s)
     return pl.DataFrame(
         [
-            ("k", "e", size, MONDAY, md5, "s", first_seen, requested_at, size)
+            ("k", "e", size, MONDAY, md5, "s", first_seen, requested_at, size, None)
             for size in sizes
         ],
         schema=ledger.SCHEMA,

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds.archive import hashing, judgement, ledger, verify
+from bhds.archive import hashing, ledger, transfers, verify
 from bhds.archive.directory import Directory
 from bhds.archive.keys import path_of_key
 from bhds.archive.tables import Listed, Table, TableStore
@@ -361,7 +361,7 @@ def test_what_becomes_unreadable_at_the_second_look_is_damage(
     def fail(_archive, *, stem):
         raise OSError(errno.EIO, f"{os.strerror(errno.EIO)} in {stem}")
 
-    monkeypatch.setattr(judgement, "find_csv", fail)
+    monkeypatch.setattr(transfers, "find_csv", fail)
     row = data_dir.row()
 
     assert (row["damage"], row["sha256"]) == ("unreadable", None)
@@ -383,6 +383,27 @@ def test_a_file_that_may_not_be_read_fails_before_anything_is_moved(
 
 
 # --- what the ledger does not tell alone ----------------------------------------------
+
+
+@pytest.mark.parametrize("spoilt", [KEY, SUM_KEY])
+def test_a_page_kept_in_place_of_what_is_listed_is_moved_away(data_dir, pair, spoilt):
+    """Versions before kept what was served twice."""
+    page = b"<html>Please pay for your room</html>"
+    data_dir.fetch(pair | {spoilt: page}, etags={spoilt: md5(pair[spoilt])})
+
+    rows = [row for row in data_dir.verify().to_dicts() if row["key"] == spoilt]
+
+    assert [row["damage"] for row in rows] == ["failed transfer"]
+    assert "not what is listed, so its transfer failed" in rows[0]["reason"]
+    assert_moved(data_dir, rows[0], page)
+
+
+def test_a_sound_zip_that_neither_checksum_nor_listing_names_is_moved_away(
+    data_dir, brought
+):
+    brought("sound", "other", "other", is_entered=True)
+
+    assert data_dir.row()["damage"] == "failed transfer"
 
 
 def test_what_was_served_corrupt_is_reported_and_stays(data_dir, unsound):
@@ -475,7 +496,6 @@ def brought(data_dir, content, unsound):
     [
         (("sound", "own", None), "ok"),
         (("sound", "other", "own"), "sidecar-stale"),
-        (("sound", "other", "other"), "corrupt"),
         (("sound", "other", None), "corrupt"),
         (("sound", "other", "parts"), "corrupt"),
         (("sound", None, "own"), "sidecar-missing"),

@@ -232,16 +232,22 @@ def test_a_file_damaged_on_disk_is_fetched_again(bucket, size):
     assert batch.state == "replaced"
 
 
-def test_a_file_served_with_other_bytes_than_listed_is_not_fetched_for_ever(bucket):
-    bucket.publish("AUSDT", "2025-01", etag=OLD)
-    record(bucket, after=-dt.timedelta(hours=1))
+@pytest.mark.parametrize(("proof", "batches"), [("CHECKSUM", 0), (None, 1)])
+def test_other_bytes_than_listed_are_fetched_again_unless_proven_sound(
+    bucket, proof, batches
+):
+    bucket.publish("AUSDT", "2025-01", etag="0" * 32)
+    record(bucket)
     bucket.fetch("AUSDT", "2025-01", size=9)
     ledger_rows = ledger.read(bucket.data_dir).with_columns(
-        md5=pl.lit(NEW), first_seen=pl.lit(NOW)
+        md5=pl.lit("1" * 32),
+        served_size=9,
+        proof=pl.lit(proof, pl.String),
+        first_seen=pl.lit(NOW),
     )
     ledger.append(bucket.data_dir, rows=ledger_rows)
 
-    assert plan_of(bucket).batches == []
+    assert len(plan_of(bucket).batches) == batches
 
 
 def test_a_record_of_a_time_to_come_goes_behind_a_later_one(bucket):
