@@ -95,6 +95,11 @@ class Field:
         return self.kind in {Kind.EPOCH, Kind.CLOCK}
 
     @property
+    def is_any_word(self) -> bool:
+        """Whether the field may be any word."""
+        return self.kind is Kind.WORD and not self.words
+
+    @property
     def dtype(self) -> pl.DataType:
         """What the field is read as."""
         return pl.Enum(self.words) if self.words else _DTYPES[self.kind]

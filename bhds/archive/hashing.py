@@ -16,6 +16,7 @@ from bhds.archive import keys
 from bhds.archive.directory import Directory
 from bhds.archive.inventory import archive_files
 from bhds.archive.keys import CHECKSUM_SUFFIX
+from bhds.parse.bounds import MAX_CHECKSUM_BYTES
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ HASHED = pl.Schema(
 `path` is below the data directory; `size` (bytes), `mtime_ns` (ns since 1970) and
 `inode` tell whether the file is still the same; `sha256` (hexadecimal) is null where
 it could not be read, and `fault` says why; `text` is what a CHECKSUM says, null for
-zips and for CHECKSUMs beyond 1,000 bytes.
+zips and for CHECKSUMs beyond `MAX_CHECKSUM_BYTES`.
 """
 
 _FOUND = ("path", "size", "mtime_ns", "inode")
@@ -48,7 +49,6 @@ _READ = ("sha256", "text", "fault")
 _CHUNK_BYTES = 1 << 20
 _TASK_BYTES = 16 << 20  # hashed in 10 ms: tasks then cost nothing to hand out
 _FILE_COST_BYTES = 1 << 16  # what could be hashed while a file is opened and closed
-_TEXT_BYTES = 1000
 
 _Row = tuple[int | None, str | None, str | None, str | None]
 
@@ -180,6 +180,6 @@ def _hash_file(path: str, *, buffer: memoryview) -> _Row:
         while count := file.readinto(buffer):
             sha256.update(buffer[:count])
             size += count
-    is_text = size <= _TEXT_BYTES and path.endswith(CHECKSUM_SUFFIX)
+    is_text = size <= MAX_CHECKSUM_BYTES and path.endswith(CHECKSUM_SUFFIX)
     text = bytes(buffer[:size]).decode("utf-8", "replace") if is_text else None
     return size, sha256.hexdigest(), text, None

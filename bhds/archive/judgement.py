@@ -136,7 +136,7 @@ def _judge_checksum(
     if file.fault is None:
         name = place.name.removesuffix(CHECKSUM_SUFFIX)
         sidecar = read_sidecar(place, archive_name=name)
-    content = _Content(place)
+    content = _Content(place, key=file.key)
     is_confirmed = sidecar.sha256 is not None and sidecar.sha256 == archive_sha256
     damage = _damage(
         file,
@@ -156,7 +156,7 @@ def _judge_checksum(
 
 def _judge_archive(file: DiskFile, *, sidecar: Sidecar, data_dir: Path) -> Finding:
     """Judge a zip; what cannot be read on the way is damage, too."""
-    content = _Content(data_dir / file.path)
+    content = _Content(data_dir / file.path, key=file.key)
     try:
         damage = _damage(
             file,
@@ -182,8 +182,8 @@ def _judge_archive(file: DiskFile, *, sidecar: Sidecar, data_dir: Path) -> Findi
 class _Content:
     """What a closer look at a file tells; taken when it is asked for, and once."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, key: str) -> None:
+        self._path, self._key = path, key
 
     @cached_property
     def md5(self) -> str:
@@ -195,7 +195,7 @@ class _Content:
     @cached_property
     def fault(self) -> str | None:
         """Why the file is no sound zip of one CSV; None if it is."""
-        return zip_fault(self._path, stem=self._path.stem)
+        return zip_fault(self._path, key=self._key)
 
 
 def _damage(

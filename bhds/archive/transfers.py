@@ -7,17 +7,18 @@ can be read, if all CRCs of the zip are right: then the listing is older than th
 
 import hashlib
 import os
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from bhds.archive.keys import CHECKSUM_SUFFIX
+from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.staging import StagedFile, Wanted
 from bhds.errors import ParseError
-from bhds.parse.members import find_csv, inflated
+from bhds.parse.bounds import bounds_of_file
+from bhds.parse.members import check_csv, find_csv
 from bhds.parse.verdict import Sidecar, read_sidecar
 
 _HASH_THREADS = min(8, os.cpu_count() or 1)
@@ -156,18 +157,18 @@ def _proof(
         return Proof.CHECKSUM if is_named else None
     if key != zip_key or (checksum is None and zip_key + CHECKSUM_SUFFIX in pending):
         return None
-    is_sound = _ends_as_zip(body.place) and (
-        zip_fault(body.place, stem=body.wanted.path.stem) is None
-    )
+    is_sound = _ends_as_zip(body.place) and (zip_fault(body.place, key=key) is None)
     return Proof.CRC if is_sound else None
 
 
-def zip_fault(path: Path, *, stem: str) -> str | None:
-    """Say why a file is no sound zip of one CSV; None if it is."""
+def zip_fault(path: Path, *, key: str) -> str | None:
+    """Return why a file is no sound zip of what its key names; None if it is."""
+    named = ArchiveFile.from_key(key)
+    stem = named.name.removesuffix(".zip")
     try:
         with path.open("rb") as file:
-            entry = find_csv(file, stem=stem)
-            deque(inflated(file, entry=entry), maxlen=0)  # to its end, in chunks
+            entry = find_csv(file, stem=stem, bounds=bounds_of_file(named))
+            check_csv(file, entry=entry)
     except ParseError as error:
         return str(error)
     return None

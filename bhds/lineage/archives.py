@@ -15,8 +15,10 @@ from bhds.errors import ParseError
 from bhds.lineage import revisions
 from bhds.lineage.found import ArchiveZip, Publication
 from bhds.lineage.place import Place
-from bhds.parse.csv_bodies import CsvBody, split_header
-from bhds.parse.members import read_csv_member
+from bhds.parse.bounds import bounds_of_file
+from bhds.parse.csv_bodies import CsvBody
+from bhds.parse.members import find_csv
+from bhds.parse.stream import csv_pieces
 from bhds.parse.tables import table_of
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -83,25 +85,30 @@ def lines_of(
         place.trade_type,
         interval=place.interval,
     )
+    found = []
     try:
-        content = (place.data_dir / archive.path).read_bytes()
-        member = read_csv_member(content, stem=file.name.removesuffix(".zip"))
-        body = split_header(member.content, table=table)
+        with (place.data_dir / archive.path).open("rb") as opened:
+            stem = file.name.removesuffix(".zip")
+            entry = find_csv(opened, stem=stem, bounds=bounds_of_file(file))
+            for body in csv_pieces(opened, entry=entry, table=table):
+                found += [
+                    Publication(
+                        source=file.frequency.value,
+                        key=archive.key,
+                        open_time=open_time,
+                        values=_values(text, body=body, table=table),
+                        read_from="zip",
+                        text=text,
+                        line=number,
+                        fields=body.layout,
+                    )
+                    for number, open_time, text in _lines(
+                        body, place=place, time_unit=time_unit
+                    )
+                ]
     except (OSError, ParseError):
         return []
-    return [
-        Publication(
-            source=file.frequency.value,
-            key=archive.key,
-            open_time=open_time,
-            values=_values(text, body=body, table=table),
-            read_from="zip",
-            text=text,
-            line=number,
-            fields=body.layout,
-        )
-        for number, open_time, text in _lines(body, place=place, time_unit=time_unit)
-    ]
+    return found
 
 
 def rows_of_partition(place: Place) -> list[Publication]:

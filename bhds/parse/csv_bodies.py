@@ -7,23 +7,30 @@ One `read_csv` of the joined bytes takes a third of the time of one call a file
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import NoReturn
 
 import polars as pl
 
 from bhds.datatypes import Field, Kind, Table
 from bhds.errors import ParseError
+from bhds.parse.bounds import MAX_COLUMNS, MAX_WORD_BYTES, cut
 
 _UNKNOWN = "unknown:"
 _IGNORED = re.compile(rf"column {_UNKNOWN}(.*) is ignored")
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(rb"\s*[+-]?\d{1,19}")
-_NUMBER = re.compile(rb"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_NUMBER = re.compile(rb"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
 _SPREADSHEET = re.compile(rb"\d(\.\d+)?E\+\d+")
 _QUOTED = re.compile(rb'"([^"]*)"')
 _CLOCK_FORMAT = "%Y-%m-%d %H:%M:%S"
+_READ_BYTES = 32 << 20
+"""How much of a CSV of up to `_READ_COLUMNS` is read at once; of wider ones, less."""
+_READ_COLUMNS = 12
+_SEARCHED_ROWS = 1_000
+"""In so many rows a bad one is sought value by value."""
 _CLOCK = r"^[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-5][0-9]:[0-5][0-9]$"
 
 
@@ -76,7 +83,9 @@ def split_header(content: bytes, *, table: Table) -> CsvBody:
         has_header=has_header,
         rows=data.count(b"\n"),
         data=data,
-        warnings=tuple(f"column {name} is ignored" for name in unknown),
+        warnings=tuple(
+            f"column {cut(name, length=100)} is ignored" for name in unknown
+        ),
         first_line=2 if has_header else 1,
     )
 
@@ -97,6 +106,10 @@ def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
     Headers of mark price and premium klines of um may say `ignore` for each volume:
     so they stand in the tests of other projects that read the archive (2022-01).
     """
+    columns = header.count(b",") + 1
+    if columns > MAX_COLUMNS:
+        msg = f"line 1: header of {columns} columns: expected at most {MAX_COLUMNS}"
+        raise ParseError(msg)
     names = {
         published: field.name for field in table.fields for published in field.published
     }
@@ -188,27 +201,63 @@ def _read_alike(bodies: Sequence[CsvBody], table: Table, symbol: str) -> pl.Data
         If any field is not what it should be or any line has too few or too many.
         Of a single CSV, the line and the field are named.
     """
-    fields = {field.name: field for field in table.fields}
-    schema = {name: _csv_dtype(fields.get(name)) for name in bodies[0].layout}
+    layout = bodies[0].layout
     data = bodies[0].data if len(bodies) == 1 else b"".join(b.data for b in bodies)
+    rows = sum(body.rows for body in bodies)
+    limit = _READ_BYTES * _READ_COLUMNS // max(len(layout), _READ_COLUMNS)
     try:
-        published = pl.read_csv(
-            data,
-            has_header=False,
-            schema=schema,
-            quote_char='"' if _has_quotes(table) else None,
-            raise_if_empty=False,
-            glob=False,
-        )
-    except pl.exceptions.PolarsError as error:
+        if rows * len(layout) > len(data):  # each field ends with a byte
+            _refuse("a line has too few fields")
+        parts = [
+            _read_lines(part, layout=layout, table=table, symbol=symbol)
+            for part in _cut_lines(data, limit)
+        ]
+    except (ParseError, pl.exceptions.PolarsError) as error:
         msg = _fault(bodies, table, symbol, default=str(error))
         raise ParseError(msg) from error
+    return parts[0] if len(parts) == 1 else pl.concat(parts)
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise ParseError(reason)
+
+
+def _cut_lines(data: bytes, limit: int) -> Iterator[bytes]:
+    """Cut lines into parts of about so many bytes at most: at least one."""
+    begin = 0
+    while len(data) - begin > limit:
+        end = data.rfind(b"\n", begin, begin + limit) + 1
+        end = end or data.index(b"\n", begin) + 1
+        yield data[begin:end]
+        begin = end
+    yield data[begin:] if begin else data
+
+
+def _read_lines(
+    data: bytes, *, layout: Sequence[str], table: Table, symbol: str
+) -> pl.DataFrame:
+    """Read lines of one layout.
+
+    Raises
+    ------
+    ParseError, polars.exceptions.PolarsError
+        If any field is not what it should be or any line has too few or too many.
+    """
+    fields = {field.name: field for field in table.fields}
+    schema = {name: _csv_dtype(fields.get(name)) for name in layout}
+    published = pl.read_csv(
+        data,
+        has_header=False,
+        schema=schema,
+        quote_char='"' if _has_quotes(table) else None,
+        raise_if_empty=False,
+        glob=False,
+    )
     clocks = [field.name for field in table.fields if field.kind is Kind.CLOCK]
     frame = published.with_columns(_parse_clock(name) for name in clocks)
-    rows = sum(body.rows for body in bodies)
+    rows = data.count(b"\n")
     if not _is_sound(frame, data, rows=rows, table=table, symbol=symbol):
-        msg = _fault(bodies, table, symbol, default="lines and rows differ")
-        raise ParseError(msg)
+        _refuse("lines and rows differ")
     return frame.with_columns(
         pl.col(field.name).cast(field.dtype, strict=False)
         if field.name in schema
@@ -244,10 +293,12 @@ def _is_sound(
     # A field is null if it is blank and also if its line ends before it.
     if any(nulls.values()) and data.count(b",") != rows * (frame.width - 1):
         return False
+    words = [field.name for field in table.fields if field.is_any_word]
     return all(
         frame.select(
             pl.lit(value=True),  # there may be neither numbers nor a symbol
             pl.col(pl.Float64).is_finite().all(),
+            (pl.col(words).str.len_bytes() <= MAX_WORD_BYTES).all(),
             *((pl.col(name) == symbol).all() for name in symbols if name in nulls),
         ).row(0)
     )
@@ -259,7 +310,7 @@ def _fault(
     """Say what is wrong with a CSV; of several, only that something is."""
     if len(bodies) > 1:
         return default
-    body = bodies[0]
+    body = _narrowed(bodies[0], table, symbol)
     fields = {field.name: field for field in table.fields}
     quoted = _has_quotes(table)
     for row, line in enumerate(body.data.removesuffix(b"\n").split(b"\n")):
@@ -274,6 +325,33 @@ def _fault(
                 text = value[:50].decode("utf-8", errors="replace")
                 return f"line {body.line(row)}: {name} {text!r}: expected {expected}"
     return default
+
+
+def _narrowed(body: CsvBody, table: Table, symbol: str) -> CsvBody:
+    """Return few lines of a CSV, among them the first bad one, or the last ones.
+
+    Halves are read, which is far faster than to look at each value.
+    """
+    while body.rows > _SEARCHED_ROWS:
+        middle = body.data.index(b"\n", len(body.data) // 2 - 1) + 1
+        first = body.data[:middle]
+        half = replace(body, data=first, rows=first.count(b"\n"))
+        if half.rows == body.rows:
+            break
+        try:
+            if half.rows * len(body.layout) > len(first):
+                _refuse("a line has too few fields")
+            _read_lines(first, layout=body.layout, table=table, symbol=symbol)
+        except (ParseError, pl.exceptions.PolarsError):
+            body = half
+        else:
+            body = replace(
+                body,
+                data=body.data[middle:],
+                rows=body.rows - half.rows,
+                first_line=body.line(half.rows),
+            )
+    return body
 
 
 def _expected(value: bytes, field: Field | None, symbol: str) -> str | None:
@@ -318,7 +396,10 @@ _FORMS: dict[Kind, tuple[Callable[[bytes], bool], str]] = {
         "a finite number or nothing",
     ),
     Kind.FLAG: (lambda value: value.lower() in {b"true", b"false"}, "true or false"),
-    Kind.WORD: (bool, "a word"),
+    Kind.WORD: (
+        lambda value: 0 < len(value) <= MAX_WORD_BYTES,
+        f"a word of at most {MAX_WORD_BYTES} bytes",
+    ),
     Kind.CLOCK: (_is_clock, "a time as YYYY-MM-DD HH:MM:SS"),
 }
 """What the values of a kind are like, and how that is said."""

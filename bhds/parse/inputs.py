@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from bhds.errors import KeyGrammarError
-from bhds.markets import Frequency
+from bhds.markets import Frequency, Interval
+from bhds.parse.bounds import Bounds, bounds_of
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -90,6 +91,11 @@ class Period:
     def covers(self, other: "Period") -> bool:
         """Tell whether every day of `other` is a day of this period."""
         return self.begin <= other.begin and other.end <= self.end
+
+    def bounds(self, data_type: str, *, interval: Interval | None) -> Bounds:
+        """Return the most that a CSV of these days may have; see `bounds_of`."""
+        name = None if interval is None else interval.name
+        return bounds_of(data_type, interval=name, days=(self.end - self.begin).days)
 
     def clamp(self, first_day: dt.date | None, last_day: dt.date | None) -> "Period":
         """Leave out the days before `first_day` and after `last_day`."""

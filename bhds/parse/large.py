@@ -26,13 +26,13 @@ from bhds.parse.faults import FaultTally
 from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
 from bhds.parse.members import CsvEntry
 from bhds.parse.order import ascends
+from bhds.parse.published import OpenedArchive, open_archive
 from bhds.parse.runs import DEFAULT_SIZES, GroupWriter, Sizes, SortedRuns
-from bhds.parse.sources import SCHEMA_VERSION, SourceRecord
-from bhds.parse.stream import PIECE_BYTES, csv_pieces, judge_archive
+from bhds.parse.sources import SCHEMA_VERSION
+from bhds.parse.stream import PIECE_BYTES, csv_pieces
 from bhds.parse.tables import rank_files, table_of
 from bhds.parse.tallies import FileTally, PartitionTally
 from bhds.parse.times import check_times, microseconds
-from bhds.parse.verdict import Verdict
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +92,10 @@ def parse_large(
         table=table_of(entry, trade_type, interval=None),
         symbol=symbol,
         days=span.clamp(first_day, last_day),
-        zips=[_open_zip(source, period) for source, period in dated],
+        zips=[
+            open_archive(source, period, bounds=period.bounds(data_type, interval=None))
+            for source, period in dated
+        ],
         covered=[period.clamp(first_day, last_day) for _, period in dated],
         sizes=sizes,
         piece_bytes=piece_bytes,
@@ -115,33 +118,6 @@ def parse_large(
     return sources
 
 
-@dataclass
-class _Zip:
-    """A zip on its way into a partition."""
-
-    source: ArchiveInput
-    period: Period
-    record: SourceRecord
-    entry: CsvEntry | None
-    """None if the zip is, or has turned out to be, of no use."""
-
-    def refuse(self, reason: str) -> None:
-        """Leave the zip out of the partition because of its content."""
-        self.entry = None
-        self.record.verdict = Verdict.CORRUPT
-        self.record.reason = reason
-        self.log_verdict()
-
-    def log_verdict(self) -> None:
-        """Tell of a zip that is not beyond doubt."""
-        record = self.record
-        if self.entry is None:
-            left_out = f"{record.verdict}, its rows are left out"
-            logger.warning("%s: %s: %s", record.key, left_out, record.reason)
-        elif record.verdict is not Verdict.OK:
-            logger.info("%s: %s: %s", record.key, record.verdict, record.reason)
-
-
 @dataclass(frozen=True)
 class _Work:
     """What is to be parsed."""
@@ -150,7 +126,7 @@ class _Work:
     symbol: str
     days: Period
     """Those that the partition may hold."""
-    zips: Sequence[_Zip]
+    zips: Sequence[OpenedArchive]
     """Sorted by period."""
     covered: Sequence[Period]
     """The days that they should have rows of."""
@@ -172,25 +148,6 @@ class _Work:
         """Return what `parse_large` does."""
         records = [zipped.record for zipped in self.zips]
         return self.about | tally.sources(records, covered=self.covered)
-
-
-def _open_zip(source: ArchiveInput, period: Period) -> _Zip:
-    """Judge a zip.
-
-    Raises
-    ------
-    ParseError
-        If it does not exist.
-    """
-    try:
-        with source.path.open("rb") as opened:
-            archive, entry = judge_archive(opened, source=source)
-    except FileNotFoundError as error:
-        msg = f"{source.path}: no such file: expected the zip of {source.key}; fetch it"
-        raise ParseError(msg) from error
-    zipped = _Zip(source, period, SourceRecord.of(source, archive), entry)
-    zipped.log_verdict()
-    return zipped
 
 
 def _write(path: Path, work: _Work) -> dict[str, Any]:
@@ -295,7 +252,7 @@ def _merge_rows(runs: SortedRuns, writer: GroupWriter, work: _Work) -> Partition
 
 
 def _wanted_rows(
-    zipped: _Zip, entry: CsvEntry, work: _Work, *, tally: FileTally
+    zipped: OpenedArchive, entry: CsvEntry, work: _Work, *, tally: FileTally
 ) -> Iterator[pl.DataFrame]:
     """Read and check the rows of a zip, and keep those of the days that are wanted.
 

@@ -3,6 +3,7 @@
 import io
 import struct
 import zipfile
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, NoReturn
@@ -10,12 +11,10 @@ from typing import BinaryIO, NoReturn
 from isal import igzip_lib, isal_zlib
 
 from bhds.errors import ParseError
-
-MAX_CSV_BYTES = 2 << 30
-"""The largest CSV that is unpacked in memory: five times a month of 1s klines."""
+from bhds.parse.bounds import MAX_DIRECTORY_BYTES, Bounds, cut
 
 CHUNK_BYTES = 1 << 20
-"""How much of a larger CSV is inflated at once."""
+"""How much of a CSV is inflated at once."""
 
 _LOCAL_HEADER = struct.Struct("<4s22xHH")
 _LOCAL_MAGIC = b"PK\x03\x04"
@@ -24,19 +23,11 @@ _STORED_CHUNK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
-class Member:
-    """The CSV of a zip."""
-
-    content: bytes
-    warnings: tuple[str, ...]
-    """What was odd about the zip, though its CSV is sound."""
-
-
-@dataclass(frozen=True)
 class CsvEntry:
     """Where the CSV of a zip is, and what the zip declares of it."""
 
     name: str
+    """As far as it can be shown."""
     begin: int
     """The position in the zip of its first byte."""
     stored_size: int
@@ -45,42 +36,16 @@ class CsvEntry:
     """Its bytes once inflated."""
     crc: int
     is_deflated: bool
+    max_rows: int
+    """The most lines that it may have."""
     warnings: tuple[str, ...]
-    """What is odd about the zip."""
+    """What is odd about the zip, though its CSV may be sound."""
 
 
-def read_csv_member(
-    archive: bytes, *, stem: str, max_bytes: int = MAX_CSV_BYTES
-) -> Member:
-    """Return the only CSV of a zip, inflated and checked against its CRC-32.
-
-    Parameters
-    ----------
-    archive
-        The bytes of the zip.
-    stem
-        The zip's name without `.zip`; its CSV should be `<stem>.csv`.
-    max_bytes
-        A CSV that is, or declares itself to be, larger is refused.
-
-    Raises
-    ------
-    ParseError
-        If the zip cannot be opened, holds no CSV or several, or the CSV is
-        encrypted, too large, cut off, damaged or compressed in an unknown way.
-    """
-    entry = find_csv(io.BytesIO(archive), stem=stem)
-    if entry.size > max_bytes:
-        msg = f"{entry.name} declares {entry.size} bytes: expected at most {max_bytes}"
-        raise ParseError(msg)
-    stored = memoryview(archive)[entry.begin : entry.begin + entry.stored_size]
-    content = _inflate(stored, entry=entry) if entry.is_deflated else bytes(stored)
-    _check_whole(entry, size=len(content), crc=isal_zlib.crc32(content))
-    return Member(content, entry.warnings)
-
-
-def find_csv(archive: BinaryIO, *, stem: str) -> CsvEntry:
+def find_csv(archive: BinaryIO, *, stem: str, bounds: Bounds) -> CsvEntry:
     """Find the only CSV of a zip, which may be larger than memory.
+
+    What a zip declares is no promise: `inflated` refuses a CSV that has more.
 
     Parameters
     ----------
@@ -88,40 +53,48 @@ def find_csv(archive: BinaryIO, *, stem: str) -> CsvEntry:
         The zip, opened; of up to 2^64 bytes (ZIP64).
     stem
         The zip's name without `.zip`; its CSV should be `<stem>.csv`.
+    bounds
+        The most that the CSV may have.
 
     Raises
     ------
     ParseError
         If the zip cannot be opened, holds no CSV or several, or the CSV is
-        encrypted, cut off or compressed in an unknown way.
+        encrypted, too large, cut off or compressed in an unknown way.
     """
     entries = _entries(archive)
     tables = [entry for entry in entries if entry.filename.lower().endswith(".csv")]
     if len(tables) != 1:
-        names = ", ".join(repr(entry.filename) for entry in entries[:5]) or "nothing"
+        names = ", ".join(repr(_shown(entry)) for entry in entries[:5]) or "nothing"
         msg = f"members: {len(tables)} CSVs in {names}: expected one, {stem}.csv"
         raise ParseError(msg)
     entry = tables[0]
+    name = _shown(entry)
     warnings = []
     if entry.filename != f"{stem}.csv":
-        warnings.append(f"the CSV is named {entry.filename!r}, not {stem}.csv")
+        warnings.append(f"the CSV is named {name!r}, not {stem}.csv")
     if len(entries) > 1:
-        others = [other.filename for other in entries if other is not entry]
+        others = [_shown(other) for other in entries if other is not entry]
         warnings.append(f"other members are ignored: {', '.join(others[:5])}")
     if entry.flag_bits & _ENCRYPTED:
-        msg = f"{entry.filename} is encrypted: expected a plain member"
+        msg = f"{name} is encrypted: expected a plain member"
         raise ParseError(msg)
     if entry.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         compression = f"compression {entry.compress_type}"
-        msg = f"{entry.filename}: {compression}: expected stored or deflate"
+        msg = f"{name}: {compression}: expected stored or deflate"
+        raise ParseError(msg)
+    if entry.file_size > bounds.size:
+        most = f"expected at most {bounds.size}, by what it is of"
+        msg = f"{name} declares {entry.file_size} bytes: {most}"
         raise ParseError(msg)
     return CsvEntry(
-        name=entry.filename,
+        name=name,
         begin=_begin(archive, entry),
         stored_size=entry.compress_size,
         size=entry.file_size,
         crc=entry.CRC,
         is_deflated=entry.compress_type == zipfile.ZIP_DEFLATED,
+        max_rows=bounds.rows,
         warnings=tuple(warnings),
     )
 
@@ -163,58 +136,73 @@ def inflated(
     _check_whole(entry, size=size, crc=crc)
 
 
+def check_csv(archive: BinaryIO, *, entry: CsvEntry) -> None:
+    """Check that a CSV can be inflated, and is whole.
+
+    Raises
+    ------
+    ParseError
+        As of `inflated`.
+    """
+    deque(inflated(archive, entry=entry), maxlen=0)
+
+
+class _Sparing:
+    """A zip of which no more is read at once than a central directory may have."""
+
+    def __init__(self, archive: BinaryIO) -> None:
+        self._archive = archive
+        self.seek, self.tell = archive.seek, archive.tell
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Read bytes as any file does, but not more than `MAX_DIRECTORY_BYTES`."""
+        most = MAX_DIRECTORY_BYTES + 1
+        content = self._archive.read(most if size < 0 else min(size, most))
+        if len(content) == most:
+            msg = f"its directory has more than {MAX_DIRECTORY_BYTES} bytes"
+            raise zipfile.BadZipFile(msg)
+        return content
+
+
 def _entries(archive: BinaryIO) -> list[zipfile.ZipInfo]:
     """Read a zip's central directory."""
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with zipfile.ZipFile(_Sparing(archive)) as opened:
             return opened.infolist()
     except (
         zipfile.BadZipFile,
+        OverflowError,  # a position beyond 2^63
         NotImplementedError,  # a version of the format that is not known
         ValueError,  # also an undecodable name
         EOFError,
         struct.error,
     ) as error:
         size = archive.seek(0, io.SEEK_END)
-        msg = f"zip of {size} bytes cannot be opened: {error}"
+        msg = f"zip of {size} bytes cannot be opened: {cut(str(error))}"
         raise ParseError(msg) from error
+
+
+def _shown(entry: zipfile.ZipInfo) -> str:
+    """Return the name of a member as it can be shown."""
+    return cut(entry.filename, length=100)
 
 
 def _begin(archive: BinaryIO, entry: zipfile.ZipInfo) -> int:
     """Return where a member's stored bytes begin, behind its local header."""
     begin, size = entry.header_offset, archive.seek(0, io.SEEK_END)
     if not 0 <= begin <= size - _LOCAL_HEADER.size:
-        msg = f"{entry.filename}: local header at {begin} is outside the zip"
+        msg = f"{_shown(entry)}: local header at {begin} is outside the zip"
         raise ParseError(msg)
     archive.seek(begin)
     magic, name_len, extra_len = _LOCAL_HEADER.unpack(archive.read(_LOCAL_HEADER.size))
     if magic != _LOCAL_MAGIC:
-        msg = f"{entry.filename}: no local header at {begin}, but {magic!r}"
+        msg = f"{_shown(entry)}: no local header at {begin}, but {magic!r}"
         raise ParseError(msg)
     data: int = begin + _LOCAL_HEADER.size + name_len + extra_len
     if data + entry.compress_size > size:
-        msg = f"{entry.filename}: its {entry.compress_size} bytes are cut off"
+        msg = f"{_shown(entry)}: its {entry.compress_size} bytes are cut off"
         raise ParseError(msg)
     return data
-
-
-def _inflate(stored: memoryview, *, entry: CsvEntry) -> bytes:
-    """Inflate a raw deflate stream that must yield what is declared and end there.
-
-    One byte more than declared is asked for, so that a stream that goes on is
-    noticed before it fills the memory.
-    """
-    inflater = isal_zlib.decompressobj(wbits=-isal_zlib.MAX_WBITS)
-    try:
-        content: bytes = inflater.decompress(stored, entry.size + 1)
-    except isal_zlib.IsalError as error:  # type: ignore[misc]  # a class, not as stubbed
-        msg = f"{entry.name} cannot be inflated: {error}"
-        raise ParseError(msg) from error
-    if len(content) > entry.size:
-        _refuse_excess(entry)
-    if not inflater.eof or inflater.unused_data:
-        _refuse_end(entry)
-    return content
 
 
 def _stored_chunks(

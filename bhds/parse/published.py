@@ -1,7 +1,7 @@
 """Read the rows that a partition's zips publish, leaving bad zips out."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -10,13 +10,20 @@ from bhds.columns import SOURCES, TIME
 from bhds.datatypes import Kind, Table
 from bhds.errors import ParseError
 from bhds.markets import Interval, TradeType
-from bhds.parse.csv_bodies import CsvBody, read_bodies, split_header
+from bhds.parse.bounds import MAX_PARTITION_ROWS, Bounds, cut
+from bhds.parse.csv_bodies import CsvBody, read_bodies
 from bhds.parse.inputs import ArchiveInput, Period
+from bhds.parse.members import CsvEntry
 from bhds.parse.sources import SourceRecord
-from bhds.parse.times import check_times, microseconds
-from bhds.parse.verdict import Verdict, read_archive
+from bhds.parse.stream import PIECE_BYTES, count_rows, csv_pieces
+from bhds.parse.times import check_times, check_unit, microseconds
+from bhds.parse.verdict import Verdict, judge_archive
 
 logger = logging.getLogger(__name__)
+
+
+BATCH_BYTES = 16 << 20
+"""Of small CSVs, about so much is read at once."""
 
 
 @dataclass
@@ -26,40 +33,87 @@ class OpenedArchive:
     source: ArchiveInput
     period: Period
     record: SourceRecord
-    body: CsvBody | None
+    entry: CsvEntry | None
     """None if the zip is, or has turned out to be, of no use."""
+    rows: int = 0
+    """How many were read so far."""
 
     def refuse(self, reason: str) -> None:
         """Leave the zip out of the partition because of its content."""
-        self.body = None
+        self.entry = None
         self.record.verdict = Verdict.CORRUPT
-        self.record.reason = reason
+        self.record.reason = cut(reason)
+        self.record.time_unit = None
+        self.log_verdict()
+
+    def log_verdict(self) -> None:
+        """Warn of a zip that is left out, and record one that is not beyond doubt."""
+        record = self.record
+        if self.entry is None:
+            left_out = f"{record.verdict}, its rows are left out"
+            logger.warning("%s: %s: %s", record.key, left_out, record.reason)
+        elif record.verdict is not Verdict.OK:
+            logger.info("%s: %s: %s", record.key, record.verdict, record.reason)
 
 
 def open_archive(
-    source: ArchiveInput, period: Period, *, table: Table
+    source: ArchiveInput, period: Period, *, bounds: Bounds
 ) -> OpenedArchive:
-    """Read a zip from disk, judge it, and take its CSV's header off.
+    """Judge a zip on disk; its CSV is not read yet.
 
     Raises
     ------
     ParseError
         If the zip does not exist.
     """
-    archive = read_archive(source)
-    file = OpenedArchive(source, period, SourceRecord.of(source, archive), None)
-    if archive.content is None:
-        return file
     try:
-        file.body = split_header(archive.content, table=table)
-    except ParseError as error:
-        file.refuse(str(error))
-        return file
-    file.record.header = file.body.has_header
-    file.record.warnings += file.body.warnings
-    if not file.body.rows:
-        file.record.warnings.append("the CSV has no rows")
+        with source.path.open("rb") as opened:
+            archive, entry = judge_archive(opened, source=source, bounds=bounds)
+    except FileNotFoundError as error:
+        msg = f"{source.path}: no such file: expected the zip of {source.key}; fetch it"
+        raise ParseError(msg) from error
+    file = OpenedArchive(source, period, SourceRecord.of(source, archive), entry)
+    file.log_verdict()
     return file
+
+
+def refuse_surplus(files: Sequence[OpenedArchive], *, table: Table) -> None:
+    """Refuse the largest zips of a partition, as long as all have too many rows.
+
+    A zip may have somewhat more rows than it should, but not all of a year: they are
+    read into memory. Rows are counted only where there is room for so many.
+    """
+    most = MAX_PARTITION_ROWS
+    if any(field.is_any_word for field in table.fields):
+        most //= 3
+    shortest = sum(
+        _FEWEST_BYTES.get(field.kind, 2)
+        for field in table.fields
+        if field.is_kept and not field.is_optional
+    )
+    usable = {number: file.entry for number, file in enumerate(files) if file.entry}
+    if sum(min(e.max_rows, e.size // shortest) for e in usable.values()) <= most:
+        return
+    rows = {}
+    for number, entry in usable.items():
+        try:
+            with files[number].source.path.open("rb") as opened:
+                rows[number] = count_rows(opened, entry=entry, most=entry.max_rows)
+        except ParseError as error:
+            files[number].refuse(str(error))
+    total = sum(rows.values())
+    for number in sorted(rows, key=lambda number: -rows[number]):
+        if total <= most:
+            break
+        files[number].refuse(
+            f"{usable[number].name} has {rows[number]} rows, and all files of the "
+            f"partition {total}: expected at most {most}; the largest is left out"
+        )
+        total -= rows[number]
+
+
+_FEWEST_BYTES = {Kind.EPOCH: 14, Kind.CLOCK: 20, Kind.OPTIONAL_NUMBER: 1}
+"""Of a field with what ends it; of all other kinds, two."""
 
 
 def published_rows(
@@ -86,79 +140,145 @@ def published_rows(
     polars.DataFrame
         In the order of `files` and of their lines: at least the columns of
         `table.schema`, in its dtypes; and as UInt32 `file`, the position in
-        `files`, and `row`, the position in the frame.
+        `files`, and `row`, which counts up. All columns lie in memory in the same
+        pieces: else each filter would copy them.
     """
-    usable = [(file, body) for file in files if (body := file.body) is not None]
-    bodies = [body for _, body in usable]
-    rows, faults = read_bodies(bodies, table=table, symbol=symbol)
-    for position, reason in faults.items():
-        usable[position][0].refuse(reason)
-    rows = _without_bad_values(rows, files, table=table, interval=interval)
-    _log_verdicts(files)
-    numbers = _file_numbers(files)
-    epochs = [field.name for field in table.fields if field.kind is Kind.EPOCH]
-    rows = rows.with_columns(
-        microseconds(pl.col(epochs)).cast(TIME),
-        file=numbers,
-        row=pl.int_range(pl.len(), dtype=pl.UInt32),
-    ).cast(pl.Schema(_narrowed(table)))
-    if table.derive is not None:
-        days = pl.Series([file.period.begin for file in files], dtype=pl.Date)
-        rows = table.derive(
-            rows.with_columns(file_day=days.gather(numbers)), trade_type
-        )
-    if "source" in table.schema:
-        frequencies = [file.source.frequency for file in files]
-        sources = pl.Series(frequencies, dtype=SOURCES)
-        rows = rows.with_columns(source=sources.gather(numbers))
-    return rows
+    nothing, _ = read_bodies([], table=table, symbol=symbol)
+    frames = [_typed(nothing, [], files, table=table, first_row=0)]
+    height = 0
+    for batch in _batches(_pieces(files, table=table)):
+        bodies = [body for _, body in batch]
+        read, faults = read_bodies(bodies, table=table, symbol=symbol)
+        for position, reason in faults.items():
+            files[batch[position][0]].refuse(reason)
+        sound = [piece for at, piece in enumerate(batch) if at not in faults]
+        parts = _checked(read, sound, files, table=table, interval=interval)
+        if sum(part.height for _, part in parts) < read.height:
+            read = pl.concat([read.clear(), *(part for _, part in parts)])
+        frames.append(_typed(read, parts, files, table=table, first_row=height))
+        height += read.height
+    rows = pl.concat(frames)
+    refused = [n for n, file in enumerate(files) if file.entry is None and file.rows]
+    if refused:
+        rows = rows.filter(~pl.col("file").is_in(refused))
+    if table.derive is None:
+        return rows
+    days = pl.Series([file.period.begin for file in files], dtype=pl.Date)
+    return table.derive(
+        rows.with_columns(file_day=days.gather(rows["file"])), trade_type
+    )
 
 
-def _log_verdicts(files: Sequence[OpenedArchive]) -> None:
-    """Tell of each zip that is not beyond doubt."""
-    for file in files:
-        record = file.record
-        if record.verdict in {Verdict.CORRUPT, Verdict.VANISHED}:
-            logger.warning(
-                "%s: %s, its rows are left out: %s",
-                *(record.key, record.verdict, record.reason),
-            )
-        elif record.verdict is not Verdict.OK:
-            logger.info("%s: %s: %s", record.key, record.verdict, record.reason)
+def _pieces(
+    files: Sequence[OpenedArchive], *, table: Table
+) -> Iterator[tuple[int, CsvBody]]:
+    """Yield the CSVs of zips in pieces, each with the position of its zip."""
+    for number, file in enumerate(files):
+        if file.entry is None:
+            continue
+        try:
+            with file.source.path.open("rb") as opened:
+                for body in csv_pieces(
+                    opened, entry=file.entry, table=table, piece_bytes=PIECE_BYTES
+                ):
+                    if file.record.header is None:
+                        file.record.header = body.has_header
+                        file.record.warnings += body.warnings
+                        if not body.rows:
+                            file.record.warnings.append("the CSV has no rows")
+                    yield number, body
+                    if file.entry is None:
+                        break
+        except ParseError as error:
+            file.refuse(str(error))
 
 
-def _without_bad_values(
+def _batches(
+    pieces: Iterator[tuple[int, CsvBody]],
+) -> Iterator[list[tuple[int, CsvBody]]]:
+    """Part pieces into lists of about `BATCH_BYTES`."""
+    batch: list[tuple[int, CsvBody]] = []
+    size = 0
+    for number, body in pieces:
+        batch.append((number, body))
+        size += len(body.data)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _checked(
     rows: pl.DataFrame,
+    pieces: Sequence[tuple[int, CsvBody]],
     files: Sequence[OpenedArchive],
     *,
     table: Table,
     interval: Interval | None,
-) -> pl.DataFrame:
-    """Drop the rows of files with a value that cannot be right, refusing these."""
+) -> list[tuple[int, pl.DataFrame]]:
+    """Return the rows of each piece, refusing zips with a value that cannot be right.
+
+    Parameters
+    ----------
+    rows
+        Those of all pieces, in their order.
+    pieces
+        n >= 0 pieces, each with the position of its zip in `files`.
+    files, table, interval
+        As for `published_rows`.
+    """
     offset = 0
-    parts = [rows.clear()]
-    for file in files:
-        if file.body is None:
-            continue
-        part = rows.slice(offset, file.body.rows)
+    parts = []
+    for number, body in pieces:
+        part = rows.slice(offset, body.rows)
         offset += part.height
+        file = files[number]
+        if file.entry is None:
+            continue
         try:
             unit = check_times(
-                part,
-                body=file.body,
-                period=file.period,
-                table=table,
-                interval=interval,
+                part, body=body, period=file.period, table=table, interval=interval
             )
-            _check_ranges(part, body=file.body, table=table)
+            check_unit(unit, file.record.time_unit, line=body.line(0))
+            _check_ranges(part, body=body, table=table)
         except ParseError as error:
             file.refuse(str(error))
         else:
-            file.record.time_unit = unit
-            parts.append(part)
-    if sum(part.height for part in parts) == rows.height:
-        return rows
-    return pl.concat(parts)
+            file.record.time_unit = unit or file.record.time_unit
+            file.rows += part.height
+            parts.append((number, part))
+    return parts
+
+
+def _typed(
+    rows: pl.DataFrame,
+    parts: Sequence[tuple[int, pl.DataFrame]],
+    files: Sequence[OpenedArchive],
+    *,
+    table: Table,
+    first_row: int,
+) -> pl.DataFrame:
+    """Bring rows to the dtypes of a partition, and number them and their zips."""
+    epochs = [field.name for field in table.fields if field.kind is Kind.EPOCH]
+    lengths = [(number, part.height) for number, part in parts if part.height]
+    numbers = (
+        pl.DataFrame(
+            lengths, schema={"file": pl.UInt32, "rows": pl.UInt32}, orient="row"
+        )
+        .select(pl.col("file").repeat_by("rows").explode(empty_as_null=False))
+        .to_series()
+    )
+    typed = rows.with_columns(
+        microseconds(pl.col(epochs)).cast(TIME),
+        numbers,
+        row=pl.int_range(pl.len(), dtype=pl.UInt32) + first_row,
+    ).cast(pl.Schema(_narrowed(table)))
+    if "source" in table.schema:
+        frequencies = [file.source.frequency for file in files]
+        sources = pl.Series(frequencies, dtype=SOURCES)
+        typed = typed.with_columns(source=sources.gather(numbers))
+    return typed.rechunk()
 
 
 def _narrowed(table: Table) -> dict[str, pl.DataType]:
@@ -188,20 +308,3 @@ def _check_ranges(rows: pl.DataFrame, *, body: CsvBody, table: Table) -> None:
                 f"number of type {dtype}"
             )
             raise ParseError(msg)
-
-
-def _file_numbers(files: Sequence[OpenedArchive]) -> pl.Series:
-    """Repeat the position of each usable file for each of its rows (UInt32)."""
-    lengths = {
-        number: file.body.rows
-        for number, file in enumerate(files)
-        if file.body is not None and file.body.rows
-    }
-    return (
-        pl.DataFrame(
-            {"file": list(lengths), "rows": list(lengths.values())},
-            schema={"file": pl.UInt32, "rows": pl.UInt32},
-        )
-        .select(pl.col("file").repeat_by("rows").explode())
-        .to_series()
-    )

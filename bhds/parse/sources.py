@@ -10,6 +10,7 @@ import polars as pl
 
 from bhds.datatypes import Kind, Table
 from bhds.markets import Interval
+from bhds.parse.bounds import cut, cut_list
 from bhds.parse.collapse import Collapsed
 from bhds.parse.grid import is_off_grid
 from bhds.parse.inputs import ArchiveInput, utc_time
@@ -87,7 +88,11 @@ class SourceRecord:
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain values."""
-        entry = vars(self) | {"verdict": self.verdict.value}
+        entry = vars(self) | {
+            "verdict": self.verdict.value,
+            "reason": self.reason and cut(self.reason),
+            "warnings": cut_list(self.warnings),
+        }
         if self.blanks is None:
             del entry["blanks"]
         return entry
@@ -182,6 +187,7 @@ def list_conflicts(
     conflicts: pl.DataFrame,
     records: Sequence[SourceRecord],
     *,
+    count: int,
     key: Sequence[str],
     columns: Sequence[str],
 ) -> dict[str, Any]:
@@ -190,8 +196,10 @@ def list_conflicts(
     Parameters
     ----------
     conflicts
-        The dropped rows, sorted by their key, the kept beside them; see
+        The first dropped rows, sorted by their key, the kept beside them; see
         `Collapsed`.
+    count
+        How many there are.
     records
         One for each number in `file` and `kept_file`.
     key
@@ -215,7 +223,7 @@ def list_conflicts(
         | {"kept": side(row, "kept_"), "dropped": side(row, "")}
         for row in conflicts.head(CONFLICTS_LISTED).iter_rows(named=True)
     ]
-    return {"count": conflicts.height, "listed": listed}
+    return {"count": count, "listed": listed}
 
 
 def _plain(value: Any) -> Any:

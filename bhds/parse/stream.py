@@ -1,67 +1,17 @@
-"""Read a zip that may be larger than memory: judge it, and cut its CSV into pieces."""
+"""Cut the CSV of a zip, which may be larger than memory, into pieces."""
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
-from io import BufferedReader
-from pathlib import Path
 from typing import BinaryIO
 
 from bhds.datatypes import Table
 from bhds.errors import ParseError
+from bhds.parse.bounds import MAX_LINE_BYTES
 from bhds.parse.csv_bodies import CsvBody, split_header
-from bhds.parse.inputs import ArchiveInput
-from bhds.parse.members import CHUNK_BYTES, CsvEntry, find_csv, inflated
-from bhds.parse.verdict import Archive, Verdict, judge_by_etag, read_sidecar
+from bhds.parse.members import CHUNK_BYTES, CsvEntry, inflated
 
 PIECE_BYTES = 32 << 20
 """How much CSV is read at once: some 450,000 trades."""
-
-MAX_LINE_BYTES = 1 << 16
-"""A longer line is not of a table; the longest known is shorter than 200 bytes."""
-
-
-def judge_archive(
-    archive: BufferedReader, *, source: ArchiveInput
-) -> tuple[Archive, CsvEntry | None]:
-    """Judge a zip by its CHECKSUM and its structure, without inflating it.
-
-    Parameters
-    ----------
-    archive
-        The zip, opened.
-    source
-        What is known of it.
-
-    Returns
-    -------
-    archive
-        Without `content`. A verdict that lets the zip be used stands only if its
-        CSV turns out whole.
-    entry
-        Its CSV; None if the zip is `corrupt` or `vanished`.
-    """
-    sha256 = hashlib.file_digest(archive, "sha256").hexdigest()
-    size = archive.tell()
-    name = source.path.name
-    sidecar = read_sidecar(Path(f"{source.path}.CHECKSUM"), archive_name=name)
-    found = Archive(size, sha256, sidecar.sha256, Verdict.OK, None)
-    if not size:
-        reason = "the file is empty: the server no longer had it"
-        return replace(found, verdict=Verdict.VANISHED, reason=reason), None
-    try:
-        entry = find_csv(archive, stem=name.removesuffix(".zip"))
-    except ParseError as error:
-        return replace(found, verdict=Verdict.CORRUPT, reason=str(error)), None
-    found = replace(found, warnings=entry.warnings)
-    if sidecar.sha256 != sha256:
-        archive.seek(0)
-        md5 = hashlib.file_digest(archive, partial(hashlib.md5, usedforsecurity=False))
-        found = judge_by_etag(
-            found, md5=md5.hexdigest(), etag=source.etag, sidecar=sidecar
-        )
-    return found, None if found.verdict is Verdict.CORRUPT else entry
 
 
 def csv_pieces(
@@ -96,13 +46,16 @@ def csv_pieces(
     ------
     ParseError
         If the CSV is damaged, which may show only at the end, if its header is not
-        that of `table`, or if there are `MAX_LINE_BYTES` without a line, be it
-        that there is no line end or nothing but line ends.
+        that of `table`, if it has more lines than `CsvEntry.max_rows`, or if there
+        are `MAX_LINE_BYTES` without a line, be it that there is no line end or
+        nothing but line ends.
     """
     first: CsvBody | None = None
     line = 1
+    most = entry.max_rows
     chunks = inflated(archive, entry=entry, chunk_bytes=min(piece_bytes, CHUNK_BYTES))
     for lines in _whole_lines(chunks, piece_bytes, entry.name):
+        _check_lengths(lines, first_line=line)
         if first is None:
             body = first = split_header(lines, table=table)
         else:
@@ -116,9 +69,43 @@ def csv_pieces(
                 first_line=line,
             )
         line = body.first_line + body.rows
+        if line - first.first_line > most:
+            found = f"{line - first.first_line} rows or more"
+            msg = f"{entry.name} has {found}: expected at most {most}, by what it is of"
+            raise ParseError(msg)
         yield body
     if first is None:
         yield split_header(b"", table=table)
+
+
+def count_rows(archive: BinaryIO, *, entry: CsvEntry, most: int) -> int:
+    """Count the lines of a CSV, without keeping them, until there are more than `most`.
+
+    Raises
+    ------
+    ParseError
+        As of `inflated`.
+    """
+    rows = 0
+    for chunk in inflated(archive, entry=entry):
+        rows += chunk.count(b"\n")
+        if rows > most:
+            break
+    return rows
+
+
+def _check_lengths(lines: bytes, *, first_line: int) -> None:
+    """Check that no line is longer than `MAX_LINE_BYTES`, looking at few bytes."""
+    begin = 0
+    while len(lines) - begin > MAX_LINE_BYTES:
+        end = lines.rfind(b"\n", begin, begin + MAX_LINE_BYTES + 1)
+        if end < 0:
+            number = first_line + lines.count(b"\n", 0, begin)
+            length = lines.index(b"\n", begin) - begin
+            most = f"expected at most {MAX_LINE_BYTES}"
+            msg = f"line {number} has {length} bytes: {most}"
+            raise ParseError(msg)
+        begin = end + 1
 
 
 def _whole_lines(

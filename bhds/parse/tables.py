@@ -1,8 +1,9 @@
 """Parse the zips of one symbol into one typed, sorted, unique partition."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
@@ -26,10 +27,25 @@ from bhds.parse.grid import (
     expected_per_day,
     rows_per_day,
 )
-from bhds.parse.inputs import ArchiveInput, Period, day_us, in_order
-from bhds.parse.published import OpenedArchive, open_archive, published_rows
-from bhds.parse.sources import SCHEMA_VERSION, SourceRecord, count_rows, list_conflicts
+from bhds.parse.inputs import DAY_US, ArchiveInput, Period, day_us, in_order
+from bhds.parse.published import (
+    OpenedArchive,
+    open_archive,
+    published_rows,
+    refuse_surplus,
+)
+from bhds.parse.sources import (
+    CONFLICTS_LISTED,
+    SCHEMA_VERSION,
+    SourceRecord,
+    count_rows,
+    list_conflicts,
+)
 from bhds.precedence import choose_bars, rank
+
+_DAY = dt.timedelta(days=1)
+_COMPARED_ROWS = 1 << 16
+"""About so many rows are compared at once where some may be the same."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +112,10 @@ def parse_table(
     span = Period.parse(partition)
     series = f"{symbol}-{interval or data_type}"
     files = [
-        open_archive(source, period, table=table)
+        open_archive(source, period, bounds=period.bounds(data_type, interval=interval))
         for source, period in in_order(inputs, series=series, span=span)
     ]
+    refuse_surplus(files, table=table)
     published = published_rows(
         files, table=table, symbol=symbol, interval=interval, trade_type=trade_type
     )
@@ -107,7 +124,7 @@ def parse_table(
         wanted = _of_days(published, files, days=days, time=table.time)
     else:
         wanted = _opening_within(published, span=span, days=days, interval=interval)
-    unique = _unique(
+    unique, conflicts = _unique(
         wanted,
         files,
         entry=entry,
@@ -120,6 +137,7 @@ def parse_table(
         published=published,
         wanted=wanted,
         unique=unique,
+        conflicts=conflicts,
         faults=FaultTally(data_type, trade_type, time=table.time),
         table=table,
         interval=interval,
@@ -214,6 +232,77 @@ def _unique(
     table: Table,
     trade_type: TradeType,
     interval: Interval | None,
+) -> tuple[Collapsed, pl.DataFrame]:
+    """Keep one row of each bar, key or event, by `bhds.precedence`.
+
+    Returns
+    -------
+    Collapsed
+        Its `duplicates` and `conflicts` tell `file` and time alone.
+    conflicts
+        At least the first `CONFLICTS_LISTED` conflicts, with all that `Collapsed` has.
+    """
+    told = ["file", table.time]
+    kept, duplicates, conflicts = [], [], []
+    listed: list[pl.DataFrame] = []
+    for part in _independent_parts(rows, table=table, interval=interval):
+        unique = _unique_part(
+            part,
+            files,
+            entry=entry,
+            table=table,
+            trade_type=trade_type,
+            interval=interval,
+        )
+        kept.append(unique.kept)
+        duplicates.append(unique.duplicates.select(told))
+        if sum(each.height for each in listed) < CONFLICTS_LISTED:
+            # What is sliced off would keep all of a part in memory.
+            listed.append(unique.conflicts.head(CONFLICTS_LISTED))
+        conflicts.append(unique.conflicts.select(told))
+    narrow = Collapsed(pl.concat(kept), pl.concat(duplicates), pl.concat(conflicts))
+    return narrow, pl.concat(listed)
+
+
+def _independent_parts(
+    rows: pl.DataFrame, *, table: Table, interval: Interval | None
+) -> Iterator[pl.DataFrame]:
+    """Part rows, of which some may be the same, by days: few are compared at once.
+
+    Rows in order are not parted, and neither are those that may be the same as one of
+    another day.
+    """
+    time = rows[table.time]
+    length = None if interval is None else interval.duration
+    is_of_day = not table.key if length is None else length <= _DAY
+    if (
+        rows.height <= _COMPARED_ROWS
+        or not is_of_day
+        or (length is not None and (time.diff().slice(1) >= length).all())
+    ):
+        yield rows
+        return
+    counts = sorted(rows_per_day(time).items())
+    bounds = [counts[0][0]]
+    size = 0
+    for day, count in counts:
+        if size and size + count > _COMPARED_ROWS:
+            bounds.append(day)
+            size = 0
+        size += count
+    time_us = pl.col(table.time).to_physical()
+    for begin, end in pairwise([*bounds, counts[-1][0] + 1]):
+        yield rows.filter(time_us >= begin * DAY_US, time_us < end * DAY_US)
+
+
+def _unique_part(
+    rows: pl.DataFrame,
+    files: Sequence[OpenedArchive],
+    *,
+    entry: DataType,
+    table: Table,
+    trade_type: TradeType,
+    interval: Interval | None,
 ) -> Collapsed:
     """Keep one row of each bar, key or event, by `bhds.precedence`."""
     if interval is not None:
@@ -262,6 +351,7 @@ def _account(
     published: pl.DataFrame,
     wanted: pl.DataFrame,
     unique: Collapsed,
+    conflicts: pl.DataFrame,
     faults: FaultTally,
     table: Table,
     interval: Interval | None,
@@ -275,6 +365,8 @@ def _account(
         The zips; their records are completed.
     published, wanted, unique, table, interval
         As for `count_rows`.
+    conflicts
+        At least the first `CONFLICTS_LISTED` conflicts, the kept rows beside them.
     faults
         An empty tally.
     days
@@ -298,7 +390,11 @@ def _account(
         "rows": unique.kept.height,
         "inputs": [record.to_json() for record in records],
         "conflicts": list_conflicts(
-            unique.conflicts, records, key=table.key, columns=_values(table)
+            conflicts,
+            records,
+            count=unique.conflicts.height,
+            key=table.key,
+            columns=_values(table),
         ),
         "days": expected_per_day(
             rows_per_day(unique.kept[table.time]),

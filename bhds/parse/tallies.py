@@ -8,7 +8,6 @@ from typing import Any
 import polars as pl
 
 from bhds.datatypes import Table
-from bhds.errors import ParseError
 from bhds.markets import Frequency
 from bhds.parse.collapse import Collapsed
 from bhds.parse.faults import FaultTally
@@ -16,6 +15,7 @@ from bhds.parse.grid import expected_per_day, rows_per_day
 from bhds.parse.inputs import DAY_US, HOUR_US, Period, utc_time
 from bhds.parse.order import descents
 from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
+from bhds.parse.times import check_unit
 
 _QUANTITY = "quantity"
 _SIDE = "is_buyer_maker"
@@ -66,10 +66,7 @@ class FileTally:
         """
         if rows.is_empty():
             return
-        if self.time_unit not in {None, time_unit}:
-            expected = f"expected {self.time_unit}, as in the lines before"
-            msg = f"line {line}: times in {time_unit}: {expected}"
-            raise ParseError(msg)
+        check_unit(time_unit, self.time_unit, line=line)
         self.time_unit = time_unit
         self.rows += rows.height
         self.rows_outside += outside
@@ -199,6 +196,7 @@ class PartitionTally:
         conflicts = list_conflicts(
             pl.concat(self.listed) if self.listed else pl.DataFrame(),
             records,
+            count=self.conflicts.total(),
             key=key,
             columns=[name for name in self.table.schema if name not in key],
         )
@@ -215,7 +213,7 @@ class PartitionTally:
             "rows": self.rows,
             **(holes if self.table.consecutive else {}),
             "inputs": [record.to_json() for record in records],
-            "conflicts": conflicts | {"count": self.conflicts.total()},
+            "conflicts": conflicts,
             "days": expected_per_day(
                 self.days,
                 covered=covered,

@@ -96,6 +96,19 @@ def check_times(
     return unit
 
 
+def check_unit(unit: str | None, before: str | None, *, line: int) -> None:
+    """Check that rows from a line on have the unit of those before; None: no rows.
+
+    Raises
+    ------
+    ParseError
+        If they have not.
+    """
+    if unit is not None and before not in {None, unit}:
+        msg = f"line {line}: times in {unit}: expected {before}, as in the lines before"
+        raise ParseError(msg)
+
+
 def _limits(
     table: Table, *, period: Period, interval: Interval | None
 ) -> dict[str, tuple[int, int]]:

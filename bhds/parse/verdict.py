@@ -1,14 +1,20 @@
-"""Decide whether a zip's bytes can be used, and say why not."""
+"""Decide whether a zip's bytes can be used, and say why not.
+
+A zip may be larger than memory.
+"""
 
 import hashlib
 import re
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
+from io import BufferedReader
 from pathlib import Path
 
 from bhds.errors import ParseError
+from bhds.parse.bounds import MAX_CHECKSUM_BYTES, Bounds, cut
 from bhds.parse.inputs import ArchiveInput
-from bhds.parse.members import read_csv_member
+from bhds.parse.members import CsvEntry, check_csv, find_csv
 
 
 class Verdict(StrEnum):
@@ -39,8 +45,6 @@ class Archive:
     reason: str | None
     """Why the verdict is not `ok`."""
     warnings: tuple[str, ...] = ()
-    content: bytes | None = None
-    """The CSV; None if the zip is `corrupt` or `vanished`."""
 
 
 @dataclass(frozen=True)
@@ -65,49 +69,67 @@ def read_sidecar(path: Path, *, archive_name: str) -> Sidecar:
     CHECKSUM (binance/binance-public-data#469).
     """
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_CHECKSUM_BYTES + 1)
     except FileNotFoundError:
         return Sidecar(None, "there is no CHECKSUM file")
     if not content:
         return Sidecar(None, "the CHECKSUM file is empty: the server had none")
+    if len(content) > MAX_CHECKSUM_BYTES:
+        most = f"expected at most {MAX_CHECKSUM_BYTES}"
+        return Sidecar(None, f"the CHECKSUM has {path.stat().st_size} bytes: {most}")
     match = _SIDECAR.fullmatch(content.decode("utf-8", errors="replace"))
     if match is None:
         form = "expected 64 hex digits, spaces and the name of the zip"
         return Sidecar(None, f"the CHECKSUM reads {content[:100]!r}: {form}")
     if match[2] != archive_name:
-        return Sidecar(None, f"the CHECKSUM is of {match[2]!r}, not {archive_name!r}")
+        found = cut(match[2], length=100)
+        return Sidecar(None, f"the CHECKSUM is of {found!r}, not {archive_name!r}")
     return Sidecar(match[1].lower(), None)
 
 
-def read_archive(source: ArchiveInput) -> Archive:
-    """Read a zip, and judge it by its CHECKSUM, its structure and its CRC-32.
+def judge_archive(
+    archive: BufferedReader, *, source: ArchiveInput, bounds: Bounds
+) -> tuple[Archive, CsvEntry | None]:
+    """Judge a zip by its CHECKSUM and its structure; inflate only what these doubt.
 
-    Raises
-    ------
-    ParseError
-        If the zip does not exist. Bad content is a verdict, never an error.
+    Parameters
+    ----------
+    archive
+        The zip, opened.
+    source
+        What is known of it.
+    bounds
+        The most that its CSV may have.
+
+    Returns
+    -------
+    archive
+        A verdict that lets the zip be used stands only if its CSV turns out whole.
+    entry
+        Its CSV; None if the zip is `corrupt` or `vanished`.
     """
-    try:
-        data = source.path.read_bytes()
-    except FileNotFoundError as error:
-        msg = f"{source.path}: no such file: expected the zip of {source.key}; fetch it"
-        raise ParseError(msg) from error
+    sha256 = hashlib.file_digest(archive, "sha256").hexdigest()
+    size = archive.tell()
     name = source.path.name
     sidecar = read_sidecar(Path(f"{source.path}.CHECKSUM"), archive_name=name)
-    sha256 = hashlib.sha256(data).hexdigest()
-    archive = Archive(len(data), sha256, sidecar.sha256, Verdict.OK, None)
-    if not data:
+    found = Archive(size, sha256, sidecar.sha256, Verdict.OK, None)
+    if not size:
         reason = "the file is empty: the server no longer had it"
-        return replace(archive, verdict=Verdict.VANISHED, reason=reason)
+        return replace(found, verdict=Verdict.VANISHED, reason=reason), None
     try:
-        member = read_csv_member(data, stem=name.removesuffix(".zip"))
+        entry = find_csv(archive, stem=name.removesuffix(".zip"), bounds=bounds)
+        found = replace(found, warnings=entry.warnings)
+        if sidecar.sha256 == sha256:
+            return found, entry
+        check_csv(archive, entry=entry)
     except ParseError as error:
-        return replace(archive, verdict=Verdict.CORRUPT, reason=str(error))
-    sound = replace(archive, content=member.content, warnings=member.warnings)
-    if sidecar.sha256 == sha256:
-        return sound
-    md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-    return judge_by_etag(sound, md5=md5, etag=source.etag, sidecar=sidecar)
+        reason = str(error)
+        return replace(found, verdict=Verdict.CORRUPT, reason=reason, warnings=()), None
+    archive.seek(0)
+    md5 = hashlib.file_digest(archive, partial(hashlib.md5, usedforsecurity=False))
+    found = judge_by_etag(found, md5=md5.hexdigest(), etag=source.etag, sidecar=sidecar)
+    return found, None if found.verdict is Verdict.CORRUPT else entry
 
 
 def judge_by_etag(
@@ -139,4 +161,4 @@ def judge_by_etag(
         reason = f"{mismatch}; MD5 equals the listed ETag and the CRC-32 is right"
         return replace(sound, verdict=Verdict.SIDECAR_STALE, reason=reason)
     reason = f"{mismatch}; MD5 {md5} is not the listed ETag {etag}"
-    return replace(sound, verdict=Verdict.CORRUPT, reason=reason, content=None)
+    return replace(sound, verdict=Verdict.CORRUPT, reason=reason)

@@ -19,6 +19,7 @@ from bhds.config import Dataset
 from bhds.datatypes import Table
 from bhds.errors import KeyGrammarError, ParseError
 from bhds.markets import Frequency
+from bhds.parse.bounds import bounds_of_file
 from bhds.parse.members import find_csv
 from bhds.parse.stream import csv_pieces
 from bhds.parse.verdict import Verdict
@@ -144,8 +145,10 @@ def _judged(
         for period, paths in by_day.iter_rows():
             standing = Standing.UNPARSED
             if days is not None:
-                zips = [data_dir / path for path in paths if path.endswith(".zip")]
-                is_held = _is_held(days.get(period, {}), zips, table=table)
+                zips = [path for path in paths if path.endswith(".zip")]
+                is_held = _is_held(
+                    days.get(period, {}), zips, table=table, data_dir=data_dir
+                )
                 standing = Standing.REPLACED if is_held else Standing.LACKING
             judged += [(path, standing.value) for path in paths]
     return pl.DataFrame(judged, schema=_STANDINGS, orient="row")
@@ -181,24 +184,28 @@ def _parsed_days(
         return days if is_parsed else None
 
 
-def _is_held(day: Mapping[str, Any], zips: Sequence[Path], *, table: Table) -> bool:
+def _is_held(
+    day: Mapping[str, Any], zips: Sequence[str], *, table: Table, data_dir: Path
+) -> bool:
     """Return whether a partition has all rows of a day, or at least those of its zip.
 
-    `zips` holds the day's zip, if it is there.
+    `zips` holds the path of the day's zip, if it is there.
     """
     present, expected = day.get("present") or 0, day.get("expected")
     if expected is not None and 0 < expected <= present:
         return True
-    return all(_rows(path, table=table) <= present for path in zips)
+    return all(_rows(path, table=table, data_dir=data_dir) <= present for path in zips)
 
 
-def _rows(path: Path, *, table: Table) -> float:
+def _rows(path: str, *, table: Table, data_dir: Path) -> float:
     """Count the rows of a zip; infinitely many if they cannot be counted."""
     try:
-        if not path.stat().st_size:
+        place = data_dir / path
+        if not place.stat().st_size:
             return 0  # the server had none
-        with path.open("rb") as opened:
-            entry = find_csv(opened, stem=path.stem)
+        bounds = bounds_of_file(ArchiveFile.from_path(path))
+        with place.open("rb") as opened:
+            entry = find_csv(opened, stem=place.stem, bounds=bounds)
             return sum(p.rows for p in csv_pieces(opened, entry=entry, table=table))
     except (OSError, ParseError):
         return math.inf

@@ -9,8 +9,9 @@ import pytest
 
 from bhds.archive.judgement import DiskFile, judge_pair
 from bhds.markets import Frequency
+from bhds.parse.bounds import Bounds
 from bhds.parse.inputs import ArchiveInput
-from bhds.parse.verdict import read_archive
+from bhds.parse.verdict import judge_archive
 
 NAME = "BTCUSDT-1m-2024-01-01.zip"
 CSV = "BTCUSDT-1m-2024-01-01.csv"
@@ -64,7 +65,9 @@ def judge(content, tmp_path):
     )
     (finding,) = judge_pair(file, None, data_dir=tmp_path)
     source = ArchiveInput(place, file.key, Frequency.DAILY, None)
-    return finding, read_archive(source).verdict
+    with place.open("rb") as opened:
+        parsed, _ = judge_archive(opened, source=source, bounds=Bounds(9, 1 << 20))
+    return finding, parsed.verdict
 
 
 @pytest.mark.parametrize(

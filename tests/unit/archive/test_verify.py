@@ -17,8 +17,9 @@ from bhds.archive.tables import Listed, Table, TableStore
 from bhds.archive.verify import VERIFICATION, verify_directory, write_verification
 from bhds.errors import FetchError, KeyGrammarError
 from bhds.markets import Frequency, TradeType
+from bhds.parse.bounds import Bounds
 from bhds.parse.inputs import ArchiveInput
-from bhds.parse.verdict import read_archive
+from bhds.parse.verdict import judge_archive
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot/klines/BTCUSDT/1m"
 DAILY_1M = Directory(TradeType.SPOT, Frequency.DAILY, "klines", "1m")
@@ -358,7 +359,7 @@ def test_what_becomes_unreadable_at_the_second_look_is_damage(
 ):
     data_dir.put(KEY, content)  # without a CHECKSUM: it has to be unpacked
 
-    def fail(_archive, *, stem):
+    def fail(_archive, *, stem, **_bounds):
         raise OSError(errno.EIO, f"{os.strerror(errno.EIO)} in {stem}")
 
     monkeypatch.setattr(transfers, "find_csv", fail)
@@ -513,7 +514,8 @@ def test_verdicts_of_what_is_not_damaged_are_those_of_parsing(
 
     row = data_dir.row()
 
-    parsed = read_archive(source)
+    with source.path.open("rb") as opened:
+        parsed, _ = judge_archive(opened, source=source, bounds=Bounds(9, 1 << 20))
     assert row["damage"] is None
     assert row["verdict"] == verdict == parsed.verdict
     assert row["published_sha256"] == parsed.published_sha256

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from bhds.columns import TIME
 from bhds.datatypes import Field, Kind, Table
 from bhds.errors import ParseError
+from bhds.parse import csv_bodies
+from bhds.parse.bounds import MAX_COLUMNS, MAX_WORD_BYTES
 from bhds.parse.csv_bodies import read_bodies, split_header
 
 
@@ -146,6 +148,53 @@ FAULTS = [
 ]
 
 
+@pytest.mark.parametrize("bad", [2, 2_222, 5_000])
+@pytest.mark.parametrize("line", [b"7,x,0", b"7,7", b"", b",,,,,"])
+def test_bad_row_of_many_is_found(bad, line):
+    lines = [b"1,1.5,0"] * 5_000
+    lines[bad - 1] = line
+    if bad == 5_000:
+        lines.append(b"1,1,0")  # blank lines at the end are dropped
+
+    _, faults = read(b"\n".join(lines))
+
+    assert faults[0].startswith(f"line {bad}: ")
+
+
+def test_blank_lines_by_the_thousand_are_refused_without_being_read():
+    _, faults = read(b"1,1,0\n" + b"\n" * 100_000 + b"2,2,0\n")
+
+    assert faults == {0: "line 2: blank: expected 3 fields"}
+
+
+def test_columns_are_bounded():
+    more = b",".join(b"x%d" % number for number in range(MAX_COLUMNS - 2))
+    values = b",1" * (MAX_COLUMNS - 2)
+
+    frame, faults = read(b"open_time,price," + more + b"\n" + (b"1,2" + values + b"\n"))
+    assert (frame.rows(), faults) == ([(1, 2.0)], {})
+    with pytest.raises(ParseError, match="line 1: header of 101 columns: expected at"):
+        split(b"open_time,price,new," + more + b"\n")
+
+
+def test_unknown_columns_are_told_in_short():
+    (warning,) = split(b"open_time,price," + b"x" * 1_000 + b"\n").warnings
+
+    assert warning == f"column unknown:{'x' * 89}... is ignored"
+
+
+def test_wide_csvs_are_read_in_parts(monkeypatch):
+    content = b"".join(b"%d,1.5,%s\n" % (n, b"0" * (n % 50)) for n in range(1_000))
+    whole, _ = read(content)
+    monkeypatch.setattr(csv_bodies, "_READ_BYTES", 100)
+
+    parts, faults = read(content)
+
+    assert faults == {}
+    assert parts.equals(whole)
+    assert parts.height == 1_000
+
+
 @pytest.mark.parametrize(("content", "message"), FAULTS)
 def test_bad_row_is_named(content, message):
     frame, faults = read(content)
@@ -249,6 +298,11 @@ BAD_ORDERS = [
     pytest.param(b"1,7,buy,NEW,true", "side 'buy': expected BUY or SELL", id="case"),
     pytest.param(b"1,7,,NEW,true", "side '': expected BUY or SELL", id="no word"),
     pytest.param(b"1,7,BUY,,true", "status '': expected a word", id="no free word"),
+    pytest.param(
+        b"1,7,BUY," + b"N" * (MAX_WORD_BYTES + 1) + b",true",
+        "expected a word of at most 32 bytes",
+        id="long word",
+    ),
     pytest.param(b"1,7,BUY,NEW,1", "is_maker '1': expected true or", id="flag"),
     pytest.param(b"1,7,BUY,NEW,", "is_maker '': expected true or", id="no flag"),
     pytest.param(b"1,7,BUY,NEW", "4 fields: expected 5", id="short"),

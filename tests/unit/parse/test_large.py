@@ -498,7 +498,7 @@ def test_damage_that_shows_at_the_end_leaves_no_row(parse, archive):
     assert record["verdict"] == "corrupt"
     assert "CRC-32 is" in record["reason"]
     assert counts(record) == [0, 0, 0, 0, 0]
-    assert record["header"] is True
+    assert record["header"] is None
 
 
 @pytest.mark.parametrize("verdict", ["vanished", "corrupt", "sidecar-missing"])

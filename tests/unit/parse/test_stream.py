@@ -1,4 +1,3 @@
-import hashlib
 import io
 import zipfile
 from dataclasses import replace
@@ -11,23 +10,23 @@ from hypothesis import strategies as st
 from bhds.datatypes import data_type
 from bhds.errors import ParseError
 from bhds.markets import TradeType
-from bhds.parse import stream
+from bhds.parse.bounds import MAX_LINE_BYTES, Bounds
 from bhds.parse.csv_bodies import split_header
 from bhds.parse.members import find_csv
-from bhds.parse.stream import csv_pieces, judge_archive
-from bhds.parse.verdict import read_archive
+from bhds.parse.stream import csv_pieces
 
 STEM = "BTCUSDT-trades-2024-01-01"
 TABLE = data_type("trades").table(TradeType.UM_FUTURES)
 HEADER = b"id,price,qty,quote_qty,time,is_buyer_maker\n"
 LINE = b"1,2.5,3,7.5,1704067200000,true\n"
+BOUNDS = Bounds(rows=100_000, size=1 << 30)
 
 
-def pieces(content, *, piece_bytes, table=TABLE):
+def pieces(content, *, piece_bytes, table=TABLE, bounds=BOUNDS):
     opened = io.BytesIO()
     with zipfile.ZipFile(opened, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr(f"{STEM}.csv", content)
-    entry = find_csv(opened, stem=STEM)
+    entry = find_csv(opened, stem=STEM, bounds=bounds)
     return list(csv_pieces(opened, entry=entry, table=table, piece_bytes=piece_bytes))
 
 
@@ -91,10 +90,33 @@ def test_warnings_and_layout_are_those_of_the_header():
 
 @pytest.mark.parametrize("filling", [b"1", b"\n", b"\r\n"])
 def test_file_that_is_no_lines_is_refused_before_it_fills_the_memory(filling):
-    content = LINE + filling * (3 * stream.MAX_LINE_BYTES) + LINE
+    content = LINE + filling * (3 * MAX_LINE_BYTES) + LINE
 
     with pytest.raises(ParseError, match=r"\d+ bytes without a line: expected lines"):
         pieces(content, piece_bytes=1_000)
+
+
+@pytest.mark.parametrize("piece_bytes", [100, 1 << 20])
+def test_file_of_more_rows_than_it_may_have_is_refused(piece_bytes):
+    content = HEADER + LINE * 50
+    options = {"piece_bytes": piece_bytes}
+
+    assert pieces(content, **options, bounds=Bounds(rows=50, size=1 << 20))
+    with pytest.raises(ParseError, match=r"has 50 rows or more: expected at most 4"):
+        pieces(content, **options, bounds=Bounds(rows=49, size=1 << 20))
+
+
+@pytest.mark.parametrize("before", [b"", LINE * 500])
+def test_line_that_is_too_long_is_named(before):
+    number = before.count(b"\n") + 1
+
+    for length, is_fine in ((MAX_LINE_BYTES, True), (MAX_LINE_BYTES + 1, False)):
+        content = before + b"1" * length + b"\n" + LINE
+        if is_fine:
+            assert pieces(content, piece_bytes=1 << 20)
+        else:
+            with pytest.raises(ParseError, match=f"line {number} has {length} bytes"):
+                pieces(content, piece_bytes=1 << 20)
 
 
 def test_bad_header_is_refused():
@@ -107,53 +129,7 @@ def test_damage_shows_at_the_latest_at_the_end():
     with zipfile.ZipFile(opened, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(f"{STEM}.csv", LINE * 100)
     damaged = io.BytesIO(opened.getvalue().replace(LINE + b"PK", LINE[:-2] + b"3\nPK"))
-    entry = find_csv(damaged, stem=STEM)
+    entry = find_csv(damaged, stem=STEM, bounds=BOUNDS)
 
     with pytest.raises(ParseError, match="CRC-32 is"):
         list(csv_pieces(damaged, entry=entry, table=TABLE, piece_bytes=500))
-
-
-@pytest.mark.parametrize(
-    ("sidecar", "etag", "verdict"),
-    [
-        pytest.param("right", None, "ok", id="matches its CHECKSUM"),
-        pytest.param(None, None, "sidecar-missing", id="no CHECKSUM"),
-        pytest.param("", "0" * 32, "sidecar-missing", id="empty CHECKSUM"),
-        pytest.param("what?", "md5", "sidecar-missing", id="unreadable CHECKSUM"),
-        pytest.param("stale", "md5", "sidecar-stale", id="stale CHECKSUM"),
-        pytest.param("stale", "0" * 32, "corrupt", id="confirmed by nothing"),
-        pytest.param("stale", "0" * 32 + "-2", "corrupt", id="in several parts"),
-        pytest.param("stale", None, "corrupt", id="not listed"),
-    ],
-)
-def test_verdict_is_that_of_a_zip_in_memory(archive, sidecar, etag, verdict):
-    if sidecar == "stale":
-        sidecar = f"{'0' * 64}  {STEM}.zip"
-    source = archive(STEM, LINE.decode(), sidecar=sidecar)
-    if etag == "md5":
-        etag = hashlib.md5(source.path.read_bytes(), usedforsecurity=False).hexdigest()
-    source = replace(source, etag=etag)
-
-    with source.path.open("rb") as opened:
-        judged, entry = judge_archive(opened, source=source)
-
-    assert judged == replace(read_archive(source), content=None)
-    assert judged.verdict == verdict
-    assert (entry is None) == (verdict == "corrupt")
-
-
-@pytest.mark.parametrize(
-    ("content", "verdict"),
-    [(b"", "vanished"), (b"<html>", "corrupt"), (b"PK\x05\x06" + bytes(18), "corrupt")],
-    ids=["empty", "no zip", "zip of nothing"],
-)
-def test_what_holds_no_csv_is_of_no_use(archive, content, verdict):
-    source = archive(STEM)
-    source.path.write_bytes(content)
-
-    with source.path.open("rb") as opened:
-        judged, entry = judge_archive(opened, source=source)
-
-    assert judged == read_archive(source)
-    assert judged.verdict == verdict
-    assert entry is None
