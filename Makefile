@@ -7,6 +7,10 @@ SYSTEM_INSTALL ?= yes
 # Where the demo puts its data, and how many jobs it runs at once.
 DEMO_DIR ?= demo_data
 CORES ?= $(shell nproc)
+# How long a soak attacks, from which seed (default: any) and in which parts (all).
+SECONDS ?= 60
+SEED ?=
+PARTS ?=
 # More arguments for pytest: make unit PYTEST_ARGS="-k gaps"
 PYTEST_ARGS ?=
 
@@ -27,7 +31,7 @@ SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
 # Prerequisites are steps, in this order, whatever -j says.
 .NOTPARALLEL:
 .PHONY: help setup setup-dev demo test check docs docs-links reference unit workflow-tests \
-	test-cluster format screenshots bench-plan clean
+	soak test-cluster format screenshots bench-plan clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +69,10 @@ unit: setup-dev ## Run the unit tests
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
 	$(BIN)/pytest tests/workflow -n auto --dist loadfile $(PYTEST_ARGS)
+
+soak: setup-dev ## Attack builds and readers for SECONDS (60), and count what is lost
+	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) \
+		$(if $(PARTS),--parts $(PARTS))
 
 test-cluster: setup-dev ## Build on a Slurm of this machine's own (root, Debian), if there can be one
 	@tests/cluster/run.sh $(PYTEST_ARGS)

@@ -17,6 +17,7 @@ import pytest
 from bhds import demo
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
+from tests.built import built_files
 
 from . import slurm
 
@@ -25,7 +26,6 @@ PLUGINS = (
     "snakemake_executor_plugin_slurm",
     "snakemake_executor_plugin_cluster_generic",
 )
-STAGES = ("parsed_data", "api_data", "results_data")
 TIMEOUT_S = 600
 _START = "2024-11-01"
 DATASETS = [
@@ -48,12 +48,6 @@ def pytest_collection_modifyitems(items):
         for item in items:
             if item.path.is_relative_to(Path(__file__).parent):
                 item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def tells_times(path):
-    """Tell whether a file below the data says when the API was asked, and how often."""
-    is_record = path.parts[1].startswith(("usage", "unanswered", ".refused"))
-    return is_record or path.name.endswith((".answers.jsonl", "exchangeInfo.json"))
 
 
 class Workspace:
@@ -107,12 +101,7 @@ class Workspace:
 
     def files(self):
         """Return the bytes of every file that was built, by its path."""
-        return {
-            str(path.relative_to(self.data)): path.read_bytes()
-            for stage in STAGES
-            for path in (self.data / stage).rglob("*")
-            if path.is_file() and not tells_times(path.relative_to(self.data))
-        }
+        return built_files(self.data)
 
 
 def wait_for(condition, *, seconds=180):

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tests.built import differing
+
 from .conftest import wait_for
 
 GROUPS = ("--group-components", "parse=7", "symbols=3")
@@ -21,10 +23,6 @@ def memory_mb(job):
     """Read how much memory a job that has ended had asked for."""
     tres = dict(part.partition("=")[::2] for part in job["Tres"].split(","))
     return int(tres["mem"].removesuffix("M"))
-
-
-def differing(files, others):
-    return {path for path in files | others if files.get(path) != others.get(path)}
 
 
 def test_a_build_survives_jobs_that_are_cancelled_and_overdue(

@@ -7,6 +7,7 @@ import pytest
 
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
+from tests.built import STAGES, built_files, differing
 
 from .conftest import UNIVERSE, Workspace, settings_for
 
@@ -21,7 +22,6 @@ FIRST_STEPS = [
     (dt.datetime(2025, 3, 7, 12, tzinfo=dt.UTC), "2025-03-06"),
 ]
 LAST_DAY = "2025-03-09"
-STAGES = ("parsed_data", "api_data", "results_data", "reports")
 OTHER_PLACE = {"PYTHONHASHSEED": "1", "POLARS_MAX_THREADS": "1", "TZ": "Asia/Tokyo"}
 PAGE = "reports/quality.html"
 
@@ -31,33 +31,6 @@ def new_workspace(folder, endpoints, **options):
     settings = settings_for(endpoints, with_api=True, symbols=[SYMBOL])
     settings["datasets"][0]["results"]["resample"] = [{"interval": "1h"}]
     return Workspace(folder, settings, **options)
-
-
-def records_requests(path):
-    """Check whether a file records when the API was asked, and how often."""
-    is_record = path.parts[1].startswith(("usage", "unanswered", ".refused"))
-    is_answer = path.name.endswith((".answers.jsonl", "exchangeInfo.json"))
-    return path.parts[0] == "api_data" and (is_record or is_answer)
-
-
-def built_files(workspace):
-    """Return the bytes of every file that was built, by its path."""
-    paths = [
-        path.relative_to(workspace.data)
-        for stage in STAGES
-        for path in workspace.path(stage).rglob("*")
-        if path.is_file()
-    ]
-    return {
-        str(path): workspace.path(path).read_bytes()
-        for path in paths
-        if not records_requests(path)
-    }
-
-
-def differing(files, others):
-    """Name the files that only one build has, or that are not the same bytes."""
-    return {path for path in files | others if files.get(path) != others.get(path)}
 
 
 def state(workspace):
@@ -89,10 +62,10 @@ def test_cores_and_steps_change_no_byte(tmp_path):
         ("2025-03-06", 1, {"monthly", "api"}),
         ("2025-03-09", 1, {"monthly", "api"}),
     ]
-    files = built_files(at_once)
+    files = built_files(at_once.data)
     assert {path.partition("/")[0] for path in files} == set(STAGES)
     assert len(files) == 19
     assert sum(map(len, files.values())) > 500_000
-    assert differing(built_files(alone), files) == set()
+    assert differing(built_files(alone.data), files) == set()
     # It asked the API more often, which the page shows.
-    assert differing(built_files(in_steps), files) == {PAGE}
+    assert differing(built_files(in_steps.data), files) == {PAGE}
