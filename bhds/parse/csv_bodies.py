@@ -19,7 +19,7 @@ from bhds.errors import ParseError
 from bhds.parse.bounds import MAX_COLUMNS, MAX_WORD_BYTES, cut
 
 _UNKNOWN = "unknown:"
-_IGNORED = re.compile(rf"column {_UNKNOWN}(.*) is ignored")
+_IGNORED = re.compile(rf"column {_UNKNOWN}(.*) is ignored|(\w+ .+) is no known word")
 _INT64 = range(-(2**63), 2**63)
 _WHOLE = re.compile(rb"\s*[+-]?\d{1,19}")
 _NUMBER = re.compile(rb"\s*[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -91,9 +91,25 @@ def split_header(content: bytes, *, table: Table) -> CsvBody:
 
 
 def unknown_columns(warnings: Iterable[str]) -> set[str]:
-    """Name the unknown columns that warnings are of, as the headers do."""
+    """Name the unknown columns and words that warnings are of, as the files do."""
     found = map(_IGNORED.fullmatch, warnings)
-    return {match[1] for match in found if match}
+    return {match[1] or match[2] for match in found if match}
+
+
+def word_warnings(body: CsvBody, *, table: Table) -> list[str]:
+    """Return a warning of each unknown word of optional fields, which becomes null."""
+    warnings = []
+    for field in table.fields:
+        if field.is_optional and field.words and field.name in body.layout:
+            at = body.layout.index(field.name)
+            lines = (line.split(b",") for line in body.data.splitlines())
+            found = {values[at] for values in lines if len(values) > at}
+            words = {cut(word.decode("utf-8", "replace"), length=100) for word in found}
+            warnings += [
+                f"{field.name} {word!r} is no known word"
+                for word in sorted(words.difference(field.words, [""]))
+            ]
+    return warnings
 
 
 def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:

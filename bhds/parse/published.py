@@ -11,7 +11,7 @@ from bhds.datatypes import Kind, Table
 from bhds.errors import ParseError
 from bhds.markets import Interval, TradeType
 from bhds.parse.bounds import MAX_PARTITION_ROWS, Bounds, cut
-from bhds.parse.csv_bodies import CsvBody, read_bodies
+from bhds.parse.csv_bodies import CsvBody, read_bodies, word_warnings
 from bhds.parse.inputs import ArchiveInput, Period
 from bhds.parse.members import CsvEntry
 from bhds.parse.sources import SourceRecord
@@ -245,6 +245,8 @@ def _checked(
         except ParseError as error:
             file.refuse(str(error))
         else:
+            more = word_warnings(body, table=table)
+            file.record.warnings += [w for w in more if w not in file.record.warnings]
             file.record.time_unit = unit or file.record.time_unit
             file.rows += part.height
             parts.append((number, part))

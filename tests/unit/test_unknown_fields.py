@@ -24,7 +24,11 @@ def test_each_field_is_warned_of_once_a_run(warned, tmp_path):
     assert warned("um klines", "b") == ["b"]
 
 
-def test_columns_are_named_as_in_the_header():
-    warnings = ["column unknown:trade_status is ignored", "the CSV has no rows"]
+def test_columns_and_words_are_named_as_in_the_file():
+    warnings = [
+        "column unknown:trade_status is ignored",
+        "rate_type 'Newer' is no known word",
+        "the CSV has no rows",
+    ]
 
-    assert unknown_columns(warnings) == {"trade_status"}
+    assert unknown_columns(warnings) == {"trade_status", "rate_type 'Newer'"}

@@ -2,6 +2,8 @@
 
 import calendar
 import re
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -22,7 +24,8 @@ from bhds.parse.bounds import (
     cut_list,
 )
 
-GENUINE = Path(__file__).parents[3] / "../shared/realdata"
+ROOT = Path(__file__).parents[3]
+GENUINE = ROOT / "../shared/realdata"
 NAME = re.compile(r"\w+-(\w+)-(\d{4})-(\d\d)(-\d\d)?\.(csv|zip)")
 DAY_S = 86_400
 SERIES = {
@@ -176,3 +179,17 @@ def test_files_read_in_many_batches_are_read_alike(parse, archive, csv, monkeypa
         pieces.sources["inputs"], whole.sources["inputs"], strict=True
     ):
         assert one | {"reason": None} == other | {"reason": None}
+
+
+def test_no_hostile_file_takes_more_memory_or_time_than_a_genuine_one():
+    """`benchmarks/hostile.py` has more of them, which take longer to make."""
+    names = ["declares 10 bytes", "1 M header names", "240 MB of member names"]
+    names += ["trades of one letter a line", "trades of 100 blank columns"]
+
+    command = [sys.executable, "benchmarks/hostile.py", *names]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" 0 rows, 1 bad, ") == len(names), done.stdout

@@ -325,16 +325,21 @@ def test_event_that_two_zips_have_with_other_values_is_a_conflict(archive, parse
 def test_type_of_a_rate_is_read_where_a_file_has_it(archive, parse, name):
     lines = [
         event(f"2026-06-18T0{hour}:00").replace("\n", f",{text}\n")
-        for hour, text in enumerate(["Regular", "Special", "", "Newer"])
+        for hour, text in enumerate(
+            ["Regular", "Special", "", "Newer", "Newer", "Regular", "Newest"]
+        )
     ]
     header = FUNDING.replace("\n", f",{name}\n")
     file = archive("BTCUSDT-fundingRate-2026-06", header + "".join(lines))
 
     partition = parse(file, trade_type=UM, data_type="fundingRate", partition="2026")
 
-    assert only(partition)["warnings"] == []
+    assert only(partition)["warnings"] == [
+        "rate_type 'Newer' is no known word",
+        "rate_type 'Newest' is no known word",
+    ]
     types = partition.frame["rate_type"].to_list()
-    assert types == ["Regular", "Special", None, None]
+    assert types == ["Regular", "Special", None, None, None, "Regular", None]
 
 
 @pytest.mark.parametrize(
