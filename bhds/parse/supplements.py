@@ -42,35 +42,52 @@ _PAIR = ("", CHECKSUM_SUFFIX)
 
 
 def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
-    """Return the UTC days of which a monthly zip lacks most, sorted.
+    """Return the UTC days of which a monthly zip lacks much, sorted.
 
     These are the days that it covers and that have no row, or fewer than half of those
     that there should be: a row for each bar, or for each number of those that count up.
-    No outage but that of 2018-02-08 was so long, but days of listing and delisting are
-    as short. Of bars longer than a day, the days on which one should open are meant.
+    So are two days in a row that each have rows, lack rows, and lack more than half of
+    a day's together: it may be one missing range over midnight. No outage but that of
+    2018-02-08 was so long, but days of listing and delisting are as short. Of bars
+    longer than a day, the days on which one should open are meant.
 
     Parameters
     ----------
     sources
         What a partition was made of (`bhds.parse.tables.parse_table`).
     """
-    if sources["rows"] and not any(map(_lacks_most, sources["days"])):
+    if sources["rows"] and not any(_missing(entry)[0] for entry in sources["days"]):
         return []  # nearly always
     entries = _entries(sources)
+    begun = {
+        day: missing
+        for day, entry in entries.items()
+        if entry["present"] and (missing := _missing(entry))[0]
+    }
 
     def is_lacking(day: dt.date) -> bool:
-        # Without any row it is not known on which days a 3d bar opens.
-        return _lacks_most(entries[day]) if day in entries else not sources["rows"]
+        if day not in begun:
+            # Without any row it is not known on which days a 3d bar opens.
+            return not (entries[day]["present"] if day in entries else sources["rows"])
+        count, expected = begun[day]
+        neighbours = [begun.get(day + step, (0, expected)) for step in (-_DAY, _DAY)]
+        return 2 * count > expected or any(
+            other and 4 * (count + other) > expected + others
+            for other, others in neighbours
+        )
 
     return sorted(filter(is_lacking, _monthly_days(sources)))
 
 
-def _lacks_most(entry: Mapping[str, Any]) -> bool:
-    """Return whether a day has no row, or fewer than half of those that it should."""
+def _missing(entry: Mapping[str, Any]) -> tuple[int, int]:
+    """Return how many rows a day lacks, and how many it should have.
+
+    A day without a row lacks one at least, though it may not be known how many.
+    """
     present, expected = entry["present"], entry["expected"]
     if expected is None:
-        expected = present + entry.get("missing_ids", 0)
-    return not present or 2 * present < expected
+        expected = max(present + entry.get("missing_ids", 0), 1)
+    return max(expected - present, 0), expected
 
 
 def short_days(

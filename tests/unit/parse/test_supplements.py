@@ -227,6 +227,27 @@ def test_a_day_of_which_the_month_has_less_than_half_comes_from_its_daily_zip(
     assert found.rows[FEBRUARY[5]] == half
 
 
+def test_a_range_over_midnight_comes_from_the_daily_zips_of_both_days(make):
+    archive = make()
+    rows = {day: archive.rows(day) for day in FEBRUARY}
+    for day in FEBRUARY:
+        archive.publish(day.isoformat(), rows[day])
+    left = {FEBRUARY[5]: rows[FEBRUARY[5]][:-9], FEBRUARY[6]: rows[FEBRUARY[6]][4:]}
+    left |= {
+        FEBRUARY[15]: rows[FEBRUARY[15]][:-9],
+        FEBRUARY[16]: rows[FEBRUARY[16]][3:],
+    }
+    left[FEBRUARY[25]] = rows[FEBRUARY[25]][:12]
+    archive.publish("2023-02", [row for day in (rows | left).values() for row in day])
+
+    found = archive.parse("2023-02")
+
+    assert {FEBRUARY[5], FEBRUARY[6]} <= found.verdicts.keys()
+    assert [found.rows[FEBRUARY[day]] for day in (5, 6)] == [24, 24]
+    # Half a day and less: an outage may be so long.
+    assert [found.rows[FEBRUARY[day]] for day in (15, 16, 25)] == [15, 21, 12]
+
+
 def test_a_short_day_beside_a_supplied_one_comes_from_its_daily_zip(make):
     archive = make()
     for day in FEBRUARY:
