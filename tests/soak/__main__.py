@@ -36,7 +36,9 @@ def main():
     names = [name for name in OTHERS if name in chosen]
     others = [Part(n, options.seed, options.seconds / len(names)) for n in names]
     with (
-        tempfile.TemporaryDirectory(prefix="bhds-soak-") as folder,
+        tempfile.TemporaryDirectory(
+            prefix="bhds-soak-", ignore_cleanup_errors=True
+        ) as folder,
         ThreadPoolExecutor(2) as lanes,
     ):
         root = Path(folder)

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
-from dataclasses import asdict
 
 import psutil
 
@@ -56,7 +55,7 @@ def run(parts, *, folder):
             fault = chain.fault(expected)
             parts[-1].count("build", fault and f"build {number}: {fault}")
             if fault is None:
-                shutil.rmtree(workspace.folder)
+                shutil.rmtree(workspace.folder, ignore_errors=True)
             if not [part for part in parts if part.goes_on]:
                 return
 
@@ -69,10 +68,8 @@ def new_workspace(folder, proxy):
     (minutes,) = settings["datasets"]
     days = {**minutes, "interval": "1d", "results": {"funding": False}}
     minutes["results"] |= {"resample": [{"interval": "1h"}], "split": {"files": True}}
-    settings |= {"datasets": [minutes, days], "endpoints": asdict(endpoints)}
-    return Workspace(
-        folder, settings | {"as_of": "2025-03-09", "http": {"timeout_s": 5}}
-    )
+    settings |= {"datasets": [minutes, days]}
+    return Workspace(folder, settings | {"as_of": "2025-03-09"})
 
 
 def comparable(data_dir):
@@ -169,7 +166,7 @@ class Run:
             jobs = self._jobs()
             is_late = time.monotonic() - self._began > patience_s
             if not is_late and not due & jobs.keys():
-                time.sleep(0.02)
+                time.sleep(0.05)
                 continue
             if patience_s == HANG_S and is_late:
                 self.fault = f"hangs: more than {HANG_S} s"
