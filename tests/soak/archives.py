@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import json
 import os
 import subprocess
@@ -79,7 +80,7 @@ def run(part, *, folder):
         size = chance.choice(SIZES if part.left_s > 60 else SIZES[:-2])
         header = HEADER.encode() * (chance.random() < 0.3)
         checksum = chance.choice(["right", "right", *CHECKSUMS])
-        pieces = (piece for part in ([header], repeated(unit, size)) for piece in part)
+        pieces = itertools.chain([header], repeated(UNITS[unit], size))
         archive = SHAPES[shape](zipped(pieces, f"{HOSTILE}.csv"), chance)
         path = place / f"{HOSTILE}.zip"
         path.write_bytes(archive)

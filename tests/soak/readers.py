@@ -1,5 +1,6 @@
 """Readers of what comes from outside, fuzzed: they answer, or raise a `BhdsError`."""
 
+import io
 import json
 from contextlib import suppress
 
@@ -13,8 +14,9 @@ from bhds.datatypes import data_type
 from bhds.errors import BhdsError
 from bhds.instruments.exchange_info import parse_exchange_info
 from bhds.markets import TradeType
+from bhds.parse.bounds import bounds_of
 from bhds.parse.csv_bodies import read_bodies, split_header
-from bhds.parse.members import read_csv_member
+from bhds.parse.members import find_csv, inflated
 from bhds.parse.verdict import read_sidecar
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.listing import Query, list_page
@@ -72,6 +74,11 @@ def readers(folder):
         endpoints = exchange.api.endpoints
         bodies = {n: endpoints[f"/fapi/v1/{n}"].answer(asked).encode() for n in ANSWERS}
 
+    def read_zip(text):
+        archive = io.BytesIO(text)
+        bounds = bounds_of("klines", interval="1m", days=1)
+        list(inflated(archive, entry=find_csv(archive, stem=STEM, bounds=bounds)))
+
     def read_csv(text):
         read_bodies([split_header(text, table=KLINES)], table=KLINES, symbol="BTCUSDT")
 
@@ -88,10 +95,7 @@ def readers(folder):
         return read
 
     return {
-        "zip": (
-            lambda text: read_csv_member(text, stem=STEM),
-            changed(zipped([content], f"{STEM}.csv")),
-        ),
+        "zip": (read_zip, changed(zipped([content], f"{STEM}.csv"))),
         "CSV": (read_csv, changed(content) | changed(HEADER.encode() + content)),
         "CHECKSUM": (read_checksum, changed(b"0" * 64 + f"  {STEM}.zip".encode())),
         "listing": (parse_page, changed(page)),
@@ -118,13 +122,13 @@ def run(part, *, folder):
                 part.count(name, fault, times=0)
 
 
-def fuzz(read, sent, number):
+def fuzz(read, sent, number, *, examples=EXAMPLES):
     """Read many texts; return how many, and the smallest that is let through."""
     count = 0
 
     @seed(number)
     @settings(
-        max_examples=EXAMPLES,
+        max_examples=examples,
         database=None,
         deadline=None,
         phases=[Phase.generate, Phase.shrink],
