@@ -4,6 +4,20 @@ A message names its subject (file, symbol, key), the offending value, what was
 expected, and what to do.
 """
 
+_SHOWN = 200
+
+
+def cut(text: str, *, most: int = _SHOWN) -> str:
+    """Return a text of unknown origin as messages show it: short, and one line."""
+    line = text[: most + 1].translate(_CONTROLS)
+    return line if len(text) <= most else f"{line[:most]}..."
+
+
+_CONTROLS = {
+    number: repr(chr(number))[1:-1]
+    for number in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+}
+
 
 class BhdsError(Exception):
     """Any failure that BHDS explains in one line."""

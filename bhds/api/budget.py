@@ -19,108 +19,38 @@ for USD-M and COIN-M futures since 2026-06-30.
 """
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
-import os
 import random
 import sqlite3
-import stat
-import tempfile
 import time
-from collections.abc import (
-    AsyncIterator,
-    Awaitable,
-    Callable,
-    Iterable,
-    Iterator,
-    Mapping,
-)
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from bhds.api.budget_file import BudgetFile
+from bhds.api.limits import LIMITS, LONGEST_PAUSE_S, Limit, Pool
 from bhds.errors import ApiError
 
 logger = logging.getLogger(__name__)
 
-_SHARE = 0.95
-"""The part of a limit that is used: others at this address need some, too."""
-_LOCK_TIMEOUT_S = 30.0
 _SHORTEST_WAIT_S = 0.02
 _JITTER_S = 0.05
 _WAITER_GRACE_S = 5.0  # who waits and is this late to look again loses the place
 _CLOCK_SLACK_S = 1.0
 _TOLD_FROM_S = 5.0  # shorter pauses are not worth a line in the log
 
-# An unanswered request may free its weight a window after it was made (frees_at), and
-# does so when its time to be answered is over as well (expires_at).
-_TABLES = """
-CREATE TABLE IF NOT EXISTS occupied (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    pool TEXT NOT NULL, weight INTEGER NOT NULL,
-    frees_at REAL NOT NULL, expires_at REAL NOT NULL
-);
-CREATE INDEX IF NOT EXISTS expiring ON occupied (pool, expires_at);
-CREATE INDEX IF NOT EXISTS freeing ON occupied (pool, frees_at, weight);
-CREATE TABLE IF NOT EXISTS waiting (
-    ticket INTEGER PRIMARY KEY AUTOINCREMENT,
-    pool TEXT NOT NULL, weight INTEGER NOT NULL, gone_at REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS closed (pool TEXT PRIMARY KEY, until REAL NOT NULL);
-"""
 
-
-class Pool(StrEnum):
-    """A budget that several endpoints of the API share."""
-
-    SPOT = "spot"
-    FUTURES = "futures"
-    FUNDING = "funding"
-
-
-@dataclass(frozen=True)
-class Limit:
-    """What the exchange allows an address, of which a part is used."""
-
-    weight: int
-    window_s: float
-
-    @property
-    def allowed(self) -> int:
-        """The weight that may be occupied at once."""
-        return int(self.weight * _SHARE)
-
-
-LIMITS: Mapping[Pool, Limit] = {
-    Pool.SPOT: Limit(weight=6_000, window_s=60),
-    Pool.FUTURES: Limit(weight=2_400, window_s=60),
-    Pool.FUNDING: Limit(weight=500, window_s=300),
-}
-"""The published limits; that of funding counts requests."""
-
-
+@dataclass
 class Spending:
     """A request under way, as the block in `Budget.spend` sees it."""
 
-    def __init__(self) -> None:
-        self.used_weight: int | None = None
-
-    def report(self, used_weight: str | int | None) -> None:
-        """Tell the server's own count of its present window, if it sent a number.
-
-        Parameters
-        ----------
-        used_weight
-            The value of `X-MBX-USED-WEIGHT-1M`; it may be absent or empty.
-        """
-        text = str(used_weight)
-        if text.isascii() and text.isdecimal():
-            self.used_weight = int(text)
+    used_weight: int | None = None
+    """The server's own count of its present window, once it is known."""
 
 
 class Budget:
@@ -140,7 +70,9 @@ class Budget:
     longest_ban_s
         A pause that the server orders and that is longer is an error, not waited for.
     clock
-        Seconds since 1970, the same in all processes.
+        Seconds since a moment that is the same in all processes of this machine, and
+        that nobody sets. After a restart of the machine, when it may begin anew, what
+        was reserved or ordered before lasts no longer than it would have at first.
     sleep
         Lets others run for some seconds.
     """
@@ -154,17 +86,15 @@ class Budget:
         directory: Path | None = None,
         limits: Mapping[Pool, Limit] = LIMITS,
         longest_ban_s: float = 600.0,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._directory = directory or default_directory()
+        self._file = BudgetFile(directory, clock=clock)
         self._limits = limits
         self._longest_ban_s = longest_ban_s
-        self._clock = clock
         self._sleep = sleep
         hosts = {Pool.SPOT: [spot], Pool.FUTURES: [um, cm], Pool.FUNDING: [um]}
         self._keys = {pool: _key(pool, urls) for pool, urls in hosts.items()}
-        self._opened: sqlite3.Connection | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -179,9 +109,7 @@ class Budget:
 
     def close(self) -> None:
         """Close the file; it is opened again when it is needed."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
+        self._file.close()
 
     @asynccontextmanager
     async def spend(
@@ -225,11 +153,13 @@ class Budget:
         ApiError
             If the file cannot be used.
         """
-        with self._transaction() as (connection, now):
+        seconds = min(float(seconds), LONGEST_PAUSE_S)
+        with self._file.transaction() as (connection, now):
+            self._tidy(connection, pool, now)
             connection.execute(
-                "INSERT INTO closed VALUES (?1, ?2) ON CONFLICT (pool) "
-                "DO UPDATE SET until = max(until, ?2)",
-                (self._keys[pool], now + seconds),
+                "INSERT INTO closed VALUES (?1, ?2, ?3) ON CONFLICT (pool) "
+                "DO UPDATE SET until = ?2, seconds = ?3 WHERE until < ?2",
+                (self._keys[pool], now + seconds, seconds),
             )
 
     def occupied(self, pool: Pool) -> int:
@@ -240,7 +170,7 @@ class Budget:
         ApiError
             If the file cannot be used.
         """
-        with self._transaction() as (connection, now):
+        with self._file.transaction() as (connection, now):
             self._tidy(connection, pool, now)
             return self._sum(connection, pool)
 
@@ -255,7 +185,7 @@ class Budget:
         ticket: int | None = None
         try:
             while True:
-                with self._transaction() as (connection, now):
+                with self._file.transaction() as (connection, now):
                     attempt = _Attempt(connection, self._keys[pool], weight, now)
                     wait_s = self._wait_s(attempt, pool, ticket=ticket)
                     if wait_s is None:
@@ -269,21 +199,21 @@ class Budget:
                 await self._sleep(wait_s)
         finally:
             if ticket is not None:
-                with self._transaction() as (connection, _):
+                with self._file.transaction() as (connection, _):
                     _leave(connection, ticket)
 
     def _wait_s(
         self, attempt: "_Attempt", pool: Pool, *, ticket: int | None
     ) -> float | None:
         """Return how long to wait before the next attempt; None: go."""
+        self._tidy(attempt.connection, pool, attempt.now)
         closed_s = attempt.closed_s()
         if closed_s > self._longest_ban_s:
-            raise self._banned(pool, attempt.now + closed_s)
+            raise self._banned(pool, closed_s)
         if closed_s > 0:
             if closed_s >= _TOLD_FROM_S and ticket is None:
                 logger.info("budget %s: the server orders %.0f s", pool, closed_s)
             return closed_s + _jitter_s()
-        self._tidy(attempt.connection, pool, attempt.now)
         free = self._limits[pool].allowed - self._sum(attempt.connection, pool)
         missing = attempt.weight + attempt.ahead(ticket) - free
         if missing <= 0:
@@ -295,7 +225,7 @@ class Budget:
     ) -> None:
         """Occupy a request's weight until a window from now, and what others used."""
         key, window_s = self._keys[pool], self._limits[pool].window_s
-        with self._transaction() as (connection, now):
+        with self._file.transaction() as (connection, now):
             until = now + window_s
             changed = connection.execute(
                 "UPDATE occupied SET frees_at = ?1, expires_at = ?1 WHERE id = ?2",
@@ -306,6 +236,8 @@ class Budget:
             if used_weight is None:
                 return
             self._tidy(connection, pool, now)
+            # More than the limit keeps everybody waiting for no longer than that.
+            used_weight = min(used_weight, self._limits[pool].weight)
             foreign = used_weight - self._sum(connection, pool)
             if foreign > 0:
                 _occupy(connection, key, foreign, frees_at=until)
@@ -313,7 +245,8 @@ class Budget:
     def _tidy(self, connection: sqlite3.Connection, pool: Pool, now: float) -> None:
         """Forget what has expired.
 
-        What was made in the future, by a clock since set back, begins anew or goes.
+        What lasts longer than it did at first, as the machine was started since, begins
+        again or goes.
         """
         key, window_s = self._keys[pool], self._limits[pool].window_s
         connection.execute(
@@ -329,58 +262,25 @@ class Budget:
             "DELETE FROM waiting WHERE pool = ? AND gone_at NOT BETWEEN ? AND ?",
             (key, now, now + longest_s),
         )
+        connection.execute(
+            "UPDATE closed SET until = ?1 + seconds "
+            "WHERE pool = ?2 AND until > ?1 + seconds + ?3",
+            (now, key, _CLOCK_SLACK_S),
+        )
 
     def _sum(self, connection: sqlite3.Connection, pool: Pool) -> int:
         query = "SELECT coalesce(sum(weight), 0) FROM occupied WHERE pool = ?"
         (total,) = connection.execute(query, (self._keys[pool],)).fetchone()
         return int(total)
 
-    def _banned(self, pool: Pool, until: float) -> ApiError:
-        moment = dt.datetime.fromtimestamp(until, dt.UTC)
+    def _banned(self, pool: Pool, seconds: float) -> ApiError:
+        until = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=seconds)
         hosts = self._keys[pool].partition("@")[2]
         return ApiError(
-            f"{hosts}: this address may send no requests until {moment:%Y-%m-%d %H:%M} "
+            f"{hosts}: this address may send no requests until {until:%Y-%m-%d %H:%M} "
             f"UTC, which is longer than the {self._longest_ban_s:g} s that are waited "
             "for; run again then, or look what else at this address uses the API"
         )
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[tuple[sqlite3.Connection, float]]:
-        """Yield the file, locked for this process, and the time since then."""
-        try:
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                # Only now: while the lock was waited for, others went on.
-                yield connection, self._clock()
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            msg = (
-                f"{self._directory / _FILE}: {error}, expected to share the request "
-                "budget in it; remove the file while no job runs"
-            )
-            raise ApiError(msg) from error
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._opened is None:
-            _own(self._directory)
-            opened = sqlite3.connect(
-                self._directory / _FILE, timeout=_LOCK_TIMEOUT_S, isolation_level=None
-            )
-            # Counts of the last minutes are not worth waiting for the disk.
-            opened.execute("PRAGMA synchronous = OFF")
-            opened.execute("PRAGMA journal_mode = TRUNCATE")
-            opened.executescript(_TABLES)
-            self._opened = opened
-        return self._opened
-
-
-_FILE = "api-budget-1.sqlite"
-"""The number is that of the tables' form."""
 
 
 @dataclass(frozen=True)
@@ -444,11 +344,6 @@ class _Attempt:
         return int(added.lastrowid or 0)
 
 
-def default_directory() -> Path:
-    """Return the folder in which this user's processes share their budget."""
-    return Path(tempfile.gettempdir()) / f"bhds-{os.getuid()}"
-
-
 def _occupy(
     connection: sqlite3.Connection,
     key: str,
@@ -471,22 +366,6 @@ def _leave(connection: sqlite3.Connection, ticket: int) -> None:
 def _key(pool: Pool, urls: Iterable[str]) -> str:
     hosts = sorted({urlsplit(url).netloc.lower() for url in urls})
     return f"{pool}@{','.join(hosts)}"
-
-
-def _own(directory: Path) -> None:
-    """Make a folder that nobody else can write to, or check that it is one."""
-    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    found = directory.lstat()
-    if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid():
-        if found.st_mode & 0o077:
-            directory.chmod(0o700)
-        return
-    msg = (
-        f"{directory}: is a link or belongs to user {found.st_uid}, expected a folder "
-        f"of user {os.getuid()}, to share the API's request budget in; remove it, or "
-        "set TMPDIR to another folder"
-    )
-    raise ApiError(msg)
 
 
 def _jitter_s() -> float:

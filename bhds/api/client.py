@@ -6,23 +6,22 @@ after a full answer in pages, several at once.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from bhds.api import rows
+from bhds.api import checks, rows
 from bhds.api.budget import Budget
-from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, Market
+from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, Market, Request
 from bhds.api.paging import Cutter
 from bhds.api.rows import Bar, FundingEvent, FundingInfo
-from bhds.api.transport import Answer, Transport, Usage
+from bhds.api.transport import Transport, Usage
 from bhds.errors import ApiError
 from bhds.gridpoints import Grid, Span
 from bhds.markets import Interval, TradeType
 
-_Row = TypeVar("_Row")
 _T = TypeVar("_T")
 
 
@@ -176,17 +175,13 @@ class ApiClient:
             As `klines`; also if the market knows no funding.
         """
         while start_ms < end_ms:
+            asked = Span(start_ms, end_ms)
             request = self._market.funding_rates(
                 symbol, start_ms=start_ms, end_ms=end_ms
             )
-            answer = await self._transport.ask(request)
-            subject = answer.subject
-            events = self._events(answer)
-            asked = Span(start_ms, end_ms)
-            _check(events, _funding_time, asked=asked, subject=subject, unique=False)
-            _check_symbols(events, symbol, subject=subject)
+            events = await self._events(request, asked, symbol=symbol)
             if len(events) >= FUNDING_LIMIT:
-                events, asked = _whole_moments(events, asked)
+                events, asked = checks.whole_moments(events, asked)
             self.usage.rows += len(events)
             yield FundingPage(*asked, events)
             start_ms = asked.end_ms
@@ -203,14 +198,11 @@ class ApiClient:
         """
         asked = Span(start_ms, end_ms)
         request = self._market.funding_rates(symbol, start_ms=start_ms, end_ms=end_ms)
-        answer = await self._transport.ask(self._market.first(request))
-        events = self._events(answer)
-        _check(events, _funding_time, asked=asked, subject=answer.subject)
-        _check_symbols(events, symbol, subject=answer.subject)
+        events = await self._events(self._market.first(request), asked, symbol=symbol)
         self.usage.rows += len(events)
         # Its moment may have others, of which the answer has room for one.
         answered = events[0].funding_time if events else end_ms
-        return FundingPage(start_ms, answered, events[:1])
+        return FundingPage(start_ms, answered, events)
 
     async def first_kline(
         self,
@@ -233,13 +225,10 @@ class ApiClient:
         request = self._market.klines(
             data_type, symbol, interval, start_ms=start_ms, end_ms=end_ms, points=0
         )
-        answer = await self._transport.ask(self._market.first(request))
-        bars = self._bars(answer)
-        asked = Span(start_ms, end_ms)
-        _check(bars, _open_time, asked=asked, subject=answer.subject)
+        bars = await self._bars(self._market.first(request), Span(start_ms, end_ms))
         self.usage.rows += len(bars)
         answered = bars[0].open_time + 1 if bars else end_ms
-        return KlinePage(start_ms, answered, bars[:1])
+        return KlinePage(start_ms, answered, bars)
 
     async def klines(
         self,
@@ -347,22 +336,39 @@ class ApiClient:
             end_ms=span.end_ms,
             points=series.cutter.grid.points(span),
         )
-        answer = await self._transport.ask(request)
-        bars = self._bars(answer)
-        _check(bars, _open_time, asked=span, subject=answer.subject)
+        bars = await self._bars(request, span)
         start_ms, end_ms = series.cutter.answered(span, bars, limit=request.limit)
         kept = [bar for bar in bars if start_ms <= bar.open_time < end_ms]
         return KlinePage(start_ms, end_ms, kept)
 
-    def _bars(self, answer: Answer) -> list[Bar]:
-        return rows.parse_bars(
-            answer.content, subject=answer.subject, unknown=self.unknown_fields
+    async def _bars(self, request: Request, asked: Span) -> list[Bar]:
+        """Return the bars of one answer, which are those of a range, in order."""
+        answer = await self._transport.ask(request)
+        bars = rows.parse_bars(
+            answer.content,
+            subject=answer.subject,
+            limit=request.limit,
+            unknown=self.unknown_fields,
         )
+        times = [bar.open_time for bar in bars]
+        checks.check_times(times, asked=asked, subject=answer.subject, unique=True)
+        return bars
 
-    def _events(self, answer: Answer) -> list[FundingEvent]:
-        return rows.parse_funding_events(
-            answer.content, subject=answer.subject, unknown=self.unknown_fields
+    async def _events(
+        self, request: Request, asked: Span, *, symbol: str
+    ) -> list[FundingEvent]:
+        """Return the events of one answer: a symbol's, of a range, in order."""
+        answer = await self._transport.ask(request)
+        events = rows.parse_funding_events(
+            answer.content,
+            subject=answer.subject,
+            limit=request.limit,
+            unknown=self.unknown_fields,
         )
+        times = [event.funding_time for event in events]
+        checks.check_times(times, asked=asked, subject=answer.subject, unique=False)
+        checks.check_symbols(events, symbol, subject=answer.subject)
+        return events
 
 
 def _market(trade_type: TradeType) -> Market:
@@ -370,66 +376,6 @@ def _market(trade_type: TradeType) -> Market:
         msg = f"market {trade_type}: has no such API, expected {', '.join(MARKETS)}"
         raise ApiError(msg)
     return MARKETS[trade_type]
-
-
-def _open_time(bar: Bar) -> int:
-    return bar.open_time
-
-
-def _funding_time(event: FundingEvent) -> int:
-    return event.funding_time
-
-
-def _check(
-    found: Sequence[_Row],
-    time: Callable[[_Row], int],
-    *,
-    asked: Span,
-    subject: str,
-    unique: bool = True,
-) -> None:
-    """Check that the rows of an answer are those of the range, in order.
-
-    `unique`: also that no two of them have one time.
-    """
-    last = asked.start_ms - 1
-    for number, row in enumerate(found):
-        at = time(row)
-        is_same = at == last and number > 0 and not unique
-        if not (last < at or is_same) or at >= asked.end_ms:
-            once = " and each once" if unique else ""
-            msg = (
-                f"{subject}: the answer holds a row at {at} ms after one at {last} ms, "
-                f"expected rows from {asked.start_ms} until before {asked.end_ms} ms, "
-                f"in order{once}; run again, or set api.enabled: false"
-            )
-            raise ApiError(msg)
-        last = at
-
-
-def _whole_moments(
-    events: list[FundingEvent], asked: Span
-) -> tuple[list[FundingEvent], Span]:
-    """Return the events of a full answer up to its last moment, and their range.
-
-    Events may share a moment, and the answer may end between two of them: that moment
-    is for the next request, unless there is no other.
-    """
-    last = events[-1].funding_time
-    whole = [event for event in events if event.funding_time < last]
-    if not whole:
-        return events, Span(asked.start_ms, last + 1)
-    return whole, Span(asked.start_ms, last)
-
-
-def _check_symbols(found: Sequence[FundingEvent], symbol: str, *, subject: str) -> None:
-    stray = next((event.symbol for event in found if event.symbol != symbol), None)
-    if stray is not None:
-        msg = (
-            f"{subject}: the answer holds an event of {stray!r}, expected {symbol!r} "
-            "alone; run again, or set api.enabled: false"
-        )
-        raise ApiError(msg)
 
 
 def _closed(page: KlinePage, closed_by_ms: int) -> KlinePage:

@@ -13,6 +13,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
+from bhds.errors import cut
+
 
 class CodeKind(StrEnum):
     """What an error code is about."""
@@ -41,7 +43,7 @@ class ApiRefusal(NamedTuple):
         return f"code {self.code} ({self.message})"
 
 
-_SHOWN = 200
+_LARGEST_CODE = 10**6
 
 
 def refusal_of(content: Any) -> ApiRefusal | None:
@@ -51,7 +53,9 @@ def refusal_of(content: Any) -> ApiRefusal | None:
     code, message = content.get("code"), content.get("msg")
     if type(code) is not int or not isinstance(message, str):  # a bool is an int
         return None
-    return ApiRefusal(code, message[:_SHOWN])
+    if abs(code) > _LARGEST_CODE:
+        return None
+    return ApiRefusal(code, cut(message))
 
 
 def kind_of(code: int) -> CodeKind | None:

@@ -13,11 +13,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from bhds.api.budget import Pool
+from bhds.api.limits import Pool
 from bhds.errors import ApiError
+from bhds.http import MIB
 from bhds.markets import Interval, TradeType
 
 _DAY_MS = 86_400_000
+_MOST_BYTES = 16 * MIB  # 1,500 klines have 0.3 MB
+_MOST_EXCHANGE_INFO_BYTES = 64 * MIB
+"""That of spot had 3 MB for 1,400 symbols, and lists each one's permissions since."""
 _SPOT_KLINES = frozenset({"klines"})
 _FUTURES_KLINES = frozenset(
     {"klines", "markPriceKlines", "indexPriceKlines", "premiumIndexKlines"}
@@ -45,6 +49,8 @@ class Request:
     weight: int
     limit: int = 0
     """The most rows that may come back; 0 where rows are not counted."""
+    most_bytes: int = _MOST_BYTES
+    """The largest answer, uncompressed."""
 
     @property
     def names_symbol(self) -> bool:
@@ -82,7 +88,13 @@ class Market:
     def exchange_info(self) -> Request:
         """Return the request for the symbols that there are at present."""
         path = f"{self.root}/exchangeInfo"
-        return Request(path, {}, self.pool, weight=self.exchange_info_weight)
+        return Request(
+            path,
+            {},
+            self.pool,
+            weight=self.exchange_info_weight,
+            most_bytes=_MOST_EXCHANGE_INFO_BYTES,
+        )
 
     def funding_info(self) -> Request:
         """Return the request for contracts whose funding is unusual.

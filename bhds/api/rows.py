@@ -4,12 +4,21 @@ Numbers that the API writes as text become floats, as they do in parsed archive 
 What an answer has beyond the known fields is left out and reported by name.
 """
 
+import contextlib
 import math
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from bhds.columns import RATE_TYPES
-from bhds.errors import ApiError
+from bhds.errors import ApiError, cut
 
+_T = TypeVar("_T")
+
+_TIMES = range(4_102_444_800_000)
+"""Until 2100, in ms; a bar may be of any time."""
+_COUNTS = range(-(10**12), 10**12)  # one below 0 is counted, as of the archive
+_HOURS = range(1, 169)
+_LONGEST_TEXT = 150
 _KLINE_FIELDS = 12
 _KLINE_FORM = (
     "a list of 12 or more: open time, open, high, low, close, volume, close time, "
@@ -72,11 +81,15 @@ class FundingInfo(NamedTuple):
 
 
 class _MalformedError(Exception):
-    """A value that is not what its field is to be."""
+    """A value that is not what its field is to be; the message is what it should be."""
 
 
 def parse_bars(
-    answer: Any, *, subject: str, unknown: set[str] | None = None
+    answer: Any,
+    *,
+    subject: str,
+    limit: int | None = None,
+    unknown: set[str] | None = None,
 ) -> list[Bar]:
     """Return the bars of an answer, in its order.
 
@@ -86,15 +99,17 @@ def parse_bars(
         The answer's JSON, read.
     subject
         The request, as errors name it.
+    limit
+        The most rows that were requested; None: any number.
     unknown
         Gets the names of fields that are not known.
 
     Raises
     ------
     ApiError
-        If the answer is anything but a list of klines.
+        If the answer is anything but a list of at most so many klines.
     """
-    rows = _listed(answer, form=_KLINE_FORM, subject=subject)
+    rows = _listed(answer, form=_KLINE_FORM, limit=limit, subject=subject)
     bars = [_bar(row, subject=subject) for row in rows]
     most = max(map(len, rows), default=0)
     if unknown is not None and most > _KLINE_FIELDS:
@@ -103,36 +118,28 @@ def parse_bars(
 
 
 def parse_funding_events(
-    answer: Any, *, subject: str, unknown: set[str] | None = None
+    answer: Any,
+    *,
+    subject: str,
+    limit: int | None = None,
+    unknown: set[str] | None = None,
 ) -> list[FundingEvent]:
     """Return the events of an answer, in its order; parameters as `parse_bars`.
 
     Raises
     ------
     ApiError
-        If the answer is anything but a list of funding events.
+        If the answer is anything but a list of at most so many funding events.
     """
-    events = []
-    for entry in _listed(answer, form=_FUNDING_FORM, subject=subject):
-        try:
-            fields = _object(entry)
-            if unknown is not None:
-                names = sorted(fields.keys() - _FUNDING_KEYS)
-                unknown.update(f"{name!r} of a funding event" for name in names)
-            mark_price = fields.get("markPrice")
-            rate_type = fields.get("rateType")
-            event = FundingEvent(
-                _text(fields.get("symbol")),
-                _whole(fields.get("fundingTime")),
-                _number(fields.get("fundingRate")),
-                None if mark_price in _UNKNOWN else _number(mark_price),
-                None if rate_type in _UNKNOWN else _text(rate_type),
-            )
-            if unknown is not None and event.rate_type not in _RATE_TYPES:
-                unknown.add(f"rateType {event.rate_type!r} of a funding event")
-        except _MalformedError as error:
-            raise _refusal(entry, subject, _FUNDING_FORM) from error
-        events.append(event)
+    entries = _listed(answer, form=_FUNDING_FORM, limit=limit, subject=subject)
+    events = [_event(entry, subject=subject) for entry in entries]
+    if unknown is not None:
+        names = {name for entry in entries for name in entry.keys() - _FUNDING_KEYS}
+        unknown.update(f"'{cut(name)}' of a funding event" for name in sorted(names))
+        rate_types = {event.rate_type for event in events} - _RATE_TYPES
+        unknown.update(
+            f"rateType '{cut(each or '')}' of a funding event" for each in rate_types
+        )
     return events
 
 
@@ -145,17 +152,14 @@ def parse_funding_info(answer: Any, *, subject: str) -> list[FundingInfo]:
         If the answer is anything but a list of such entries.
     """
     infos = []
-    for entry in _listed(answer, form=_INFO_FORM, subject=subject):
-        try:
-            fields = _object(entry)
-            info = FundingInfo(
-                _text(fields.get("symbol")),
-                _whole(fields.get("fundingIntervalHours")),
-                _number(fields.get("adjustedFundingRateCap")),
-                _number(fields.get("adjustedFundingRateFloor")),
-            )
-        except _MalformedError as error:
-            raise _refusal(entry, subject, _INFO_FORM) from error
+    for entry in _listed(answer, form=_INFO_FORM, limit=None, subject=subject):
+        fields = _Fields(entry, form=_INFO_FORM, subject=subject)
+        info = FundingInfo(
+            fields.read("symbol", _text),
+            fields.read("fundingIntervalHours", _hours),
+            fields.read("adjustedFundingRateCap", _number),
+            fields.read("adjustedFundingRateFloor", _number),
+        )
         infos.append(info)
     return infos
 
@@ -168,10 +172,8 @@ def parse_server_time(answer: Any, *, subject: str) -> int:
     ApiError
         If the answer does not tell it.
     """
-    try:
-        return _whole(_object(answer).get("serverTime"))
-    except _MalformedError as error:
-        raise _refusal(answer, subject, "an object with serverTime in ms") from error
+    form = "an object with serverTime in ms"
+    return _Fields(answer, form=form, subject=subject).read("serverTime", _time)
 
 
 def check_exchange_info(answer: Any, *, subject: str) -> None:
@@ -190,76 +192,118 @@ def check_exchange_info(answer: Any, *, subject: str) -> None:
 def _bar(row: Any, *, subject: str) -> Bar:
     if not isinstance(row, list) or len(row) < _KLINE_FIELDS:
         raise _refusal(row, subject, _KLINE_FORM)
-    try:
-        return Bar(
-            _whole(row[0]),
-            _number(row[1]),
-            _number(row[2]),
-            _number(row[3]),
-            _number(row[4]),
-            _number(row[5]),
-            _whole(row[6]),
-            _number(row[7]),
-            _integer(row[8]),  # one that cannot be is counted, as of the archive
-            _number(row[9]),
-            _number(row[10]),
-        )
-    except _MalformedError as error:
-        raise _refusal(row, subject, _KLINE_FORM) from error
+    fields = _Fields(dict(enumerate(row)), form=_KLINE_FORM, subject=subject)
+    return Bar(
+        fields.read(0, _time),
+        fields.read(1, _number),
+        fields.read(2, _number),
+        fields.read(3, _number),
+        fields.read(4, _number),
+        fields.read(5, _number),
+        fields.read(6, _time),
+        fields.read(7, _number),
+        fields.read(8, _count),
+        fields.read(9, _number),
+        fields.read(10, _number),
+    )
 
 
-def _listed(answer: Any, *, form: str, subject: str) -> list[Any]:
+def _event(entry: Any, *, subject: str) -> FundingEvent:
+    fields = _Fields(entry, form=_FUNDING_FORM, subject=subject)
+    return FundingEvent(
+        fields.read("symbol", _text),
+        fields.read("fundingTime", _time),
+        fields.read("fundingRate", _number),
+        fields.read_optional("markPrice", _number),
+        fields.read_optional("rateType", _text),
+    )
+
+
+class _Fields:
+    """The fields of one entry of an answer, each read as what it is to be."""
+
+    def __init__(self, entry: Any, *, form: str, subject: str) -> None:
+        if not isinstance(entry, dict):
+            raise _refusal(entry, subject, form)
+        self._values: Mapping[str | int, Any] = entry
+        self._form = form
+        self._subject = subject
+
+    def read_optional(self, name: str | int, reader: Callable[[Any], _T]) -> _T | None:
+        """Return a field's value, None if it is absent or empty; errors as `read`."""
+        return None if self._values.get(name) in _UNKNOWN else self.read(name, reader)
+
+    def read(self, name: str | int, reader: Callable[[Any], _T]) -> _T:
+        """Return a field's value.
+
+        Raises
+        ------
+        ApiError
+            If it is not what it should be.
+        """
+        value = self._values.get(name)
+        try:
+            return reader(value)
+        except _MalformedError as error:
+            place = f"position {name + 1}" if isinstance(name, int) else name
+            msg = f"{place}: {_shown(value)}"
+            raise _refusal(value, self._subject, str(error), msg) from error
+
+
+def _listed(answer: Any, *, form: str, limit: int | None, subject: str) -> list[Any]:
     if not isinstance(answer, list):
         raise _refusal(answer, subject, f"a list, each entry {form}")
+    if limit is not None and len(answer) > limit:
+        expected = f"at most the {limit} that were requested"
+        raise _refusal(answer, subject, expected, f"{len(answer):,} rows")
     return answer
 
 
-def _object(value: Any) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise _MalformedError
-    return value
-
-
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise _MalformedError
+    if not isinstance(value, str) or not 0 < len(value) <= _LONGEST_TEXT:
+        msg = f"a text of 1 to {_LONGEST_TEXT} characters"
+        raise _MalformedError(msg)
     return value
 
 
-def _integer(value: Any) -> int:
+def _integer(value: Any, bounds: range) -> int:
     # A bool is an int to isinstance.
-    if type(value) is not int:
-        raise _MalformedError
+    if type(value) is not int or value not in bounds:
+        msg = f"a whole number from {bounds.start} to {bounds.stop - 1}"
+        raise _MalformedError(msg)
     return value
 
 
-def _whole(value: Any) -> int:
-    number = _integer(value)
-    if number < 0:
-        raise _MalformedError
-    return number
+def _time(value: Any) -> int:
+    return _integer(value, _TIMES)
+
+
+def _count(value: Any) -> int:
+    return _integer(value, _COUNTS)
+
+
+def _hours(value: Any) -> int:
+    return _integer(value, _HOURS)
 
 
 def _number(value: Any) -> float:
-    if not isinstance(value, str):
-        raise _MalformedError
-    try:
-        number = float(value)
-    except ValueError as error:
-        raise _MalformedError from error
+    number = math.nan
+    if isinstance(value, str) and len(value) <= _LONGEST_TEXT:
+        with contextlib.suppress(ValueError):
+            number = float(value)
     if not math.isfinite(number):
-        raise _MalformedError
+        msg = "a number written as text"
+        raise _MalformedError(msg)
     return number
 
 
-_SHOWN = 200
+def _shown(value: Any) -> str:
+    return f"'{cut(value)}'" if isinstance(value, str) else cut(repr(value))
 
 
-def _refusal(value: Any, subject: str, form: str) -> ApiError:
-    shown = repr(value)
-    if len(shown) > _SHOWN:
-        shown = f"{shown[:_SHOWN]}..."
+def _refusal(value: Any, subject: str, form: str, reason: str = "") -> ApiError:
     return ApiError(
-        f"{subject}: the answer holds {shown}, expected {form}; look whether BHDS has "
-        "a newer version, or set api.enabled: false to do without the API"
+        f"{subject}: the answer holds {reason or _shown(value)}, expected {form}; look "
+        "whether BHDS has a newer version, or set api.enabled: false to do without the "
+        "API"
     )

@@ -9,31 +9,27 @@ is unknown whether the request was carried out, which for questions is no matter
 """
 
 import asyncio
-import json
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
-import aiohttp
-import stamina
-
-from bhds import __version__
-from bhds.api.budget import Budget, Pool
+from bhds import http
+from bhds.api import headers
+from bhds.api.budget import Budget
 from bhds.api.codes import CodeKind, kind_of, refusal_of
 from bhds.api.endpoints import Market, Request
-from bhds.errors import ApiError, RefusedError, SymbolRefusedError
+from bhds.api.json_bodies import JsonError, read_json
+from bhds.api.limits import Pool
+from bhds.errors import ApiError, RefusedError, SymbolRefusedError, cut
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 5
-_FIRST_WAIT_S = 0.5  # doubles with each attempt: 7.5 s altogether, without jitter
 _WHOLE_ANSWER_TIMEOUTS = 4  # an answer that trickles may take this many timeouts
 _MOST_REFUSALS = 20
+_SHOWN = 200  # bytes of an answer that is no JSON
 _DEFAULT_PAUSE_S = {429: 60.0, 418: 120.0}
-_USED_WEIGHT = "X-MBX-USED-WEIGHT-1M"
 _HTTP_OK = 200
 _HTTP_BANNED = 418
 _HTTP_CLIENT_ERROR, _HTTP_SERVER_ERROR = 400, 500
@@ -41,31 +37,6 @@ _REFUSED = {
     403: "the exchange's firewall refuses this address",
     451: "the exchange does not serve this place",
 }
-_SHOWN = 200
-
-# A person is told once, with the last cause, when there is nothing left to try.
-logging.getLogger("stamina").setLevel(logging.ERROR)
-
-_retrying = stamina.AsyncRetryingCaller(
-    attempts=_ATTEMPTS, timeout=None, wait_initial=_FIRST_WAIT_S
-)
-
-
-class _UnavailableError(Exception):
-    """A status that passes: the server is broken for the moment."""
-
-
-class _BrokenAnswerError(Exception):
-    """An answer that was cut off, or that something on the way made."""
-
-
-_PASSING = (
-    aiohttp.ClientConnectionError,
-    aiohttp.ClientPayloadError,
-    TimeoutError,
-    _BrokenAnswerError,
-    _UnavailableError,
-)
 
 
 class Answer(NamedTuple):
@@ -90,12 +61,6 @@ class Usage:
     """Answers that ordered a pause: 429 and 418."""
     rows: int = 0
     """Bars and funding events that were handed out."""
-
-
-class _Received(NamedTuple):
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class Transport:
@@ -132,22 +97,16 @@ class Transport:
         self.usage = Usage()
         self._market = market
         self._budget = budget
-        self._proxy = proxy
-        self._timeout_s = timeout_s
-        self._concurrency = concurrency
         self._slots = asyncio.Semaphore(concurrency)
-        self._session: aiohttp.ClientSession
+        self._http = http.HttpClient(
+            proxy=proxy,
+            timeout_s=timeout_s,
+            whole_answer_timeouts=_WHOLE_ANSWER_TIMEOUTS,
+            concurrency=concurrency,
+        )
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._concurrency),
-            headers={"User-Agent": f"bhds/{__version__}"},
-            timeout=aiohttp.ClientTimeout(
-                total=self._longest_s,
-                sock_connect=self._timeout_s,
-                sock_read=self._timeout_s,
-            ),
-        )
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
@@ -156,7 +115,7 @@ class Transport:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        await self._http.__aexit__(kind, error, traceback)
         self._budget.close()  # others that use it open it again
 
     async def ask(self, request: Request) -> Answer:
@@ -174,15 +133,16 @@ class Transport:
         """
         subject = self._subject(request)
         try:
-            return await _retrying(_PASSING, self._ask_once, request, subject)
-        except _PASSING as error:
+            return await http.retrying(http.PASSING, self._ask_once, request, subject)
+        except http.PASSING as error:
             msg = (
-                f"{subject}: could not be had; last cause: {self._cause(error)}; check "
-                "the connection, http.proxy and endpoints"
+                f"{subject}: could not be had; last cause: {self._http.cause(error)}; "
+                "check the connection, http.proxy and endpoints"
             )
             raise ApiError(msg) from error
-        except aiohttp.ClientError as error:
-            msg = f"{subject}: {self._cause(error)}; check endpoints and http.proxy"
+        except http.LASTING as error:
+            cause = self._http.cause(error)
+            msg = f"{subject}: {cause}; check endpoints and http.proxy"
             raise ApiError(msg) from error
 
     async def _ask_once(self, request: Request, subject: str) -> Answer:
@@ -199,30 +159,23 @@ class Transport:
         )
         raise ApiError(msg)
 
-    async def _send(self, request: Request) -> _Received:
-        url = f"{self.endpoint}{request.path}"
+    async def _send(self, request: Request) -> http.Received:
+        url = http.address(f"{self.endpoint}{request.path}", request.parameters)
         spending = self._budget.spend(
-            request.pool, request.weight, timeout_s=self._longest_s
+            request.pool, request.weight, timeout_s=self._http.longest_s
         )
         async with self._slots, spending as spent:
             self.usage.requests += 1
             self.usage.weight += request.weight
-            async with self._session.get(
-                url, params=request.parameters, proxy=self._proxy
-            ) as answer:
-                body = await answer.read()
+            received = await self._http.get(url, most_bytes=request.most_bytes)
             if request.pool is not Pool.FUNDING:  # which the header does not count
-                spent.report(answer.headers.get(_USED_WEIGHT))
-        return _Received(answer.status, answer.headers, body)
+                spent.used_weight = headers.used_weight(received.headers)
+        return received
 
-    def _pause(self, request: Request, received: _Received) -> None:
+    def _pause(self, request: Request, received: http.Received) -> None:
         """Close the budget to all processes for as long as the server orders."""
-        told = received.headers.get("Retry-After", "")
-        pause_s = (
-            float(told)
-            if told.isascii() and told.isdecimal()
-            else _DEFAULT_PAUSE_S[received.status]
-        )
+        default_s = _DEFAULT_PAUSE_S[received.status]
+        pause_s = headers.pause_s(received.headers, default_s=default_s)
         logger.info(
             "%s: status %d, nothing is sent for %g s",
             *(self.endpoint, received.status, pause_s),
@@ -232,22 +185,13 @@ class Transport:
         for pool in self._market.pools if is_ban else (request.pool,):
             self._budget.shut(pool, pause_s)
 
-    @property
-    def _longest_s(self) -> float:
-        return _WHOLE_ANSWER_TIMEOUTS * self._timeout_s
-
     def _subject(self, request: Request) -> str:
         query = urlencode(request.parameters, safe="/", encoding="utf-8")
         query = f"?{query}" if query else ""
         return f"{self.endpoint}{request.path}{query}"
 
-    def _cause(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"no answer within {self._timeout_s:g} s"
-        return f"{error}" or type(error).__name__
 
-
-def _judged(received: _Received, subject: str, *, names_symbol: bool) -> Answer:
+def _judged(received: http.Received, subject: str, *, names_symbol: bool) -> Answer:
     """Return a good answer, or raise what another is.
 
     Parameters
@@ -261,15 +205,19 @@ def _judged(received: _Received, subject: str, *, names_symbol: bool) -> Answer:
         or not at all, is then the outcome of that symbol.
     """
     status, _, body = received
-    content, is_json = _read_json(body)
-    if status == _HTTP_OK:
-        if is_json:
-            return Answer(content, body, subject)
-        msg = f"the answer is no JSON: {body[:_SHOWN]!r}"
-        raise _BrokenAnswerError(msg)
     if status >= _HTTP_SERVER_ERROR:
         msg = f"status {status}"
-        raise _UnavailableError(msg)
+        raise http.UnavailableError(msg)
+    try:
+        content = read_json(body)
+    except JsonError as error:
+        if status == _HTTP_OK:
+            shown = cut(body[:_SHOWN].decode(errors="replace"))
+            msg = f"the answer is no usable JSON: {error}: '{shown}'"
+            raise http.UnavailableError(msg) from error
+        content = None
+    if status == _HTTP_OK:
+        return Answer(content, body, subject)
     if status in _REFUSED:
         msg = (
             f"{subject}: status {status}, expected 200: {_REFUSED[status]}; run from "
@@ -282,7 +230,7 @@ def _judged(received: _Received, subject: str, *, names_symbol: bool) -> Answer:
     if refusal is not None and status >= _HTTP_CLIENT_ERROR:
         kind = kind_of(refusal.code)
         if kind is CodeKind.TEMPORARY:
-            raise _UnavailableError(told)
+            raise http.UnavailableError(told)
         if names_symbol and kind is not CodeKind.REQUEST:
             msg = (
                 f"{subject}: {told}, expected a symbol that the API serves; it refuses "
@@ -294,11 +242,3 @@ def _judged(received: _Received, subject: str, *, names_symbol: bool) -> Answer:
         "api.enabled: false to continue with the archive alone"
     )
     raise ApiError(msg)
-
-
-def _read_json(body: bytes) -> tuple[Any, bool]:
-    """Return what a body holds, and whether it is JSON at all."""
-    try:
-        return json.loads(body), True
-    except (ValueError, RecursionError):
-        return None, False

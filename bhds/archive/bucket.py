@@ -12,12 +12,10 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import quote, urlencode
 
-import aiohttp
 import polars as pl
-import stamina
 from yarl import URL
 
-from bhds import __version__
+from bhds import http
 from bhds.archive import clock
 from bhds.archive.listing_page import (
     BrokenPageError,
@@ -25,13 +23,15 @@ from bhds.archive.listing_page import (
     parse_page,
     refusal_text,
 )
-from bhds.errors import ListingError
+from bhds.errors import ListingError, cut
 
 logger = logging.getLogger(__name__)
 
-_ATTEMPTS = 5
-_FIRST_WAIT_S = 0.5  # doubles with each attempt: 7.5 s altogether, without jitter
 _WHOLE_PAGE_TIMEOUTS = 10  # a page that trickles may take this many timeouts
+_MOST_PAGE_BYTES = 16 * http.MIB  # a genuine page of 1,000 keys has 0.4 MB
+_MOST_PAGES = 1_000
+_MOST_NAMES = 50_000
+"""Of one listing; the largest genuine one, of a symbol's days, has 7,000."""
 _HTTP_OK = 200
 _HTTP_TOO_MANY_REQUESTS = 429
 _HTTP_SERVER_ERROR = 500
@@ -43,27 +43,7 @@ _ADVICE = {
     407: "the proxy wants credentials: correct http.proxy",
 }
 _OTHER_ADVICE = "check endpoints.archive_listing"
-
-# A person is told once, with the last cause, when there is nothing left to try;
-# stamina would warn of every attempt, without its cause in the line.
-logging.getLogger("stamina").setLevel(logging.ERROR)
-
-_retrying = stamina.AsyncRetryingCaller(
-    attempts=_ATTEMPTS, timeout=None, wait_initial=_FIRST_WAIT_S
-)
-
-
-class _UnavailableError(Exception):
-    """A status that passes: the server is busy or broken for the moment."""
-
-
-_PASSING = (
-    aiohttp.ClientConnectionError,
-    aiohttp.ClientPayloadError,
-    TimeoutError,
-    BrokenPageError,
-    _UnavailableError,
-)
+_PASSING = (*http.PASSING, BrokenPageError)
 
 
 class BucketClient:
@@ -95,24 +75,19 @@ class BucketClient:
         page_size: int | None = None,
     ) -> None:
         self.endpoint = endpoint.rstrip("/")
-        self._proxy = proxy
-        self._timeout_s = timeout_s
         self.concurrency = concurrency
         self._page_size = page_size
         self._slots = asyncio.Semaphore(concurrency)
-        self._session: aiohttp.ClientSession
+        self._http = http.HttpClient(
+            proxy=proxy,
+            timeout_s=timeout_s,
+            whole_answer_timeouts=_WHOLE_PAGE_TIMEOUTS,
+            concurrency=concurrency,
+        )
         self._is_clock_known = False
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self.concurrency),
-            headers={"User-Agent": f"bhds/{__version__}"},
-            timeout=aiohttp.ClientTimeout(
-                total=_WHOLE_PAGE_TIMEOUTS * self._timeout_s,
-                sock_connect=self._timeout_s,
-                sock_read=self._timeout_s,
-            ),
-        )
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(
@@ -121,7 +96,7 @@ class BucketClient:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._session.close()
+        await self._http.__aexit__(kind, error, traceback)
 
     async def list_objects(self, prefix: str, *, after: str = "") -> pl.DataFrame:
         """Return the objects whose key begins with `prefix` and comes after `after`.
@@ -173,7 +148,9 @@ class BucketClient:
             If the server refuses, if it does not answer soundly in several
             attempts, or if its pages do not advance.
         """
-        query = {"prefix": prefix}
+        # XML has no form for control characters; who does not know the parameter,
+        # answers as ever.
+        query = {"prefix": prefix, "encoding-type": "url"}
         if delimiter:
             query["delimiter"] = delimiter
         if marker:
@@ -181,13 +158,22 @@ class BucketClient:
         if self._page_size is not None:
             query["max-keys"] = str(self._page_size)
         last = ""
-        while True:
+        names = 0
+        for _ in range(_MOST_PAGES):
             page = await self._page(query)
             last = self._last_name(page, query=query, after=last)
+            names += page.objects.height + len(page.prefixes)
+            if names > _MOST_NAMES:
+                break
             yield page
             if page.next_marker is None:
                 return
             query["marker"] = page.next_marker
+        msg = (
+            f"{self._url(query)}: the listing has more than {_MOST_NAMES:,} names or "
+            f"{_MOST_PAGES:,} pages, which no genuine one has; {_OTHER_ADVICE}"
+        )
+        raise ListingError(msg)
 
     def _last_name(self, page: Page, *, query: dict[str, str], after: str) -> str:
         """Return the last name of a page that lies below the prefix and advances.
@@ -199,11 +185,11 @@ class BucketClient:
         last = max(names, default="")
         stray = next((name for name in names if not name.startswith(prefix)), None)
         if stray is not None:
-            fault = f"the page holds {stray!r}, expected names below {prefix!r}"
+            fault = f"the page holds '{cut(stray)}', expected names below {prefix!r}"
         elif page.truncated and last <= after:
             fault = (
-                f"the page ends with {last!r}, expected a name after {after!r}: the "
-                "server repeats itself"
+                f"the page ends with '{cut(last)}', expected a name after "
+                f"'{cut(after)}': the server repeats itself"
             )
         else:
             return last
@@ -214,16 +200,17 @@ class BucketClient:
         """Request one page, again where that may help."""
         url = self._url(query)
         try:
-            return await _retrying(_PASSING, self._page_once, url)
+            return await http.retrying(_PASSING, self._page_once, url)
         except _PASSING as error:
             msg = (
                 f"{self.endpoint}: prefix {query['prefix']!r} could not be listed; "
-                f"last cause: {self._cause(error)}; check the connection, http.proxy "
-                "and endpoints.archive_listing"
+                f"last cause: {self._http.cause(error)}; check the connection, "
+                "http.proxy and endpoints.archive_listing"
             )
             raise ListingError(msg) from error
-        except aiohttp.ClientError as error:
-            msg = f"{url}: {self._cause(error)}; {_OTHER_ADVICE} and http.proxy"
+        except http.LASTING as error:
+            cause = self._http.cause(error)
+            msg = f"{url}: {cause}; {_OTHER_ADVICE} and http.proxy"
             raise ListingError(msg) from error
 
     async def _page_once(self, url: URL) -> Page:
@@ -231,15 +218,16 @@ class BucketClient:
 
     async def _get(self, url: URL) -> bytes:
         """Return the body of a good answer; tell passing from lasting refusals."""
-        async with self._slots, self._session.get(url, proxy=self._proxy) as answer:
-            body = await answer.read()
-        self._hold_clock_against(answer.headers)
-        status = answer.status
+        async with self._slots:
+            status, headers, body = await self._http.get(
+                url, most_bytes=_MOST_PAGE_BYTES
+            )
+        self._hold_clock_against(headers)
         if status == _HTTP_OK:
             return body
         told = f"status {status}{refusal_text(body)}"
         if status >= _HTTP_SERVER_ERROR or status == _HTTP_TOO_MANY_REQUESTS:
-            raise _UnavailableError(told)
+            raise http.UnavailableError(told)
         msg = f"{url}: {told}, expected 200; {_ADVICE.get(status, _OTHER_ADVICE)}"
         raise ListingError(msg)
 
@@ -255,14 +243,3 @@ class BucketClient:
     def _url(self, query: dict[str, str]) -> URL:
         encoded = urlencode(query, quote_via=quote, safe="")
         return URL(f"{self.endpoint}?{encoded}", encoded=True)
-
-    def _cause(self, error: Exception) -> str:
-        if isinstance(error, TimeoutError):
-            return f"no answer within {self._timeout_s:g} s"
-        if isinstance(error, aiohttp.ClientConnectorCertificateError):
-            # Of the causes, the one that is easily overlooked.
-            now = dt.datetime.now(dt.UTC)
-            return (
-                f"{error}; is the clock of this machine right? It says {now:%F %R} UTC"
-            )
-        return f"{error}" or type(error).__name__

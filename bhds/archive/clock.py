@@ -38,7 +38,7 @@ def _server_time(headers: Mapping[str, str]) -> dt.datetime | None:
     try:
         told = parsedate_to_datetime(headers["Date"])
         age = dt.timedelta(seconds=int(headers.get("Age", "0")))
-    except (KeyError, ValueError):
+        # `-0000` stands for a time in UTC whose zone is not told.
+        return (told if told.tzinfo else told.replace(tzinfo=dt.UTC)) + age
+    except (KeyError, ValueError, OverflowError):
         return None
-    # `-0000` stands for a time in UTC whose zone is not told.
-    return (told if told.tzinfo else told.replace(tzinfo=dt.UTC)) + age

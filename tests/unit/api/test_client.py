@@ -436,7 +436,7 @@ def test_a_bar_off_the_grid_that_still_runs_ends_the_page():
 
 
 def test_without_a_moment_bars_that_run_are_handed_out():
-    server = SmallPages([0], width_ms=10**15)
+    server = SmallPages([0], width_ms=4 * 10**12)
 
     pages = server.klines(UM, SimpleNamespace(), start_ms=0, end_ms=60_000)
 

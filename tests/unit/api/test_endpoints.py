@@ -1,7 +1,7 @@
 import pytest
 
-from bhds.api.budget import Pool
 from bhds.api.endpoints import MARKETS, api_interval
+from bhds.api.limits import Pool
 from bhds.errors import ApiError
 from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
 

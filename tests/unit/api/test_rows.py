@@ -106,6 +106,14 @@ def changed(row, place, value):
         pytest.param(parse_bars, [changed(KLINE, 0, -1)], id="negative time"),
         pytest.param(parse_bars, [changed(KLINE, 6, 1.5)], id="half a millisecond"),
         pytest.param(parse_bars, [changed(KLINE, 8, *[True])], id="count is a truth"),
+        pytest.param(parse_bars, [changed(KLINE, 0, 10**13)], id="year 2286"),
+        pytest.param(parse_bars, [changed(KLINE, 6, 2**63)], id="end of time"),
+        pytest.param(parse_bars, [changed(KLINE, 8, 2**63)], id="2^63 trades"),
+        pytest.param(
+            parse_bars, [changed(KLINE, 8, 10**99)], id="a count of 99 digits"
+        ),
+        pytest.param(parse_bars, [changed(KLINE, 1, "1" * 10**6)], id="long price"),
+        pytest.param(parse_bars, [changed(KLINE, 1, "1e999")], id="infinite price"),
         pytest.param(parse_bars, [changed(KLINE, 1, 1.5)], id="price as number"),
         pytest.param(parse_bars, [changed(KLINE, 2, "")], id="no price"),
         pytest.param(parse_bars, [changed(KLINE, 3, "1,5")], id="comma"),
@@ -121,7 +129,18 @@ def changed(row, place, value):
         pytest.param(
             parse_funding_info, [INFO | {"fundingIntervalHours": "4"}], id="h"
         ),
+        pytest.param(
+            parse_funding_events, [EVENT | {"symbol": "A" * 151}], id="long symbol"
+        ),
         pytest.param(parse_funding_info, [{}], id="empty info"),
+        pytest.param(
+            parse_funding_info,
+            [INFO | {"fundingIntervalHours": 2**31}],
+            id="hours without end",
+        ),
+        pytest.param(
+            parse_server_time, {"serverTime": 2**62}, id="server of the future"
+        ),
         pytest.param(parse_server_time, {"serverTime": "1"}, id="server time as text"),
         pytest.param(parse_server_time, [], id="no server time"),
         pytest.param(check_exchange_info, {"symbols": {}}, id="no list of symbols"),

@@ -18,6 +18,7 @@ from moto.server import ThreadedMotoServer
 from bhds.archive.bucket import BucketClient
 from bhds.archive.listing_page import LISTING_SCHEMA
 from bhds.errors import ListingError
+from bhds.http import MIB
 
 TestServer.__test__ = False
 
@@ -260,6 +261,61 @@ def test_waiting_for_a_connection_does_not_count_as_silence():
     assert len(server.requests) == 6  # 1.2 s altogether, none of them twice
 
 
+def endless_pages(names_per_page):
+    """Answer by pages that go on, each with other names."""
+    numbers = iter(range(10**9))
+
+    async def handle(_request):
+        names = [f"a{next(numbers):09}" for _ in range(names_per_page)]
+        return web.Response(body=page(*names, truncated=True))
+
+    return handle
+
+
+@pytest.mark.parametrize(
+    ("names_per_page", "requests"), [(1, 40), (300, 17), (9_000, 1)]
+)
+def test_a_listing_without_end_is_given_up(monkeypatch, names_per_page, requests):
+    monkeypatch.setattr("bhds.archive.bucket._MOST_PAGES", 40)
+    monkeypatch.setattr("bhds.archive.bucket._MOST_NAMES", 5_000)
+    server = FaultyServer(endless_pages(names_per_page))
+
+    with pytest.raises(ListingError, match="more than 5,000 names or 40 pages"):
+        server.list_keys()
+
+    assert len(server.requests) == requests
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        pytest.param(
+            page("a") + bytes(16 * MIB), "more than 16 MiB, which no genu", id="large"
+        ),
+        pytest.param(
+            (503, bytes(16 * MIB + 1)), r"\(status 503\) has more", id="large error"
+        ),
+    ],
+)
+def test_a_page_that_is_never_taken_is_requested_once(answer, told):
+    server = FaultyServer(answer)
+
+    with pytest.raises(ListingError, match=rf"^http://127.*{told}"):
+        server.list_keys()
+
+    assert len(server.requests) == 1
+
+
+def test_a_redirect_to_another_host_is_not_followed():
+    async def redirect(_request):
+        return web.Response(status=302, headers={"Location": "http://169.254.1.1/x"})
+
+    with pytest.raises(
+        ListingError, match=r"redirects to http://169\.254\.1\.1, which is not one of"
+    ):
+        FaultyServer(redirect).list_keys()
+
+
 def test_prefix_and_marker_are_encoded():
     prefix, marker = "a/币 &+%/", "a/币 &+%/b=c"
     server = FaultyServer(page(marker.replace("&", "&amp;"), truncated=True), page())
@@ -267,7 +323,10 @@ def test_prefix_and_marker_are_encoded():
     server.list_keys(prefix)
 
     query = server.requests[1].rel_url.raw_query_string
-    assert query == f"prefix={quote(prefix, safe='')}&marker={quote(marker, safe='')}"
+    assert query == (
+        f"prefix={quote(prefix, safe='')}&encoding-type=url"
+        f"&marker={quote(marker, safe='')}"
+    )
 
 
 def test_requests_go_through_the_proxy():
@@ -402,7 +461,7 @@ def test_a_certificate_that_is_refused_calls_to_mind_the_clock():
     fault = ssl.SSLCertVerificationError("certificate is not yet valid")
     error = aiohttp.ClientConnectorCertificateError(key, fault)
 
-    told = BucketClient("https://host/bucket")._cause(error)
+    told = BucketClient("https://host/bucket")._http.cause(error)
 
     assert "certificate is not yet valid" in told
     assert "is the clock of this machine right? It says 20" in told

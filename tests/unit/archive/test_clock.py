@@ -20,6 +20,9 @@ NOW = dt.datetime(2025, 3, 10, 12, 0, tzinfo=dt.UTC)
         {"Date": "Mon, 10 Mar 2025 12:00:00 -0000"},
         {"Date": "soon"},
         {"Date": "Mon, 10 Mar 2024 12:00:00 GMT", "Age": "long"},
+        {"Date": "Mon, 10 Mar 2024 12:00:00 GMT", "Age": "9" * 30},
+        {"Date": "Mon, 10 Mar 2024 12:00:00 GMT", "Age": "9" * 5_000},
+        {"Date": "Fri, 31 Dec 9999 23:59:59 GMT", "Age": "36000"},
     ],
 )
 def test_a_clock_that_agrees_or_cannot_be_compared_is_no_fault(headers):

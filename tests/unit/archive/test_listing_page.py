@@ -151,6 +151,19 @@ def test_parse_page_takes_the_later_entry_as_the_marker(entries, marker):
     assert parsed.objects.height + len(parsed.prefixes) == len(entries)
 
 
+def test_parse_page_decodes_names_where_the_page_says_that_they_are_encoded():
+    names = ("a%01+%2B%E5%B8%81", "a b+c", "a/%0A/")
+    plain = page(*names)
+
+    encoded = parse_page(
+        plain.replace(b"<Contents>", b"<EncodingType>url</EncodingType><Contents>", 1)
+    )
+
+    assert encoded.objects["key"].to_list() == ["a\x01 +币", "a b+c"]
+    assert encoded.prefixes == ["a/\n/"]
+    assert parse_page(plain).objects["key"].to_list() == list(names[:2])
+
+
 def test_parse_page_reads_a_page_without_entries():
     parsed = parse_page(page())
 
@@ -170,26 +183,60 @@ def test_parse_page_reads_a_page_without_entries():
         pytest.param(page(truncated=True), "NextMarker", id="truncated and empty"),
         pytest.param(
             b"<ListBucketResult><Contents><Key>a</Key></Contents></ListBucketResult>",
-            "Size or LastModified: .*''",
+            "Size ''",
             id="no size",
         ),
         pytest.param(
             b"<ListBucketResult><Contents><Size>1</Size></Contents></ListBucketResult>",
-            "without a Key",
+            "lacks the Key",
             id="no key",
         ),
         pytest.param(
-            page("a").replace(b">1<", b">%d<" % 2**63), "broken Size", id="huge size"
+            page("a").replace(b">1<", b">%d<" % 2**53), "Size '90071992", id="huge size"
         ),
         pytest.param(page("a").replace(b">1<", b">1.5<"), "'1.5'", id="half a byte"),
+        pytest.param(page("a").replace(b">1<", b">-1<"), "'-1'", id="negative size"),
+        pytest.param(
+            page("a").replace(b">1<", b">" + b"9" * 10**6 + b"<"),
+            r"999\.\.\.', expected a whole number",
+            id="a size of a million digits",
+        ),
+        pytest.param(
+            page("a").replace(
+                b"</Size>", b"</Size><LastModified>9999-12-31</LastModified>"
+            ),
+            "'9999-12-31', expected an ISO 8601 time",
+            id="end of time",
+        ),
+        pytest.param(
+            page("a").replace(b"</Size>", b"</Size><ETag>%s</ETag>" % (b"a" * 101)),
+            "ETag 'aaa",
+            id="long ETag",
+        ),
+        pytest.param(
+            page("a" * 1_025), r"aaa\.\.\.', expected a name of", id="long key"
+        ),
+        pytest.param(page("a" * 1_025 + "/"), "expected a name of", id="long prefix"),
+        pytest.param(
+            page("a", truncated=True, marker="b" * 1_025), "NextMarker", id="marker"
+        ),
+        pytest.param(
+            b"<ListBucketResult>%s</ListBucketResult>" % (b"<a/>" * 500_000),
+            "more than 500,000 tags",
+            id="millions of elements",
+        ),
+        pytest.param(b"<a>" * 200_000, "broken or cut off", id="nested deeply"),
+        pytest.param(
+            b"<%s/>" % (b"a" * 10**6), r"answer is <aaa.*\.\.\.>", id="long element"
+        ),
         pytest.param(
             page("a").replace(b"</Size>", b"</Size><LastModified>1</LastModified>"),
-            "isoformat",
+            "LastModified '1'",
             id="no time",
         ),
         pytest.param(
             b"<ListBucketResult><CommonPrefixes/></ListBucketResult>",
-            "without a Prefix",
+            "lacks the Prefix",
             id="empty prefix",
         ),
         pytest.param(

@@ -1,0 +1,59 @@
+"""Check that the rows of an answer are those that were requested."""
+
+from collections.abc import Sequence
+
+from bhds.api.rows import FundingEvent
+from bhds.errors import ApiError, cut
+from bhds.gridpoints import Span
+
+
+def check_times(
+    times: Sequence[int], *, asked: Span, subject: str, unique: bool
+) -> None:
+    """Check that the times of an answer are of the range requested, in order.
+
+    `unique`: also that no two are the same.
+
+    Raises
+    ------
+    ApiError
+        If they are not.
+    """
+    last = asked.start_ms - 1
+    for number, at in enumerate(times):
+        is_same = at == last and number > 0 and not unique
+        if not (last < at or is_same) or at >= asked.end_ms:
+            once = " and each once" if unique else ""
+            msg = (
+                f"{subject}: the answer holds a row at {at} ms after one at {last} ms, "
+                f"expected rows from {asked.start_ms} until before {asked.end_ms} ms, "
+                f"in order{once}; run again, or set api.enabled: false"
+            )
+            raise ApiError(msg)
+        last = at
+
+
+def check_symbols(found: Sequence[FundingEvent], symbol: str, *, subject: str) -> None:
+    """Check that all events are of one symbol; errors as `check_times`."""
+    stray = next((event.symbol for event in found if event.symbol != symbol), None)
+    if stray is not None:
+        msg = (
+            f"{subject}: the answer holds an event of '{cut(stray)}', expected "
+            f"{symbol!r} alone; run again, or set api.enabled: false"
+        )
+        raise ApiError(msg)
+
+
+def whole_moments(
+    events: list[FundingEvent], asked: Span
+) -> tuple[list[FundingEvent], Span]:
+    """Return the events of a full answer up to its last moment, and their range.
+
+    Events may share a moment, and the answer may end between two of them: that moment
+    is for the next request, unless there is no other.
+    """
+    last = events[-1].funding_time
+    whole = [event for event in events if event.funding_time < last]
+    if not whole:
+        return events, Span(asked.start_ms, last + 1)
+    return whole, Span(asked.start_ms, last)
