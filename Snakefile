@@ -33,6 +33,7 @@ rule all:
         quality_files,
         split_files,
         "reports/quality.html",
+        LEFT_INCOMPLETE,
     message:
         "All that the settings ask for is there"
 

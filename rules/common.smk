@@ -12,17 +12,18 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
-from bhds import failures, unknown_fields
+from bhds import failures, incomplete, unknown_fields
 from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress, publication
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.fill import job as fill
 from bhds.fill import phase, refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
-from bhds.parse import revisions, supplements
+from bhds.parse import revisions, supplements, unusable
 from bhds.planning import frozen, prepare, space, summary, times
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
@@ -473,18 +474,34 @@ def tell_failures():
         print(failures.message(failed), file=sys.stderr)
 
 
-def tell_unanswered():
-    """Print at the end of a run what the API refused to answer."""
+def tell_incomplete():
+    """Print at the end of a run what it leaves incomplete; return whether it does."""
     if message := refusal.message(Path()):
         print(message, file=sys.stderr)
-    if number := unanswered.count(Path()):
-        print(unanswered.message(number), file=sys.stderr)
+    lines = incomplete.report(Path(), since=STARTED)
+    print(*lines, sep="\n", end="\n" * bool(lines), file=sys.stderr)
+    return bool(lines)
 
 
-def tell_unfetched():
-    """Print at the end of a run how many daily zips its parse jobs could not fetch."""
-    if number := supplements.count_unfetched(Path(), since=STARTED):
-        print(supplements.message(number), file=sys.stderr)
+def fail_if_incomplete(is_incomplete):
+    """Have Snakemake end with exit code 1 if the settings say so."""
+    if is_incomplete and SETTINGS.fail_on_incomplete:
+        raise WorkflowError("bhds: error: not complete; fail_on_incomplete is true")
+
+
+def left_incomplete():
+    """Name a file that is never there if earlier runs left something incomplete.
+
+    Targets need it: where nothing is to be done, Snakemake would end without a word,
+    and with exit code 0.
+    """
+    is_dry = prepare.is_dry_run(sys.argv)
+    if not PLANS or is_dry or not workflow.is_main_process:
+        return []
+    if not incomplete.report(Path(), since=STARTED):
+        return []
+    INCOMPLETE.unlink(missing_ok=True)
+    return [str(INCOMPLETE)]
 
 
 def one_after_the_other(first, second):

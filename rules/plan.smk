@@ -30,6 +30,9 @@ with one_line_errors():
 if PLANS and workflow.is_main_process:
     repair_times()
 
+INCOMPLETE = Path(".snakemake/bhds-incomplete")
+LEFT_INCOMPLETE = left_incomplete()
+
 QUALITY = QualityTables(PLAN)
 SEGMENTS = SegmentFiles(PLAN)
 
@@ -43,6 +46,7 @@ onstart:
         ledger.compact(Path())
         revisions.compact(Path())
         supplements.compact(Path())
+        unusable.compact(Path())
         unanswered.compact(Path())
         usage.compact(Path())
         unknown_fields.forget(Path())
@@ -55,14 +59,12 @@ onstart:
 
 
 onsuccess:
-    tell_unanswered()
-    tell_unfetched()
+    fail_if_incomplete(tell_incomplete())
 
 
 onerror:
     publication.publish_noted(Path())
-    tell_unanswered()
-    tell_unfetched()
+    tell_incomplete()
     tell_failures()
 
 

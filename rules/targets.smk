@@ -5,10 +5,20 @@ keep Snakemake from listing all inputs, which may be 100,000.
 """
 
 
+rule check_completeness:
+    """Keep a run from ending before it reports what earlier runs left incomplete."""
+    output:
+        touch(str(INCOMPLETE)),
+    localrule: True
+    message:
+        "Check what earlier runs left incomplete"
+
+
 rule listings:
     """The bucket listings; fetched while planning when they are stale."""
     input:
         listing_files,
+        LEFT_INCOMPLETE,
     message:
         "Listings are there"
 
@@ -17,6 +27,7 @@ rule raw_all:
     """Every zip and CHECKSUM."""
     input:
         raw_files,
+        LEFT_INCOMPLETE,
     message:
         "Every zip and CHECKSUM is there"
 
@@ -25,6 +36,7 @@ rule verify_all:
     """What is found on disk of every zip: what was damaged is fetched by the next run."""
     input:
         verification_files,
+        LEFT_INCOMPLETE,
     message:
         "What is on disk was verified"
 
@@ -33,6 +45,7 @@ rule parsed_all:
     """Every typed partition, and its sources."""
     input:
         parsed_files,
+        LEFT_INCOMPLETE,
     message:
         "Every partition is there"
 
@@ -41,6 +54,7 @@ rule api_all:
     """What the API has of what the archive lacks, and what it has not."""
     input:
         api_files,
+        LEFT_INCOMPLETE,
     message:
         "What the API has is there"
 
@@ -49,6 +63,7 @@ rule results_all:
     """Every result, its gaps, and resampled bars; partitions of what has no result."""
     input:
         result_files,
+        LEFT_INCOMPLETE,
     message:
         "Every result is there"
 
@@ -57,6 +72,7 @@ rule resampled_all:
     """Every resampled file."""
     input:
         resampled_files,
+        LEFT_INCOMPLETE,
     message:
         "Every resampled file is there"
 
@@ -65,6 +81,7 @@ rule quality_all:
     """Gaps with their class, conflicts, the condition of each day, and agreement."""
     input:
         quality_files,
+        LEFT_INCOMPLETE,
     message:
         "Every quality table is there"
 
@@ -73,5 +90,6 @@ rule split_all:
     """One file a segment, for datasets with `split.files`."""
     input:
         split_files,
+        LEFT_INCOMPLETE,
     message:
         "Every segment has its file"

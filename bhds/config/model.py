@@ -387,6 +387,10 @@ class Settings(_Closed):
     offline: Flag = Field(
         default=False, description="plan with the listings at hand; ask no server"
     )
+    fail_on_incomplete: Flag = Field(
+        default=False,
+        description="exit code 1 if zips are corrupt or vanished, or answers missing",
+    )
     endpoints: Endpoints = Endpoints()
     http: Http = Http()
     listing: Listing = Listing()

@@ -95,12 +95,3 @@ def lacking(data_dir: Path) -> pl.DataFrame:
 def compact(data_dir: Path) -> int:
     """Merge what jobs recorded into one file; return how many parts there were."""
     return _TABLE.compact(data_dir)
-
-
-def message(number: int) -> str:
-    """Say that a number of fills lack an answer, for the end of a run."""
-    return (
-        f"bhds: warning: {number:,} fill(s) of api_data were not answered in full (see "
-        "`unanswered` in their sources): results have there what the archive has; the "
-        "next run asks again"
-    )

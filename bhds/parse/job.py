@@ -9,7 +9,7 @@ from bhds import datatypes, storage, unknown_fields
 from bhds.archive.job import listed_rows
 from bhds.archive.keys import ArchiveFile
 from bhds.markets import Interval, TradeType
-from bhds.parse import revisions, supplements, tables
+from bhds.parse import revisions, supplements, tables, unusable
 from bhds.parse.csv_bodies import unknown_columns
 from bhds.parse.inputs import ArchiveInput
 
@@ -80,6 +80,7 @@ def write_partition(
                 if more := supplements.fetch(sources, settings=settings):
                     sources = parse_into_file([*inputs, *_inputs(more)])
                 storage.write_json(sources, sources_path)
+            unusable.record(Path(), sources_path, sources)
             _warn_of_new_columns(sources)
             return
         spacing = None if interval is None else Interval.parse(interval)
@@ -92,6 +93,7 @@ def write_partition(
         storage.write_parquet(
             parsed.frame, partition_path, metadata=metadata, symbol=symbol
         )
+        unusable.record(Path(), sources_path, parsed.sources)
         _warn_of_new_columns(parsed.sources)
 
 

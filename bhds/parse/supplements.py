@@ -168,15 +168,6 @@ def compact(data_dir: Path) -> int:
     return _TABLE.compact(data_dir)
 
 
-def message(number: int) -> str:
-    """Return the warning at the end of a run that could not fetch daily zips."""
-    return (
-        f"bhds: warning: {number:,} daily zip(s) of days that monthly zips lack could "
-        "not be fetched: their partitions lack these days; the next run that reaches "
-        "the archive downloads them"
-    )
-
-
 def _newest(data_dir: Path) -> pl.DataFrame:
     return (
         _TABLE.read(data_dir)

@@ -50,7 +50,8 @@ def actions(exchange: Exchange) -> dict[str, Callable[..., None]]:
     `mend`, `api_withhold` and `api_release` are the exchange's methods, with their
     parameters as fields. `api_refuse`, `api_cut_off`, `api_halve`, `api_stall` and
     `api_clear` are those of its `api_faults`, of which `api_latency` sets `latency_s`;
-    `bucket_refuse`, ... `bucket_clear` are those of its `bucket_faults`. `exhibit` and
+    `bucket_refuse`, ... `bucket_clear` are those of its `bucket_faults`, and
+    `download_spoil` and `download_clear` those of its `transfers`. `exhibit` and
     `advance` are those of `museum`.
     """
     faults, bucket_faults = exchange.api_faults, exchange.bucket_faults
@@ -77,6 +78,8 @@ def actions(exchange: Exchange) -> dict[str, Callable[..., None]]:
         "api_release": exchange.api_release,
         "api_clear": faults.clear,
         "bucket_clear": bucket_faults.clear,
+        "download_spoil": exchange.transfers.spoil,
+        "download_clear": exchange.transfers.clear,
         "api_latency": api_latency,
     }
 

@@ -21,6 +21,7 @@ from bhds.sandbox.publication import Hole, Publication
 from bhds.sandbox.realfiles import RealFiles
 from bhds.sandbox.rest import RestApi
 from bhds.sandbox.timegrid import to_ms
+from bhds.sandbox.transfers import Transfers
 from bhds.sandbox.universe import Halt, Symbol, Universe, load_universe
 
 PRESENT = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
@@ -85,6 +86,8 @@ class Exchange:
         """How the API fails to answer, and how long its answers take."""
         self.bucket_faults = Faults({"listing"})
         """The same of the bucket's listings."""
+        self.transfers = Transfers()
+        """How downloads go wrong."""
         self.requests: Counter[str] = Counter()
         """Requests so far, by kind: `listing`, `zip`, `checksum`, `spot/klines`, ..."""
         self.exhibited: list[str] = []

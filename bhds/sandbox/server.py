@@ -17,7 +17,7 @@ from typing import Any
 from aiohttp import web
 
 from bhds.errors import BhdsError
-from bhds.sandbox import admin, guard
+from bhds.sandbox import admin, guard, transfers
 from bhds.sandbox.endpoints import (
     ADMIN_ROOT,
     DOWNLOAD_ROOT,
@@ -212,7 +212,7 @@ async def _page(request: web.Request) -> web.Response:
     return web.Response(text=page, content_type="application/xml")
 
 
-async def _download(request: web.Request) -> web.Response:
+async def _download(request: web.Request) -> web.StreamResponse:
     key = request.match_info["key"]
     if len(key.encode()) > _LONGEST_KEY:
         body = error_document("KeyTooLongError", "Your key is too long", key=key[:100])
@@ -221,7 +221,14 @@ async def _download(request: web.Request) -> web.Response:
     if found is None:
         body = error_document("NoSuchKey", "The specified key does not exist.", key=key)
         return web.Response(status=404, text=body, content_type="application/xml")
-    return _file_response(request, *found)
+    described, content = found
+    manner = request.app[_EXCHANGE].transfers.take(key)
+    if manner is not None:
+        spoiled = await transfers.answer(manner, request, content)
+        if spoiled is not None:
+            return spoiled
+        content = transfers.spoiled(manner, content)
+    return _file_response(request, described, content)
 
 
 def _file_response(

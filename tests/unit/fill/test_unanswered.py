@@ -50,7 +50,3 @@ def test_merging_what_jobs_recorded_changes_nothing(tmp_path, is_answered):
 
     assert unanswered.asked_at(tmp_path, now=NOW) == before
     assert unanswered.compact(tmp_path) == 0
-
-
-def test_the_end_of_a_run_says_how_many_there_are():
-    assert "1,200 fill(s)" in unanswered.message(1200)
