@@ -1,12 +1,14 @@
 """The log of one job: what it wrote, and why it failed, in one line each."""
 
 import logging
+import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from bhds import places
+from bhds import places, runs
 from bhds.errors import BhdsError
 
 INTERRUPTED = 130
@@ -56,6 +58,7 @@ def job_log(path: Path | str) -> Iterator[None]:
     root.addHandler(handler)
     root.addHandler(console)
     root.setLevel(logging.INFO)
+    runs.end_with_parent(os.environ, by=signal.SIGINT)
     try:
         yield
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds import __version__
+from bhds import __version__, runs
 from bhds.columns import SYMBOL, with_symbol
 from bhds.errors import ResultError
 from bhds.places import remedy, writing
@@ -40,7 +40,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
         If the disk is full, or the place may not be written to.
     """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    maker = runs.current()
+    name = str(os.getpid()) if maker is None else maker.name
+    partial = target.with_name(f".{target.name}.{name}.partial")
     try:
         with writing(target):
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -4,10 +4,12 @@ Needs `config` and rules/settings.smk; defines DATA_DIR and the input and parame
 functions.
 """
 
+import atexit
 import gc
 import inspect
 import os
 import re
+import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
-from bhds import failures, incomplete, unknown_fields
+from bhds import failures, incomplete, runs, unknown_fields
 from bhds import report as quality_report
 from bhds.archive import aria2, download, ledger, progress, publication
 from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
@@ -24,7 +26,7 @@ from bhds.fill import job as fill
 from bhds.fill import phase, refusal, unanswered, usage
 from bhds.markets import Frequency, TradeType
 from bhds.parse import revisions, supplements, unusable
-from bhds.planning import frozen, prepare, space, summary, times
+from bhds.planning import frozen, leftovers, prepare, space, summary, times
 from bhds.planning.files import REPLACED
 from bhds.planning.plan import Plan
 from bhds.planning.quality import QualityTables
@@ -77,6 +79,27 @@ def follow_plan():
     workflow.register_resource("members", 1)
     ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
     return frozen.thaw(FROZEN_PLAN, symbols=frozen.symbols_of_job(sys.argv))
+
+
+@one_line_errors()
+def begin_run():
+    """End with the command that began this run, if one did, and record the run."""
+    runs.end_with_parent(os.environ, by=signal.SIGTERM)
+    if not prepare.is_dry_run(sys.argv):
+        if message := runs.explain_lock(Path()):
+            print(f"bhds: {message}", file=sys.stderr)
+        atexit.register(runs.begin(Path(), scratch=str(workflow.snakemake_tmp_dir)))
+
+
+def clean_after_killed_runs():
+    """Remove what runs that were killed left; have jobs here end with this one."""
+    if runs.killed(Path()):
+        found = leftovers.killed_writes(Path(), now=STARTED)
+        leftovers.remove(found, data_dir=Path())
+    runs.sweep(Path())
+    os.environ.pop(runs.PARENT, None)
+    if workflow.local_exec:
+        os.environ.update(runs.with_parent({}))
 
 
 @one_line_errors()

@@ -10,6 +10,9 @@ STARTED = datetime.now(UTC)
 PLANS = not prepare.asks_nothing(sys.argv)
 FROZEN_PLAN = Path(".snakemake/bhds-plan.parquet")
 
+if PLANS and workflow.is_main_process:
+    begin_run()
+
 with one_line_errors():
     if not workflow.is_main_process:
         PLAN, STARTED = follow_plan()
@@ -42,6 +45,7 @@ if PLANS and workflow.is_main_process:
 
 onstart:
     with one_line_errors():
+        clean_after_killed_runs()
         publication.forget_notes(Path())
         ledger.compact(Path())
         revisions.compact(Path())

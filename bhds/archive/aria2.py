@@ -20,7 +20,6 @@ import signal
 import ssl
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
+from bhds import runs
 from bhds.archive.aria2_console import Outcome, host_of, parse_failures
 from bhds.archive.hostguard import guarding
 from bhds.errors import FetchError
@@ -162,10 +162,10 @@ def run(
         (directory / folder).mkdir(parents=True, exist_ok=True)
     host = host_of(downloads[0].url)
     with (
-        tempfile.TemporaryDirectory(prefix="bhds-aria2-") as scratch,
+        runs.scratch("aria2") as scratch,
         guarding(host, proxy=proxy) as guard,
     ):
-        input_file = Path(scratch) / "input.txt"
+        input_file = scratch / "input.txt"
         input_file.write_text(input_text(downloads), encoding="utf-8")
         command = [
             str(executable),
@@ -174,7 +174,7 @@ def run(
             *options(downloads, timeout_s=timeout_s, connections=connections),
             f"--no-proxy={host if proxy is None else ''}",
         ]
-        with (Path(scratch) / "console.txt").open("w+b") as console:
+        with (scratch / "console.txt").open("w+b") as console:
             exit_code = _call(
                 command, console=console, proxy=guard.url, on_tick=on_tick
             )

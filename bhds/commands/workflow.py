@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Annotated
 import typer
 import yaml
 
+from bhds import runs
 from bhds.config import Dataset, Settings
 from bhds.errors import ConfigError
 from bhds.installation import workflow_folder
@@ -105,8 +105,8 @@ def run_snakemake(
         )
         raise ConfigError(msg)
     _check_snakemake()
-    with tempfile.TemporaryDirectory(prefix="bhds-") as folder:
-        config = Path(folder, "config.yaml")
+    with runs.scratch("settings") as folder:
+        config = folder / "config.yaml"
         values = settings.model_dump(mode="json")
         if settings.data_dir is not None:
             values["data_dir"] = str(settings.data_dir.absolute())
@@ -118,7 +118,23 @@ def run_snakemake(
             *("--cores", str(cores or os.cpu_count() or 1)),
             *(["--dry-run"] if dry_run else []),
         ]
+        if not dry_run:
+            _clear_stale_lock(Path(values["data_dir"] or "."), command)
         return _run(command, told_on_stderr=told_on_stderr)
+
+
+def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
+    """Have Snakemake remove the lock of a run that was killed on this machine."""
+    owner = runs.owner_of_stale_lock(data_dir)
+    if owner is None:
+        return
+    unlock = [*command, "--unlock"]
+    done = subprocess.run(unlock, capture_output=True, check=False)  # noqa: S603
+    if done.returncode == 0:
+        typer.echo(
+            f"bhds: the lock of a run that was killed (process {owner.pid}) is cleared",
+            err=True,
+        )
 
 
 def _check_snakemake() -> None:
@@ -152,7 +168,9 @@ def _run(command: Sequence[str], *, told_on_stderr: bool) -> int:
 
     # Before there is a process: a signal between the two would leave it an orphan.
     with _handling((signal.SIGINT, signal.SIGTERM), note):
-        process = subprocess.Popen(command, stdout=stdout)  # noqa: S603 -- made above
+        process = subprocess.Popen(  # noqa: S603 -- made above
+            command, stdout=stdout, env=runs.with_parent(os.environ)
+        )
         if signal.SIGTERM in came:
             process.send_signal(signal.SIGTERM)
         status = process.wait()

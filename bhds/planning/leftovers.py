@@ -7,6 +7,7 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from bhds import runs
 from bhds.archive import staging
 from bhds.archive.directory import Directory
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
@@ -16,7 +17,7 @@ from bhds.planning.dataset import PlannedDataset, directories
 from bhds.planning.summary import with_due
 
 _STAGES = ("aws_data", "parsed_data", "api_data", "results_data", "reports")
-_PARTIAL = re.compile(r"\..+\.[0-9]+\.partial")
+_PARTIAL = re.compile(r"\..+\.([0-9a-f-]+)\.partial")
 """The name under which `bhds.storage.replacing` writes."""
 _STAGED = re.compile(r"(?P<name>.+\.zip(?:\.CHECKSUM)?)\.[0-9A-Za-z_-]+(?:\.aria2)?")
 """A file's name, the tag of its revision, and the suffix of aria2's control files."""
@@ -31,7 +32,8 @@ def killed_writes(data_dir: Path, *, now: dt.datetime) -> list[str]:
     data_dir
         The data directory; only the folders of BHDS's stages are searched.
     now
-        The present, UTC. Files changed less than a day before may be in use.
+        The present, UTC. Files of writers that may be on another machine may be in use
+        if they were changed less than a day before.
 
     Returns
     -------
@@ -43,9 +45,17 @@ def killed_writes(data_dir: Path, *, now: dt.datetime) -> list[str]:
         path
         for stage in _STAGES
         for path in _files_below(stage, data_dir=data_dir)
-        if _PARTIAL.fullmatch(path.rpartition("/")[2])
-        and (data_dir / path).lstat().st_mtime < oldest_in_use
+        if (name := _PARTIAL.fullmatch(path.rpartition("/")[2]))
+        and _was_killed(name[1], data_dir / path, oldest_in_use=oldest_in_use)
     )
+
+
+def _was_killed(maker: str, path: Path, *, oldest_in_use: float) -> bool:
+    """Return whether who wrote a file is gone; of others, whether it is old."""
+    process = runs.named(maker)
+    if process is not None and (process.is_gone or process.is_alive):
+        return process.is_gone
+    return path.lstat().st_mtime < oldest_in_use
 
 
 def staged_in_place(planned: Sequence[PlannedDataset], *, data_dir: Path) -> list[str]:

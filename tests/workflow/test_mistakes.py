@@ -427,6 +427,36 @@ def test_a_run_that_was_ended_goes_on_without_being_asked_to(
     assert workspace.plan().is_idle
 
 
+def test_commands_clear_the_lock_of_a_killed_run_whose_jobs_ended_with_it(
+    workspace, silent
+):
+    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    endpoints = workspace.settings["endpoints"]
+    right = endpoints["archive_download"]
+    endpoints["archive_download"] = silent.address
+    with workspace.start("results_all") as process:
+        silent.wait_until_asked()
+        process.kill()
+        process.stdout.read()  # until the last of its jobs has ended
+    endpoints["archive_download"] = right
+
+    locked = workspace.snakemake("results_all")
+
+    assert locked.status == 1
+    (line,) = [line for line in locked.text.splitlines() if line.startswith("bhds: ")]
+    assert f"of a run that was killed (process {process.pid})" in line
+    command = [
+        *(sys.executable, "-m", "bhds", "generate", "kline", "um_futures", "1m"),
+        *("NEWUSDT", "--configfile", str(workspace.folder / "config.yaml")),
+    ]
+    outcome = called(command, workspace.folder)
+    assert outcome.status == 0, outcome.text
+    assert f"(process {process.pid}) is cleared" in outcome.text
+    assert not list(workspace.path(".snakemake/bhds-runs").iterdir())
+    assert not list(workspace.path(".snakemake/scripts").glob("tmp*"))
+    assert workspace.path("results_data/um_futures/klines/1m/NEWUSDT.pqt").exists()
+
+
 def test_a_partition_that_the_archive_lacks_is_refused_in_one_line(workspace):
     outcome = workspace.plan("parsed_data/um_futures/klines/NEWUSDT/1m/2019.parquet")
 
