@@ -16,10 +16,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
+from unicodedata import is_normalized
 from urllib.parse import quote
 
 from bhds.datatypes import BAR_TYPES
-from bhds.errors import KeyGrammarError
+from bhds.errors import KeyGrammarError, cut
 from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
 
 CHECKSUM_SUFFIX = ".CHECKSUM"
@@ -31,9 +32,8 @@ _PATH_ROOT_OF_KEY_ROOT = dict(zip(_KEY_ROOTS, _PATH_ROOTS, strict=True))
 _KEY_ROOT_OF_PATH_ROOT = dict(zip(_PATH_ROOTS, _KEY_ROOTS, strict=True))
 
 _DATA_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-# Beyond what could leave the folder or break a line: `-` parts the fields of a
-# file's name, and braces are wildcards in path patterns.
-_SYMBOL = re.compile(r"[^\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff/\\{}-]+")
+_MOST_SYMBOL_BYTES = 64
+"""A file's name has room for 255, of which periods and suffixes take up to 60."""
 _PERIODS = {
     Frequency.DAILY: re.compile(r"[12][0-9]{3}-[0-9]{2}-[0-9]{2}"),
     Frequency.MONTHLY: re.compile(r"[12][0-9]{3}-[0-9]{2}"),
@@ -146,7 +146,10 @@ class ArchiveFile:
         frequency, data_type, symbol, interval, name = _fields(location, root=root)
         start = f"{symbol}-{interval or data_type}-"
         if not (name.startswith(start) and name.endswith(".zip")):
-            fault = f"name {name!r}: expected {start}<period>.zip, as in its folder"
+            fault = (
+                f"name '{cut(name)}': expected {cut(start)}<period>.zip, as in its "
+                "folder"
+            )
             raise KeyGrammarError(_message(location, fault=fault))
         period = name.removeprefix(start).removesuffix(".zip")
         return cls(roots[root], frequency, data_type, symbol, interval, period)
@@ -155,33 +158,36 @@ class ArchiveFile:
 def layer_fault(data_type: str, *, interval: str | None) -> str | None:
     """Say what is wrong with a data type and its interval; None if nothing is."""
     if _DATA_TYPE.fullmatch(data_type) is None:
-        return f"data type {data_type!r}: expected ASCII letters and digits"
+        return f"data type '{cut(data_type)}': expected ASCII letters and digits"
     if data_type in BAR_TYPES:
         if interval not in ARCHIVE_INTERVALS:
             expected = ", ".join(ARCHIVE_INTERVALS)
-            return f"interval {interval!r} of {data_type}: expected one of {expected}"
+            shown = cut(repr(interval))
+            return f"interval {shown} of {data_type}: expected one of {expected}"
     elif interval is not None:
-        return f"interval {interval!r}: {data_type} has no folders for intervals"
+        return f"interval '{cut(interval)}': {data_type} has no folders for intervals"
     return None
 
 
 def symbol_fault(symbol: str) -> str | None:
     """Say what is wrong with a symbol; None if nothing is.
 
-    Any script is welcome (`币安人生USDT`). Refused are an empty symbol, path
-    separators, `..`, a leading dot, hyphens, braces and control characters.
+    This decides for listings, folders, settings and the command line alike. A symbol
+    becomes part of paths, patterns and messages, so it has letters and digits of any
+    script (`币安人生USDT`), underscores and single dots inside, and nothing else: no
+    `*`, `?` or `[` that is read as a pattern. Small letters are refused, as by the
+    exchange itself: on some disks their files would be those of another symbol.
     """
-    if (
-        _SYMBOL.fullmatch(symbol) is None
-        or ".." in symbol
-        # A hidden folder, or the parent folder itself.
-        or symbol.startswith(".")
-    ):
-        return (
-            f"symbol {symbol!r}: expected a name without path separators, dots in "
-            "front or in pairs, hyphens, braces and control characters"
-        )
-    return None
+    expected = None
+    if len(symbol.encode(errors="replace")) > _MOST_SYMBOL_BYTES:
+        expected = f"at most {_MOST_SYMBOL_BYTES} bytes"
+    elif not symbol.replace("_", "0").replace(".", "0").isalnum():
+        expected = "letters, digits, underscores and single dots alone"
+    elif symbol.startswith(".") or symbol.endswith(".") or ".." in symbol:
+        expected = "no dots at its ends or in pairs"
+    elif symbol != symbol.upper() or not is_normalized("NFKC", symbol):
+        expected = "capital letters in their usual form"
+    return expected and f"symbol '{cut(symbol, most=80)}': expected {expected}"
 
 
 def period_fault(period: str, *, frequency: Frequency) -> str | None:
@@ -190,7 +196,7 @@ def period_fault(period: str, *, frequency: Frequency) -> str | None:
     A period is a real UTC day for daily files, or a real month for monthly ones,
     with all its zeros: `2020-8`, which the bucket holds, is refused.
     """
-    fault = f"period {period!r}: expected {_PERIOD_FORMS[frequency]}"
+    fault = f"period '{cut(period)}': expected {_PERIOD_FORMS[frequency]}"
     # The form goes first, because `fromisoformat` takes 20240229 and 2024-W09 too.
     if _PERIODS[frequency].fullmatch(period) is None:
         return fault
@@ -289,7 +295,7 @@ def _fields(location: str, *, root: str) -> tuple[Frequency, str, str, str | Non
         raise KeyGrammarError(_message(location, fault=fault))
     frequency, data_type, symbol, *layer, name = fields
     if frequency not in _FREQUENCIES:
-        fault = f"frequency {frequency!r}: expected {' or '.join(Frequency)}"
+        fault = f"frequency '{cut(frequency)}': expected {' or '.join(Frequency)}"
         raise KeyGrammarError(_message(location, fault=fault))
     interval = layer[0] if layer else None
     return Frequency(frequency), data_type, symbol, interval, name
@@ -300,4 +306,6 @@ def _first_day(period: str) -> dt.date:
 
 
 def _message(location: str, *, fault: str) -> str:
-    return f"{location!r} is no archive file: {fault}; leave it out, or mend its name"
+    return (
+        f"'{cut(location)}' is no archive file: {fault}; leave it out, or mend its name"
+    )

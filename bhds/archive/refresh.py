@@ -28,6 +28,9 @@ logger = logging.getLogger(__name__)
 TAIL_ZIPS = 30
 """How many of the latest zips that are known a tail holds, with their CHECKSUMs."""
 
+_NAMED = 5
+"""So many folders that are left out are named."""
+
 _PERIOD = r"[0-9]{4}-[0-9]{2}(-[0-9]{2})?"
 
 _Result = TypeVar("_Result")
@@ -92,14 +95,17 @@ async def refresh_symbols(
         return held.names
     folders = await client.list_prefixes(directory.prefix)
     names = [folder.removeprefix(directory.prefix)[:-1] for folder in folders]
-    symbols = sorted(name for name in names if keys.symbol_fault(name) is None)
-    refused = sorted(set(names) - set(symbols))
+    faults = {name: keys.symbol_fault(name) for name in names}
+    symbols = sorted(name for name, fault in faults.items() if fault is None)
+    refused = sorted(fault for fault in faults.values() if fault is not None)
     if refused:
+        more = len(refused) - _NAMED
         logger.warning(
-            "%s: left out %d folder(s) whose names cannot be symbols: %s",
+            "%s: left out %d folder(s) whose names cannot be symbols: %s%s",
             directory.prefix,
             len(refused),
-            ", ".join(map(repr, refused)),
+            "; ".join(refused[:_NAMED]),
+            f"; and {more:,} more" if more > 0 else "",
         )
     store.put_symbols(directory, Symbols(symbols, schedule.now))
     return symbols

@@ -27,6 +27,7 @@ from bhds.config.values import (
     Folder,
     LastDay,
     Number,
+    ProxyUrl,
     Symbol,
     SymbolPattern,
     Url,
@@ -80,7 +81,7 @@ class Endpoints(_Closed):
 class Http(_Closed):
     """How BHDS connects."""
 
-    proxy: Url | None = Field(
+    proxy: ProxyUrl | None = Field(
         default=None, description="proxy; default $HTTPS_PROXY, else $HTTP_PROXY"
     )
     timeout_s: Number = Field(

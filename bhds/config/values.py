@@ -5,7 +5,6 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -16,6 +15,8 @@ from pydantic import (
 )
 
 from bhds import datatypes
+from bhds.addresses import address_fault
+from bhds.archive.keys import symbol_fault
 from bhds.config import documents
 from bhds.errors import ConfigError
 from bhds.markets import ARCHIVE_INTERVALS
@@ -43,15 +44,14 @@ def _unquoted(value: object, info: ValidationInfo) -> object:
 
 
 def _url(value: str) -> str:
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        msg = "expected an address such as https://host or http://host:port/path"
-        raise ValueError(msg)
-    try:
-        _ = parts.port
-    except ValueError:
-        msg = "its port is none; expected one from 0 to 65535"
-        raise ValueError(msg) from None
+    if (fault := address_fault(value)) is not None:
+        raise ValueError(fault)
+    return value.rstrip("/")
+
+
+def _proxy(value: str) -> str:
+    if (fault := address_fault(value, with_user=True)) is not None:
+        raise ValueError(fault)
     return value.rstrip("/")
 
 
@@ -149,13 +149,18 @@ def _symbol(value: str) -> str:
     if any(character in value for character in "*?["):
         msg = "expected a name; patterns belong in include or exclude of a filter"
         raise ValueError(msg)
-    return _symbol_pattern(value)
+    name = _symbol_pattern(value)
+    # One in small letters gets the advice of the listing: the name that it means.
+    if (fault := symbol_fault(name.upper())) is not None:
+        raise ValueError(fault)
+    return name
 
 
 Flag = Annotated[bool, BeforeValidator(_unquoted)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_unquoted)]
 Count = Annotated[int, Field(gt=0), BeforeValidator(_unquoted)]
 Url = Annotated[str, AfterValidator(_url)]
+ProxyUrl = Annotated[str, AfterValidator(_proxy)]
 ArchiveInterval = Annotated[
     str,
     AfterValidator(_archive_interval),

@@ -27,6 +27,7 @@ Known: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Entries of a recorded exchangeInfo of one market, by symbol."""
 
 _NOT_LISTED = "NOT_LISTED"
+_LATEST_MS = 253_370_764_800_000
 _Name = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -44,7 +45,7 @@ _Time = Annotated[dt.datetime | None, BeforeValidator(_time_of)]
 class _Entry(BaseModel):
     """What is used of an entry; spot entries have no `contractType`."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
+    model_config = ConfigDict(strict=True, extra="ignore", allow_inf_nan=False)
 
     symbol: _Name
     baseAsset: _Name  # noqa: N815 -- the exchange's names

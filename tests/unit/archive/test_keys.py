@@ -158,6 +158,18 @@ def test_a_malformed_key_is_refused_with_its_reason(key, reason):
         pytest.param("A\ud800", id="surrogate"),
         pytest.param("A-B", id="hyphen"),
         pytest.param("{A}", id="braces"),
+        pytest.param("J*USDT", id="star"),
+        pytest.param("J?USDT", id="question mark"),
+        pytest.param("J[A]USDT", id="brackets"),
+        pytest.param("A B", id="blank"),
+        pytest.param("A\u202eB", id="right to left"),
+        pytest.param("A" * 65, id="65 bytes"),
+        pytest.param("币" * 22, id="66 bytes"),
+        pytest.param("A" * 10**6, id="a million letters"),
+        pytest.param("btcusdt", id="small letters"),
+        pytest.param("ＢＴＣUSDT", id="full width"),
+        pytest.param("\u212aUSDT", id="Kelvin"),
+        pytest.param("A'$;", id="signs of a shell"),
     ],
 )
 def test_a_symbol_that_could_leave_its_folder_is_refused(symbol):
