@@ -654,7 +654,8 @@ def test_a_file_without_a_known_revision_is_never_continued(fetch, bucket, want)
 CHILD = """
 import json, sys
 from pathlib import Path
-from bhds.archive.download import Wanted, fetch_batch
+from bhds.archive.download import fetch_batch
+from bhds.archive.staging import Wanted
 order = json.loads(sys.stdin.read())
 wanted = [Wanted(path=Path(one.pop("path")), **one) for one in order.pop("wanted")]
 fetch_batch(wanted, **order)
