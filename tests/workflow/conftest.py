@@ -167,7 +167,8 @@ class Workspace:
             for path, time in self.times().items()
             if before.get(path) != time
             and not re.search(
-                r"listing|symbols\.parquet|ledger|revisions|supplements|\.before|\.staging",
+                r"listing|symbols\.parquet|ledger|revisions|supplements|unusable"
+                r"|\.before|\.staging",
                 path,
             )
         }
