@@ -15,12 +15,12 @@ from typing import NamedTuple
 
 from bhds.api.limits import Pool
 from bhds.errors import ApiError
-from bhds.http import MIB
 from bhds.markets import Interval, TradeType
 
 _DAY_MS = 86_400_000
-_MOST_BYTES = 16 * MIB  # 1,500 klines have 0.3 MB
-_MOST_EXCHANGE_INFO_BYTES = 64 * MIB
+_MIB = 1024**2  # most jobs request nothing: they need not wait for `bhds.http`
+_MOST_BYTES = 16 * _MIB  # 1,500 klines have 0.3 MB
+_MOST_EXCHANGE_INFO_BYTES = 64 * _MIB
 """That of spot had 3 MB for 1,400 symbols, and lists each one's permissions since."""
 _SPOT_KLINES = frozenset({"klines"})
 _FUTURES_KLINES = frozenset(

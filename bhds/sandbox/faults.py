@@ -27,6 +27,12 @@ class Manner(StrEnum):
     """Status 200, but the connection ends in the middle of the body."""
     HALVE = "halve"
     """Status 200 and a whole answer of which the body is half of the JSON."""
+    BOMB = "bomb"
+    """Status 200 and a small body that inflates to 64 MiB."""
+    ENDLESS = "endless"
+    """Status 200 and a body of blanks that goes on for 1 GiB."""
+    REDIRECT = "redirect"
+    """By a redirect to a host that is none of the exchange's."""
     STALL = "stall"
     """Not at all; the connection stays open."""
 
@@ -167,6 +173,27 @@ class Faults:
         Parameters and errors are as of `refuse`.
         """
         self._plan(Fault(Manner.HALVE, times, endpoint))
+
+    def bomb(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
+        """Send the next answers as bodies that inflate to 64 MiB.
+
+        Parameters and errors are as of `refuse`.
+        """
+        self._plan(Fault(Manner.BOMB, times, endpoint))
+
+    def endless(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
+        """Send the next answers as bodies that go on for 1 GiB.
+
+        Parameters and errors are as of `refuse`.
+        """
+        self._plan(Fault(Manner.ENDLESS, times, endpoint))
+
+    def redirect(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
+        """Redirect the next requests to another host.
+
+        Parameters and errors are as of `refuse`.
+        """
+        self._plan(Fault(Manner.REDIRECT, times, endpoint))
 
     def stall(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
         """Leave the next requests without an answer, and their connections open.

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
+from urllib.parse import quote_plus
 
 from bhds.sandbox.objects import ObjectStore, StoredObject
 
@@ -31,6 +32,12 @@ class Query:
     marker: str = ""
     """The page holds only what comes after it."""
     max_keys: int = MAX_KEYS
+    is_encoded: bool = False
+    """Whether names are to be percent-encoded (`encoding-type=url`)."""
+
+    def name(self, text: str) -> str:
+        """Return a key or prefix as the page has it."""
+        return quote_plus(text, safe="/") if self.is_encoded else text
 
 
 def list_page(store: ObjectStore, query: Query) -> str:
@@ -44,19 +51,25 @@ def list_page(store: ObjectStore, query: Query) -> str:
     entries = list(islice(_entries(store, query), limit + 1)) if limit else []
     page, rest = entries[:limit], entries[limit:]
     names = [name for name, is_prefix in page if not is_prefix]
-    contents = "".join(map(_contents, store.describe(names)))
+    contents = "".join(_contents(each, query) for each in store.describe(names))
     prefixes = "".join(
-        f"<CommonPrefixes>{_tag('Prefix', name)}</CommonPrefixes>"
+        f"<CommonPrefixes>{_tag('Prefix', query.name(name))}</CommonPrefixes>"
         for name, is_prefix in page
         if is_prefix
     )
-    going_on = _tag("NextMarker", page[-1][0]) if rest and query.delimiter else ""
-    delimiter = _tag("Delimiter", query.delimiter) if query.delimiter else ""
+    going_on = ""
+    if rest and query.delimiter:
+        going_on = _tag("NextMarker", query.name(page[-1][0]))
+    delimiter = (
+        _tag("Delimiter", query.name(query.delimiter)) if query.delimiter else ""
+    )
+    encoding = _tag("EncodingType", "url") if query.is_encoded else ""
     return (
         f'{_DECLARATION}<ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-        f"{_tag('Name', BUCKET)}{_tag('Prefix', query.prefix)}"
-        f"{_tag('Marker', query.marker)}{_tag('MaxKeys', str(query.max_keys))}"
-        f"{delimiter}{_tag('IsTruncated', 'true' if rest else 'false')}{going_on}"
+        f"{_tag('Name', BUCKET)}{_tag('Prefix', query.name(query.prefix))}"
+        f"{_tag('Marker', query.name(query.marker))}"
+        f"{_tag('MaxKeys', str(query.max_keys))}{encoding}{delimiter}"
+        f"{_tag('IsTruncated', 'true' if rest else 'false')}{going_on}"
         f"{contents}{prefixes}</ListBucketResult>"
     )
 
@@ -95,11 +108,11 @@ def _common_prefix(key: str, query: Query) -> str | None:
     return None if end < 0 else key[: end + len(query.delimiter)]
 
 
-def _contents(found: StoredObject) -> str:
+def _contents(found: StoredObject, query: Query) -> str:
     # A page has a thousand of these: one string, and no strftime, is half the time.
     modified = found.last_modified.isoformat()[:_TO_THE_SECOND]
     return (
-        f"<Contents><Key>{escape(found.key, quote=False)}</Key>"
+        f"<Contents><Key>{escape(query.name(found.key), quote=False)}</Key>"
         f"<LastModified>{modified}.000Z</LastModified>"
         f"<ETag>&quot;{found.etag}&quot;</ETag><Size>{found.size}</Size>"
         "<StorageClass>STANDARD</StorageClass></Contents>"

@@ -1,6 +1,7 @@
 """The sandbox exchange over HTTP, on loopback."""
 
 import asyncio
+import gzip
 import json
 import re
 import signal
@@ -34,6 +35,11 @@ from bhds.sandbox.rest import ApiError, Endpoint
 from bhds.storage import replacing
 
 LOOPBACK = "127.0.0.1"
+ELSEWHERE = "http://169.254.1.1/elsewhere"
+"""Where a redirect of the sandbox leads: an address that no network routes."""
+_BOMB_BYTES = 64 * 1024**2
+_ENDLESS_BYTES = 1024**3  # for as long as anybody reads it, in the end
+_BLANKS = b" " * 2**16
 _START_TIMEOUT_S = 30
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -207,6 +213,7 @@ async def _page(request: web.Request) -> web.Response:
         delimiter=asked.get("delimiter", ""),
         marker=asked.get("marker", ""),
         max_keys=int(max_keys),
+        is_encoded=asked.get("encoding-type") == "url",
     )
     page = await asyncio.to_thread(list_page, request.app[_EXCHANGE].store, query)
     return web.Response(text=page, content_type="application/xml")
@@ -337,6 +344,8 @@ async def _spoiled(
         return answer
     if answer.status != HTTPStatus.OK:
         return answer
+    if manner in _HOSTILE:
+        return await _HOSTILE[manner](request)
     body = (answer.text or "").encode()
     half = body[: len(body) // 2]
     if manner is Manner.HALVE:
@@ -349,6 +358,30 @@ async def _spoiled(
     if request.transport is not None:
         request.transport.close()
     return begun
+
+
+async def _redirect(_request: web.Request) -> web.StreamResponse:
+    return web.Response(status=302, headers={"Location": ELSEWHERE})
+
+
+async def _bomb(_request: web.Request) -> web.StreamResponse:
+    bomb = await asyncio.to_thread(gzip.compress, bytes(_BOMB_BYTES))
+    return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+
+
+async def _endless(request: web.Request) -> web.StreamResponse:
+    begun = web.StreamResponse()
+    await begun.prepare(request)
+    for _ in range(_ENDLESS_BYTES // len(_BLANKS)):
+        await begun.write(_BLANKS)
+    return begun
+
+
+_HOSTILE = {
+    Manner.BOMB: _bomb,
+    Manner.ENDLESS: _endless,
+    Manner.REDIRECT: _redirect,
+}
 
 
 def _refused(refusal: Refusal, headers: dict[str, str], pool: Pool) -> web.Response:

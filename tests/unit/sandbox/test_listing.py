@@ -1,10 +1,12 @@
 import datetime as dt
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from defusedxml import ElementTree
 
+from bhds.archive.listing_page import parse_page
 from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
 
@@ -137,3 +139,14 @@ def test_error_document_names_the_key():
         ("Message", "Gone."),
         ("Key", "a&b"),
     ]
+
+
+def test_names_are_encoded_where_that_is_requested():
+    store = FakeStore(["a/\x01 +币/1", "a/b&c"])
+
+    plain = Query(prefix="a/", delimiter="/")
+    assert "EncodingType" not in list_page(store, plain)
+    page = parse_page(list_page(store, replace(plain, is_encoded=True)).encode())
+
+    assert page.objects["key"].to_list() == ["a/b&c"]
+    assert page.prefixes == ["a/\x01 +币/"]
