@@ -1,6 +1,7 @@
 """Wrong configurations, each answered in one line."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -79,9 +80,10 @@ def fault_of(command, path, folder):
     except subprocess.TimeoutExpired:
         return f"hangs: more than {HANG_S} s"
     text = done.stdout.decode(errors="replace")
-    errors = [line for line in text.splitlines() if "error:" in line]
+    # What Snakemake itself cannot read, it reports in its own words.
+    errors = re.findall("error:" if command == "bhds" else "(?i)error", text)
     if "Traceback (most recent call last)" in text or done.returncode > 1:
         return f"exit code {done.returncode}: {text[-300:]}"
-    if done.returncode and len(errors) != 1:
-        return f"{len(errors)} lines of error: {text[-300:]}"
+    if done.returncode and (not errors or (command == "bhds" and len(errors) > 1)):
+        return f"{len(errors)} errors: {text[-300:]}"
     return None
