@@ -35,6 +35,9 @@ def _time_of(milliseconds: object) -> object:
     """Return a time in ms since 1970 as one in UTC; None of 0, which is no time."""
     if not isinstance(milliseconds, int) or milliseconds == 0:
         return milliseconds or None
+    if not 0 < milliseconds < _LATEST_MS:
+        msg = f"expected ms since 1970, before {_LATEST_MS}"
+        raise ValueError(msg)
     return _EPOCH + dt.timedelta(milliseconds=milliseconds)
 
 

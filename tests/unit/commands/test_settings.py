@@ -82,7 +82,7 @@ def test_a_named_file_is_enough(here):
         ),
         pytest.param("http.proxy=http://a:1", "http.proxy", "http://a:1", id="text"),
         pytest.param(
-            "http.proxy=http://a:1/?b=c", "http.proxy", "http://a:1/?b=c", id="a ="
+            "http.proxy=http://a:1/b=c", "http.proxy", "http://a:1/b=c", id="a ="
         ),
         pytest.param("http.proxy=", "http.proxy", None, id="nothing"),
     ],

@@ -73,6 +73,11 @@ def test_status_and_delivery_of_a_contract_are_read(
     ("content", "reason"),
     [
         pytest.param("", "Invalid JSON", id="empty"),
+        pytest.param(
+            {"symbols": [ENTRY | {"deliveryDate": 10**30}]},
+            "expected ms since 1970",
+            id="a delivery after the end of time",
+        ),
         pytest.param('{"symbols": [', "Invalid JSON", id="cut off"),
         pytest.param("[]", "Input should be an object", id="a list"),
         pytest.param({"code": -1003, "msg": "banned"}, "symbols: Field", id="error"),
