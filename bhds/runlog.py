@@ -58,8 +58,9 @@ def job_log(path: Path | str) -> Iterator[None]:
     root.addHandler(handler)
     root.addHandler(console)
     root.setLevel(logging.INFO)
-    runs.end_with_parent(os.environ, by=signal.SIGINT)
     try:
+        # It interrupts at once where the parent is gone.
+        runs.end_with_parent(os.environ, by=signal.SIGINT)
         yield
     except KeyboardInterrupt:
         root.info("interrupted")
