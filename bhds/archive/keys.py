@@ -177,6 +177,11 @@ def symbol_fault(symbol: str) -> str | None:
     script (`币安人生USDT`), underscores and single dots inside, and nothing else: no
     `*`, `?` or `[` that is read as a pattern. Small letters are refused, as by the
     exchange itself: on some disks their files would be those of another symbol.
+
+    Notes
+    -----
+    Error -1100 of the API names the legal characters of a symbol: of spot
+    `^[\\w\\-._&&[^a-z]]{1,50}$`, formerly `^[A-Z0-9-_.]{1,20}$`.
     """
     expected = None
     if len(symbol.encode(errors="replace")) > _MOST_SYMBOL_BYTES:
