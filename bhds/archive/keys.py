@@ -170,7 +170,7 @@ def layer_fault(data_type: str, *, interval: str | None) -> str | None:
 
 
 def symbol_fault(symbol: str) -> str | None:
-    """Say what is wrong with a symbol; None if nothing is.
+    r"""Say what is wrong with a symbol; None if nothing is.
 
     This decides for listings, folders, settings and the command line alike. A symbol
     becomes part of paths, patterns and messages, so it has letters and digits of any
@@ -181,7 +181,7 @@ def symbol_fault(symbol: str) -> str | None:
     Notes
     -----
     Error -1100 of the API names the legal characters of a symbol: of spot
-    `^[\\w\\-._&&[^a-z]]{1,50}$`, formerly `^[A-Z0-9-_.]{1,20}$`.
+    `^[\w\-._&&[^a-z]]{1,50}$`, formerly `^[A-Z0-9-_.]{1,20}$`.
     """
     expected = None
     if len(symbol.encode(errors="replace")) > _MOST_SYMBOL_BYTES:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from bhds.columns import (
 from bhds.datatypes import Table
 from bhds.datatypes import data_type as entry_of
 from bhds.errors import ResultError
+from bhds.fill.holes import Reason
 from bhds.markets import Frequency, Interval, TradeType
 from bhds.quality import agreement, conflicts, gap_classes, records, volumes
 from bhds.quality.condition import changes_in, judge
@@ -32,8 +33,11 @@ from bhds.results.merge import merge
 
 logger = logging.getLogger(__name__)
 
-REVISION = 2
+REVISION = 3
 """Raise by one when the same inputs must yield other tables of a market."""
+
+_REPLACING = (Reason.IMPOSSIBLE, Reason.UNTRADED)
+"""Why bars are requested that the archive has: those of the API replace them."""
 
 
 def classify_gaps(
@@ -199,6 +203,15 @@ def judge_record_days(
             has_ended=symbol in ended,
             is_steady=table.is_steady,
             events=_events(paths, table),
+            replaced_rows=[
+                records.replaced(
+                    *map(storage.read_parquet, (partition, fill)),
+                    table=table,
+                    data_type=data_type,
+                    trade_type=TradeType(trade_type),
+                )
+                for partition, fill in _replacing(paths, sources)
+            ],
         )
         for symbol, paths in (
             (symbol, list(found))
@@ -374,6 +387,16 @@ def _events(paths: Sequence[str], table: Table) -> pl.DataFrame | None:
     columns = [table.time, table.hours]
     found = [storage.read_parquet(path, columns=columns) for path in paths]
     return pl.concat(found).select(time=table.time, hours=table.hours)
+
+
+def _replacing(
+    paths: Sequence[str], sources: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield each partition whose backfill replaces rows, and the backfill."""
+    for path in paths:
+        holes = sources[path].get("holes", ())
+        if any(each.get("found") and each["reason"] in _REPLACING for each in holes):
+            yield path.replace("api_data", "parsed_data", 1), path
 
 
 def _last_day(sources: Mapping[str, Any]) -> str:

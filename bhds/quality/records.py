@@ -7,9 +7,12 @@ from itertools import pairwise
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from bhds.columns import DAYS, TIME
-from bhds.markets import Interval
+from bhds.datatypes import Table
+from bhds.impossible import is_impossible
+from bhds.markets import Frequency, Interval, TradeType
 from bhds.parse.inputs import DAY_US, HOUR_US, day_us
 from bhds.parse.tallies import missing_per_day
 from bhds.quality.days import answer_on_missing_rows
@@ -38,6 +41,35 @@ _PRESENT = {
 }
 
 
+def replaced(
+    archived: pl.DataFrame,
+    added: pl.DataFrame,
+    *,
+    table: Table,
+    data_type: str,
+    trade_type: TradeType,
+) -> pl.DataFrame:
+    """Count the rows of a partition that its backfill replaces, by UTC day.
+
+    Their keys are also the backfill's, so `reader.scan_records` leaves them out.
+
+    Returns
+    -------
+    polars.DataFrame
+        `day, present, daily, impossible` of n >= 0 days.
+    """
+    return (
+        archived.with_columns(is_impossible=is_impossible(data_type, trade_type))
+        .join(added, on=table.key, how="semi")
+        .group_by(day=pl.col(table.time).dt.date())
+        .agg(
+            present=pl.len().cast(pl.Int64),
+            daily=(pl.col("source") == Frequency.DAILY.value).sum().cast(pl.Int64),
+            impossible=pl.col("is_impossible").sum().cast(pl.Int64),
+        )
+    )
+
+
 def account(
     sources: Sequence[Mapping[str, Any]],
     *,
@@ -49,6 +81,7 @@ def account(
     has_ended: bool = False,
     is_steady: bool = False,
     events: pl.DataFrame | None = None,
+    replaced_rows: Sequence[pl.DataFrame] = (),
 ) -> pl.DataFrame:
     """Count the rows of each UTC day by where they come from.
 
@@ -72,6 +105,8 @@ def account(
     events
         `time, hours` of all rows, where each names the hours between events (null where
         it does not); None of other data.
+    replaced_rows
+        What `replaced` returned of each partition whose backfill replaces rows.
 
     Returns
     -------
@@ -87,7 +122,7 @@ def account(
         rows without any.
     """
     evidence = Evidence.of(sources)
-    of_archive = _of_archive(sources)
+    of_archive = _of_archive(sources, replaced_rows)
     of_api = fill_times.dt.date().alias("day").value_counts(name="api")
     counted = of_archive.join(of_api, on="day", how="full", coalesce=True)
     counted = counted.with_columns(pl.col("present", "api", "daily").fill_null(0))
@@ -146,8 +181,10 @@ def account(
     )
 
 
-def _of_archive(sources: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Return `_PRESENT` of the days of all partitions."""
+def _of_archive(
+    sources: Sequence[Mapping[str, Any]], replaced_rows: Sequence[pl.DataFrame]
+) -> pl.DataFrame:
+    """Return `_PRESENT` of the days of all partitions, without replaced rows."""
     rows = [
         (
             dt.date.fromisoformat(day["day"]),
@@ -157,8 +194,10 @@ def _of_archive(sources: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
         for each in sources
         for day in each.get("days", ())
     ]
+    published = pl.DataFrame(rows, schema=_PRESENT, orient="row")
+    negated = (each.with_columns(-cs.integer()) for each in replaced_rows)
     return (
-        pl.DataFrame(rows, schema=_PRESENT, orient="row")
+        pl.concat([published, *negated], how="diagonal")
         .group_by("day")
         .agg(
             pl.col("expected").max(),

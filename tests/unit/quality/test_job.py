@@ -20,7 +20,8 @@ from bhds.columns import (
     result_klines,
 )
 from bhds.errors import ResultError
-from bhds.markets import Frequency, TradeType
+from bhds.fill.bars import Bars
+from bhds.markets import Frequency, Interval, TradeType
 from bhds.quality import agreement, job
 
 DAY = 24 * 60
@@ -225,6 +226,68 @@ def test_rows_of_fills_count_by_their_times(metrics, at, hole):
 
     table = pl.read_parquet(OUTPUT)
     assert table.select("daily", "api", "condition").rows()[2] == (0, 2, "degraded")
+
+
+@pytest.mark.parametrize(
+    ("replaced", "expected"),
+    [
+        pytest.param([7], (23, "available", None), id="all"),
+        pytest.param([7, 9], (22, "available", None), id="another too"),
+        pytest.param([9], (23, "degraded", "impossible_values"), id="another"),
+        pytest.param([], (24, "degraded", "impossible_values"), id="none"),
+    ],
+)
+def test_impossible_bars_that_a_backfill_replaces_do_not_degrade_a_day(
+    replaced, expected, at, zip_entry, hole
+):
+    """Conditions count the rows that readers get."""
+    kind = Bars(TradeType.UM_FUTURES, "markPriceKlines", "AUSDT", Interval.parse("1h"))
+    hours = pl.Series([at(60 * hour) for hour in range(24)]).dt.epoch("ms")
+    bars = kind.frame(
+        [(hour, *[1.0] * 4, 0.0, hour, 0.0, 0, 0.0, 0.0) for hour in hours]
+    )
+    hour = pl.col("open_time").dt.hour()
+    paths = [
+        f"{folder}/um_futures/markPriceKlines/AUSDT/1h/2024.parquet"
+        for folder in ("parsed_data", "api_data")
+    ]
+    tables = [
+        bars.with_columns(
+            low=pl.when(hour == 7).then(0.0).otherwise("low"),
+            source=pl.lit("daily").cast(bars.schema["source"]),
+        ),
+        bars.filter(hour.is_in(replaced)),
+    ]
+    counts = {"expected": 24, "present": 24, "daily": 24, "impossible": 1}
+    found = {"reason": "impossible", "found": len(replaced)}
+    sources = [
+        {
+            "last_day": "2024-01-01",
+            "days": [{"day": "2024-01-01", **counts}],
+            "inputs": [zip_entry("2024-01-01", first=0)],
+        },
+        {
+            "last_day": "2024-01-01",
+            "rows": len(replaced),
+            "days": [],
+            "holes": [hole(0, DAY, "part") | found],
+        },
+    ]
+    for path, table, each in zip(paths, tables, sources, strict=True):
+        storage.write_parquet(table, path, metadata={}, symbol="AUSDT")
+        storage.write_json(each, path.replace(".parquet", ".sources.json"))
+
+    job.judge_record_days(
+        paths,
+        output=OUTPUT,
+        trade_type="um_futures",
+        series="markPriceKlines-1h",
+        as_of=dt.date(2024, 1, 1),
+    )
+
+    (day,) = pl.read_parquet(OUTPUT).to_dicts()
+    assert (day["daily"], day["condition"], day["reason"]) == expected
+    assert day["api"] == len(replaced)
 
 
 def test_data_that_is_not_parsed_has_no_days():
