@@ -388,11 +388,11 @@ def _settle(
         timeout_s=source.timeout_s,
         connections=source.connections,
     )
-    for file, status in zip(asked, statuses, strict=False):
+    for file, status in zip(asked, statuses, strict=True):
         if status in _GONE:
             batch.staging.discard(file)
             batch.gone.add(file.key)
-    return bool(statuses)
+    return any(statuses)
 
 
 def _failure(batch: _Batch) -> FetchError:
