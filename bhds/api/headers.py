@@ -60,7 +60,7 @@ def used_weight(headers: Mapping[str, str]) -> int | None:
         return None
     is_number = text.isascii() and text.isdecimal()
     if is_number and float(text) <= MOST_WEIGHT:
-        return int(text)
+        return int(float(text))  # `int` refuses thousands of zeros before it
     _warn(_USED_WEIGHT, text, "it is ignored")
     return None
 
