@@ -19,7 +19,8 @@ from bhds.errors import ListingError, cut
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
-_MOST_TAGS = 500_000  # a page of 1,000 keys has 14,000; an element takes 100 bytes
+_MOST_TAGS = 500_000
+"""And attributes; a page of 1,000 keys has 14,000. Each takes 100 bytes or more."""
 _MOST_NAME_BYTES = 1_024  # of a key, by S3's own rule
 _LARGEST_SIZE = 2**53
 _YEARS = range(2000, 2200)
@@ -132,7 +133,8 @@ def _document(xml: bytes) -> Element:
     UnicodeDecodeError
         If it is no UTF-8.
     ParseError
-        If it is not well-formed, has a document type declaration or too many tags.
+        If it is not well-formed, has a document type declaration, or too many tags and
+        attributes.
 
     Notes
     -----
@@ -145,8 +147,11 @@ def _document(xml: bytes) -> Element:
     if "<!DOCTYPE" in text:
         msg = "it has a document type declaration, which S3 never sends"
         raise ParseError(msg)
-    if text.count("<") > _MOST_TAGS:
-        msg = f"it has more than {_MOST_TAGS:,} tags, which no genuine page has"
+    if text.count("<") + text.count("=") > _MOST_TAGS:
+        msg = (
+            f"it has more than {_MOST_TAGS:,} tags and attributes, which no genuine "
+            "page has"
+        )
         raise ParseError(msg)
     return fromstring(text)  # noqa: S314 -- there is no DTD, see above
 

@@ -225,6 +225,12 @@ def test_parse_page_reads_a_page_without_entries():
             "more than 500,000 tags",
             id="millions of elements",
         ),
+        pytest.param(
+            b"<ListBucketResult><a%s/></ListBucketResult>"
+            % b"".join(b' a%d=""' % number for number in range(500_000)),
+            "more than 500,000 tags and attributes",
+            id="millions of attributes",
+        ),
         pytest.param(b"<a>" * 200_000, "broken or cut off", id="nested deeply"),
         pytest.param(
             b"<%s/>" % (b"a" * 10**6), r"answer is <aaa.*\.\.\.>", id="long element"
