@@ -5,6 +5,7 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -46,7 +47,9 @@ def _unquoted(value: object, info: ValidationInfo) -> object:
 def _url(value: str) -> str:
     if (fault := address_fault(value)) is not None:
         raise ValueError(fault)
-    return value.rstrip("/")
+    parts = urlsplit(value)
+    # Hosts are compared as they are written, by aria2 also.
+    return parts._replace(netloc=parts.netloc.lower()).geturl().rstrip("/")
 
 
 def _proxy(value: str) -> str:

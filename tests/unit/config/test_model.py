@@ -236,6 +236,14 @@ def test_symbols_may_be_a_list_of_names():
     ]
 
 
+def test_the_host_of_an_endpoint_is_read_in_small_letters():
+    raw = {"endpoints": {"archive_download": "https://Data.Binance.VISION:443/A/"}}
+
+    endpoints = settings_of(**raw).endpoints
+
+    assert endpoints.archive_download == "https://data.binance.vision:443/A"
+
+
 def test_data_dir_is_below_the_working_directory_by_default():
     raw = {"datasets": [{"trade_type": "spot"}], "data_dir": None}
 
