@@ -100,6 +100,16 @@ class Grid:
         """Return the first grid point at or after `time_ms`."""
         return self.time(self.number(time_ms - 1) + 1)
 
+    def closed_before(self, time_ms: int) -> int:
+        """Return the moment before which a bar has to open to be over by `time_ms`.
+
+        Of 3d bars whose phase is not known, that is the third day before: of the two
+        after it, none or one may open a bar that is not over.
+        """
+        if self.interval.has_phase and self.interval.phase is None:
+            return (time_ms // DAY_MS - 2) * DAY_MS
+        return self.floor(time_ms)
+
     def points(self, span: Span) -> int:
         """Count the grid points in a range."""
         return self.number(span.end_ms - 1) - self.number(span.start_ms - 1)

@@ -271,7 +271,7 @@ class ApiClient:
         """
         series = self._series(data_type, symbol, interval)
         if closed_by_ms is not None:
-            end_ms = min(end_ms, series.cutter.grid.floor(closed_by_ms))
+            end_ms = min(end_ms, series.cutter.grid.closed_before(closed_by_ms))
         async with aclosing(self._pages(series, Span(start_ms, end_ms))) as pages:
             async for page in pages:
                 closed = page if closed_by_ms is None else _closed(page, closed_by_ms)

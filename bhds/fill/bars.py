@@ -1,8 +1,8 @@
 """Bars: which a partition lacks, and what the API's answers give of them."""
 
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Self
 
 import polars as pl
 
@@ -60,6 +60,13 @@ class Bars:
         """How far back one request for the first bar can look; None: any time."""
         return MARKETS[self.trade_type].longest_span_ms
 
+    def on_grid_of(self, rows: pl.DataFrame) -> Self:
+        """Return the series with the phase that some sorted bars show, if they are 3d.
+
+        Which 3d bar is the last one that is over depends on it.
+        """
+        return replace(self, interval=with_phase_of(self.interval, rows["open_time"]))
+
     def begin_ms(self, row: Row) -> int:
         """Return the grid point of one bar."""
         return self.extent(row).start_ms
@@ -71,7 +78,7 @@ class Bars:
 
     def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
         """List what is to be asked for, in time order."""
-        interval = with_phase_of(self.interval, held.rows["open_time"])
+        interval = self.on_grid_of(held.rows).interval
         missing = missing_bars(
             held.rows,
             interval=interval,

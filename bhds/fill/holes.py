@@ -139,9 +139,9 @@ def missing_bars(
     """
     grid = Grid(interval)
     if interval.has_phase and interval.phase is None:
-        over_ms = (now_ms // _DAY_MS - 2) * _DAY_MS  # what opens later is not over
+        end_ms = min(end_ms, grid.closed_before(now_ms))
         return _of_unknown_phase(
-            Span(begin_ms, min(end_ms, over_ms)), coverage=coverage, is_last=is_last
+            Span(begin_ms, end_ms), coverage=coverage, is_last=is_last
         )
     numbers = bars.select(grid_number(pl.col("open_time"), interval=interval))
     present = numbers.to_series().unique().sort()

@@ -25,7 +25,7 @@ from bhds.markets import Interval, TradeType
 from bhds.parse.grid import rows_per_day
 from bhds.parse.inputs import DAY_US, utc_time
 
-REVISION = 2
+REVISION = 3
 """Raise by one when the same partition and answers must yield a different fill."""
 
 SCHEMA_VERSION = 2
@@ -79,6 +79,8 @@ def write_fill(
     """
     kind = _kind(TradeType(trade_type), data_type, symbol, interval)
     held = Held.read(inputs, schema=kind.schema)
+    if isinstance(kind, Bars):
+        kind = kind.on_grid_of(held.rows)
     now = dt.datetime.now(dt.UTC)
     wanted = Wanted.of(kind, held, bounds=Bounds.until(now, bounds))
     journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))

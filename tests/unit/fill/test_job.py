@@ -13,7 +13,7 @@ from bhds.fill import job, refusal, unanswered, usage
 from bhds.markets import TradeType
 
 UM = TradeType.UM_FUTURES
-GOLDEN = {2: "f3ab5b5ea05fc03d"}
+GOLDEN = {3: "f3ab5b5ea05fc03d"}
 """Digests of `test_a_fill_changes_only_with_the_revision`, by `job.REVISION`."""
 
 

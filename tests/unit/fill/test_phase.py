@@ -90,10 +90,10 @@ def test_offline_no_phase_is_requested(workspace):
     assert found["unanswered"].startswith("offline")
 
 
-def fill_3d(workspace, *, last_day="2025-03-31"):
+def fill_3d(workspace, *inputs, last_day="2025-03-31"):
     folder = "api_data/um_futures/klines/AUSDT/3d"
     job.write_fill(
-        [],
+        inputs,
         fill_path=f"{folder}/2025.parquet",
         sources_path=f"{folder}/2025.sources.json",
         bounds={
@@ -131,6 +131,51 @@ def test_3d_bars_that_the_archive_has_none_of_are_those_of_the_api(workspace):
     fill_3d(workspace)
 
     assert workspace.asked == asked
+
+
+@pytest.mark.parametrize("n_days", range(18, 24))
+@pytest.mark.parametrize("n_held", [0, 3])
+def test_a_3d_bar_is_filled_as_soon_as_it_is_over_and_none_is_left_pending(
+    workspace, n_days, n_held
+):
+    now = dt.datetime.combine(LISTED, dt.time(), dt.UTC) + n_days * dt.timedelta(days=1)
+    workspace.exchange.set_now(now)
+    n_closed = n_days // 3
+    inputs = published_3d(n_held)
+    last = LISTED + dt.timedelta(days=3 * n_closed - 1 if n_held else n_days - 3)
+
+    bars, sources = fill_3d(workspace, *inputs, last_day=last.isoformat())
+
+    assert bars["open_time"].dt.date().to_list() == [
+        LISTED + n * dt.timedelta(days=3) for n in range(n_held, n_closed)
+    ]
+    assert {hole["status"] for hole in sources["holes"]} == {"filled"}
+
+
+def published_3d(number):
+    """Write a partition of the first 3d bars of the symbol, if any."""
+    if not number:
+        return []
+    bars = Bars(UM, "klines", "AUSDT", THREE_DAYS)
+    days = [LISTED + n * dt.timedelta(days=3) for n in range(number)]
+    rows = [
+        (
+            (FIRST + 3 * n) * DAY_MS,
+            *[1.0] * 5,
+            (FIRST + 3 * n) * DAY_MS,
+            1.0,
+            1,
+            1.0,
+            1.0,
+        )
+        for n in range(number)
+    ]
+    folder = "data/futures/um/daily/klines/AUSDT/3d"
+    zips = [{"key": f"{folder}/AUSDT-3d-{day}.zip", "verdict": "ok"} for day in days]
+    path = "parsed_data/um_futures/klines/AUSDT/3d/2025.parquet"
+    storage.write_parquet(bars.frame(rows), path, metadata={}, symbol="AUSDT")
+    storage.write_json({"inputs": zips}, path.replace(".parquet", ".sources.json"))
+    return [path]
 
 
 def holes(*days, begin=FIRST, end=FIRST + 30, now=FIRST + 100):
