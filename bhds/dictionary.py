@@ -228,7 +228,7 @@ def _of_api() -> tuple[TableEntry, ...]:
     return (
         TableEntry(
             "Unanswered fills",
-            "how a fill came out that was, now or before, refused an answer",
+            "how a fill came out that was refused an answer, or whose answer expires",
             ("api_data/unanswered.parquet", "api_data/unanswered.d/<part>.parquet"),
             _fixed(unanswered.SCHEMA),
             ("path", "told_at"),

@@ -44,20 +44,26 @@ class Answer:
     refusal: ApiRefusal | None = None
     """The API's error, if it refused the symbol instead; there are no rows then."""
 
+    @property
+    def expires_at(self) -> dt.datetime | None:
+        """From when on what the answer lacks is requested again; None: never.
+
+        A refusal expires however old its range is: the symbol may be served again.
+        """
+        settled = self.asked_at - SETTLED_AFTER
+        is_settled = self.span.end_ms <= settled.timestamp() * 1000
+        if is_settled and self.refusal is None:
+            return None
+        return self.asked_at + _BELIEVED_FOR
+
     def is_final(self, now: dt.datetime) -> bool:
         """Check whether what the answer lacks need not be requested again.
 
         That of the future is not final: a clock was wrong, and it is not known when
-        it was asked for. Nor is a refusal for longer than 12 hours: the symbol may be
-        served again.
+        it was asked for.
         """
-        if now < self.asked_at:
-            return False
-        if self.refusal is not None:
-            return now - self.asked_at < _BELIEVED_FOR
-        settled = self.asked_at - SETTLED_AFTER
-        is_settled = self.span.end_ms <= settled.timestamp() * 1000
-        return is_settled or now - self.asked_at < _BELIEVED_FOR
+        expires_at = self.expires_at
+        return self.asked_at <= now and (expires_at is None or now < expires_at)
 
 
 class Journal:

@@ -35,8 +35,8 @@ def write_phase(
     """Request the first 3d bar of a symbol, and write on which days its bars open.
 
     The answer is kept next to the output, in `phase.answers.jsonl`, and not requested
-    again. Where the API has no bar, or refuses this place, the output has no phase and
-    says why.
+    again. Where the API has no bar, or refuses this place or the symbol, the output has
+    no phase and says why; a refused symbol is requested again after 12 hours.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def write_phase(
         why_not = asking.complete(bars, wanted, journal, settings=settings, path=output)
     times = bars.merge(asking.rows_of(journal))["open_time"].head(1)
     known = with_phase_of(bars.interval, times)
-    left = wanted.outstanding(journal.answers, now=dt.datetime.now(dt.UTC))
+    now = dt.datetime.now(dt.UTC)
+    left = wanted.outstanding(journal.answers, now=now)
     refusals = [each.refusal for each in journal.answers if each.refusal is not None]
     found = {
         "revision": REVISION,
@@ -84,6 +85,13 @@ def write_phase(
         "refused": refusals[-1]._asdict() if refusals else None,
     }
     storage.write_json(found, output)
-    # A symbol that is younger than a bar has one soon.
-    is_answered = known.phase is not None or not left
-    unanswered.tell(Path(), output, asked_at=asked_at, is_answered=is_answered)
+    # A symbol that is younger than a bar has one soon, and one refused may be served.
+    is_known = known.phase is not None
+    final = [] if is_known else [a for a in journal.answers if a.is_final(now)]
+    unanswered.tell(
+        Path(),
+        output,
+        asked_at=asked_at,
+        is_answered=is_known or not left,
+        expires_at=min((a.expires_at for a in final if a.expires_at), default=None),
+    )

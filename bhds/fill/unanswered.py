@@ -1,8 +1,9 @@
 """Remember which fills could not ask all that they had to, so that a later run asks.
 
-Snakemake takes a fill that is there for done. One that was refused an answer is told to
-the plan by this table, and gets the time of the run as a parameter, which makes it out
-of date; the fill that was answered keeps the parameter that it was made with.
+Snakemake takes a fill that is there for done. One that was refused an answer, or whose
+answer expires, is told to the plan by this table, and gets the time of the run as a
+parameter, which makes it out of date; the fill that was answered keeps the parameter
+that it was made with.
 """
 
 import datetime as dt
@@ -20,6 +21,7 @@ SCHEMA = pl.Schema(
         "told_at": TIME,
         "asked_at": pl.String(),
         "is_answered": pl.Boolean(),
+        "expires_at": TIME,
     }
 )
 """How fills came out, by their path; see `tell`."""
@@ -34,8 +36,15 @@ _TABLE = PartedTable(
 )
 
 
-def tell(data_dir: Path, path: str, *, asked_at: str | None, is_answered: bool) -> None:
-    """Record how a fill came out, if it was refused an answer now or before.
+def tell(
+    data_dir: Path,
+    path: str,
+    *,
+    asked_at: str | None,
+    is_answered: bool,
+    expires_at: dt.datetime | None = None,
+) -> None:
+    """Record how a fill came out, if it was or will be made again for an answer.
 
     Parameters
     ----------
@@ -48,32 +57,34 @@ def tell(data_dir: Path, path: str, *, asked_at: str | None, is_answered: bool) 
         because it was refused an answer before.
     is_answered
         Whether all that had to be asked was answered.
+    expires_at
+        From when on, UTC, the answer is requested again; None: it stays.
     """
-    if is_answered and asked_at is None:
+    if is_answered and asked_at is None and expires_at is None:
         return
     row = {
         "path": path,
         "told_at": dt.datetime.now(dt.UTC),
         "asked_at": asked_at,
         "is_answered": is_answered,
+        "expires_at": expires_at,
     }
     _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
 
 
 def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
-    """Return the parameter of each fill that was ever refused an answer, by its path.
+    """Return the parameter of each fill that was ever made again, by its path.
 
-    That is the present, UTC, for one that still lacks it.
+    That is the present, UTC, for one that lacks an answer, or whose answer expired.
     """
-    newest = (
-        _TABLE.read(data_dir)
-        .sort("path", "told_at")
-        .unique("path", keep="last", maintain_order=True)
+    newest = _newest(data_dir).with_columns(
+        pl.when(
+            pl.col("is_answered") & (pl.col("expires_at") > now).fill_null(value=True)
+        )
+        .then("asked_at")
+        .otherwise(pl.lit(now.isoformat()))
     )
-    return {
-        row["path"]: row["asked_at"] if row["is_answered"] else now.isoformat()
-        for row in newest.iter_rows(named=True)
-    }
+    return dict(newest.select("path", "asked_at").drop_nulls().iter_rows())
 
 
 def count(data_dir: Path) -> int:
@@ -83,12 +94,15 @@ def count(data_dir: Path) -> int:
 
 def lacking(data_dir: Path) -> pl.DataFrame:
     """Return `path` and `told_at` (UTC) of the fills that lack an answer, by path."""
+    return _newest(data_dir).filter(~pl.col("is_answered")).select("path", "told_at")
+
+
+def _newest(data_dir: Path) -> pl.DataFrame:
+    """Return how each fill came out last, by path."""
     return (
         _TABLE.read(data_dir)
         .sort("path", "told_at")
         .unique("path", keep="last", maintain_order=True)
-        .filter(~pl.col("is_answered"))
-        .select("path", "told_at")
     )
 
 

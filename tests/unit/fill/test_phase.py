@@ -70,6 +70,27 @@ def test_a_phase_that_was_refused_is_not_known_and_requested_by_the_next_run(wor
     assert list(lacking) == [OUTPUT]
 
 
+def test_a_refused_symbol_is_requested_again_after_12_hours_and_not_before(workspace):
+    faults = workspace.exchange.api_faults
+    faults.refuse(400, times=None, symbol="AUSDT", code=-1122, message="Settling.")
+    begun = dt.datetime.now(dt.UTC)
+    found = requested(workspace)
+    assert ("phase" in found, found["refused"]["code"]) == (False, -1122)
+    assert unanswered.count(workspace.data_dir) == 0  # it is the symbol's outcome
+    faults.clear()
+
+    def asked_at(hours):
+        now = begun + dt.timedelta(hours=hours)
+        return unanswered.asked_at(workspace.data_dir, now=now).get(OUTPUT)
+
+    assert asked_at(11.9) is None
+    later = asked_at(12.1)
+    assert "phase" not in requested(workspace)  # as when the file was removed
+
+    assert requested(workspace, asked_at=later)["phase"] == str(FIRST % 3)
+    assert asked_at(100) == later
+
+
 def test_a_symbol_without_a_closed_3d_bar_is_requested_again(workspace):
     workspace.exchange.set_now(dt.datetime(2025, 3, 7, tzinfo=dt.UTC))
     assert "phase" not in requested(workspace)

@@ -28,6 +28,20 @@ def test_a_fill_is_made_again_until_it_is_answered_and_then_no_more(tmp_path):
     assert unanswered.count(tmp_path) == 0
 
 
+def test_a_fill_whose_answer_expires_is_complete_until_then_and_made_again(tmp_path):
+    expires_at = NOW + dt.timedelta(hours=12)
+    unanswered.tell(
+        tmp_path, PATH, asked_at=None, is_answered=True, expires_at=expires_at
+    )
+
+    before = expires_at - dt.timedelta(seconds=1)
+    assert unanswered.asked_at(tmp_path, now=before) == {}
+    assert unanswered.asked_at(tmp_path, now=expires_at) == {
+        PATH: expires_at.isoformat()
+    }
+    assert unanswered.count(tmp_path) == 0
+
+
 def test_fills_that_still_lack_an_answer_are_named_with_the_last_refusal(tmp_path):
     other = PATH.replace("BTC", "ETH")
     for path in (PATH, other, PATH):
