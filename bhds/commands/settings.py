@@ -9,6 +9,7 @@ import typer
 
 from bhds import config
 from bhds.config import Settings, documents, sources
+from bhds.config.problems import shown_value
 from bhds.errors import ConfigError
 from bhds.installation import workflow_folder
 
@@ -131,10 +132,12 @@ def _files(configfile: Path | None) -> list[Path]:
 def _parsed(value: str) -> dict[str, Any]:
     key, equals, text = value.partition("=")
     *groups, name = key.split(".")
-    if not equals or not all((*groups, name)):
-        msg = f"--config {value!r}: expected KEY=VALUE, such as listing.max_age_h=0"
+    source = f"--config {shown_value(value)}"
+    is_deep = len(groups) >= documents.MAX_DEPTH
+    if not equals or not all((*groups, name)) or is_deep:
+        msg = f"{source}: expected KEY=VALUE, such as listing.max_age_h=0"
         raise ConfigError(msg)
-    content = documents.read_value(text, source=f"--config {value!r}")
+    content = documents.read_value(text, source=source)
     parsed = {name: content}
     for group in reversed(groups):
         parsed = {group: parsed}

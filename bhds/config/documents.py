@@ -220,7 +220,8 @@ class _Composer(yaml.SafeLoader):
             key = self._key(key_node)
             at = (*path, key)
             if key in found:
-                msg = f"{key!r} is set twice, first at {document.keys[at]}; remove one"
+                first, shown = document.keys[at], key[:_SHOWN]
+                msg = f"{shown!r} is set twice, first at {first}; remove one"
                 raise self._fault(key_node.start_mark, msg)
             document.keys[at] = self.place(key_node.start_mark)
             found[key] = self.value(value_node, at, document)

@@ -1,6 +1,7 @@
 """Explain what is wrong with settings, in the words of who writes them."""
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, get_args
 
@@ -29,6 +30,7 @@ _PLAINER = {
 """Words of Pydantic, and those of settings."""
 
 _SHOWN = 60
+_BEFORE_USER = re.compile(r"([\w.]+=)?(\w+://)?")
 
 
 class ConflictError(ValueError):
@@ -66,8 +68,13 @@ def explain(error: ValidationError, model: type[BaseModel]) -> Iterator[Problem]
 
 def shown_path(path: KeyPath) -> str:
     """Return a path as settings are written: `.datasets[0].interval`."""
-    parts = (f"[{p}]" if isinstance(p, int) else f".{p}" for p in path)
-    return "".join(parts)
+    return "".join(f"[{p}]" if isinstance(p, int) else f".{_key(p)}" for p in path)
+
+
+def _key(name: str) -> str:
+    """Return a key as it is; in quotes one that is long, or that no editor shows."""
+    is_plain = name.isprintable() and len(name) <= _SHOWN
+    return name if is_plain else shown_value(name)
 
 
 def _explain(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
@@ -84,7 +91,7 @@ def _explain(detail: ErrorDetails, model: type[BaseModel]) -> Problem:
     if kind == "missing":
         return Problem(path, "missing; expected a value")
     is_group = isinstance(detail["input"], dict)
-    value = "" if is_group else f"{_short(detail['input'])}: "
+    value = "" if is_group else f"{shown_value(detail['input'])}: "
     return Problem(path, value + _expected(detail, path, model))
 
 
@@ -92,12 +99,19 @@ def _without_unions(location: Sequence[str | int]) -> KeyPath:
     return tuple(part for part in location if part not in _UNION_PARTS)
 
 
-def _short(value: object) -> str:
-    """Return a value as YAML has it, cut where it is long."""
+def shown_value(value: object) -> str:
+    """Return a value as YAML has it, cut where it is long, without passwords."""
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()
-    text = repr(str(value)) if isinstance(value, str) else str(value)
+    text = repr(_without_user(value)) if isinstance(value, str) else str(value)
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def _without_user(text: str) -> str:
+    """Leave user and password out of an address: messages end up in logs."""
+    user, at, rest = text.rpartition("@")
+    before = _BEFORE_USER.match(user)
+    return f"{before[0]}...{at}{rest}" if before and ":" in user else text
 
 
 def _expected(detail: ErrorDetails, location: KeyPath, model: type[BaseModel]) -> str:
@@ -106,7 +120,7 @@ def _expected(detail: ErrorDetails, location: KeyPath, model: type[BaseModel]) -
     value = detail["input"]
     if kind == "list_type":
         return "expected a list" + (
-            f": [{_short(value)[1:-1]}]" if isinstance(value, str) else ""
+            f": [{shown_value(value)[1:-1]}]" if isinstance(value, str) else ""
         )
     if kind == "model_type":
         of_names = "a list of names, or " if location[-1:] == ("symbols",) else ""

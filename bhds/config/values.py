@@ -90,7 +90,8 @@ def _folder(value: object) -> object:
         msg = f"{error.strerror}; expected the path of a folder"
         raise ValueError(msg) from None
     if not nearest.is_dir():
-        msg = f"expected a folder, but {nearest} is a file; choose another data_dir"
+        found = "a file" if nearest.exists() else "a link to nothing"
+        msg = f"expected a folder, but {nearest} is {found}; choose another data_dir"
         raise ValueError(msg)
     if not os.access(nearest, os.W_OK | os.X_OK):
         msg = f"{nearest} cannot be written to; change its rights or choose another"

@@ -123,6 +123,8 @@ def test_the_environment_counts(here):
         pytest.param("offline", "--config 'offline': expected KEY=VALUE", id="no ="),
         pytest.param("=1", "--config '=1': expected KEY=VALUE", id="no key"),
         pytest.param("http.=1", "expected KEY=VALUE", id="no key in the group"),
+        pytest.param("a." * 5_000 + "b=1", "...: expected KEY=VALUE", id="deep"),
+        pytest.param("http.proxy=http://a:b@c: [", "proxy=http://...@c: ", id="user"),
         pytest.param("as_of=[1", "--config 'as_of=[1': ", id="no YAML"),
         pytest.param("listing.max_age=1", "unknown key; did you mean", id="unknown"),
     ],

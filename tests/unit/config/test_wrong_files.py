@@ -62,6 +62,14 @@ MADE = {
     "at the end": (f"{DATASETS}extra: 1\n", "3:1", "extra: unknown key"),
     "long folder": ("data_dir: " + "x" * 300, "1:11", "File name too long"),
     "deep folder": ("data_dir: " + "/x" * 3_000, "1:11", "File name too long"),
+    "key of two lines": (f'{DATASETS}"a\\nb": 1\n', "3:1", r"'a\nb': unknown key"),
+    "unseen in a key": (
+        f"{DATASETS}\ufeffas_of: x\n",
+        "3:1",
+        r"'\ufeffas_of': unknown",
+    ),
+    "long key": (f"{DATASETS}? {'k' * 9_000}\n: 1\n", "3:3", "kkk...: unknown key"),
+    "long key twice": (f"? {'k' * 9_000}\n: 1\n" * 2, "3:3", "is set twice, first at"),
     "many digits": ("http: {connections: " + "9" * 5_000 + "}", "1:21", "'999"),
     "long name": (of_dataset(f"symbols: [{'A' * 300}]"), "3:15", "at most 64 bytes"),
     "long interval": (
@@ -191,6 +199,33 @@ def test_a_mistake_of_the_environment_names_the_variable(two_files):
         )
 
     assert str(caught.value).startswith("$HTTPS_PROXY: http.proxy: 'localhost:80'")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "shown"),
+    [
+        ("http://me:se@cret@host:99999", "'http://...@host:99999'"),
+        ("me:secret@host:80", "'...@host:80'"),
+        ("http://secret@host:0", "'http://...@host:0'"),
+    ],
+)
+def test_messages_do_not_have_the_password_of_a_proxy(proxy, shown):
+    raw = {"datasets": [{"trade_type": "spot"}]}
+
+    with pytest.raises(ConfigError) as caught:
+        config.load(raw, environment={"HTTPS_PROXY": proxy})
+
+    assert shown in str(caught.value)
+    assert "cret" not in str(caught.value)
+
+
+def test_a_folder_that_is_a_link_to_nothing_is_named_so(tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "gone")
+    raw = {"datasets": [{"trade_type": "spot"}], "data_dir": str(link)}
+
+    with pytest.raises(ConfigError, match="link is a link to nothing"):
+        config.load(raw, environment={})
 
 
 def test_text_of_the_command_line_may_mean_a_number_or_a_truth(two_files):
