@@ -228,7 +228,14 @@ def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
     proofs = transfers.proofs(doubtful, bodies=bodies, pending=pending)
     for file in ended:
         body = bodies[file.key]
-        if body.is_proven or file.key in proofs or _came_so_before(batch, body):
+        if (
+            body.is_proven
+            or file.key in proofs
+            or (
+                _came_so_before(batch, body)
+                and not transfers.is_disproved(body, bodies=bodies)
+            )
+        ):
             batch.digests[file.key] = body.digests
             if not body.is_as_listed:
                 batch.proofs[file.key] = proofs[file.key]

@@ -148,26 +148,54 @@ def _proof(
     zip_key = key.removesuffix(CHECKSUM_SUFFIX)
     archive = bodies.get(zip_key)
     checksum = bodies.get(zip_key + CHECKSUM_SUFFIX)
-    sidecar = Sidecar(None, None)
-    if checksum is not None:
-        name = checksum.wanted.path.name.removesuffix(CHECKSUM_SUFFIX)
-        sidecar = read_sidecar(checksum.place, archive_name=name)
+    sidecar = _sidecar(checksum)
     if sidecar.sha256 is not None:
         is_named = archive is not None and archive.digests.sha256 == sidecar.sha256
         return Proof.CHECKSUM if is_named else None
     if key != zip_key or (checksum is None and zip_key + CHECKSUM_SUFFIX in pending):
         return None
-    is_sound = _ends_as_zip(body.place) and (zip_fault(body.place, key=key) is None)
+    if not _ends_as_zip(body.place):
+        return None
+    # One of another name is sound, too, but may be another file.
+    is_sound = zip_fault(body.place, key=key, has_name=True) is None
     return Proof.CRC if is_sound else None
 
 
-def zip_fault(path: Path, *, key: str) -> str | None:
-    """Return why a file is no sound zip of what its key names; None if it is."""
+def is_disproved(body: Body, *, bodies: Mapping[str, Body]) -> bool:
+    """Return whether a zip cannot be right though it comes the same each time.
+
+    Others of the batch have the same bytes, or it is neither sound nor what its
+    CHECKSUM names: either alone may be, as some were published so.
+    """
+    sha256 = body.digests.sha256
+    if sum(other.digests.sha256 == sha256 for other in bodies.values()) > 1:
+        return True
+    named = _sidecar(bodies.get(body.wanted.key + CHECKSUM_SUFFIX)).sha256
+    if named in {None, sha256}:
+        return False
+    return zip_fault(body.place, key=body.wanted.key) is not None
+
+
+def _sidecar(checksum: Body | None) -> Sidecar:
+    """Return what a CHECKSUM says, nothing if it did not come."""
+    if checksum is None:
+        return Sidecar(None, None)
+    name = checksum.wanted.path.name.removesuffix(CHECKSUM_SUFFIX)
+    return read_sidecar(checksum.place, archive_name=name)
+
+
+def zip_fault(path: Path, *, key: str, has_name: bool = False) -> str | None:
+    """Return why a file is no sound zip of what its key names; None if it is.
+
+    With `has_name`, its CSV has to be named after it.
+    """
     named = ArchiveFile.from_key(key)
     stem = named.name.removesuffix(".zip")
     try:
         with path.open("rb") as file:
             entry = find_csv(file, stem=stem, bounds=bounds_of_file(named))
+            if has_name and entry.name != f"{stem}.csv":
+                return f"its CSV is named {entry.name!r}"
             check_csv(file, entry=entry)
     except ParseError as error:
         return str(error)

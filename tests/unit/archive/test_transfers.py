@@ -146,6 +146,14 @@ def test_a_checksum_as_listed_is_kept_whatever_it_says(fetch, want):
     assert checksum.path.read_bytes() == b"none today"
 
 
+def test_a_sound_zip_of_another_day_is_no_proof(fetch, bucket, want):
+    archive = want(f"{NAME}.zip", SOUND)
+    bucket.versions[archive.key] = [zipped(name="BTCUSDT-1m-2026-01-02")]
+
+    with pytest.raises(FetchError, match="1 of 1 files failed"):
+        fetch(archive)
+
+
 def test_one_sound_zip_in_place_of_several_is_no_proof(fetch, bucket, want):
     """A proxy that serves one cached answer for all; their CRCs are right."""
     files = [want(f"{NAME}{n}.zip", SOUND + bytes([n])) for n in range(3)]
@@ -173,6 +181,29 @@ def test_a_file_without_a_listed_md5_is_proven_or_comes_twice_the_same(
     assert bucket.count(wanted.key) == requests
     assert wanted.path.read_bytes() == content
     assert report.unlike_listing == ()
+
+
+def test_a_file_without_a_listed_md5_fails_that_nothing_says_is_right(
+    fetch, bucket, want
+):
+    etag = f"{md5(b'parts')}-2"
+    archive = want(f"{NAME}.zip", SOUND, etag=etag)
+    checksum = want(f"{NAME}.zip.CHECKSUM", checksum_of(SOUND))
+    alike = [want(f"{NAME}{n}.zip", SOUND + b"1", etag=etag) for n in range(2)]
+    for file in (archive, *alike):
+        bucket.versions[file.key] = [bytes(file.size)]
+
+    with pytest.raises(FetchError, match="3 of 4 files failed"):
+        fetch(archive, checksum, *alike)
+
+
+def test_a_file_without_a_listed_md5_stays_that_differs_from_its_checksum(fetch, want):
+    archive = want(f"{NAME}.zip", SOUND, etag=f"{md5(b'parts')}-2")
+    checksum = want(f"{NAME}.zip.CHECKSUM", checksum_of(NEWER))
+
+    fetch(archive, checksum)
+
+    assert archive.path.read_bytes() == SOUND
 
 
 def test_a_file_without_a_listed_md5_that_changes_each_time_fails(fetch, bucket, want):
