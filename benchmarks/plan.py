@@ -28,6 +28,7 @@ from bhds import config, storage
 from bhds.archive import ledger, listing
 from bhds.archive.directory import Directory
 from bhds.archive.keys import path_of_key
+from bhds.archive.transfers import Proof
 from bhds.markets import Frequency, TradeType
 from bhds.planning import prepare
 
@@ -123,7 +124,7 @@ def etag(key: str) -> str:
 
 
 def lay_out_raw(data_dir: Path, keys: list[str]) -> None:
-    """Make every zip and CHECKSUM empty, and a ledger that says they came so."""
+    """Make every zip and CHECKSUM empty, and a ledger that says so, and is content."""
     names = [name for key in keys for name in (key, f"{key}.CHECKSUM")]
     for name in names:
         path = data_dir / path_of_key(name)
@@ -134,7 +135,7 @@ def lay_out_raw(data_dir: Path, keys: list[str]) -> None:
     now = pl.lit(dt.datetime.now(dt.UTC))
     rows = rows.with_columns(
         **unknown, md5=pl.lit(etag("")), sha256=pl.lit(None), first_seen=now
-    )
+    ).with_columns(served_size=0, proof=pl.lit(Proof.CHECKSUM.value))
     ledger.append(data_dir, rows=rows)
 
 
