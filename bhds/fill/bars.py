@@ -142,13 +142,17 @@ class Bars:
         """
         series = (self.data_type, self.symbol, self.interval)
         if self.lookback_ms is not None:
+            answered_ms = span.start_ms
             async for found in client.klines(
                 *series,
                 start_ms=span.start_ms,
                 end_ms=span.end_ms,
                 closed_by_ms=span.end_ms,
             ):
+                answered_ms = max(answered_ms, found.end_ms)
                 yield found
+            if answered_ms < span.end_ms:  # a bar that opens there ends later
+                yield _no_bars(Span(answered_ms, span.end_ms))
             return
         page = await client.first_kline(
             *series, start_ms=span.start_ms, end_ms=span.end_ms
@@ -187,3 +191,9 @@ class Bars:
     def _dtype(self, name: str) -> pl.DataType:
         dtype = self.schema.get(name, pl.Float64())
         return pl.Int64() if dtype.is_temporal() else dtype
+
+
+def _no_bars(span: Span) -> "KlinePage":
+    from bhds.api.client import KlinePage  # noqa: PLC0415 - as in `fill.asking`
+
+    return KlinePage(*span, [])

@@ -1,5 +1,6 @@
 """On which days a symbol's 3d bars open, and what is requested to know it."""
 
+import asyncio
 import datetime as dt
 from pathlib import Path
 
@@ -7,11 +8,13 @@ import polars as pl
 import pytest
 
 from bhds import config, storage
+from bhds.api.client import KlinePage
 from bhds.fill import job, phase, unanswered
 from bhds.fill.bars import Bars
 from bhds.fill.held import Bounds, Held
 from bhds.fill.holes import Coverage
-from bhds.gridpoints import DAY_MS, Span
+from bhds.fill.ranges import union
+from bhds.gridpoints import DAY_MS, Grid, Span
 from bhds.markets import Interval, TradeType
 
 UM = TradeType.UM_FUTURES
@@ -171,6 +174,26 @@ def test_a_3d_bar_is_filled_as_soon_as_it_is_over_and_none_is_left_pending(
         LISTED + n * dt.timedelta(days=3) for n in range(n_held, n_closed)
     ]
     assert {hole["status"] for hole in sources["holes"]} == {"filled"}
+
+
+class NoBars:
+    """Answers for the time in which bars of a range are over by a moment: none."""
+
+    async def klines(self, *series, start_ms, end_ms, closed_by_ms):
+        end_ms = min(end_ms, Grid(series[-1]).closed_before(closed_by_ms))
+        if start_ms < end_ms:
+            yield KlinePage(start_ms, end_ms, [])
+
+
+@pytest.mark.parametrize("n_days", [1, 2, 3, 4, 5])
+def test_the_search_for_the_first_3d_bar_is_answered_for_all_of_its_time(n_days):
+    bars = Bars(TradeType.CM_FUTURES, "klines", "AUSD_PERP", THREE_DAYS)
+    span = Span(FIRST * DAY_MS, (FIRST + n_days) * DAY_MS)
+
+    async def pages():
+        return [page async for page in bars.ask_first(NoBars(), span)]
+
+    assert union(Span(*page[:2]) for page in asyncio.run(pages())) == [span]
 
 
 def published_3d(number):
