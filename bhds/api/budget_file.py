@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bhds.api.limits import LONGEST_PAUSE_S, MOST_WEIGHT
-from bhds.errors import ApiError
+from bhds.errors import ApiError, cut
 
 logger = logging.getLogger(__name__)
 
@@ -200,7 +200,7 @@ def _check(connection: sqlite3.Connection) -> None:
         raise _DamagedError(msg)
     ((outcome, *_), *_) = connection.execute("PRAGMA quick_check(1)").fetchall()
     if outcome != "ok":
-        msg = f"it is damaged: {outcome}"
+        msg = f"it is damaged: {cut(outcome)}"
         raise _DamagedError(msg)
 
 

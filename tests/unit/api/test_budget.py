@@ -357,6 +357,10 @@ def written(path, statement):
         pytest.param(lambda path: path.write_bytes(b"other" * 400), id="no database"),
         pytest.param(lambda path: os.truncate(path, 5_000), id="cut off"),
         pytest.param(lambda path: os.truncate(path, 2**30), id="huge"),
+        pytest.param(
+            lambda path: path.write_bytes(path.read_bytes()[:12_288] + bytes(28_672)),
+            id="emptied pages",
+        ),
         pytest.param(lambda path: written(path, UNBOUNDED), id="a pause for ever"),
         pytest.param(lambda path: written(path, NEGATIVE), id="a negative weight"),
         pytest.param(
@@ -389,6 +393,7 @@ def test_a_damaged_file_is_set_aside_and_begun_again(
     assert len(list(path.parent.glob("api-budget-2.sqlite.damaged-*"))) == 1
     (line,) = caplog.messages
     assert f"{path}: " in line
+    assert "\n" not in line
     assert "set aside as api-budget-2.sqlite.damaged-" in line
 
 
