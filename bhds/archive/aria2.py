@@ -56,6 +56,11 @@ _STOP_S = 10.0
 _MAX_CONNECTIONS_PER_FILE = 16  # aria2's own limit for one server
 _KILLED_BY_SIGTERM = 128 + signal.SIGTERM
 
+_AS_A_FILE = "  follow-torrent=false\n  follow-metalink=false\n"
+"""What comes is kept, whatever type the server says it is of: aria2 would fetch what a
+torrent or metalink names, from any host. Builds that know neither ignore these here,
+and would refuse them on the command line."""
+
 _CA_BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Gentoo
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
@@ -191,7 +196,7 @@ def input_text(downloads: Sequence[Download]) -> str:
 
     Lines are not unquoted in any way; a name reaches from `=` to the line's end.
     """
-    return "".join(f"{file.url}\n  out={file.name}\n" for file in downloads)
+    return "".join(f"{file.url}\n  out={file.name}\n{_AS_A_FILE}" for file in downloads)
 
 
 def options(

@@ -35,6 +35,7 @@ class Bucket(ThreadingHTTPServer):
         self.stalled = threading.Event()
         self.dropped = threading.Event()
         self.redirects = {}  # key: where to
+        self.types = {}  # key: what its Content-Type is
         self.ranges = True
         self.requests = []
 
@@ -81,6 +82,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(206 if start else status)
         if key in server.redirects:
             self.send_header("Location", server.redirects[key])
+        if key in server.types:
+            self.send_header("Content-Type", server.types[key])
         self.send_header("Content-Length", str(len(content) - start))
         if server.ranges:
             self.send_header("Accept-Ranges", "bytes")

@@ -119,9 +119,10 @@ def test_each_file_is_an_entry_of_the_input_file(fake, tmp_path):
 
     run(path, tmp_path / "to", names=("x/龙.zip.e1", "b c"))
 
+    as_files = "  follow-torrent=false\n  follow-metalink=false\n"
     assert (tmp_path / "input").read_text(encoding="utf-8") == (
-        "http://127.0.0.1:1/x/龙.zip.e1\n  out=x/龙.zip.e1\n"
-        "http://127.0.0.1:1/b c\n  out=b c\n"
+        f"http://127.0.0.1:1/x/龙.zip.e1\n  out=x/龙.zip.e1\n{as_files}"
+        f"http://127.0.0.1:1/b c\n  out=b c\n{as_files}"
     )
     given = arguments(tmp_path / "args")
     assert given["dir"] == str(tmp_path / "to")

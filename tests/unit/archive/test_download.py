@@ -534,6 +534,29 @@ def test_a_redirect_to_another_host_is_not_followed(fetch, bucket, want, proxied
     assert bucket.count(moved.key) == 1
 
 
+def test_what_a_body_says_to_download_is_not(fetch, bucket, want, tmp_path):
+    """aria2 would take a metalink or torrent at its word, and any name in it."""
+    aside = want("B.zip", b"elsewhere")
+    metalink = (
+        '<metalink xmlns="urn:ietf:params:xml:ns:metalink"><file name="evil.zip">'
+        f"<url>{bucket.url}/{aside.key}</url></file></metalink>"
+    )
+    torrent = (
+        b"d4:infod6:lengthi9e4:name8:evil.zip12:piece lengthi16384e6:pieces20:"
+        + bytes(20)
+        + b"ee"
+    )
+    files = [want("A.zip", metalink.encode()), want("T.zip", torrent)]
+    types = ["application/metalink4+xml", "application/x-bittorrent"]
+    bucket.types |= {file.key: type_ for file, type_ in zip(files, types, strict=True)}
+
+    fetch(*files)
+
+    assert [file.path.read_bytes() for file in files] == [metalink.encode(), torrent]
+    assert bucket.count(aside.key) == 0
+    assert not list(tmp_path.rglob("evil*"))
+
+
 def test_a_redirect_within_the_host_is_followed(fetch, bucket, want):
     moved, lost = want("A.zip"), want("C.zip")
     bucket.redirects[moved.key] = f"/{want('B.zip').key}"
