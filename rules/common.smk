@@ -14,7 +14,6 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
@@ -507,9 +506,9 @@ def tell_incomplete():
 
 
 def fail_if_incomplete(is_incomplete):
-    """Have Snakemake end with exit code 1 if the settings say so."""
+    """End with exit code 1 and one line if the settings say so."""
     if is_incomplete and SETTINGS.fail_on_incomplete:
-        raise WorkflowError("bhds: error: not complete; fail_on_incomplete is true")
+        sys.exit("bhds: error: not complete, see above; fail_on_incomplete is true")
 
 
 def left_incomplete():

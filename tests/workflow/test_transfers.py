@@ -98,6 +98,8 @@ def test_what_the_exchange_published_corrupt_ends_each_run_with_its_number(
 
     assert [outcome.status for outcome in outcomes] == [1, 1]
     assert all("check_completeness" in outcome.jobs for outcome in outcomes)
+    last = "bhds: error: not complete, see above; fail_on_incomplete is true"
+    assert all(outcome.text.splitlines()[-1] == last for outcome in outcomes)
     for outcome in (lenient, *outcomes):
         assert "bhds: warning: zips that cannot be used: 1 corrupt; " in outcome.text
     folder = strict.path("parsed_data/um_futures/klines/NEWUSDT/1m")
