@@ -15,6 +15,7 @@ each of four pairs of runs, and half the CPU time.
 import importlib.util
 import logging
 import os
+import resource
 import shutil
 import signal
 import ssl
@@ -22,7 +23,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -50,6 +51,10 @@ A record costs two more synchronisations with the disk, and small files wait for
 else. What a run that is killed outright has of such a file is lost. It is not fetched
 in pieces (`--min-split-size`), so that a part is always shorter than the whole.
 """
+
+_SLACK_BYTES = 16 << 20
+"""A file may be twice as large as the largest that is listed, and by so much larger:
+its listing may be old. An answer without an end fills no disk."""
 
 _TICK_S = 0.1
 _STOP_S = 10.0
@@ -181,7 +186,11 @@ def run(
         ]
         with (scratch / "console.txt").open("w+b") as console:
             exit_code = _call(
-                command, console=console, proxy=guard.url, on_tick=on_tick
+                command,
+                console=console,
+                proxy=guard.url,
+                most_bytes=_most_bytes(downloads),
+                on_tick=on_tick,
             )
             console.seek(0)
             text = console.read().decode(errors="replace")
@@ -240,6 +249,13 @@ def options(
     return chosen if bundle is None else [*chosen, f"--ca-certificate={bundle}"]
 
 
+def _most_bytes(downloads: Iterable[Download]) -> int | None:
+    """Return how large a file may become; None where no size is listed for one."""
+    sizes = [download.size for download in downloads]
+    known = [size for size in sizes if size is not None]
+    return 2 * max(known) + _SLACK_BYTES if len(known) == len(sizes) else None
+
+
 def _discard_unrecorded(
     downloads: Iterable[Download], *, directory: Path, outcome: Outcome
 ) -> None:
@@ -276,9 +292,13 @@ def _call(
     *,
     console: BinaryIO,
     proxy: str,
+    most_bytes: int | None,
     on_tick: Callable[[], None],
 ) -> int:
-    """Run the command to its end, and return its exit code."""
+    """Run the command to its end, and return its exit code.
+
+    It can write no file that is larger than `most_bytes`.
+    """
     with _exit_on_sigterm():
         try:
             # A session of its own: a Ctrl-C at the terminal is passed on from here,
@@ -290,6 +310,8 @@ def _call(
                 stderr=subprocess.STDOUT,
                 env=_environment(proxy),
                 start_new_session=True,
+                # SIGXFSZ stays ignored: what is too large fails, and nothing else.
+                restore_signals=False,
             )
         except OSError as error:
             msg = (
@@ -298,6 +320,10 @@ def _call(
             )
             raise FetchError(msg) from error
         try:
+            if most_bytes is not None and hasattr(resource, "prlimit"):
+                with suppress(OSError, ValueError):  # ended, or limited further
+                    limits = (most_bytes, most_bytes)
+                    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, limits)
             return _wait(process, on_tick=on_tick)
         finally:
             _stop(process)

@@ -534,6 +534,20 @@ def test_a_redirect_to_another_host_is_not_followed(fetch, bucket, want, proxied
     assert bucket.count(moved.key) == 1
 
 
+def test_a_body_without_an_end_is_cut_and_fails_alone(
+    fetch, bucket, want, monkeypatch, caplog
+):
+    monkeypatch.setattr(aria2, "_SLACK_BYTES", 0)
+    endless, other = want("A.zip", b"sound"), want("B.zip", bytes(100_000))
+    bucket.versions[endless.key] = [bytes(1_000_000)]
+
+    with pytest.raises(FetchError, match=r"1 of 2 files failed \(A\.zip\)"):
+        fetch(endless, other)
+
+    assert other.path.exists()
+    assert "1,000,000 bytes" not in caplog.text
+
+
 def test_what_a_body_says_to_download_is_not(fetch, bucket, want, tmp_path):
     """aria2 would take a metalink or torrent at its word, and any name in it."""
     aside = want("B.zip", b"elsewhere")
