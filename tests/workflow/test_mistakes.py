@@ -161,7 +161,7 @@ def test_aria2c_not_found(workspace, tmp_path):
 
 
 class Huge:
-    """A bucket whose zips are larger than any disk, as it lists them."""
+    """A bucket whose zips have the largest size of S3, 5 TiB."""
 
     def __init__(self, store):
         self.store = store
@@ -170,7 +170,7 @@ class Huge:
         return getattr(self.store, name)
 
     def describe(self, keys):
-        return [replace(found, size=10**15) for found in self.store.describe(keys)]
+        return [replace(found, size=5 << 40) for found in self.store.describe(keys)]
 
 
 def test_downloads_that_do_not_fit_onto_the_disk(workspace, exchange):
