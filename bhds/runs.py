@@ -11,6 +11,7 @@ import re
 import shutil
 import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple
 
 PARENT = "BHDS_PARENT"
@@ -238,14 +240,24 @@ def end_with_parent(environment: Mapping[str, str], *, by: signal.Signals) -> No
     parent = named(environment.get(PARENT, ""))
     if parent is None or not (parent.is_alive or parent.is_gone):
         return
+    sys.excepthook = _without_interrupts
     watch = threading.Thread(target=_watch, args=(parent, by), daemon=True)
     watch.start()
+
+
+def _without_interrupts(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """Print no traceback of an interruption, wherever it comes; of others as ever."""
+    if not issubclass(kind, KeyboardInterrupt):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _watch(parent: Process, by: signal.Signals) -> None:
     while not parent.is_gone:
         time.sleep(_POLL_S)
-    os.kill(os.getpid(), by)
+    if threading.main_thread().is_alive():  # else it is ending by itself
+        os.kill(os.getpid(), by)
     time.sleep(_GRACE_S)
     os._exit(128 + by)
 

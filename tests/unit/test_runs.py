@@ -209,22 +209,27 @@ runs.end_with_parent(os.environ, by=signal.{by})
 print("began", flush=True)
 try:
     time.sleep(60)
-except KeyboardInterrupt:
+except {caught}:
     print("interrupted", flush=True)
 """
 
 
 @pytest.mark.parametrize(
-    ("by", "text", "code"),
-    [("SIGINT", "interrupted\n", 0), ("SIGTERM", "", -signal.SIGTERM)],
+    ("by", "caught", "text", "code"),
+    [
+        ("SIGINT", "KeyboardInterrupt", "interrupted\n", 0),
+        ("SIGINT", "ValueError", "", -signal.SIGINT),  # by chance outside of any `try`
+        ("SIGTERM", "ValueError", "", -signal.SIGTERM),
+    ],
 )
-def test_a_process_ends_with_its_parent(by, text, code):
+def test_a_process_ends_with_its_parent_without_a_traceback(by, caught, text, code):
     parent = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     name = Process(runs.current().machine, parent.pid, runs._started(parent.pid)).name
     with subprocess.Popen(
-        [sys.executable, "-c", CHILD.format(by=by)],
+        [sys.executable, "-c", CHILD.format(by=by, caught=caught)],
         env={**os.environ, runs.PARENT: name},
         stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
     ) as child:
         assert child.stdout.readline() == "began\n"
