@@ -2,7 +2,6 @@
 
 import logging
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -59,8 +58,7 @@ def job_log(path: Path | str) -> Iterator[None]:
     root.addHandler(console)
     root.setLevel(logging.INFO)
     try:
-        # It interrupts at once where the parent is gone.
-        runs.end_with_parent(os.environ, by=signal.SIGINT)
+        runs.end_with_parent(os.environ)
         yield
     except KeyboardInterrupt:
         root.info("interrupted")

@@ -11,7 +11,6 @@ import re
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import threading
 import time
@@ -19,7 +18,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from types import TracebackType
 from typing import NamedTuple
 
 PARENT = "BHDS_PARENT"
@@ -231,35 +229,25 @@ def with_parent(environment: Mapping[str, str]) -> dict[str, str]:
     return {**environment, **({} if process is None else {PARENT: process.name})}
 
 
-def end_with_parent(environment: Mapping[str, str], *, by: signal.Signals) -> None:
+def end_with_parent(environment: Mapping[str, str]) -> None:
     """End this process soon after the one that the environment names, if that is here.
 
-    First as by the signal `by`, so that what it has begun is put in order, and outright
-    if it has not ended 5 s later.
+    By SIGTERM, and outright if it has not ended 5 s later. Not by SIGINT: Python raises
+    that anywhere, in an import or a callback of Polars too, and it ends in a traceback.
     """
     parent = named(environment.get(PARENT, ""))
     if parent is None or not (parent.is_alive or parent.is_gone):
         return
-    sys.excepthook = _without_interrupts
-    watch = threading.Thread(target=_watch, args=(parent, by), daemon=True)
+    watch = threading.Thread(target=_watch, args=(parent,), daemon=True)
     watch.start()
 
 
-def _without_interrupts(
-    kind: type[BaseException], error: BaseException, trace: TracebackType | None
-) -> None:
-    """Print no traceback of an interruption, wherever it comes; of others as ever."""
-    if not issubclass(kind, KeyboardInterrupt):
-        sys.__excepthook__(kind, error, trace)
-
-
-def _watch(parent: Process, by: signal.Signals) -> None:
+def _watch(parent: Process) -> None:
     while not parent.is_gone:
         time.sleep(_POLL_S)
-    if threading.main_thread().is_alive():  # else it is ending by itself
-        os.kill(os.getpid(), by)
+    os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(_GRACE_S)
-    os._exit(128 + by)
+    os._exit(128 + signal.SIGTERM)
 
 
 @contextmanager

@@ -9,7 +9,6 @@ import gc
 import inspect
 import os
 import re
-import signal
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +82,7 @@ def follow_plan():
 @one_line_errors()
 def begin_run():
     """End with the command that began this run, if one did, and record the run."""
-    runs.end_with_parent(os.environ, by=signal.SIGTERM)
+    runs.end_with_parent(os.environ)
     if not prepare.is_dry_run(sys.argv):
         if message := runs.explain_lock(Path()):
             print(f"bhds: {message}", file=sys.stderr)

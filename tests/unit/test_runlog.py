@@ -163,17 +163,3 @@ def test_a_log_that_cannot_be_begun_ends_the_job_in_one_line(log, monkeypatch):
         SystemExit, match=r"^bhds: error: .*spot\.log: cannot be written"
     ):
         fail(AssertionError, log=log)
-
-
-def test_a_job_whose_parent_is_gone_when_it_begins_ends_without_a_traceback(
-    tmp_path, monkeypatch
-):
-    def interrupt(*_, **__):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("bhds.runs.end_with_parent", interrupt)
-
-    with pytest.raises(SystemExit) as ended, job_log(tmp_path / "job.log"):
-        pytest.fail("the job went on")
-
-    assert ended.value.code == 130
