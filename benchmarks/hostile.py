@@ -152,7 +152,7 @@ def months(interval: str, copies: int, count: int = 12) -> Callable:
 
 
 def liquidations(folder: Path) -> tuple[str, str, str]:
-    """Make a year of as many liquidations as a day may have, all told apart."""
+    """Make a year of as many liquidations as a day may have, all different."""
     for day in range(60):
         begin = 1_704_067_200_000 + day * DAY_S * 1_000
         lines = (
@@ -249,8 +249,8 @@ def parse(folder: Path, of: tuple[str, str, str]) -> tuple[str, float, int]:
     if status:
         return f"ended with status {status}", seconds, usage.ru_maxrss
     rows, bad, reason = json.loads(text)
-    told = (folder / "out.json").stat().st_size
-    return f"{rows} rows, {bad} bad, {told} B: {reason}", seconds, usage.ru_maxrss
+    size = (folder / "out.json").stat().st_size
+    return f"{rows} rows, {bad} bad, {size} B: {reason}", seconds, usage.ru_maxrss
 
 
 def main() -> None:

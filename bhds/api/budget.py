@@ -71,7 +71,7 @@ class Budget:
         A pause that the server orders and that is longer is an error, not waited for.
     clock
         Seconds since a moment that is the same in all processes of this machine, and
-        that nobody sets. After a restart of the machine, when it may begin anew, what
+        that nobody sets. After a restart of the machine, when it may begin again, what
         was reserved or ordered before lasts no longer than it would have at first.
     sleep
         Lets others run for some seconds.

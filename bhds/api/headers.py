@@ -70,7 +70,7 @@ def _time(text: str) -> dt.datetime | None:
         time = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
         return None
-    # `-0000` stands for a time in UTC whose zone is not told.
+    # `-0000` stands for a time in UTC whose zone is unknown.
     return time if time.tzinfo else time.replace(tzinfo=dt.UTC)
 
 

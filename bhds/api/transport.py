@@ -226,19 +226,19 @@ def _judged(received: http.Received, subject: str, *, names_symbol: bool) -> Ans
         )
         raise RefusedError(msg)
     refusal = refusal_of(content)
-    told = f"status {status}, {refusal or 'not in the form of the API'}"
+    reply = f"status {status}, {refusal or 'not in the form of the API'}"
     if refusal is not None and status >= _HTTP_CLIENT_ERROR:
         kind = kind_of(refusal.code)
         if kind is CodeKind.TEMPORARY:
-            raise http.UnavailableError(told)
+            raise http.UnavailableError(reply)
         if names_symbol and kind is not CodeKind.REQUEST:
             msg = (
-                f"{subject}: {told}, expected a symbol that the API serves; it refuses "
-                "delisted and settling contracts: only the archive has them"
+                f"{subject}: {reply}, expected a symbol that the API serves; it "
+                "refuses delisted and settling contracts: only the archive has them"
             )
             raise SymbolRefusedError(msg, code=refusal.code, reason=refusal.message)
     msg = (
-        f"{subject}: {told}, expected 200; check endpoints and http.proxy, or set "
+        f"{subject}: {reply}, expected 200; check endpoints and http.proxy, or set "
         "api.enabled: false to continue with the archive alone"
     )
     raise ApiError(msg)

@@ -36,9 +36,9 @@ def fault(headers: Mapping[str, str], *, now: dt.datetime) -> str | None:
 
 def _server_time(headers: Mapping[str, str]) -> dt.datetime | None:
     try:
-        told = parsedate_to_datetime(headers["Date"])
+        dated = parsedate_to_datetime(headers["Date"])
         age = dt.timedelta(seconds=int(headers.get("Age", "0")))
-        # `-0000` stands for a time in UTC whose zone is not told.
-        return (told if told.tzinfo else told.replace(tzinfo=dt.UTC)) + age
+        # `-0000` stands for a time in UTC whose zone is unknown.
+        return (dated if dated.tzinfo else dated.replace(tzinfo=dt.UTC)) + age
     except (KeyError, ValueError, OverflowError):
         return None

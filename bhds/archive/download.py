@@ -149,7 +149,7 @@ def fetch_batch(
     connections
         Most connections open at once, at least 1.
     progress
-        Where progress is told; default: that of a batch of these files.
+        Where progress is reported; default: that of a batch of these files.
     may_all_be_gone
         Whether the server may have none of several zips; if not, that is an error.
     is_removed_on_failure
@@ -278,7 +278,7 @@ def _hash_early(batch: _Batch) -> None:
 def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
     """Fetch what is missing, and again what failed: in `_ATTEMPTS` attempts."""
     _tell(progress, batch)
-    batch.seen.clear()  # what was staged before tells nothing of the server
+    batch.seen.clear()  # what was staged before proves nothing about the server
     batch.begun = {staged.wanted.key for staged in batch.staging.look()}
     batch.requested_at = dt.datetime.now(dt.UTC)
     for _ in range(_ATTEMPTS):

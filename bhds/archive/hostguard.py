@@ -159,8 +159,8 @@ def _with_lines(head: bytes, lines: list[bytes]) -> bytes:
 
 
 def _basic(user: str, password: str) -> bytes:
-    told = base64.b64encode(f"{user}:{password}".encode())
-    return b"Proxy-Authorization: Basic " + told
+    encoded = base64.b64encode(f"{user}:{password}".encode())
+    return b"Proxy-Authorization: Basic " + encoded
 
 
 def _pump(source: socket.socket, target: socket.socket) -> None:
