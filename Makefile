@@ -62,7 +62,7 @@ docs-links: setup-dev ## Ask whether the pages that the documentation links to a
 
 reference: setup-dev ## Write the parts of the documentation that the code knows anew
 	$(BIN)/python docs/generate.py
-	$(BIN)/python -m bhds.commands.reference docs/cli.md
+	$(BIN)/python -m bhds.cli.reference docs/cli.md
 
 unit: setup-dev ## Run the unit tests
 	$(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)

@@ -47,11 +47,11 @@ from typing import NamedTuple
 
 import yaml
 
-from bhds.archive import aria2, progress
-from bhds.archive.download import fetch_batch
+from bhds.archive.download import aria2, progress
+from bhds.archive.download.batch import fetch_batch
+from bhds.archive.download.staging import Wanted
 from bhds.archive.keys import CHECKSUM_SUFFIX, path_of_key, url_of_key
-from bhds.archive.staging import Wanted
-from bhds.planning.batches import BATCH_ZIPS
+from bhds.plan.batches import BATCH_ZIPS
 
 ROOT = Path(__file__).resolve().parent.parent
 SYMBOLS, DAYS, ZIP_BYTES = 10, 300, 57_000

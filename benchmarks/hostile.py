@@ -33,11 +33,12 @@ MIB, GIB = 1 << 20, 1 << 30
 CHILD = """
 import json, sys
 from pathlib import Path
-from bhds import datatypes, storage
-from bhds.markets import Frequency, Interval, TradeType
-from bhds.parse.inputs import ArchiveInput
-from bhds.parse.large import parse_large
-from bhds.parse.tables import parse_table
+from bhds.io import storage
+from bhds.schemas import datatypes
+from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.archive.integrity.zip_input import ArchiveInput
+from bhds.parse.parse_streaming import parse_large
+from bhds.parse.parse_table import parse_table
 
 folder, data_type, interval, partition = sys.argv[1:]
 market = TradeType.CM_FUTURES if data_type == "liquidationSnapshot" else TradeType.SPOT

@@ -21,9 +21,9 @@ from urllib.request import ProxyHandler, build_opener
 
 import yaml
 
-from bhds.archive.directory import Directory
-from bhds.archive.listing import ListingRequest, ensure_listings
-from bhds.markets import Frequency, TradeType
+from bhds.archive.listing.cache import ListingRequest, ensure_listings
+from bhds.archive.listing.directory import Directory
+from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.endpoints import ADMIN_ROOT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ CASES = {
 def sandbox(*files: Path) -> Iterator[dict[str, str]]:
     """Serve lists of keys while the block runs; yield the endpoints."""
     options = [option for file in files for option in ("--serve-keys", str(file))]
-    command = [sys.executable, "-c", "from bhds.cli import app; app()", "sandbox"]
+    command = [sys.executable, "-c", "from bhds.cli.app import app; app()", "sandbox"]
     with subprocess.Popen(
         [*command, *options], cwd=ROOT, stdout=subprocess.PIPE, text=True
     ) as process:

@@ -39,9 +39,9 @@ MAX_KB = 1 << 20
 CHILD = """
 import sys
 from pathlib import Path
-from bhds.markets import Frequency, TradeType
-from bhds.parse.inputs import ArchiveInput
-from bhds.parse.large import parse_large
+from bhds.core.markets import Frequency, TradeType
+from bhds.archive.integrity.zip_input import ArchiveInput
+from bhds.parse.parse_streaming import parse_large
 
 zip_path, target = map(Path, sys.argv[1:])
 sources = parse_large(

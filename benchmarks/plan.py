@@ -24,13 +24,14 @@ from pathlib import Path
 import polars as pl
 import yaml
 
-from bhds import config, storage
-from bhds.archive import ledger, listing
-from bhds.archive.directory import Directory
+from bhds.archive.download import ledger
+from bhds.archive.download.transfers import Proof
 from bhds.archive.keys import path_of_key
-from bhds.archive.transfers import Proof
-from bhds.markets import Frequency, TradeType
-from bhds.planning import prepare
+from bhds.archive.listing import cache
+from bhds.archive.listing.directory import Directory
+from bhds.core.markets import Frequency, TradeType
+from bhds.io import storage
+from bhds.plan import config, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS = (
@@ -103,7 +104,7 @@ def lay_out_listing(
             "etag": [etag(name) for name in names],
             "last_modified": [published] * len(names),
         },
-        schema=listing.LISTING_SCHEMA,
+        schema=cache.LISTING_SCHEMA,
     )
     now = dt.datetime.now(dt.UTC).isoformat()
     storage.write_parquet(

@@ -22,8 +22,9 @@ from pathlib import Path
 import polars as pl
 
 import bhds
-from bhds import columns, storage
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
+from bhds.io import storage
+from bhds.schemas import klines
 
 START = dt.datetime(2023, 1, 1, tzinfo=dt.UTC)
 PRICES = {"open", "high", "low", "close", "vwap"}
@@ -38,7 +39,7 @@ def bars(days: int) -> pl.DataFrame:
     steps = pl.Series([draw.gauss(0, 1e-4) for _ in range(height)])
     prices = (steps.cum_sum().exp() * 100).round(4)
     volumes = pl.Series([draw.expovariate(0.01) for _ in range(height)]).round(3)
-    schema = columns.result_klines(TradeType.UM_FUTURES)
+    schema = klines.result_klines(TradeType.UM_FUTURES)
     constant = {"funding_rate": None, "segment": 0, "source": "monthly"}
     given = {"open_time": times} | dict.fromkeys(PRICES, prices)
     return pl.select(

@@ -20,10 +20,11 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import columns, storage
-from bhds.archive import ledger
-from bhds.columns import TIME
-from bhds.markets import TradeType
+from bhds.archive.download import ledger
+from bhds.core.markets import TradeType
+from bhds.io import storage
+from bhds.schemas import klines
+from bhds.schemas.klines import TIME
 
 MARKET = "um_futures"
 AS_OF = dt.date(2025, 8, 31)
@@ -128,7 +129,7 @@ def days_of(names: pl.DataFrame, *, expected: int) -> pl.DataFrame:
         "filled": pl.when(is_whole).then(0).otherwise(expected // 10),
         "volume": pl.lit(1e6),
         **dict.fromkeys(
-            ("conflicts", *columns.DAY_FAULTS, "missing_trade_ids"), pl.lit(0)
+            ("conflicts", *klines.DAY_FAULTS, "missing_trade_ids"), pl.lit(0)
         ),
         "has_file": has_some,
         "is_corrupt": pl.lit(value=False),
@@ -137,7 +138,7 @@ def days_of(names: pl.DataFrame, *, expected: int) -> pl.DataFrame:
         "last_modified": pl.col("day").cast(TIME),
     }
     return rows.with_columns(**made).select(
-        pl.col(name).cast(dtype) for name, dtype in columns.CONDITION.items()
+        pl.col(name).cast(dtype) for name, dtype in klines.CONDITION.items()
     )
 
 
@@ -148,7 +149,7 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
     begin = pl.lit(_FIRST).cast(TIME) + pl.duration(
         days=pl.col("n") * 2 + pl.col("k") * 11 % 300, minutes=pl.col("k") * 37
     )
-    classes = columns.GAP_CLASSES.categories.to_list()
+    classes = klines.GAP_CLASSES.categories.to_list()
     made = {
         "last_open_time": begin,
         "first_open_time": begin + pl.duration(minutes=minutes),
@@ -174,21 +175,21 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
         names.join(k, how="cross")
         .with_columns(**made)
         .select(
-            pl.col(name).cast(dtype) for name, dtype in columns.CLASSIFIED_GAPS.items()
+            pl.col(name).cast(dtype) for name, dtype in klines.CLASSIFIED_GAPS.items()
         )
     )
 
 
 def conflicts_of(names: pl.DataFrame) -> pl.DataFrame:
     """Make a few conflicts of each symbol."""
-    schema = columns.conflicts(TradeType(MARKET))
+    schema = klines.conflicts(TradeType(MARKET))
     k = pl.DataFrame({"k": range(CONFLICTS)})
     rows = names.join(k, how="cross").with_columns(
         open_time=pl.lit(_FIRST).cast(TIME) + pl.duration(minutes="k")
     )
     made = {}
     for name, dtype in schema.items():
-        if dtype == columns.SOURCES:
+        if dtype == klines.SOURCES:
             made[name] = pl.lit("daily" if name.startswith("kept_") else "api")
         elif dtype.is_numeric():
             made[name] = 100 + pl.col("k") * (1 if name == "close" else 0)
@@ -214,7 +215,7 @@ def agreement_of(names: pl.DataFrame) -> pl.DataFrame:
     return (
         names.join(measured, how="cross")
         .with_columns(**made)
-        .select(pl.col(name).cast(dtype) for name, dtype in columns.AGREEMENT.items())
+        .select(pl.col(name).cast(dtype) for name, dtype in klines.AGREEMENT.items())
     )
 
 
@@ -227,7 +228,7 @@ def write_bars(root: Path, *, symbols: Iterable[str]) -> None:
         low=price - 1,
         close=price,
         volume=pl.lit(5.0),
-        source=pl.lit("daily").cast(columns.RESULT_SOURCES),
+        source=pl.lit("daily").cast(klines.RESULT_SOURCES),
     )
     folder = root / f"results_data/{MARKET}/klines/1m"
     storage.write_parquet(bars, folder / ".bars.pqt", metadata={})

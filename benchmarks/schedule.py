@@ -20,8 +20,8 @@ from pathlib import Path
 
 from plan import ROOT, lay_out_listing, lay_out_raw, write_config
 
-from bhds.archive.directory import Directory
-from bhds.markets import Frequency, TradeType
+from bhds.archive.listing.directory import Directory
+from bhds.core.markets import Frequency, TradeType
 
 FIRST_DAY = dt.date(2024, 1, 1)
 WORKFLOW = ("Snakefile", "rules", "scripts", "profiles", "config", "envs", "bhds")

@@ -1,6 +1,6 @@
 """`python -m bhds` is `bhds`."""
 
-from bhds.cli import main
+from bhds.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -18,13 +18,13 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from bhds.commands.terminal import print_whole
-from bhds.installation import workflow_folder
-from bhds.runlog import one_line_errors
+from bhds.cli.installation import workflow_folder
+from bhds.cli.terminal import print_whole
+from bhds.io.job_log import one_line_errors
+from bhds.io.storage import replacing
 from bhds.sandbox.endpoints import Endpoints
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.server import serving
-from bhds.storage import replacing
 
 CHECKOUT = workflow_folder()
 

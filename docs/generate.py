@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
-from bhds.config import Settings
-from bhds.datatypes import DATA_TYPES, DataType
-from bhds.dictionary import STAGES, Column, TableEntry
-from bhds.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, TradeType
+from bhds.plan.config import Settings
+from bhds.schemas.datatypes import DATA_TYPES, DataType
+from bhds.schemas.dictionary import STAGES, Column, TableEntry
 
 ROOT = Path(__file__).resolve().parents[1]
 

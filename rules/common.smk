@@ -16,24 +16,27 @@ from pathlib import Path
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
-from bhds import failures, incomplete, runs, unknown_fields
+from bhds.status import failures, incomplete
+from bhds.io import runs, unknown_fields
 from bhds import report as quality_report
-from bhds.archive import aria2, download, ledger, progress, publication
-from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
-from bhds.fill import job as fill
-from bhds.fill import phase, refusal, unanswered, usage
-from bhds.markets import Frequency, TradeType
-from bhds.parse import revisions, supplements, unusable
-from bhds.planning import frozen, leftovers, prepare, space, summary, times
-from bhds.planning.files import REPLACED
-from bhds.planning.plan import Plan
-from bhds.planning.quality import QualityTables
-from bhds.planning.segments import SegmentFiles
-from bhds.planning.series import Series
-from bhds.quality import agreement
-from bhds.quality import job as quality
-from bhds.results import build, funding, resample, split
-from bhds.storage import read_parquet
+from bhds.archive.download import aria2, ledger, progress, publication
+from bhds.archive.download import batch as download
+from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
+from bhds.stages import backfill
+from bhds.backfill import phase, refusal, unanswered, api_use
+from bhds.core.markets import Frequency, TradeType
+from bhds.parse import revisions, supplements, unusable_zips
+from bhds.plan import plan_snapshot, prepare, space, summary, file_times
+from bhds.cleanup import stale_files
+from bhds.plan.files import REPLACED
+from bhds.plan.plan import Plan
+from bhds.plan.quality_tables import QualityTables
+from bhds.plan.segment_files import SegmentFiles
+from bhds.plan.series import Series
+from bhds.quality import reconciliation
+from bhds.stages import quality
+from bhds.bars import build, funding, resample, split
+from bhds.io.storage import read_parquet
 
 # Building the graph makes millions of objects that all stay: collecting garbage among
 # them was a sixth of the planning time (docs/performance.md).
@@ -76,7 +79,9 @@ def follow_plan():
     """
     workflow.register_resource("members", 1)
     ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
-    return frozen.thaw(FROZEN_PLAN, symbols=frozen.symbols_of_job(sys.argv))
+    return plan_snapshot.thaw(
+        FROZEN_PLAN, symbols=plan_snapshot.symbols_of_job(sys.argv)
+    )
 
 
 @one_line_errors()
@@ -92,8 +97,8 @@ def begin_run():
 def clean_after_killed_runs():
     """Remove what runs that were killed left; have jobs here end with this one."""
     if runs.killed(Path()):
-        found = leftovers.killed_writes(Path(), now=STARTED)
-        leftovers.remove(found, data_dir=Path())
+        found = stale_files.killed_writes(Path(), now=STARTED)
+        stale_files.remove(found, data_dir=Path())
     runs.sweep(Path())
     os.environ.pop(runs.PARENT, None)
     if workflow.local_exec:
@@ -103,18 +108,18 @@ def clean_after_killed_runs():
 @one_line_errors()
 def repair_times():
     """Set the times of files from the future; a dry run only warns of them."""
-    future = times.find(
+    future = file_times.find(
         PLAN.datasets,
         listings=PLAN.listings,
         data_dir=Path(),
-        now=times.present(Path()),
+        now=file_times.present(Path()),
     )
     if future.message:
         is_dry = prepare.is_dry_run(sys.argv)
         end = "a run sets their times, and builds these again"
         print(f"bhds: warning: {future.message}; {end}", file=sys.stderr)
         if not is_dry:
-            times.repair(future, data_dir=Path())
+            file_times.repair(future, data_dir=Path())
 
 
 def makes_segments():
@@ -130,7 +135,7 @@ def prepare_jobs_elsewhere():
     start a Snakemake for each member (docs/hpc.md).
     """
     if workflow.non_local_exec:
-        frozen.freeze(PLAN, FROZEN_PLAN, made_at=STARTED)
+        plan_snapshot.freeze(PLAN, FROZEN_PLAN, made_at=STARTED)
         workflow.executor_plugin.common_settings.pass_group_args = True
 
 

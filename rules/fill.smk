@@ -23,7 +23,7 @@ rule fill_klines:
     conda:
         "../envs/bhds.yaml"
     params:
-        revision=fill.REVISION,
+        revision=backfill.REVISION,
         bounds=fill_bounds,
     message:
         "Ask for what {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition} lacks"
@@ -46,7 +46,7 @@ rule fill_funding:
     conda:
         "../envs/bhds.yaml"
     params:
-        revision=fill.REVISION,
+        revision=backfill.REVISION,
         bounds=fill_bounds,
     message:
         "Ask for the funding that {wildcards.trade_type} {wildcards.symbol} {wildcards.partition} lacks"

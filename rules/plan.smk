@@ -50,9 +50,9 @@ onstart:
         ledger.compact(Path())
         revisions.compact(Path())
         supplements.compact(Path())
-        unusable.compact(Path())
+        unusable_zips.compact(Path())
         unanswered.compact(Path())
-        usage.compact(Path())
+        api_use.compact(Path())
         unknown_fields.forget(Path())
         for partition in PLAN.outdated_partitions:
             revisions.keep(

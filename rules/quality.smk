@@ -102,7 +102,7 @@ rule compare_published:
     conda:
         "../envs/bhds.yaml"
     params:
-        revision=agreement.REVISION,
+        revision=reconciliation.REVISION,
         intervals=longer_intervals,
     message:
         "Compare {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} with published bars"

@@ -1,10 +1,10 @@
 """Merge the funding events of one contract."""
 
-from bhds.results import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import results
 
 with job_log(snakemake.log[0]):
-    job.write_funding(
+    results.write_funding(
         list(snakemake.input.partitions),
         output=snakemake.output.result,
         gaps=str(snakemake.input.gaps) or None,

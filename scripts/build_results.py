@@ -1,10 +1,10 @@
 """Merge, scan for gaps, split, fill and price the bars of one symbol."""
 
-from bhds.results import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import results
 
 with job_log(snakemake.log[0]):
-    job.write_results(
+    results.write_results(
         list(snakemake.input.partitions),
         outputs=dict(snakemake.output.items()),
         settings=snakemake.params.settings,

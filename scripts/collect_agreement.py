@@ -1,7 +1,7 @@
 """Show how results agree with longer published bars."""
 
-from bhds.quality import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    job.collect_agreement(list(snakemake.input), output=snakemake.output[0])
+    quality.collect_agreement(list(snakemake.input), output=snakemake.output[0])

@@ -1,10 +1,10 @@
 """Hold one result against longer published bars."""
 
-from bhds.quality import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    job.compare_published(
+    quality.compare_published(
         snakemake.input.result,
         list(snakemake.input.published),
         days=snakemake.input.days,

@@ -1,10 +1,10 @@
 """Download one batch of zips and CHECKSUMs into place."""
 
-from bhds.archive import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import fetch
 
 with job_log(snakemake.log[0]):
-    job.fetch_paths(
+    fetch.fetch_paths(
         list(snakemake.output),
         base_url=snakemake.params.base_url,
         http=snakemake.params.http,

@@ -2,9 +2,9 @@
 
 import os
 
-from bhds import config
-from bhds.fill import phase
-from bhds.runlog import job_log
+from bhds.backfill import phase
+from bhds.io.job_log import job_log
+from bhds.plan import config
 
 with job_log(snakemake.log[0]):
     phase.write_phase(

@@ -2,12 +2,12 @@
 
 import os
 
-from bhds import config
-from bhds.fill import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.plan import config
+from bhds.stages import backfill
 
 with job_log(snakemake.log[0]):
-    job.write_fill(
+    backfill.write_fill(
         list(snakemake.input),
         fill_path=snakemake.output.fill,
         sources_path=snakemake.output.sources,

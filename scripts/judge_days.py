@@ -1,10 +1,10 @@
 """Judge each day of each result."""
 
-from bhds.quality import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    job.judge_days(
+    quality.judge_days(
         list(snakemake.input.days),
         gaps=snakemake.input.gaps,
         not_reconciled=list(snakemake.input.not_reconciled),

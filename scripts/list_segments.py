@@ -1,10 +1,10 @@
 """Name the file of every segment of every symbol."""
 
-from bhds.results import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import results
 
 with job_log(snakemake.log[0]):
-    job.write_segments(
+    results.write_segments(
         list(snakemake.input),
         segments=snakemake.output.segments,
         folders=snakemake.params.folders,

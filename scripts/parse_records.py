@@ -1,10 +1,10 @@
 """Parse the archives of one partition of a type of data without intervals."""
 
-from bhds.parse import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import parse
 
 with job_log(snakemake.log[0]):
-    job.write_partition(
+    parse.write_partition(
         list(snakemake.input),
         partition_path=snakemake.output.partition,
         sources_path=snakemake.output.sources,

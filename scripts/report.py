@@ -1,10 +1,10 @@
 """Write the quality report."""
 
-from bhds.report import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import report
 
 with job_log(snakemake.log[0]):
-    job.write_report(
+    report.write_report(
         list(snakemake.input),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,

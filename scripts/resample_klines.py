@@ -1,10 +1,10 @@
 """Resample one symbol's result by every rule of its dataset."""
 
-from bhds.results import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import results
 
 with job_log(snakemake.log[0]):
-    job.write_resampled(
+    results.write_resampled(
         snakemake.input.result,
         outputs=dict(zip(snakemake.params.rules, snakemake.output, strict=True)),
         trade_type=snakemake.params.trade_type,

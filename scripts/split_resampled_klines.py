@@ -1,10 +1,10 @@
 """Write the resampled bars of one segment."""
 
-from bhds.results import job
-from bhds.runlog import job_log
+from bhds.io.job_log import job_log
+from bhds.stages import results
 
 with job_log(snakemake.log[0]):
-    job.write_segment(
+    results.write_segment(
         snakemake.input.result,
         segments=snakemake.input.segments,
         name=snakemake.wildcards.segment,

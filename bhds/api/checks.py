@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from bhds.api.rows import FundingEvent
-from bhds.errors import ApiError, cut
-from bhds.gridpoints import Span
+from bhds.core.errors import ApiError, cut
+from bhds.core.timegrid import Span
 
 
 def check_times(

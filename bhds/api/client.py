@@ -13,14 +13,14 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from bhds.api import checks, rows
-from bhds.api.budget import Budget
 from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, Market, Request
-from bhds.api.paging import Cutter
+from bhds.api.paginator import Cutter
+from bhds.api.rate_limiter import Budget
 from bhds.api.rows import Bar, FundingEvent, FundingInfo
 from bhds.api.transport import Transport, Usage
-from bhds.errors import ApiError
-from bhds.gridpoints import Grid, Span
-from bhds.markets import Interval, TradeType
+from bhds.core.errors import ApiError
+from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import Grid, Span
 
 _T = TypeVar("_T")
 

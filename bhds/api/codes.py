@@ -13,7 +13,7 @@ from functools import cache
 from importlib import resources
 from typing import Any, NamedTuple
 
-from bhds.errors import cut
+from bhds.core.errors import cut
 
 
 class CodeKind(StrEnum):

@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bhds.api.limits import Pool
-from bhds.errors import ApiError
-from bhds.markets import Interval, TradeType
+from bhds.core.errors import ApiError
+from bhds.core.markets import Interval, TradeType
 
 _DAY_MS = 86_400_000
-_MIB = 1024**2  # most jobs request nothing: they need not wait for `bhds.http`
+_MIB = 1024**2  # most jobs request nothing: they need not wait for `bhds.io.http`
 _MOST_BYTES = 16 * _MIB  # 1,500 klines have 0.3 MB
 _MOST_EXCHANGE_INFO_BYTES = 64 * _MIB
 """That of spot had 3 MB for 1,400 symbols, and lists each one's permissions since."""

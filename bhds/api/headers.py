@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
 from bhds.api.limits import LONGEST_PAUSE_S, MOST_WEIGHT
-from bhds.errors import cut
+from bhds.core.errors import cut
 
 logger = logging.getLogger(__name__)
 

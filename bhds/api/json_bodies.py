@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from bhds.errors import cut
+from bhds.core.errors import cut
 
 _MOST_VALUES = 3_000_000
 """Of one body; the longest genuine one, exchangeInfo of spot, has about 1.3 million."""

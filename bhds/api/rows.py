@@ -9,8 +9,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from bhds.columns import RATE_TYPES
-from bhds.errors import ApiError, cut
+from bhds.core.errors import ApiError, cut
+from bhds.schemas.klines import RATE_TYPES
 
 _T = TypeVar("_T")
 

@@ -15,14 +15,14 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import urlencode
 
-from bhds import http
 from bhds.api import headers
-from bhds.api.budget import Budget
 from bhds.api.codes import CodeKind, kind_of, refusal_of
 from bhds.api.endpoints import Market, Request
 from bhds.api.json_bodies import JsonError, read_json
 from bhds.api.limits import Pool
-from bhds.errors import ApiError, RefusedError, SymbolRefusedError, cut
+from bhds.api.rate_limiter import Budget
+from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError, cut
+from bhds.io import http
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""The exchange's public archive: what it lists, and what was fetched of it."""
+"""The exchange's public archive: its listings, downloads and integrity."""

@@ -7,7 +7,7 @@ A key and its path differ in the root only, by which the market is told::
 
 The grammar is strict, because keys come from outside and become local files. The
 functions on plain strings do no checks: they are for keys that were checked in
-bulk (`bhds.archive.inventory.archive_files`), a million at a time.
+bulk (`bhds.archive.listing.inventory.archive_files`), a million at a time.
 """
 
 import calendar
@@ -19,9 +19,9 @@ from typing import Self
 from unicodedata import is_normalized
 from urllib.parse import quote
 
-from bhds.datatypes import BAR_TYPES
-from bhds.errors import KeyGrammarError, cut
-from bhds.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.core.errors import KeyGrammarError, cut
+from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.schemas.datatypes import BAR_TYPES
 
 CHECKSUM_SUFFIX = ".CHECKSUM"
 """What the name of a zip's checksum file adds to the name of the zip."""

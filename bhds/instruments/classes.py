@@ -10,8 +10,8 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
+from bhds.core.markets import TradeType
 from bhds.instruments.exchange_info import Known
-from bhds.markets import TradeType
 
 
 class ContractType(StrEnum):

@@ -19,9 +19,9 @@ from pydantic import (
     ValidationError,
 )
 
-from bhds import storage
-from bhds.errors import SelectionError
-from bhds.markets import TradeType
+from bhds.core.errors import SelectionError
+from bhds.core.markets import TradeType
+from bhds.io import storage
 
 Known: TypeAlias = Mapping[str, Mapping[str, Any]]
 """Entries of a recorded exchangeInfo of one market, by symbol."""

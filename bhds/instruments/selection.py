@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from bhds.errors import SelectionError
+from bhds.core.errors import SelectionError
+from bhds.core.markets import TradeType
 from bhds.instruments.classes import ContractType, SymbolClass, classify
 from bhds.instruments.exchange_info import Known
-from bhds.markets import TradeType
 
 SETTLED = "SETTLED"
 """What a filter calls settled contracts, whatever they were before."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 
 _DAY = re.compile("exchangeInfo ([0-9]{4}-[0-9]{2}-[0-9]{2})")
 

@@ -1,1 +1,1 @@
-"""From raw zips and their CHECKSUMs to typed, sorted, unique partitions."""
+"""Parse zips into typed, sorted partitions with unique rows."""

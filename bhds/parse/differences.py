@@ -13,12 +13,12 @@ from typing import Any
 
 import polars as pl
 
-from bhds.columns import with_symbol
-from bhds.datatypes import Table
-from bhds.errors import ParseError
-from bhds.events import EventRule, number_events
-from bhds.parse.inputs import Period
+from bhds.archive.integrity.zip_input import Period
+from bhds.core.errors import ParseError
+from bhds.core.events import EventRule, number_events
 from bhds.parse.order import ascends
+from bhds.schemas.datatypes import Table
+from bhds.schemas.klines import with_symbol
 
 _CHUNK_ROWS = 1_000_000
 _NEW = ":new"  # suffix of the columns that a join takes from the new partition
@@ -192,7 +192,7 @@ def _difference(old: pl.DataFrame, new: pl.DataFrame, *, table: Table) -> RowDif
 def _events(
     old: pl.DataFrame, new: pl.DataFrame, *, key: Sequence[str], rule: EventRule
 ) -> pl.Series:
-    """Return the numbers of the events of two partitions; see `bhds.events`."""
+    """Return the numbers of the events of two partitions; see `bhds.core.events`."""
     rows = pl.concat(
         [old.with_columns(rank=pl.lit(0)), new.with_columns(rank=pl.lit(1))]
     )

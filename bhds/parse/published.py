@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.columns import SOURCES, TIME
-from bhds.datatypes import Kind, Table
-from bhds.errors import ParseError
-from bhds.markets import Interval, TradeType
-from bhds.parse.bounds import MAX_PARTITION_ROWS, Bounds, cut
-from bhds.parse.csv_bodies import CsvBody, read_bodies, word_warnings
-from bhds.parse.inputs import ArchiveInput, Period
-from bhds.parse.members import CsvEntry
-from bhds.parse.sources import SourceRecord
-from bhds.parse.stream import PIECE_BYTES, count_rows, csv_pieces
+from bhds.archive.integrity.bounds import MAX_PARTITION_ROWS, Bounds, cut
+from bhds.archive.integrity.status import Verdict, judge_archive
+from bhds.archive.integrity.zip_input import ArchiveInput, Period
+from bhds.archive.integrity.zip_reader import CsvEntry
+from bhds.core.errors import ParseError
+from bhds.core.markets import Interval, TradeType
+from bhds.parse.csv_reader import CsvBody, read_bodies, word_warnings
+from bhds.parse.csv_stream import PIECE_BYTES, count_rows, csv_pieces
+from bhds.parse.provenance import SourceRecord
 from bhds.parse.times import check_times, check_unit, microseconds
-from bhds.parse.verdict import Verdict, judge_archive
+from bhds.schemas.datatypes import Kind, Table
+from bhds.schemas.klines import SOURCES, TIME
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@
 2. The sources of both tell which zips have another revision, or gave way to others.
 3. The rows of the days of these zips are compared (`bhds.parse.differences`).
 4. What was found goes into the table `aws_data/revisions.parquet`, to which jobs add
-   parts (`bhds.parted`).
+   parts (`bhds.io.append_table`).
 
 None of this may fail a parse: where rows cannot be compared, that is recorded.
 """
@@ -24,15 +24,15 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive import ledger
+from bhds.archive.download import ledger
+from bhds.archive.integrity.zip_input import Period
 from bhds.archive.keys import ArchiveFile
-from bhds.columns import TIME
-from bhds.datatypes import data_type
-from bhds.errors import BhdsError, ParseError
-from bhds.markets import TradeType
+from bhds.core.errors import BhdsError, ParseError
+from bhds.core.markets import TradeType
+from bhds.io.append_table import PartedTable
 from bhds.parse.differences import RowDifference, row_differences
-from bhds.parse.inputs import Period
-from bhds.parted import PartedTable
+from bhds.schemas.datatypes import data_type
+from bhds.schemas.klines import TIME
 
 logger = logging.getLogger(__name__)
 

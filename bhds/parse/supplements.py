@@ -15,12 +15,12 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive import job
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
-from bhds.columns import TIME
-from bhds.errors import FetchError
-from bhds.markets import Frequency, TradeType
-from bhds.parted import PartedTable
+from bhds.core.errors import FetchError
+from bhds.core.markets import Frequency, TradeType
+from bhds.io.append_table import PartedTable
+from bhds.schemas.klines import TIME
+from bhds.stages import fetch as job
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
     Parameters
     ----------
     sources
-        What a partition was made of (`bhds.parse.tables.parse_table`).
+        What a partition was made of (`bhds.parse.parse_table.parse_table`).
     """
     if sources["rows"] and not any(_missing(entry)[0] for entry in sources["days"]):
         return []  # nearly always
@@ -230,7 +230,7 @@ def _daily_zip(sources: Mapping[str, Any], day: dt.date) -> ArchiveFile:
 def _fetch(paths: Sequence[str], *, settings: Mapping[str, Any]) -> bool:
     """Download files; return whether that was possible."""
     # Here for its pydantic, which other parse jobs do not need.
-    from bhds import config  # noqa: PLC0415
+    from bhds.plan import config  # noqa: PLC0415
 
     loaded = config.load(settings, environment=os.environ)
     try:

@@ -7,15 +7,15 @@ from typing import Any
 
 import polars as pl
 
-from bhds.datatypes import Table
-from bhds.markets import Frequency
-from bhds.parse.collapse import Collapsed
-from bhds.parse.faults import FaultTally
-from bhds.parse.grid import expected_per_day, rows_per_day
-from bhds.parse.inputs import DAY_US, HOUR_US, Period, utc_time
+from bhds.archive.integrity.zip_input import DAY_US, HOUR_US, Period, utc_time
+from bhds.core.markets import Frequency
+from bhds.parse.dedupe import Collapsed
+from bhds.parse.expected_rows import expected_per_day, rows_per_day
+from bhds.parse.impossible_rows import FaultTally
 from bhds.parse.order import descents
-from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord, list_conflicts
+from bhds.parse.provenance import CONFLICTS_LISTED, SourceRecord, list_conflicts
 from bhds.parse.times import check_unit
+from bhds.schemas.datatypes import Table
 
 _QUANTITY = "quantity"
 _SIDE = "is_buyer_maker"
@@ -184,7 +184,7 @@ class PartitionTally:
         -------
         dict
             `rows`; of ids that count up `missing_ids`, `id_holes` and `ids`; `inputs`,
-            `conflicts` and `days`, as `bhds.parse.tables.parse_table` has them.
+            `conflicts` and `days`, as `bhds.parse.parse_table.parse_table` has them.
         """
         for number, record in enumerate(records):
             record.rows_kept = self.kept[number]

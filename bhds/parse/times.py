@@ -10,12 +10,12 @@ from typing import Any
 
 import polars as pl
 
-from bhds.datatypes import Kind, Table
-from bhds.errors import ParseError
-from bhds.markets import Interval
-from bhds.parse.csv_bodies import CsvBody
-from bhds.parse.grid import duration_us, earliest_open_us
-from bhds.parse.inputs import Period, day_us, utc_time
+from bhds.archive.integrity.zip_input import Period, day_us, utc_time
+from bhds.core.errors import ParseError
+from bhds.core.markets import Interval
+from bhds.parse.csv_reader import CsvBody
+from bhds.parse.expected_rows import duration_us, earliest_open_us
+from bhds.schemas.datatypes import Kind, Table
 
 _FACTORS = {"ms": 1_000, "us": 1, "s": 1}  # text has been read as µs
 _UNITS = {

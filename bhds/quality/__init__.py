@@ -1,4 +1,1 @@
-"""Quality: what is known of gaps, of conflicts and of each day, and proofs of results.
-
-Every module but `job` takes frames and values and returns frames.
-"""
+"""Classify gaps, rate days, compare with published bars: frames in, frames out."""

@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from bhds import columns
 from bhds.archive.keys import ArchiveFile
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
+from bhds.schemas import klines
 
 
 def of_symbol(
@@ -35,7 +35,7 @@ def of_symbol(
     polars.DataFrame
         `columns.conflicts`, sorted by `open_time`.
     """
-    schema = columns.conflicts(trade_type)
+    schema = klines.conflicts(trade_type)
     rows = [
         {"symbol": symbol, "open_time": dt.datetime.fromisoformat(row["open_time"])}
         | _side(row["dropped"], "")
@@ -54,7 +54,7 @@ def of_symbol(
 
 def of_market(tables: Iterable[pl.DataFrame], *, trade_type: TradeType) -> pl.DataFrame:
     """Put the conflicts of some symbols together, by symbol and time."""
-    empty = columns.conflicts(trade_type).to_frame()
+    empty = klines.conflicts(trade_type).to_frame()
     return pl.concat([empty, *tables]).sort("symbol", "open_time", maintain_order=True)
 
 

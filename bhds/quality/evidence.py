@@ -1,7 +1,7 @@
 """What archive and API say of the bars of one series: read from the sources.
 
 Beside each partition and each fill lies what it was made from; see
-`bhds.parse.sources` and `bhds.fill.job`.
+`bhds.parse.provenance` and `bhds.stages.backfill`.
 """
 
 import datetime as dt
@@ -12,10 +12,10 @@ from typing import Any
 
 import polars as pl
 
+from bhds.archive.integrity.status import Verdict
 from bhds.archive.keys import ArchiveFile
-from bhds.columns import API_ANSWERS, GAP_EVIDENCE, TIME
-from bhds.markets import Frequency, Interval
-from bhds.parse.verdict import Verdict
+from bhds.core.markets import Frequency, Interval
+from bhds.schemas.klines import API_ANSWERS, GAP_EVIDENCE, TIME
 
 _DAY = dt.timedelta(days=1)
 _ANSWERS = {

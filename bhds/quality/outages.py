@@ -8,8 +8,8 @@ from importlib import resources
 
 import polars as pl
 
-from bhds.columns import TIME
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
+from bhds.schemas.klines import TIME
 
 
 @dataclass(frozen=True)

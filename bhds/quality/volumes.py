@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from bhds.columns import CONDITION, VOLUME_CHECKS
+from bhds.schemas.klines import CONDITION, VOLUME_CHECKS
 
 _BEST_FIRST = ("trades", "aggTrades")
 _ABSOLUTE, _RELATIVE = 1e-7, 1e-9

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.errors import ResultError
+from bhds.core.errors import ResultError
+from bhds.io.storage import read_parquet_metadata
 from bhds.reader.files import Market, SymbolFile
 from bhds.reader.period import Period
-from bhds.storage import read_parquet_metadata
 
 _ENOUGH = 3
 """So many days that are not available are named, of those that there are."""

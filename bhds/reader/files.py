@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bhds import config, datatypes, instruments, storage
-from bhds.errors import ConfigError, ResultError
-from bhds.markets import TradeType
+from bhds import instruments
+from bhds.core.errors import ConfigError, ResultError
+from bhds.core.markets import TradeType
+from bhds.io import storage
+from bhds.plan import config
 from bhds.reader.period import Period
+from bhds.schemas import datatypes
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import places
-from bhds.columns import SYMBOL, with_symbol
-from bhds.datatypes import Table
-from bhds.errors import ResultError
+from bhds.core.errors import ResultError
+from bhds.io import places
 from bhds.reader.files import Records, SymbolFile
+from bhds.schemas.datatypes import Table
+from bhds.schemas.klines import SYMBOL, with_symbol
 
 _MAGIC = b"PAR1"
 _TAIL = 8

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from bhds import lineage
-from bhds.errors import ConfigError
-from bhds.lineage import Explanation
+from bhds.core.errors import ConfigError
+from bhds.explanation import Explanation
+from bhds.explanation import explain as explanation_of
 from bhds.reader.files import Market
 from bhds.reader.period import Moment, Period
 
@@ -51,7 +51,7 @@ def explain(
     if moment is None:
         msg = "time None: expected a moment in the bar, such as 2025-01-31T12:00"
         raise ConfigError(msg)
-    return lineage.explain(
+    return explanation_of(
         market.data_dir,
         trade_type=market.trade_type,
         interval=interval,

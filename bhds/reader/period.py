@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 
 Moment = str | dt.date | dt.datetime
 """A UTC day or moment; ISO 8601 where it is text."""

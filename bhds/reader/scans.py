@@ -7,11 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import columns, datatypes
-from bhds.datatypes import FUNDING, Table
-from bhds.errors import ConfigError, ResultError
-from bhds.gridpoints import Grid
-from bhds.markets import TradeType
+from bhds.bars.phase import from_metadata
+from bhds.bars.resample import ResampleRule
+from bhds.core.errors import ConfigError, ResultError
+from bhds.core.markets import TradeType
+from bhds.core.timegrid import Grid
+from bhds.io.storage import read_parquet_metadata
 from bhds.reader import frames
 from bhds.reader.availability import Series, refuse_unavailable
 from bhds.reader.files import (
@@ -24,9 +25,8 @@ from bhds.reader.files import (
 )
 from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, Period
-from bhds.results.phase import from_metadata
-from bhds.results.resample import ResampleRule
-from bhds.storage import read_parquet_metadata
+from bhds.schemas import datatypes, klines
+from bhds.schemas.datatypes import FUNDING, Table
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
@@ -78,7 +78,7 @@ def scan_klines(
     if strict:
         series = Series("klines", interval)
         refuse_unavailable(files, market=market, series=series, period=period)
-    return scan_files(files, columns.result_klines(market.trade_type)).filter(
+    return scan_files(files, klines.result_klines(market.trade_type)).filter(
         *period.of_times("open_time")
     )
 
@@ -129,7 +129,7 @@ def scan_resampled(
                 period=_covered_by(phased, period),
                 asked=period,
             )
-    return scan_files(files, columns.resampled_klines(market.trade_type)).filter(
+    return scan_files(files, klines.resampled_klines(market.trade_type)).filter(
         *period.of_times("open_time")
     )
 
@@ -168,7 +168,7 @@ def scan_funding(
     if strict:
         series = Series(FUNDING, None)
         refuse_unavailable(files, market=market, series=series, period=period)
-    return scan_files(files, columns.FUNDING).filter(*period.of_times("funding_time"))
+    return scan_files(files, klines.FUNDING).filter(*period.of_times("funding_time"))
 
 
 def scan_records(

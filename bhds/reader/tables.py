@@ -5,12 +5,12 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import columns
+from bhds.bars.split import segments_table
 from bhds.reader.availability import Series
 from bhds.reader.files import Market, Symbols, chosen, interval_of, of_results
 from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, Period
-from bhds.results.split import segments_table
+from bhds.schemas import klines
 
 
 def segments(
@@ -42,7 +42,7 @@ def segments(
     """
     market = Market.of(trade_type, data_dir)
     files = of_results(market.bars(interval), symbols, suffix=".pqt")
-    schema = columns.result_klines(market.trade_type)
+    schema = klines.result_klines(market.trade_type)
     bars = {file.symbol: scan_files([file], schema) for file in files}
     return segments_table(bars).drop("name")
 

@@ -8,19 +8,20 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import columns, instruments
-from bhds.archive.directory import Directory, symbol_of_key
-from bhds.archive.tables import TableStore
-from bhds.columns import TIME
-from bhds.errors import ConfigError, ResultError
+from bhds import instruments
+from bhds.archive.listing.directory import Directory, symbol_of_key
+from bhds.archive.listing.tables import TableStore
+from bhds.core.errors import ConfigError, ResultError
+from bhds.core.markets import Frequency, Interval
 from bhds.instruments import SymbolClass
-from bhds.markets import Frequency, Interval
-from bhds.planning.endings import unlisted
-from bhds.quality.condition import changes_in
+from bhds.io.storage import read_parquet_metadata
+from bhds.plan.endings import unlisted
+from bhds.quality.day_condition import changes_in
 from bhds.reader.availability import Series
 from bhds.reader.files import Market, SymbolFile, Symbols, of_results
 from bhds.reader.frames import scan_files
-from bhds.storage import read_parquet_metadata
+from bhds.schemas import klines
+from bhds.schemas.klines import TIME
 
 STOPPED_DAYS = 3
 """Days without a trade after which a symbol is off the universe of a day."""
@@ -295,7 +296,7 @@ def _last_traded(
     ]
     open_time, closed = pl.col("open_time"), pl.col("open_time").dt.offset_by(bar.name)
     found = (
-        scan_files(files, columns.result_klines(market.trade_type))
+        scan_files(files, klines.result_klines(market.trade_type))
         .filter(open_time >= since - length, open_time < end, pl.col("trade_count") > 0)
         .filter(closed > since, closed <= end)
         .group_by("symbol")

@@ -8,12 +8,13 @@ from typing import Any
 
 import polars as pl
 
-from bhds import places
-from bhds.archive import ledger
-from bhds.errors import ResultError
-from bhds.fill import unanswered, usage
+from bhds.archive.download import ledger
+from bhds.backfill import api_use as usage
+from bhds.backfill import unanswered
+from bhds.core.errors import ResultError
+from bhds.io import places
 from bhds.parse import revisions
-from bhds.planning.series import Series
+from bhds.plan.series import Series
 from bhds.report import conflicts, coverage, gaps, pictures, proofs, verdicts
 from bhds.report.inputs import QualityTable, quality_tables, read_tables
 from bhds.report.pictures import Picture

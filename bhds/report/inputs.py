@@ -7,9 +7,9 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import storage
-from bhds.errors import ResultError
-from bhds.markets import TradeType
+from bhds.core.errors import ResultError
+from bhds.core.markets import TradeType
+from bhds.io import storage
 
 _PATH = re.compile(
     rf"results_data/(?P<trade_type>{'|'.join(TradeType)})/quality/"

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from bhds.parse.verdict import Verdict
+from bhds.archive.integrity.status import Verdict
 from bhds.report.blocks import Column, Kind, Table, capped
 from bhds.report.inputs import MARKET
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import validate_call
 
-from bhds.errors import SelectionError
+from bhds.core.errors import SelectionError
 from bhds.sandbox import museum
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.faults import Manner

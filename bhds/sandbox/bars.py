@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from bhds.markets import Frequency, Interval, TradeType
+from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.sandbox.timegrid import (
     DAY_MS,
     HOUR_MS,

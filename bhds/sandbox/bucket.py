@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Any
 
-from bhds.errors import SelectionError
+from bhds.core.errors import SelectionError
 from bhds.sandbox import defects, formats, tape
 from bhds.sandbox.datasets import Feed, member_time
 from bhds.sandbox.datasets.index import FeedIndex

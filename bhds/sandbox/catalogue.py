@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.sandbox.limits import Budget
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import SPOT_DECIMALS, Symbol

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bhds.errors import BhdsError, ConfigError
+from bhds.core.errors import BhdsError, ConfigError
 from bhds.sandbox import museum
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.keylist import KeyList

@@ -8,8 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import TradeType
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import TradeType
 from bhds.sandbox.bucket import SyntheticBucket
 from bhds.sandbox.defects import SPOILERS, Defect
 from bhds.sandbox.faults import Faults

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 
 _OK = 200
 _LOWEST_STATUS, _FIRST_OF_THE_SERVER, _HIGHEST_STATUS = 400, 500, 599

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bhds.storage import replacing
+from bhds.io.storage import replacing
 
 _MD5_BYTES = 16
 _SHA256_BYTES = 32

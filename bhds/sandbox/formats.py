@@ -17,7 +17,7 @@ from functools import cache
 import polars as pl
 from isal import igzip_lib
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.bars import PRICES
 from bhds.sandbox.references import REFERENCE_DECIMALS
 from bhds.sandbox.timegrid import width_ms

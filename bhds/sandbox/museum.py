@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import Frequency, TradeType
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.defects import Defect
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.universe import FundingInterval, Halt, Symbol

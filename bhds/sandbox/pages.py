@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.markets import Interval
+from bhds.core.markets import Interval
 from bhds.sandbox.bars import BarSource
 from bhds.sandbox.publication import Hole, Publication
 from bhds.sandbox.timegrid import DAY_MS, bar_open, first_open, to_ms, width_ms

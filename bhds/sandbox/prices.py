@@ -12,7 +12,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.sandbox.bars import (
     PRICES,
     SUMMED,

@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass, field
 
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.sandbox.defects import Defect
 
 CHECKSUM = ".CHECKSUM"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.sandbox.objects import StoredObject
 
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import polars as pl
 
-from bhds.errors import ConfigError
-from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+from bhds.core.errors import ConfigError
+from bhds.core.markets import ARCHIVE_INTERVALS, Interval, TradeType
 from bhds.sandbox.bars import BarSource
 from bhds.sandbox.catalogue import exchange_info, funding_info
 from bhds.sandbox.datasets import DATA_TYPES

@@ -17,7 +17,8 @@ from typing import Any
 
 from aiohttp import web
 
-from bhds.errors import BhdsError
+from bhds.core.errors import BhdsError
+from bhds.io.storage import replacing
 from bhds.sandbox import admin, guard, transfers
 from bhds.sandbox.endpoints import (
     ADMIN_ROOT,
@@ -32,7 +33,6 @@ from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.publication import CHECKSUM
 from bhds.sandbox.rest import ApiError, Endpoint
-from bhds.storage import replacing
 
 LOOPBACK = "127.0.0.1"
 ELSEWHERE = "http://169.254.1.1/elsewhere"

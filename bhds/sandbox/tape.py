@@ -17,7 +17,7 @@ from functools import lru_cache
 
 import polars as pl
 
-from bhds.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.bars import PRICES
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.timegrid import DAY_MS, Period, period_at, periods, to_ms

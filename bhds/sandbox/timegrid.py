@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from bhds.gridpoints import Grid
-from bhds.markets import Frequency, Interval
+from bhds.core.markets import Frequency, Interval
+from bhds.core.timegrid import Grid
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS

@@ -8,7 +8,7 @@ from threading import Lock
 from aiohttp import web
 from yarl import URL
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 
 _PAGE = "<!DOCTYPE html><html><body>Please accept our terms to go on.</body></html>"
 _PADDING = bytes(100)

@@ -19,8 +19,8 @@ from pydantic import (
     model_validator,
 )
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import Interval, TradeType
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.timegrid import DAY_MS, HOUR_MS, MINUTE_MS, to_ms
 
 SPOT_DECIMALS = 8

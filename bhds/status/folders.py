@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
-from bhds.datatypes import BAR_TYPES, DATA_TYPES, FUNDING
-from bhds.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, TradeType
+from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING
 
 
 class Stage(StrEnum):

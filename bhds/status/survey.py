@@ -9,9 +9,9 @@ from typing import Protocol
 
 import polars as pl
 
-from bhds import datatypes
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
-from bhds.errors import BhdsError
+from bhds.core.errors import BhdsError
+from bhds.schemas import datatypes
 from bhds.status.folders import BESIDE_RESULTS, Folder, Kind, Stage, folders
 from bhds.status.footers import read_footers
 

@@ -60,8 +60,8 @@ CHECKSUMS = {
 JOB = """
 import sys
 from pathlib import Path
-from bhds.parse import job
-job.write_partition(
+from bhds.stages import parse
+parse.write_partition(
     sys.argv[1:], partition_path="partition.parquet", sources_path="sources.json",
     days={"first_day": None, "last_day": None}, trade_type="spot", data_type="klines",
     symbol="BTCUSDT", partition="2024", interval="1m",

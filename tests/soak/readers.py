@@ -8,18 +8,18 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from bhds.api import rows
+from bhds.archive.integrity.bounds import bounds_of
+from bhds.archive.integrity.status import read_sidecar
+from bhds.archive.integrity.zip_reader import find_csv, inflated
 from bhds.archive.keys import ArchiveFile
-from bhds.archive.listing_page import parse_page
-from bhds.datatypes import data_type
-from bhds.errors import BhdsError
+from bhds.archive.listing.pages import parse_page
+from bhds.core.errors import BhdsError
+from bhds.core.markets import TradeType
 from bhds.instruments.exchange_info import parse_exchange_info
-from bhds.markets import TradeType
-from bhds.parse.bounds import bounds_of
-from bhds.parse.csv_bodies import read_bodies, split_header
-from bhds.parse.members import find_csv, inflated
-from bhds.parse.verdict import read_sidecar
+from bhds.parse.csv_reader import read_bodies, split_header
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.listing import Query, list_page
+from bhds.schemas.datatypes import data_type
 from tests.soak.archives import zipped
 from tests.unit.parse.conftest import HEADER, kline_csv
 from tests.workflow.conftest import UNIVERSE

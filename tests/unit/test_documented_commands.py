@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bhds.cli import COMMANDS, load
+from bhds.cli.app import COMMANDS, load
 
 ROOT = Path(__file__).parents[2]
 COMMAND = re.compile(r"(?:^\$ |`)(?:\S+/)?bhds ([a-z][^`\n]*)", re.M)

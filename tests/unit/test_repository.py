@@ -299,7 +299,7 @@ def test_jobs_start_without_what_most_of_them_do_not_need():
     program = "\n".join([*sorted(set(lines)), check])
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False)
 
-    assert "from bhds.parse import job" in lines
+    assert "from bhds.stages import parse" in lines
     assert done.returncode == 0
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds.fill import usage
-from bhds.markets import TradeType
+from bhds.backfill import api_use
+from bhds.core.markets import TradeType
 from bhds.sandbox.defects import Defect
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
@@ -372,7 +372,7 @@ def test_every_fill_that_asked_is_on_record(filled, exchange):
     exchange.exchange.withhold(key("NEWUSDT", 9))
     filled.build()
 
-    record = usage.read(filled.data)
+    record = api_use.read(filled.data)
 
     klines = record.filter(pl.col("path").str.contains("klines"))
     assert klines["rows"].to_list() == [1440]

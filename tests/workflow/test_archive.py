@@ -11,14 +11,14 @@ import polars as pl
 import pytest
 
 from bhds.archive.keys import ArchiveFile
-from bhds.columns import with_symbol
-from bhds.datatypes import DATA_TYPES
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.parse import revisions
 from bhds.sandbox import museum
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
+from bhds.schemas.datatypes import DATA_TYPES
+from bhds.schemas.klines import with_symbol
 
 from .conftest import UNIVERSE, Workspace, settings_for
 

@@ -19,14 +19,14 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bhds import datatypes
-from bhds.cli import app
-from bhds.commands import workflow
-from bhds.dictionary import TABLES
-from bhds.markets import TradeType
+from bhds.cli import workflow
+from bhds.cli.app import app
+from bhds.core.markets import TradeType
 from bhds.sandbox import command as sandbox
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
+from bhds.schemas import datatypes
+from bhds.schemas.dictionary import TABLES
 from docs.blocks import PAGES, blocks
 
 from .conftest import ROOT, TIMEOUT_S
@@ -163,7 +163,9 @@ def write_program(block, path):
     """Write a program that says where it is from, and return its path."""
     text = f"print('::: {block.place}', flush=True)\n"
     if block.words.get("in") == datatypes.__name__:
-        text += "from bhds import datatypes\nglobals().update(vars(datatypes))\n"
+        text += (
+            "from bhds.schemas import datatypes\nglobals().update(vars(datatypes))\n"
+        )
     path.write_text(text + block.text, encoding="utf-8")
     return path
 

@@ -47,7 +47,7 @@ def test_an_installed_command_has_snakemake_build_by_the_rules_of_the_wheel(
     command = "api-data missing-kline um_futures 1m --dry-run --configfile mine.yaml"
 
     done = subprocess.run(
-        [sys.executable, "-c", "from bhds.cli import app; app()", *command.split()],
+        [sys.executable, "-c", "from bhds.cli.app import app; app()", *command.split()],
         cwd=here,
         env={**os.environ, "PYTHONPATH": str(installed)},
         stdout=subprocess.PIPE,

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from bhds import config
-from bhds.planning import frozen, prepare
+from bhds.plan import config, plan_snapshot, prepare
 
 from .conftest import ROOT, TIMEOUT_S
 
@@ -38,7 +37,9 @@ def leave_plan(workspace):
         now=NOW,
         online=False,
     )
-    frozen.freeze(plan, workspace.path(".snakemake/bhds-plan.parquet"), made_at=NOW)
+    plan_snapshot.freeze(
+        plan, workspace.path(".snakemake/bhds-plan.parquet"), made_at=NOW
+    )
     for listing in workspace.path("aws_data").rglob("*.parquet"):
         listing.unlink()
 

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import yaml
 
-from bhds.fill import refusal
+from bhds.backfill import refusal
 
 from .conftest import ROOT, TIMEOUT_S, Outcome, settings_for
 

@@ -18,9 +18,8 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from bhds.archive import ledger
-from bhds.columns import TIME, turnover_columns
-from bhds.markets import Interval, TradeType
+from bhds.archive.download import ledger
+from bhds.core.markets import Interval, TradeType
 from bhds.parse import revisions
 from bhds.sandbox import museum
 from bhds.sandbox.exchange import Exchange
@@ -28,6 +27,7 @@ from bhds.sandbox.formats import kline_rows
 from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import Universe
+from bhds.schemas.klines import TIME, turnover_columns
 
 from .conftest import Outcome, Workspace
 

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 
 pytestmark = pytest.mark.workflow
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds import storage
+from bhds.io import storage
 
 pytestmark = pytest.mark.workflow
 

@@ -6,7 +6,7 @@ import re
 import polars as pl
 import pytest
 
-from bhds.archive import ledger
+from bhds.archive.download import ledger
 
 pytestmark = pytest.mark.workflow
 

@@ -1,8 +1,8 @@
 """What the archive publishes: one entry for every type of data.
 
 Which markets, frequencies and intervals a type has, and when it ended, is in the
-registry (`bhds.datatypes`); an entry here says which symbols have it, and what its
-files hold. A further type of data is a further `DataType` in `DATA_TYPES`.
+registry (`bhds.schemas.datatypes`); an entry here says which symbols have it, and what
+its files hold. A further type of data is a further `DataType` in `DATA_TYPES`.
 """
 
 from bhds.sandbox.datasets.bars import Klines, ReferenceKlines

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import polars as pl
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices, references
 from bhds.sandbox.bars import BarSource
 from bhds.sandbox.datasets.feed import DataType, Feed

@@ -9,8 +9,7 @@ from functools import cached_property
 
 import polars as pl
 
-from bhds import datatypes
-from bhds.markets import Frequency, Interval, TradeType
+from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import (
     DAY_MS,
@@ -23,6 +22,7 @@ from bhds.sandbox.timegrid import (
     to_ms,
 )
 from bhds.sandbox.universe import Symbol, Universe
+from bhds.schemas import datatypes
 
 _ALTERED_EVERY = 60
 _MONDAY = 0

@@ -4,10 +4,10 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from bhds import datatypes
-from bhds.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.datasets import DATA_TYPES, DataType, Feed
 from bhds.sandbox.universe import Universe
+from bhds.schemas import datatypes
 
 
 class FeedIndex:

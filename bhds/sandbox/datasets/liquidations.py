@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices
 from bhds.sandbox.bars import is_trading
 from bhds.sandbox.datasets.feed import DataType, Feed

@@ -4,7 +4,7 @@ import datetime as dt
 
 import polars as pl
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices
 from bhds.sandbox.bars import is_trading
 from bhds.sandbox.datasets.feed import DataType, Feed

@@ -4,7 +4,7 @@ import datetime as dt
 
 import polars as pl
 
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.sandbox import formats, prices, tape
 from bhds.sandbox.datasets.feed import DataType, Feed
 from bhds.sandbox.formats import HEADER_SINCE, MICROSECONDS_SINCE

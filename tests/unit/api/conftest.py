@@ -6,10 +6,10 @@ import stamina
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from bhds.api.budget import Budget
 from bhds.api.client import ApiClient
 from bhds.api.limits import Limit, Pool
-from bhds.markets import TradeType
+from bhds.api.rate_limiter import Budget
+from bhds.core.markets import TradeType
 
 TestServer.__test__ = False
 

@@ -17,8 +17,8 @@ from bhds.api.client import ApiClient, FundingPage, KlinePage
 from bhds.api.endpoints import MARKETS, Tier
 from bhds.api.rows import Bar, parse_bars
 from bhds.api.transport import Answer
-from bhds.errors import ApiError, SymbolRefusedError
-from bhds.markets import Interval, TradeType
+from bhds.core.errors import ApiError, SymbolRefusedError
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.limits import Budget as SandboxBudget
 from bhds.sandbox.limits import Pool, RateLimiter

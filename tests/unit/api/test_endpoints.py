@@ -2,8 +2,8 @@ import pytest
 
 from bhds.api.endpoints import MARKETS, api_interval
 from bhds.api.limits import Pool
-from bhds.errors import ApiError
-from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+from bhds.core.errors import ApiError
+from bhds.core.markets import ARCHIVE_INTERVALS, Interval, TradeType
 
 SPOT, UM, CM = (
     MARKETS[trade_type]

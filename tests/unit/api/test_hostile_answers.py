@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from bhds.api.client import ApiClient
-from bhds.archive.bucket import BucketClient
-from bhds.errors import ApiError, ListingError
-from bhds.markets import TradeType
+from bhds.archive.listing.bucket import BucketClient
+from bhds.core.errors import ApiError, ListingError
+from bhds.core.markets import TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 

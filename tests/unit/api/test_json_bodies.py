@@ -4,7 +4,7 @@ import tracemalloc
 import pytest
 
 from bhds.api.json_bodies import JsonError, read_json
-from bhds.http import MIB
+from bhds.io.http import MIB
 
 MOST = 16 * MIB
 

@@ -13,7 +13,7 @@ from bhds.api.rows import (
     parse_funding_info,
     parse_server_time,
 )
-from bhds.errors import ApiError
+from bhds.core.errors import ApiError
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata"
 

@@ -8,9 +8,9 @@ import pytest
 from aiohttp import web
 
 from bhds.api.client import ApiClient, Usage
-from bhds.errors import ApiError, RefusedError, SymbolRefusedError
-from bhds.http import MIB
-from bhds.markets import Interval, TradeType
+from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError
+from bhds.core.markets import Interval, TradeType
+from bhds.io.http import MIB
 
 TIME = (200, '{"serverTime": 1739188800000}')
 NOW = 1_739_188_800_000

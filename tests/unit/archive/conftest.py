@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from bhds.archive.download import fetch_batch
-from bhds.archive.staging import Wanted
+from bhds.archive.download.batch import fetch_batch
+from bhds.archive.download.staging import Wanted
 
 DEADLINE_S = 30
 KEYS = "data/spot/daily/klines/BTCUSDT/1m"

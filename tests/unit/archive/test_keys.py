@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from bhds.archive import keys
 from bhds.archive.keys import ArchiveFile
-from bhds.errors import KeyGrammarError
-from bhds.markets import Frequency, TradeType
+from bhds.core.errors import KeyGrammarError
+from bhds.core.markets import Frequency, TradeType
 
 KEY_LISTS = Path(__file__).parents[4] / "shared/realdata/listings/keys"
 BASE = "https://data.binance.vision"

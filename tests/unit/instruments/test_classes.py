@@ -7,8 +7,8 @@ from importlib import resources
 
 import pytest
 
+from bhds.core.markets import TradeType
 from bhds.instruments import ContractType, classify
-from bhds.markets import TradeType
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 OPTION = TradeType.OPTION

@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from bhds.errors import SelectionError
+from bhds.core.errors import SelectionError
+from bhds.core.markets import TradeType
 from bhds.instruments import ContractType, classify, read_exchange_info
-from bhds.markets import TradeType
 
 from .conftest import REALDATA
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bhds.errors import SelectionError
+from bhds.core.errors import SelectionError
+from bhds.core.markets import TradeType
 from bhds.instruments import Reason, select, select_named
-from bhds.markets import TradeType
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 

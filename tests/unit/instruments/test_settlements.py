@@ -2,8 +2,8 @@
 
 import datetime as dt
 
+from bhds.core.markets import TradeType
 from bhds.instruments import settlements, settlements_day
-from bhds.markets import TradeType
 
 UM = TradeType.UM_FUTURES
 

@@ -6,10 +6,10 @@ import zipfile
 
 import pytest
 
-from bhds.datatypes import data_type
-from bhds.markets import Frequency, Interval, TradeType
-from bhds.parse.inputs import ArchiveInput
-from bhds.parse.tables import parse_table
+from bhds.archive.integrity.zip_input import ArchiveInput
+from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.parse.parse_table import parse_table
+from bhds.schemas.datatypes import data_type
 
 HEADER = (
     "open_time,open,high,low,close,volume,close_time,quote_volume,count,"

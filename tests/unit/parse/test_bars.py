@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bhds.columns import parsed_klines
-from bhds.datatypes import data_type
-from bhds.errors import ConfigError, KeyGrammarError, ParseError
-from bhds.markets import TradeType
+from bhds.core.errors import ConfigError, KeyGrammarError, ParseError
+from bhds.core.markets import TradeType
+from bhds.schemas.datatypes import data_type
+from bhds.schemas.klines import parsed_klines
 
 DAY_1 = "BTCUSDT-1m-2024-01-01"
 DAY_2 = "BTCUSDT-1m-2024-01-02"
@@ -289,7 +289,7 @@ def test_last_row_of_a_file_wins_a_conflict(archive, parse, line):
 def test_listed_conflicts_are_limited_but_all_are_counted(
     archive, parse, csv, monkeypatch
 ):
-    monkeypatch.setattr("bhds.parse.sources.CONFLICTS_LISTED", 5)
+    monkeypatch.setattr("bhds.parse.provenance.CONFLICTS_LISTED", 5)
     monthly = csv("2024-01-01", 20).replace("12.5", "13.5")
     files = [archive(MONTH, monthly), archive(DAY_1, csv("2024-01-01", 20))]
 

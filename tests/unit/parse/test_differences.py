@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bhds.datatypes import data_type
-from bhds.errors import ParseError
-from bhds.markets import TradeType
+from bhds.archive.integrity.zip_input import Period
+from bhds.core.errors import ParseError
+from bhds.core.markets import TradeType
 from bhds.parse import differences
 from bhds.parse.differences import ColumnDifference, RowDifference, row_differences
-from bhds.parse.inputs import Period
+from bhds.schemas.datatypes import data_type
 
 KLINES = data_type("klines").table(TradeType.SPOT)
 TRADES = data_type("trades").table(TradeType.SPOT)

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 from polars.testing import assert_frame_equal
 
-from bhds.datatypes import DATA_TYPES
-from bhds.markets import Frequency, TradeType
-from bhds.parse.inputs import ArchiveInput
+from bhds.archive.integrity.zip_input import ArchiveInput
+from bhds.core.markets import Frequency, TradeType
+from bhds.schemas.datatypes import DATA_TYPES
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata"
 

@@ -9,15 +9,15 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds import storage
-from bhds.archive import ledger
-from bhds.datatypes import data_type
-from bhds.errors import KeyGrammarError, ParseError
-from bhds.markets import TradeType
+from bhds.archive.download import ledger
+from bhds.archive.integrity.zip_input import Period
+from bhds.core.errors import KeyGrammarError, ParseError
+from bhds.core.markets import TradeType
+from bhds.io import storage
 from bhds.parse import revisions
 from bhds.parse.differences import ColumnDifference, RowDifference
-from bhds.parse.inputs import Period
 from bhds.parse.revisions import Revised, RevisionKind, revised_inputs
+from bhds.schemas.datatypes import data_type
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot"
 SERIES = {

@@ -13,14 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bhds import storage
-from bhds.archive import job as archive_job
-from bhds.archive.directory import Directory
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
-from bhds.archive.listing import LISTING_SCHEMA
-from bhds.errors import FetchError
-from bhds.markets import Frequency, TradeType
-from bhds.parse import job, supplements
+from bhds.archive.listing.cache import LISTING_SCHEMA
+from bhds.archive.listing.directory import Directory
+from bhds.core.errors import FetchError
+from bhds.core.markets import Frequency, TradeType
+from bhds.io import storage
+from bhds.parse import supplements
+from bhds.stages import fetch as archive_job
+from bhds.stages import parse as job
 
 DAY = dt.timedelta(days=1)
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)

@@ -3,14 +3,14 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.datatypes import data_type
-from bhds.errors import ParseError
-from bhds.markets import TradeType
-from bhds.parse.collapse import collapse
-from bhds.parse.inputs import Period
-from bhds.parse.sources import CONFLICTS_LISTED, SourceRecord
+from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.zip_input import Period
+from bhds.core.errors import ParseError
+from bhds.core.markets import TradeType
+from bhds.parse.dedupe import collapse
+from bhds.parse.provenance import CONFLICTS_LISTED, SourceRecord
 from bhds.parse.tallies import FileTally, PartitionTally
-from bhds.parse.verdict import Verdict
+from bhds.schemas.datatypes import data_type
 
 TRADES = data_type("trades").table(TradeType.UM_FUTURES)
 AGG_TRADES = data_type("aggTrades").table(TradeType.UM_FUTURES)

@@ -3,13 +3,13 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import TIME
-from bhds.datatypes import Field, Kind, Table
-from bhds.errors import ParseError
-from bhds.markets import Interval
-from bhds.parse.csv_bodies import CsvBody
-from bhds.parse.inputs import Period
+from bhds.archive.integrity.zip_input import Period
+from bhds.core.errors import ParseError
+from bhds.core.markets import Interval
+from bhds.parse.csv_reader import CsvBody
 from bhds.parse.times import check_times, microseconds
+from bhds.schemas.datatypes import Field, Kind, Table
+from bhds.schemas.klines import TIME
 
 DAY = Period.parse("2024-01-02")
 BODY = CsvBody(

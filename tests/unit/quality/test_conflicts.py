@@ -3,10 +3,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import conflicts as schema_of
-from bhds.columns import turnover_columns
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.quality import conflicts
+from bhds.schemas.klines import conflicts as schema_of
+from bhds.schemas.klines import turnover_columns
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 KEY = "data/{market}/{frequency}/klines/A/1m/A-1m-{period}.zip"

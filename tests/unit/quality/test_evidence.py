@@ -3,9 +3,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import GAP_EVIDENCE, GAPS
-from bhds.markets import Interval
+from bhds.core.markets import Interval
 from bhds.quality.evidence import Evidence
+from bhds.schemas.klines import GAP_EVIDENCE, GAPS
 
 DAY = 24 * 60
 MINUTE = Interval.parse("1m")

@@ -3,10 +3,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.columns import CLASSIFIED_GAPS, TIME
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.quality.gap_classes import classify, lives_of
 from bhds.quality.outages import known_outages, outages_of
+from bhds.schemas.klines import CLASSIFIED_GAPS, TIME
 
 DAY = 24 * 60
 MINUTE = Interval.parse("1m")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhds.columns import CLASSIFIED_GAPS, DAY_FAULTS, DAYS, NOT_RECONCILED, TIME
-from bhds.quality.condition import judge
+from bhds.quality.day_condition import judge
+from bhds.schemas.klines import CLASSIFIED_GAPS, DAY_FAULTS, DAYS, NOT_RECONCILED, TIME
 
 FIRST = dt.date(2024, 1, 1)
 CHANGES = {

@@ -7,10 +7,11 @@ import shutil
 import polars as pl
 import pytest
 
-from bhds import storage
-from bhds.columns import CONDITION, VOLUME_CHECKS
-from bhds.errors import ResultError
-from bhds.quality import job, volumes
+from bhds.core.errors import ResultError
+from bhds.io import storage
+from bhds.quality import volumes
+from bhds.schemas.klines import CONDITION, VOLUME_CHECKS
+from bhds.stages import quality
 
 FIRST = dt.date(2024, 1, 1)
 DAY = dt.timedelta(days=1)
@@ -139,7 +140,7 @@ def files(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("files")
 def test_the_trades_of_a_market_are_held_against_its_bars(caplog):
     with caplog.at_level(logging.WARNING):
-        job.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+        quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
 
     table = pl.read_parquet(OUTPUT)
     assert table["agrees"].to_list() == [True, False, True]
@@ -159,7 +160,7 @@ def test_the_trades_of_a_market_are_held_against_its_bars(caplog):
 def test_nothing_is_told_where_all_agree(caplog):
     shutil.copy("bars.parquet", TRADES)
 
-    job.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+    quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
 
     assert pl.read_parquet(OUTPUT)["agrees"].all()
     assert caplog.messages == []
@@ -170,7 +171,7 @@ def test_that_no_day_was_compared_is_warned_of(caplog):
     none = storage.read_parquet(TRADES).clear()
     storage.write_parquet(none, TRADES, metadata={})
 
-    job.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+    quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
 
     assert caplog.messages == [
         f"{OUTPUT}: no day has both trades and bars to be compared"
@@ -182,4 +183,4 @@ def test_a_broken_table_is_named(tmp_path):
     (tmp_path / "bars.parquet").write_bytes(b"no Parquet")
 
     with pytest.raises(ResultError, match=r"bars\.parquet: cannot be read"):
-        job.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+        quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)

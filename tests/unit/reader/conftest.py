@@ -5,8 +5,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns, storage
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
+from bhds.io import storage
+from bhds.schemas import klines
 
 START = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 DAY = 1440
@@ -25,7 +26,7 @@ def make_bars(schema, *, days, first_day=0):
     times = {
         name: [begin + dt.timedelta(minutes=i) for i in range(height)]
         for name, dtype in schema.items()
-        if dtype == columns.TIME
+        if dtype == klines.TIME
     }
     rest = {"source": ["daily"] * height, "segment": [0] * height}
     rest = {name: values for name, values in rest.items() if name in schema}
@@ -51,7 +52,7 @@ class Data:
         return self.folder / "results_data" / self.market / path
 
     def bars(self, symbol, *, days, first_day=0, as_of=None):
-        schema = columns.result_klines(self.market)
+        schema = klines.result_klines(self.market)
         frame = make_bars(schema, days=days, first_day=first_day)
         last = frame["open_time"].max()
         as_of = as_of or str(last.date())
@@ -62,7 +63,7 @@ class Data:
             symbol=symbol,
         )
         storage.write_parquet(
-            columns.GAPS.to_frame(),
+            klines.GAPS.to_frame(),
             self.path(f"klines/1m/gaps/{symbol}.parquet"),
             metadata={
                 "as_of": as_of,
@@ -75,7 +76,7 @@ class Data:
         """Write the condition of days, given as `SYMBOL DAY CONDITION`."""
         split = [row.split() for row in rows]
         frame = make_rows(
-            columns.CONDITION,
+            klines.CONDITION,
             symbol=[row[0] for row in split],
             day=[dt.date.fromisoformat(row[1]) for row in split],
             condition=[row[2] for row in split],

@@ -1,6 +1,6 @@
 import pytest
 
-from bhds.errors import ResultError
+from bhds.core.errors import ResultError
 from bhds.reader.availability import Series, refuse_unavailable
 from bhds.reader.files import Market, of_results
 from bhds.reader.period import Period

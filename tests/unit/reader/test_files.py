@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from bhds import storage
-from bhds.errors import ConfigError, ResultError, SelectionError
+from bhds.core.errors import ConfigError, ResultError, SelectionError
+from bhds.io import storage
 from bhds.reader.files import Market, of_records, of_results
 from bhds.reader.period import Period
 

@@ -10,13 +10,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from bhds import storage
-from bhds.columns import TIME, with_symbol
-from bhds.datatypes import Table
-from bhds.errors import ResultError
-from bhds.events import EventRule
+from bhds.core.errors import ResultError
+from bhds.core.events import EventRule
+from bhds.io import storage
 from bhds.reader.files import Records, SymbolFile
 from bhds.reader.frames import scan_files, scan_records
+from bhds.schemas.datatypes import Table
+from bhds.schemas.klines import TIME, with_symbol
 
 SCHEMA = pl.Schema({"time": TIME, "price": pl.Float64()})
 BARS = Table(fields=(), schema=SCHEMA, key=("time",), time="time")

@@ -2,9 +2,10 @@ import datetime as dt
 
 import pytest
 
-from bhds import lineage, reader
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import TradeType
+from bhds import reader
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import TradeType
+from bhds.reader import origin
 
 NOON = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -13,7 +14,7 @@ NOON = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
 def test_a_bar_is_explained_at_a_moment_in_any_form(data, monkeypatch, time):
     asked = []
     monkeypatch.setattr(
-        lineage, "explain", lambda folder, **which: asked.append((folder, which))
+        origin, "explanation_of", lambda folder, **which: asked.append((folder, which))
     )
     reader.explain("um_futures", "AUSDT", time, data_dir=data.folder)
     which = {"trade_type": TradeType.UM_FUTURES, "interval": "1m", "symbol": "AUSDT"}

@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.reader.period import Period
 
 NOON = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)

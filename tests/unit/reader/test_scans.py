@@ -3,10 +3,12 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns, datatypes, storage
-from bhds.errors import ConfigError, ResultError, SelectionError
-from bhds.markets import TradeType
+from bhds.core.errors import ConfigError, ResultError, SelectionError
+from bhds.core.markets import TradeType
+from bhds.io import storage
 from bhds.reader import scans
+from bhds.schemas import datatypes
+from bhds.schemas import klines as columns
 
 from .conftest import START, make_bars, make_rows
 

@@ -3,9 +3,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns, storage
-from bhds.errors import ResultError, SelectionError
+from bhds.core.errors import ResultError, SelectionError
+from bhds.io import storage
 from bhds.reader import tables
+from bhds.schemas import klines
 
 from .conftest import START, make_rows
 
@@ -32,7 +33,7 @@ def test_segments_are_first_and_last_bars(data):
 def gaps(data):
     """AUSDT: a gap from minute 10 to 20, and one without an end from 100 on."""
     rows = make_rows(
-        columns.CLASSIFIED_GAPS,
+        klines.CLASSIFIED_GAPS,
         symbol=["AUSDT", "AUSDT"],
         last_open_time=[minute(10), minute(100)],
         first_open_time=[minute(20), None],
@@ -97,7 +98,7 @@ def test_condition_is_of_days_and_symbols(data):
         end="2025-03-03",
         data_dir=data.folder,
     ).collect()
-    assert found.schema == columns.CONDITION
+    assert found.schema == klines.CONDITION
     assert found["day"].to_list() == [dt.date(2025, 3, 1), dt.date(2025, 3, 2)]
     with pytest.raises(SelectionError, match="did you mean 'AUSDT'"):
         tables.condition("um_futures", symbols=["AUSD"], data_dir=data.folder)

@@ -8,14 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhds import columns, storage
-from bhds.archive.directory import Directory
-from bhds.archive.listing_page import LISTING_SCHEMA
-from bhds.archive.tables import Listed, Table, TableStore
-from bhds.errors import ConfigError, ResultError, SelectionError
-from bhds.markets import Frequency, TradeType
+from bhds.archive.listing.directory import Directory
+from bhds.archive.listing.pages import LISTING_SCHEMA
+from bhds.archive.listing.tables import Listed, Table, TableStore
+from bhds.core.errors import ConfigError, ResultError, SelectionError
+from bhds.core.markets import Frequency, TradeType
+from bhds.io import storage
 from bhds.reader.universes import STOPPED_DAYS, UNIVERSE, universe
-from bhds.results import job
+from bhds.schemas import klines as columns
+from bhds.stages import results
 
 from .conftest import START, make_rows
 
@@ -60,7 +61,7 @@ class Market:
         storage.write_parquet(rows, partition, metadata={}, symbol=symbol)
         storage.write_json({}, partition.replace(".parquet", ".sources.json"))
         klines = f"{self.root}/klines/{interval}"
-        job.write_results(
+        results.write_results(
             [partition],
             outputs={"result": f"{klines}/{symbol}.pqt"}
             | {

@@ -6,11 +6,12 @@ import json
 import polars as pl
 import pytest
 
-from bhds import columns, storage
-from bhds.archive import ledger
-from bhds.fill import unanswered, usage
-from bhds.markets import TradeType
+from bhds.archive.download import ledger
+from bhds.backfill import api_use, unanswered
+from bhds.core.markets import TradeType
+from bhds.io import storage
 from bhds.parse import revisions
+from bhds.schemas import klines
 
 START = dt.datetime(2025, 1, 30, tzinfo=dt.UTC)
 AS_OF = dt.date(2025, 2, 4)
@@ -34,7 +35,7 @@ def day_rows(symbol, *, conditions, **more):
             "filled": 440 if condition == "degraded" else 0,
             "volume": 10.0,
             "conflicts": int(condition == "degraded"),
-            **dict.fromkeys((*columns.DAY_FAULTS, "missing_trade_ids"), 0),
+            **dict.fromkeys((*klines.DAY_FAULTS, "missing_trade_ids"), 0),
             "has_file": condition == "available",
             "is_corrupt": False,
             "api_answer": None,
@@ -100,7 +101,7 @@ def result_of(*, holes=()):
         close=price,
         volume=(minutes % 13).cast(pl.Float64),
         source=source.otherwise(pl.lit("daily")),
-    ).cast({"open_time": columns.TIME, "source": columns.RESULT_SOURCES})
+    ).cast({"open_time": klines.TIME, "source": klines.RESULT_SOURCES})
 
 
 def zip_entry(file, *, verdict="ok", **more):
@@ -159,14 +160,14 @@ def fill_spot(data):
     days = [
         row for name, each in kinds.items() for row in day_rows(name, conditions=each)
     ]
-    data.quality("spot", "condition-klines-1m", days, columns.CONDITION)
+    data.quality("spot", "condition-klines-1m", days, klines.CONDITION)
     gaps = [
         gap_row("AUSDT", begin=4500, minutes=600, name="halt"),
         gap_row(MARKUP, begin=100, minutes=5, name="outage"),
     ]
-    data.quality("spot", "gaps-1m", gaps, columns.CLASSIFIED_GAPS)
+    data.quality("spot", "gaps-1m", gaps, klines.CLASSIFIED_GAPS)
     conflicts = [conflict_row("AUSDT", close=11.0, kept_close=10.0)]
-    schema = columns.conflicts(TradeType.SPOT)
+    schema = klines.conflicts(TradeType.SPOT)
     data.quality("spot", "conflicts-1m", conflicts, schema)
     for symbol in SYMBOLS:
         data.result("spot", symbol, result_of(holes=range(4501, 5100)))
@@ -177,15 +178,15 @@ def fill_spot(data):
 def fill_futures(data):
     """Write bars and proofs of USD-M futures; nothing is missing there."""
     days = day_rows("AUSDT", conditions=["available"] * 6)
-    data.quality("um_futures", "condition-klines-1m", days, columns.CONDITION)
-    data.quality("um_futures", "gaps-1m", [], columns.CLASSIFIED_GAPS)
+    data.quality("um_futures", "condition-klines-1m", days, klines.CONDITION)
+    data.quality("um_futures", "gaps-1m", [], klines.CLASSIFIED_GAPS)
     agreement = [
         ("AUSDT", "1d", "close", 6, 6, 0, 0.0, None),
         ("AUSDT", "1d", "volume", 6, 5, 0, 0.5, START),
     ]
-    data.quality("um_futures", "agreement-1m", agreement, columns.AGREEMENT)
+    data.quality("um_futures", "agreement-1m", agreement, klines.AGREEMENT)
     checks = [("AUSDT", AS_OF, "aggTrades", 9.0, 10.0, -1.0, 0, False)]
-    data.quality("um_futures", "volume_checks", checks, columns.VOLUME_CHECKS)
+    data.quality("um_futures", "volume_checks", checks, klines.VOLUME_CHECKS)
 
 
 def fill_records(data):
@@ -211,11 +212,11 @@ def fill_records(data):
         "max_rel_change": 0.5,
     }
     revisions.record(
-        data.root, rows=pl.DataFrame([change]).cast({"noticed_at": columns.TIME})
+        data.root, rows=pl.DataFrame([change]).cast({"noticed_at": klines.TIME})
     )
     path = "api_data/spot/klines/AUSDT/1m/2025.parquet"
     numbers = {"requests": 12, "weight": 24, "refusals": 1, "rows": 2000}
-    usage.append(data.root, asked_at=START, path=path, **numbers)
+    api_use.append(data.root, asked_at=START, path=path, **numbers)
     unanswered.tell(data.root, path, asked_at=None, is_answered=False)
 
 

@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from bhds.columns import TIME
-from bhds.fill import usage
+from bhds.backfill import api_use as usage
 from bhds.report import api_use
+from bhds.schemas.klines import TIME
 
 from .conftest import START
 

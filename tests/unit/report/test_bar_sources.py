@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns
 from bhds.report import bar_sources
+from bhds.schemas import klines
 
 from .conftest import day_rows
 
@@ -14,7 +14,7 @@ from .conftest import day_rows
 @pytest.fixture
 def months():
     rows = day_rows("A", conditions=["available"] * 3 + ["degraded"])
-    frame = pl.DataFrame(rows, schema=columns.CONDITION)
+    frame = pl.DataFrame(rows, schema=klines.CONDITION)
     frame = frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
     return bar_sources.by_month(frame)
 

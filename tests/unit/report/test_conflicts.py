@@ -2,9 +2,9 @@
 
 import polars as pl
 
-from bhds import columns
-from bhds.markets import TradeType
+from bhds.core.markets import TradeType
 from bhds.report import conflicts
+from bhds.schemas import klines
 
 from .conftest import conflict_row
 
@@ -15,7 +15,7 @@ def test_a_conflict_names_the_columns_that_differ_and_the_worst_stands_first():
         conflict_row("B", close=15.0, kept_close=10.0),
         conflict_row("C", close=10.0, kept_close=10.0) | {"volume": 7.0},
     ]
-    frame = pl.DataFrame(rows, schema=columns.conflicts(TradeType.SPOT))
+    frame = pl.DataFrame(rows, schema=klines.conflicts(TradeType.SPOT))
     frame = frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
 
     table = conflicts.table(frame, where="conflicts.parquet")

@@ -5,8 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns
 from bhds.report import coverage
+from bhds.schemas import klines
 
 from .conftest import day_rows
 
@@ -20,7 +20,7 @@ def days_of(**conditions):
         for symbol, names in conditions.items()
         for row in day_rows(symbol, conditions=names)
     ]
-    frame = pl.DataFrame(rows, schema=columns.CONDITION)
+    frame = pl.DataFrame(rows, schema=klines.CONDITION)
     return frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
 
 

@@ -5,9 +5,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns
 from bhds.report import bar_sources, figures, gaps, pictures
 from bhds.report.pictures import Picture
+from bhds.schemas import klines
 
 from .conftest import START, day_rows, gap_row, result_of
 
@@ -32,7 +32,7 @@ def test_gaps_are_stacked_by_class_in_their_colours():
         gap_row("A", begin=0, minutes=5, name="halt"),
         gap_row("A", begin=9, minutes=5, name="missing_file"),
     ]
-    found = pl.DataFrame(rows, schema=columns.CLASSIFIED_GAPS)
+    found = pl.DataFrame(rows, schema=klines.CLASSIFIED_GAPS)
 
     of_market = {"market": pl.lit("spot"), "series": pl.lit("klines 1m")}
     figure = figures.gaps_by_month(gaps.by_month(found.with_columns(**of_market)))
@@ -48,7 +48,7 @@ def test_gaps_are_stacked_by_class_in_their_colours():
 
 def test_bars_of_which_none_was_published_are_no_bars():
     days = day_rows("A", conditions=["missing"] * 3)
-    frame = pl.DataFrame(days, schema=columns.CONDITION).with_columns(
+    frame = pl.DataFrame(days, schema=klines.CONDITION).with_columns(
         market=pl.lit("spot"), series=pl.lit("klines 1m")
     )
 

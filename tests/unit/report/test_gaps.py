@@ -4,14 +4,14 @@ import datetime as dt
 
 import polars as pl
 
-from bhds import columns
 from bhds.report import gaps
+from bhds.schemas import klines
 
 from .conftest import gap_row
 
 
 def gaps_of(*rows):
-    frame = pl.DataFrame(rows, schema=columns.CLASSIFIED_GAPS)
+    frame = pl.DataFrame(rows, schema=klines.CLASSIFIED_GAPS)
     return frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
 
 
@@ -63,7 +63,7 @@ def test_a_symbol_loses_no_time_after_its_last_trade():
 
 
 def test_every_class_has_a_colour_of_its_own():
-    assert list(gaps.CLASSES) == columns.GAP_CLASSES.categories.to_list()
+    assert list(gaps.CLASSES) == klines.GAP_CLASSES.categories.to_list()
     assert len({colour for colour, _ in gaps.CLASSES.values()}) == len(gaps.CLASSES)
 
 

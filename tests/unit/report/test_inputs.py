@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from bhds.errors import ResultError
+from bhds.core.errors import ResultError
 from bhds.report.inputs import (
     MARKET,
     of_first_series,

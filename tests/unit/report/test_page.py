@@ -4,9 +4,10 @@ import polars as pl
 import pytest
 from playwright.sync_api import expect
 
-from bhds import columns
-from bhds.report import coverage, job, page
+from bhds.report import coverage, page
 from bhds.report.blocks import Column, Kind, Section, Table
+from bhds.schemas import klines
+from bhds.stages import report as job
 from tests import chromium
 
 from .conftest import AS_OF, MARKUP, day_rows
@@ -171,7 +172,7 @@ def heatmap_of(number):
         for name, condition in whole.items()
         for row in day_rows(name, conditions=[condition] * 2)
     ]
-    days = pl.DataFrame(rows, schema=columns.CONDITION)
+    days = pl.DataFrame(rows, schema=klines.CONDITION)
     days = days.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
     return coverage.heatmap(coverage.by_month(days)), [("spot", n) for n in names]
 

@@ -5,15 +5,16 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import columns, storage
-from bhds.errors import ResultError
+from bhds.core.errors import ResultError
+from bhds.io import storage
 from bhds.report import pictures
+from bhds.schemas import klines
 
 from .conftest import START, gap_row, result_of
 
 
 def gaps_of(*rows, market="spot", series="klines 1m"):
-    frame = pl.DataFrame(rows, schema=columns.CLASSIFIED_GAPS)
+    frame = pl.DataFrame(rows, schema=klines.CLASSIFIED_GAPS)
     return frame.with_columns(market=pl.lit(market), series=pl.lit(series))
 
 

@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
-from bhds import columns
 from bhds.report import proofs
+from bhds.schemas import klines
 
 from .conftest import AS_OF, START
 
@@ -17,7 +17,7 @@ def agreement():
         ("B", "1h", "close", 20, 20, 0, 0.0, None),
         ("B", "1h", "volume", 20, 15, 0, 0.25, START),
     ]
-    frame = pl.DataFrame(rows, schema=columns.AGREEMENT, orient="row")
+    frame = pl.DataFrame(rows, schema=klines.AGREEMENT, orient="row")
     return frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
 
 
@@ -43,7 +43,7 @@ def test_only_what_differs_is_listed_the_most_first(agreement):
 @pytest.mark.parametrize(("off_grid", "listed"), [(0, ["C"]), (5, [])])
 def test_a_comparison_of_no_bars_proves_nothing(off_grid, listed):
     row = ("C", "3d", "close", 0, 0, off_grid, None, None)
-    frame = pl.DataFrame([row], schema=columns.AGREEMENT, orient="row")
+    frame = pl.DataFrame([row], schema=klines.AGREEMENT, orient="row")
     frame = frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
 
     (shares,) = proofs.by_column(frame).values()
@@ -60,7 +60,7 @@ def test_days_that_do_not_add_up_are_listed_the_worst_first():
         ("C", AS_OF, "aggTrades", 0.0, 10.0, -10.0, 0, False),
         ("D", AS_OF, "aggTrades", 0.0, 10.0, -10.0, 3, None),
     ]
-    frame = pl.DataFrame(rows, schema=columns.VOLUME_CHECKS, orient="row")
+    frame = pl.DataFrame(rows, schema=klines.VOLUME_CHECKS, orient="row")
 
     table = proofs.volumes(frame.with_columns(market=pl.lit("spot")), where="x")
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from bhds import columns
 from bhds.report.findings import gather
 from bhds.report.sections import sections
+from bhds.schemas import klines
 
 from .conftest import day_rows
 
@@ -46,7 +46,7 @@ def test_files_are_counted_with_those_that_were_replaced(parts_of, data_dir):
 
 def test_data_without_results_has_neither_gaps_nor_proofs(parts_of, empty_dir):
     days = day_rows("AUSDT", conditions=["available"])
-    empty_dir.quality("um_futures", "condition-metrics", days, columns.CONDITION)
+    empty_dir.quality("um_futures", "condition-metrics", days, klines.CONDITION)
 
     parts = parts_of(empty_dir)
 
@@ -61,7 +61,7 @@ def test_data_without_results_has_neither_gaps_nor_proofs(parts_of, empty_dir):
 def test_a_market_without_gaps_is_told_from_one_in_which_none_are_looked_for(
     parts_of, empty_dir
 ):
-    empty_dir.quality("spot", "gaps-1m", [], columns.CLASSIFIED_GAPS)
+    empty_dir.quality("spot", "gaps-1m", [], klines.CLASSIFIED_GAPS)
 
     assert parts_of(empty_dir)["gaps"].sentences == (
         "Every symbol traded in every bar: there are no gaps.",

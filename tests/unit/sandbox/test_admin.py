@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from bhds.errors import BhdsError, SelectionError
+from bhds.core.errors import BhdsError, SelectionError
 from bhds.sandbox import admin
 from bhds.sandbox.defects import Defect
 from bhds.sandbox.limits import Pool

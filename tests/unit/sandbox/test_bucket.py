@@ -8,8 +8,8 @@ import zipfile
 
 import pytest
 
-from bhds.errors import SelectionError
-from bhds.markets import Frequency, TradeType
+from bhds.core.errors import SelectionError
+from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.timegrid import DAY_MS, period_of_label
 

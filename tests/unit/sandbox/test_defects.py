@@ -5,7 +5,7 @@ from dataclasses import astuple
 
 import pytest
 
-from bhds.errors import ConfigError, SelectionError
+from bhds.core.errors import ConfigError, SelectionError
 from bhds.sandbox.defects import Defect
 
 UM = "data/futures/um"

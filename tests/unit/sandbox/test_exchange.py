@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import TradeType
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.limits import BUDGETS, Budget, Pool, RateLimiter
 

@@ -1,6 +1,6 @@
 import pytest
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.sandbox.faults import Faults, Manner
 
 KLINES, TIME = "um_futures/klines", "spot/time"

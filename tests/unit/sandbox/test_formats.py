@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats
 from bhds.sandbox.bars import SUMMED
 from bhds.sandbox.prices import KlineSource

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.listing import Query, list_page
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from defusedxml import ElementTree
 
-from bhds.archive.listing_page import parse_page
+from bhds.archive.listing.pages import parse_page
 from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
 

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import Frequency, Interval, TradeType
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.sandbox import admin, command
 from bhds.sandbox.defects import Defect
 from bhds.sandbox.exchange import PRESENT, Exchange

@@ -2,7 +2,7 @@ import datetime as dt
 
 import pytest
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.pages import Pages, Series
 from bhds.sandbox.publication import Hole
 from bhds.sandbox.timegrid import MINUTE_MS, to_ms

@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.markets import ARCHIVE_INTERVALS, Interval, TradeType
+from bhds.core.markets import ARCHIVE_INTERVALS, Interval, TradeType
 from bhds.sandbox.bars import SUMMED
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import bar_end, bar_open, to_ms

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.sandbox.realfiles import RealFiles
 
 REAL = Path("../shared/realdata/spot/klines/BTCUSDT/1m")

@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.bars import PRICES
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.references import Reference

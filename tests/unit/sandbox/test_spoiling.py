@@ -6,7 +6,7 @@ from itertools import pairwise
 import polars as pl
 import pytest
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.sandbox import spoiling
 from bhds.sandbox.defects import SPOILERS, Defect
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms

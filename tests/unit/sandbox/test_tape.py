@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.markets import Interval, TradeType
+from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.tape import filled_orders, order_count
 from bhds.sandbox.timegrid import DAY_MS, to_ms

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bhds.markets import Frequency, Interval
+from bhds.core.markets import Frequency, Interval
 from bhds.sandbox.timegrid import (
     bar_end,
     bar_open,

@@ -6,7 +6,7 @@ import urllib.parse
 import aiohttp
 import pytest
 
-from bhds.errors import ConfigError
+from bhds.core.errors import ConfigError
 from bhds.sandbox.server import start
 from bhds.sandbox.transfers import Spoiling, Transfers
 

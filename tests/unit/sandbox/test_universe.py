@@ -3,8 +3,8 @@ import datetime as dt
 import pytest
 from pydantic import ValidationError
 
-from bhds.errors import ConfigError, SelectionError
-from bhds.markets import TradeType
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import TradeType
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import Universe, load_universe
 

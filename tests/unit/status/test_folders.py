@@ -2,7 +2,7 @@
 
 import pytest
 
-from bhds.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, TradeType
 from bhds.status.folders import Kind, Stage, folders
 
 UM = TradeType.UM_FUTURES

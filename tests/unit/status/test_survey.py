@@ -6,8 +6,8 @@ import os
 import polars as pl
 import pytest
 
-from bhds import storage
-from bhds.columns import CONDITION, TIME
+from bhds.io import storage
+from bhds.schemas.klines import CONDITION, TIME
 from bhds.status import Stage, survey
 
 NEWEST = dt.datetime(2025, 3, 9, 8, tzinfo=dt.UTC)

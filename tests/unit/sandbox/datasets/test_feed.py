@@ -6,9 +6,9 @@ from unittest.mock import ANY
 import pytest
 
 from bhds.archive.keys import ArchiveFile
-from bhds.datatypes import DATA_TYPES, Kind
-from bhds.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.timegrid import from_ms, period_of_label, to_ms
+from bhds.schemas.datatypes import DATA_TYPES, Kind
 
 PUBLISHED = [
     (data_type.name, trade_type)

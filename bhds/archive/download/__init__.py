@@ -1,0 +1,1 @@
+"""Download archive files with aria2c, check each transfer, record each revision."""

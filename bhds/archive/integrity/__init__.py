@@ -1,0 +1,1 @@
+"""Check zips and CHECKSUMs: each gets an integrity status."""

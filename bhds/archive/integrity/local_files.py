@@ -1,0 +1,271 @@
+"""Judge a zip and its CHECKSUM on disk by what is recorded of them.
+
+What differs from the bytes that came is damage. What came corrupt is no damage if it
+is what the bucket lists, which would come again; else it is a failed transfer.
+"""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property, partial
+from pathlib import Path
+
+from bhds.archive.download.transfers import zip_fault
+from bhds.archive.integrity.hashing import MEDIUM_ERRORS
+from bhds.archive.integrity.status import Sidecar, Verdict, read_sidecar
+from bhds.archive.keys import CHECKSUM_SUFFIX
+
+_UNLISTED = "it is not what is listed, so its transfer failed"
+
+
+class Damage(StrEnum):
+    """What became of a file on disk."""
+
+    TRUNCATED = "truncated"
+    """Shorter than what came, or than listed."""
+    BIT_ROT = "bit rot"
+    """Other bytes than came."""
+    UNREADABLE = "unreadable"
+    """The disk, or its file system, cannot read it."""
+    FAILED_TRANSFER = "failed transfer"
+    """Corrupt as it came, and not what is listed: a version that kept such fetched it.
+    """
+
+
+@dataclass(frozen=True)
+class DiskFile:
+    """A zip or CHECKSUM on disk, and what is recorded of it."""
+
+    key: str
+    path: str
+    """Below the data directory."""
+    size: int
+    """Bytes on disk."""
+    mtime_ns: int
+    inode: int
+    sha256: str | None
+    """Of the bytes on disk; None where they cannot be read."""
+    fault: str | None
+    """Why they cannot be read."""
+    listed_size: int | None
+    """In the last listing; None for a file that is not listed."""
+    etag: str | None
+    """In the last listing, without quotes."""
+    fetched_size: int | None
+    """Of the newest revision that ever came, as listed then; None if none did."""
+    fetched_sha256: str | None
+    """Of the bytes of that revision."""
+    is_gone: bool
+    """Whether the server did not have the file when it was last asked for it."""
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the last listing has it."""
+        return self.listed_size is not None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is thought of a zip, or of a damaged CHECKSUM."""
+
+    file: DiskFile
+    verdict: Verdict
+    """`corrupt` if the file is damaged."""
+    reason: str | None
+    """Why the verdict is not `ok`."""
+    published_sha256: str | None = None
+    damage: Damage | None = None
+    quarantined_to: str | None = None
+    """Where it was moved to, below the data directory."""
+
+
+def judge_pair(
+    archive: DiskFile | None, checksum: DiskFile | None, *, data_dir: Path
+) -> list[Finding]:
+    """Judge a zip with its CHECKSUM, or either where the other is missing.
+
+    - A file is damaged if it is neither what came by the ledger, nor what is listed
+      now, nor confirmed by the other of the pair: a zip by its CHECKSUM, a CHECKSUM by
+      its zip. A zip that the ledger does not know or the server does not list any more
+      may also be sound; such a CHECKSUM is left alone: none could take its place.
+    - An empty zip is `vanished` if nothing says that there was more.
+    - Any other zip is judged as in parsing, but is not unpacked if it matches its
+      CHECKSUM. A damaged CHECKSUM counts as missing.
+
+    Parameters
+    ----------
+    archive, checksum
+        The two files of a key; either may be None, not both.
+    data_dir
+        The data directory.
+
+    Returns
+    -------
+    list of Finding
+        One for the zip, and one before it for a damaged CHECKSUM; none if a file was
+        removed meanwhile.
+
+    Raises
+    ------
+    OSError
+        If a file cannot be read for a reason other than `MEDIUM_ERRORS`.
+    """
+    findings: list[Finding] = []
+    sidecar = Sidecar(None, "there is no CHECKSUM file")
+    try:
+        if checksum is not None:
+            sha256 = None if archive is None else archive.sha256
+            sidecar, finding = _judge_checksum(
+                checksum, archive_sha256=sha256, data_dir=data_dir
+            )
+            findings += [] if finding is None else [finding]
+        if archive is not None:
+            findings.append(_judge_archive(archive, sidecar=sidecar, data_dir=data_dir))
+    except FileNotFoundError:  # removed meanwhile
+        return []
+    return findings
+
+
+def _judge_checksum(
+    file: DiskFile, *, archive_sha256: str | None, data_dir: Path
+) -> tuple[Sidecar, Finding | None]:
+    """Return what a CHECKSUM says, and a finding if it is damaged."""
+    place = data_dir / file.path
+    sidecar = Sidecar(None, None)
+    if file.fault is None:
+        name = place.name.removesuffix(CHECKSUM_SUFFIX)
+        sidecar = read_sidecar(place, archive_name=name)
+    content = _Content(place, key=file.key)
+    is_confirmed = sidecar.sha256 is not None and sidecar.sha256 == archive_sha256
+    damage = _damage(
+        file,
+        content,
+        is_confirmed=is_confirmed,
+        is_acceptable=lambda: file.etag is None,
+    )
+    reason = f"the CHECKSUM is damaged on disk: {_mismatch(file)}"
+    if damage is None:
+        is_readable = sidecar.sha256 is not None
+        if is_readable or file.size == 0 or not _is_unlike_listing(file, content):
+            return sidecar, None
+        damage, reason = Damage.FAILED_TRANSFER, f"{sidecar.reason}; {_UNLISTED}"
+    finding = Finding(file, Verdict.CORRUPT, reason, damage=damage)
+    return Sidecar(None, reason), finding
+
+
+def _judge_archive(file: DiskFile, *, sidecar: Sidecar, data_dir: Path) -> Finding:
+    """Judge a zip; what cannot be read on the way is damage, too."""
+    content = _Content(data_dir / file.path, key=file.key)
+    try:
+        damage = _damage(
+            file,
+            content,
+            is_confirmed=file.sha256 == sidecar.sha256,
+            is_acceptable=lambda: content.fault is None,
+        )
+        if damage is None:
+            verdict, reason = _verdict(file, content, sidecar=sidecar)
+            if verdict is Verdict.CORRUPT and _is_unlike_listing(file, content):
+                damage, reason = Damage.FAILED_TRANSFER, f"{reason}; {_UNLISTED}"
+        else:
+            verdict = Verdict.CORRUPT
+            reason = f"damaged on disk: {_mismatch(file)}"
+    except OSError as error:
+        if error.errno not in MEDIUM_ERRORS or file.fault is not None:
+            raise
+        unreadable = replace(file, sha256=None, fault=error.strerror)
+        return _judge_archive(unreadable, sidecar=sidecar, data_dir=data_dir)
+    return Finding(file, verdict, reason, sidecar.sha256, damage)
+
+
+class _Content:
+    """What a closer look at a file tells; taken when it is asked for, and once."""
+
+    def __init__(self, path: Path, *, key: str) -> None:
+        self._path, self._key = path, key
+
+    @cached_property
+    def md5(self) -> str:
+        """The MD5 of the bytes, in hexadecimal."""
+        with self._path.open("rb") as file:
+            md5 = partial(hashlib.md5, usedforsecurity=False)
+            return hashlib.file_digest(file, md5).hexdigest()
+
+    @cached_property
+    def fault(self) -> str | None:
+        """Why the file is no sound zip of one CSV; None if it is."""
+        return zip_fault(self._path, key=self._key)
+
+
+def _damage(
+    file: DiskFile,
+    content: _Content,
+    *,
+    is_confirmed: bool,
+    is_acceptable: Callable[[], bool],
+) -> Damage | None:
+    """Say how a file differs from what came; None if it does not.
+
+    What is listed now, or confirmed by the other file of the pair, is right in any
+    case: the ledger may have missed it. A file that the ledger does not know, or of
+    which the server has none any more, is right too if it `is_acceptable`.
+    """
+    if file.fault is not None:
+        return Damage.UNREADABLE
+    is_known = file.fetched_sha256 is not None
+    if file.size == 0 and (file.is_gone or not (is_known or file.is_listed)):
+        return None
+    if file.sha256 == file.fetched_sha256 or is_confirmed:
+        return None
+    if _is_as_listed(file, content):
+        return None
+    if not (is_known and file.is_listed) and is_acceptable():
+        return None
+    expected = file.fetched_size if is_known else file.listed_size
+    is_shorter = expected is not None and file.size < expected
+    return Damage.TRUNCATED if is_shorter else Damage.BIT_ROT
+
+
+def _is_as_listed(file: DiskFile, content: _Content) -> bool:
+    """Compare size and MD5; an ETag of several parts (`md5-N`) is no MD5."""
+    if file.etag is None or file.size != file.listed_size:
+        return False
+    return content.md5 == file.etag.lower()
+
+
+def _is_unlike_listing(file: DiskFile, content: _Content) -> bool:
+    """Check that a file has another size or MD5 than listed; it needs a listed MD5."""
+    has_md5 = file.etag is not None and "-" not in file.etag
+    return file.is_listed and has_md5 and not _is_as_listed(file, content)
+
+
+def _mismatch(file: DiskFile) -> str:
+    if file.fault is not None:
+        return f"it cannot be read ({file.fault})"
+    found = f"{file.size} bytes with SHA-256 {file.sha256}"
+    if file.fetched_sha256 is not None:
+        return f"{found}, but {file.fetched_sha256} came"
+    listed = f"{file.listed_size} bytes with ETag {file.etag}"
+    return f"{found}, which nothing confirms; {listed} are listed"
+
+
+def _verdict(
+    file: DiskFile, content: _Content, *, sidecar: Sidecar
+) -> tuple[Verdict, str | None]:
+    """Judge a zip that is what came, and say why it is not `ok`."""
+    if file.size == 0:
+        return Verdict.VANISHED, "the file is empty: the server no longer had it"
+    if file.sha256 == sidecar.sha256:
+        return Verdict.OK, None
+    origin = "; so it came" if file.sha256 == file.fetched_sha256 else ""
+    if content.fault is not None:
+        return Verdict.CORRUPT, f"{content.fault}{origin}"
+    if sidecar.sha256 is None:
+        return Verdict.SIDECAR_MISSING, sidecar.reason
+    mismatch = f"SHA-256 is {file.sha256}, the CHECKSUM says {sidecar.sha256}"
+    if _is_as_listed(file, content):
+        reason = f"{mismatch}; MD5 equals the listed ETag and the CRC-32 is right"
+        return Verdict.SIDECAR_STALE, reason
+    reason = f"{mismatch}; MD5 is not the listed ETag {file.etag}{origin}"
+    return Verdict.CORRUPT, reason

@@ -1,0 +1,1 @@
+"""List the bucket, and keep the listings up to date."""

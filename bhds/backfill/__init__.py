@@ -1,0 +1,1 @@
+"""Backfill: request from the REST API the rows that the archive misses."""

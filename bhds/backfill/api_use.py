@@ -1,0 +1,48 @@
+"""What the API was asked for: one row for each fill that asked for anything."""
+
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.core.errors import ApiError
+from bhds.io.append_table import PartedTable
+from bhds.schemas.klines import TIME
+
+SCHEMA = pl.Schema(
+    {
+        "asked_at": TIME,
+        "path": pl.String(),
+        "requests": pl.Int64(),
+        "weight": pl.Int64(),
+        "refusals": pl.Int64(),
+        "rows": pl.Int64(),
+    }
+)
+"""When a fill began to ask (UTC), its path, the requests that were
+sent and the weight that they cost, how often the answer was 429 or 418, and the bars or
+events that came."""
+
+_TABLE = PartedTable(
+    file="api_data/usage.parquet",
+    folder="api_data/usage.d",
+    schema=SCHEMA,
+    sort=("asked_at", "path"),
+    error=ApiError,
+    if_lost="what was asked before is then not in the record",
+)
+
+
+def append(data_dir: Path, **row: Any) -> None:
+    """Add the row of one fill."""
+    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
+
+
+def read(data_dir: Path) -> pl.DataFrame:
+    """Read the whole record, unsorted."""
+    return _TABLE.read(data_dir)
+
+
+def compact(data_dir: Path) -> int:
+    """Merge what jobs recorded into one file; return how many parts there were."""
+    return _TABLE.compact(data_dir)

@@ -1,0 +1,118 @@
+"""What is wanted of a series: where its history begins, and what the archive lacks.
+
+A history begins with the first row that anyone has, and the first archived file may
+lack it. So the API is asked once for the first row before those of the archive. Its
+answer stays among the answers of the first fill, which also holds all rows from that
+one to the archive's first, be they of an earlier period than the fill is named after.
+"""
+
+import datetime as dt
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Self
+
+from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.missing_ranges import Hole
+from bhds.backfill.response_journal import Answer, Row, outstanding
+from bhds.core.timegrid import Span
+
+if TYPE_CHECKING:
+    from bhds.backfill.requests import Kind
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The time before the first row of the archive."""
+
+    since_ms: int
+    """The earliest time wanted: ms since 1970, UTC."""
+    first_ms: int
+    """When the first row begins."""
+    lookback_ms: int | None
+    """How far back of the first row known is asked at once; None: all the time."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is wanted of a series, given what the API answered so far."""
+
+    extent: Callable[[Row], Span]
+    """Returns the range that a row is about."""
+    begin_of: Callable[[Row], int]
+    """Returns from when on a row is wanted, if it is the first."""
+    holes_from: Callable[[int | None], list[Hole]]
+    """Lists the missing ranges in time order, given when the first row begins that the
+    API has before those of the archive; None: it has none, or was not asked."""
+    origin: Origin | None = None
+    """None where the history began before."""
+
+    @classmethod
+    def of(cls, kind: "Kind", held: Held, *, bounds: Bounds) -> Self:
+        """Return what is wanted of a partition, given what the archive has of it."""
+
+        @cache
+        def holes_from(begin_ms: int | None) -> list[Hole]:
+            known = bounds if begin_ms is None else bounds.beginning(begin_ms)
+            return kind.holes(held, bounds=known)
+
+        if not bounds.is_first:
+            return cls(kind.extent, kind.begin_ms, holes_from)
+        starts = [hole.span.start_ms for hole in holes_from(None)[:1]]
+        if (first_ms := kind.first_ms(held.rows)) is not None:
+            starts.append(first_ms)
+        first_ms = min(starts, default=bounds.begin_ms)
+        origin = Origin(bounds.since_ms, first_ms, kind.lookback_ms)
+        return cls(kind.extent, kind.begin_ms, holes_from, origin)
+
+    def holes(self, answers: Sequence[Answer]) -> list[Hole]:
+        """List the missing ranges in time order."""
+        return self.holes_from(self._begin_ms(answers))
+
+    def spans(self, answers: Sequence[Answer]) -> list[Span]:
+        """Return the ranges of which answers are usable."""
+        return [*self._before(answers), *self._lacking(answers)]
+
+    def unknown_origin(
+        self, answers: Sequence[Answer], *, now: dt.datetime
+    ) -> list[Span]:
+        """Return where the first row is to be searched; nothing if that was done."""
+        spans = self._before(answers)
+        return outstanding(spans, answers, now=now, extent=self.extent)
+
+    def unfilled(self, answers: Sequence[Answer], *, now: dt.datetime) -> list[Span]:
+        """Return what of the missing ranges was not answered."""
+        spans = self._lacking(answers)
+        return outstanding(spans, answers, now=now, extent=self.extent)
+
+    def outstanding(self, answers: Sequence[Answer], *, now: dt.datetime) -> list[Span]:
+        """Return what is still to be requested."""
+        rest = self.unknown_origin(answers, now=now)
+        return [*rest, *self.unfilled(answers, now=now)]
+
+    def _lacking(self, answers: Sequence[Answer]) -> list[Span]:
+        return [hole.span for hole in self.holes(answers)]
+
+    def _begin_ms(self, answers: Sequence[Answer]) -> int | None:
+        """Return when the first row begins that the API has before the archive's."""
+        if self.origin is None:
+            return None
+        since_ms, first_ms = self.origin.since_ms, self.origin.first_ms
+        begins = [
+            max(self.begin_of(row), since_ms)
+            for answer in answers
+            for row in answer.rows
+            if since_ms <= self.extent(row).start_ms < first_ms
+        ]
+        return min(begins, default=None)
+
+    def _before(self, answers: Sequence[Answer]) -> list[Span]:
+        """Return the time before the first row known, as far back as is asked."""
+        if self.origin is None:
+            return []
+        begin_ms = self._begin_ms(answers)
+        end_ms = self.origin.first_ms if begin_ms is None else begin_ms
+        start_ms = self.origin.since_ms
+        if self.origin.lookback_ms is not None:
+            start_ms = max(start_ms, end_ms - self.origin.lookback_ms)
+        return [Span(start_ms, end_ms)]

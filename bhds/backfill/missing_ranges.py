@@ -1,0 +1,335 @@
+"""Find the bars that a partition lacks, and why it lacks them.
+
+The grid of the interval says which bars there should be. Besides those that are not
+there, bars without trades are doubted where the symbol otherwise trades in every one:
+the archive has published such runs that were wrong (2025-01-29, 2021-03-02). Bars with
+impossible values are requested too.
+"""
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.zip_input import DAY_US, day_us
+from bhds.archive.keys import ArchiveFile
+from bhds.bars.grid import grid_number
+from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import Grid, Span
+from bhds.schemas.impossible_values import is_impossible
+
+_DAY_MS = DAY_US // 1_000
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+
+_RARE = 1e-4
+"""A run of bars without trades is doubted if so long a run is to be expected in fewer
+than one of 10,000 such days."""
+
+_MOST_RUNS = 0.01
+"""Nothing is doubted in a day with more runs without trades than this part of its bars:
+the symbol does not trade in every one."""
+
+
+class Reason(StrEnum):
+    """Why the API is asked for bars."""
+
+    MISSING = "missing"
+    """The files of the day lack them."""
+    TRUNCATED = "truncated"
+    """The files of the day end before it does."""
+    CORRUPT = "corrupt"
+    """No file of the day is of use."""
+    MISSING_FILE = "missing_file"
+    """The archive has no file of the day."""
+    TAIL = "tail"
+    """The archive has no file of the day, nor of a later one."""
+    UNTRADED = "untraded"
+    """They are published without trades, which is doubted."""
+    IMPOSSIBLE = "impossible"
+    """They are published with values that cannot be."""
+
+
+@dataclass(frozen=True)
+class Hole:
+    """What is asked for: the bars or events of a range of time."""
+
+    span: Span
+    """Of bars, from the first one's opening to the last one's end."""
+    reason: Reason
+    expected: int | None
+    """How many there should be; None where that is not known."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Which days the zips of a partition cover, as numbers of UTC days since 1970."""
+
+    usable: frozenset[int]
+    useless: frozenset[int]
+    """Those of which no zip could be used, though there is one."""
+
+    @classmethod
+    def of(cls, inputs: Iterable[Mapping[str, Any]]) -> "Coverage":
+        """Read the entries of the zips in a partition's sources."""
+        days: dict[bool, set[int]] = {True: set(), False: set()}
+        for entry in inputs:
+            file = ArchiveFile.from_key(entry["key"])
+            first, last = (day_us(d) // DAY_US for d in (file.first_day, file.last_day))
+            is_useless = entry["verdict"] in {Verdict.CORRUPT, Verdict.VANISHED}
+            days[not is_useless].update(range(first, last + 1))
+        return cls(frozenset(days[True]), frozenset(days[False] - days[True]))
+
+    @property
+    def last(self) -> int:
+        """The last day covered; -1 if there is none."""
+        return max(self.usable | self.useless, default=-1)
+
+    def reason(self, day: int, *, is_last: bool) -> Reason:
+        """Say why a UTC day, counted from 1970, lacks what it lacks.
+
+        `is_last`: the archive has no later partition.
+        """
+        if day in self.usable:
+            return Reason.MISSING
+        if day in self.useless:
+            return Reason.CORRUPT
+        return Reason.TAIL if is_last and day > self.last else Reason.MISSING_FILE
+
+
+def missing_bars(
+    bars: pl.DataFrame,
+    *,
+    interval: Interval,
+    begin_ms: int,
+    end_ms: int,
+    now_ms: int,
+    coverage: Coverage,
+    is_first: bool,
+    is_last: bool,
+) -> list[Hole]:
+    """List the bars that are not there, in time order.
+
+    Where no bar shows on which days 3d bars open, all time is listed as one hole of a
+    number of bars that is not known.
+
+    Parameters
+    ----------
+    bars
+        n >= 0 published bars, sorted by `open_time`. One that opens between two grid
+        points stands for the former.
+    interval
+        Their spacing.
+    begin_ms, end_ms, now_ms
+        Milliseconds since 1970, UTC: bars that open at `begin_ms` or later and before
+        `end_ms`, and are over by `now_ms`, are wanted; also, as of the archive, the
+        one that is open at `begin_ms`, unless it is of the year before.
+    coverage
+        What the partition was made from.
+    is_first
+        Whether the symbol has no earlier partition. Its life then begins with its
+        first bar, or with the first day whose zips are of no use.
+    is_last
+        Whether the archive has no later partition of it.
+    """
+    grid = Grid(interval)
+    if interval.has_phase and interval.phase is None:
+        end_ms = min(end_ms, grid.closed_before(now_ms))
+        return _of_unknown_phase(
+            Span(begin_ms, end_ms), coverage=coverage, is_last=is_last
+        )
+    numbers = bars.select(grid_number(pl.col("open_time"), interval=interval))
+    present = numbers.to_series().unique().sort()
+    if is_first:
+        born = [day * _DAY_MS for day in coverage.useless]
+        if present.len():
+            born.append(grid.time(present[0]))
+        begin_ms = max(begin_ms, min(born, default=begin_ms))
+    first = grid.number(_earliest(begin_ms, grid))
+    last = min(grid.number(grid.ceil(end_ms)), grid.number(now_ms))
+    inside = present.filter((present >= first) & (present < last))
+    edges = pl.concat([pl.Series([first - 1]), inside, pl.Series([max(last, first)])])
+    before_hole = edges.diff().shift(-1) > 1
+    starts = (edges.filter(before_hole) + 1).to_list()
+    stops = edges.filter(before_hole.shift(1)).to_list()
+    return [
+        hole
+        for start, stop in zip(starts, stops, strict=True)
+        for hole in _by_reason(
+            range(start, stop), grid=grid, coverage=coverage, is_last=is_last
+        )
+    ]
+
+
+def _of_unknown_phase(span: Span, *, coverage: Coverage, is_last: bool) -> list[Hole]:
+    """Return one hole for all 3d bars that reach into a range, if it is not empty."""
+    if span.start_ms >= span.end_ms:
+        return []
+    reason = coverage.reason(span.start_ms // _DAY_MS, is_last=is_last)
+    first = max(span.start_ms - 2 * _DAY_MS, _year_ms(span.start_ms))
+    return [Hole(Span(first, span.end_ms), reason, None)]
+
+
+def _year_ms(time_ms: int) -> int:
+    """Return the start of the year that contains a moment."""
+    year = (_EPOCH + time_ms * _MILLISECOND).year
+    return (_EPOCH.replace(year=year) - _EPOCH) // _MILLISECOND
+
+
+def _earliest(begin_ms: int, grid: Grid) -> int:
+    """Return where the first bar opens that covers part of a year from a moment on."""
+    open_ms = grid.floor(begin_ms)
+    return open_ms if open_ms >= _year_ms(begin_ms) else grid.ceil(begin_ms)
+
+
+def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:
+    """List the runs of bars without trades that cannot be by chance, in time order.
+
+    In a day of n bars in which R runs without trades begin, a run of L bars is
+    doubted if n (R / n)^L < 1e-4, and if R is at most a hundredth of n. So nothing is
+    doubted in bars of 30 minutes and longer, nor in a symbol that is seldom traded.
+
+    Parameters
+    ----------
+    bars
+        n >= 0 published bars, sorted by unique `open_time`, with `trade_count`.
+    interval
+        Their spacing.
+    """
+    if interval.duration is None:
+        return []
+    number = grid_number(pl.col("open_time"), interval=interval)
+    of_day = pl.col("open_time").dt.date()
+    is_untraded = pl.col("trade_count") == 0
+    goes_on = is_untraded.shift() & (pl.col("number").diff() == 1)
+    begins = is_untraded & ~goes_on.fill_null(value=False).over("day")
+    runs = (
+        bars.lazy()
+        .select("open_time", "trade_count", number=number, day=of_day)
+        .with_columns(
+            in_day=pl.len().over("day"), runs=begins.sum().over("day"), run=begins
+        )
+        .filter(is_untraded)
+        .with_columns(pl.col("run").cum_sum())
+        .group_by("run", maintain_order=True)
+        .agg(
+            pl.col("number").first(),
+            pl.col("in_day", "runs").first(),
+            length=pl.len(),
+        )
+    )
+    share = pl.col("runs") / pl.col("in_day")
+    expected = pl.col("in_day") * share.pow(pl.col("length"))
+    doubted = runs.filter(share <= _MOST_RUNS, expected < _RARE).collect()
+    return [
+        Hole(
+            _span(range(start, start + length), Grid(interval)), Reason.UNTRADED, length
+        )
+        for start, length in doubted.select("number", "length").iter_rows()
+    ]
+
+
+def impossible_bars(
+    bars: pl.DataFrame, *, data_type: str, trade_type: TradeType, interval: Interval
+) -> list[Hole]:
+    """List the runs of grid points with a bar of impossible values, in time order.
+
+    Parameters
+    ----------
+    bars
+        n >= 0 published bars, sorted by unique `open_time`.
+    data_type, trade_type, interval
+        What they are of.
+    """
+    number = grid_number(pl.col("open_time"), interval=interval)
+    found = bars.filter(is_impossible(data_type, trade_type)).select(number.unique())
+    numbers = found.to_series().sort()
+    ends = (numbers.diff().shift(-1) != 1).fill_null(value=True)
+    lasts = numbers.filter(ends).to_list()
+    firsts = numbers.filter(ends.shift(fill_value=True)).to_list()
+    return [
+        Hole(
+            _span(range(first, last + 1), Grid(interval)),
+            Reason.IMPOSSIBLE,
+            last + 1 - first,
+        )
+        for first, last in zip(firsts, lasts, strict=True)
+    ]
+
+
+def _by_reason(
+    numbers: range, *, grid: Grid, coverage: Coverage, is_last: bool
+) -> Iterator[Hole]:
+    """Cut one run of missing bars where the reason changes, which is at midnight."""
+    pieces = _by_day(numbers, grid)
+    for reason, group in groupby(
+        pieces, lambda piece: _reason(*piece, coverage=coverage, is_last=is_last)
+    ):
+        days = list(group)
+        missing = range(days[0].missing.start, days[-1].missing.stop)
+        yield Hole(_span(missing, grid), reason, len(missing))
+
+
+class _Piece(NamedTuple):
+    """The bars that one UTC day lacks in a row."""
+
+    day: int
+    """Since 1970."""
+    missing: range
+    whole: range
+    """All that open in the day; here and above, as numbers of grid points."""
+
+
+def _by_day(numbers: range, grid: Grid) -> Iterator[_Piece]:
+    start = numbers.start
+    while start < numbers.stop:
+        day = grid.time(start) // _DAY_MS
+        first, following = (
+            grid.number(grid.ceil(number * _DAY_MS)) for number in (day, day + 1)
+        )
+        missing = range(start, min(following, numbers.stop))
+        yield _Piece(day, missing, range(first, following))
+        start = missing.stop
+
+
+def _reason(
+    day: int, missing: range, whole: range, *, coverage: Coverage, is_last: bool
+) -> Reason:
+    reason = coverage.reason(day, is_last=is_last)
+    is_end = missing.start > whole.start and missing.stop == whole.stop
+    return Reason.TRUNCATED if reason is Reason.MISSING and is_end else reason
+
+
+def _span(numbers: range, grid: Grid) -> Span:
+    """Return the time that some grid points in a row cover."""
+    return Span(grid.time(numbers.start), grid.time(numbers.stop))
+
+
+def with_hole(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+    """Keep the rows that lie in a hole, and add its position among them: `hole`."""
+    table = pl.DataFrame(
+        {
+            "hole": range(len(holes)),
+            "start_us": [hole.span.start_ms * 1_000 for hole in holes],
+            "end_us": [hole.span.end_ms * 1_000 for hole in holes],
+        },
+        schema={"hole": pl.Int64, "start_us": pl.Int64, "end_us": pl.Int64},
+    )
+    return (
+        rows.with_columns(at_us=pl.col(time).to_physical())
+        .join_asof(table, left_on="at_us", right_on="start_us", strategy="backward")
+        .filter(pl.col("at_us") < pl.col("end_us"))
+        .select(*rows.columns, "hole")
+    )
+
+
+def outside(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+    """Keep the rows that lie in no hole."""
+    if not holes:
+        return rows
+    return rows.join(with_hole(rows, holes, time=time), on=time, how="anti")

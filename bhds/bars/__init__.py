@@ -1,0 +1,1 @@
+"""Build regular, filled and resampled bars. Frames in, frames out; no files."""

@@ -1,0 +1,267 @@
+"""Resample results, with any offset, within each segment."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+
+import polars as pl
+
+from bhds.bars.grid import combine_bars, floor_time, with_phase_of
+from bhds.bars.merge import is_strictly_increasing
+from bhds.bars.vwap import vwap
+from bhds.core.errors import ConfigError, ResultError
+from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import counts
+from bhds.schemas.klines import FUNDING, resampled_klines
+
+REVISION = 4
+"""Raise by one when the same results must yield different resampled bars."""
+
+_DAY = dt.timedelta(days=1)
+_ZERO = dt.timedelta(0)
+_OFFSET_UNITS = {
+    "d": _DAY,
+    "h": dt.timedelta(hours=1),
+    "m": dt.timedelta(minutes=1),
+    "s": dt.timedelta(seconds=1),
+}
+
+
+@dataclass(frozen=True)
+class ResampleRule:
+    """Bars of one interval that begin `offset` after its grid points.
+
+    Raises
+    ------
+    ConfigError
+        If the offset is negative, not in whole seconds, not shorter than the
+        interval, or given for calendar months.
+    """
+
+    interval: Interval
+    offset: dt.timedelta = _ZERO
+
+    def __post_init__(self) -> None:
+        longest = _ZERO if self.interval.duration is None else self.interval.duration
+        is_whole = self.offset % _OFFSET_UNITS["s"] == _ZERO
+        if self.offset != _ZERO and not (_ZERO < self.offset < longest and is_whole):
+            msg = (
+                f"resample {self.interval}: offset {self.offset} must be whole seconds "
+                "and shorter than the interval (none for months); shorten it"
+            )
+            raise ConfigError(msg)
+
+    @property
+    def name(self) -> str:
+        """The rule as paths hold it: `1h`, or `1h_5m` with an offset.
+
+        The offset is in the largest unit of d, h, m, s that makes it whole.
+        """
+        if self.offset == _ZERO:
+            return self.interval.name
+        return f"{self.interval}_{_offset_name(self.offset)}"
+
+    @classmethod
+    def parse(cls, name: str) -> "ResampleRule":
+        """Read a rule's name; a rule has exactly one name.
+
+        Raises
+        ------
+        ConfigError
+            If the name is malformed or not the one that `name` gives.
+        """
+        interval, separator, offset = name.partition("_")
+        duration = Interval.parse(offset).duration if separator else _ZERO
+        if duration is None:
+            msg = f"resample rule {name!r}: an offset cannot be in months; use days"
+            raise ConfigError(msg)
+        rule = cls(Interval.parse(interval), duration)
+        if rule.name != name:
+            msg = f"resample rule {name!r}: expected its only name; write {rule.name!r}"
+            raise ConfigError(msg)
+        return rule
+
+    def check_base(self, base: Interval) -> None:
+        """Raise ConfigError unless the bars of `base` fill this rule's windows.
+
+        The interval and the offset must be multiples of `base`, and the windows
+        begin where its bars do, whatever the phase of 3d bars; months need a `base`
+        that divides a day.
+        """
+        if base.duration is None or not self._is_multiple_of(base, base.duration):
+            msg = (
+                f"resample rule {self.name!r}: interval and offset must be multiples "
+                f"of {base}, the interval of the results; choose others"
+            )
+            raise ConfigError(msg)
+
+    def _is_multiple_of(self, base: Interval, duration: dt.timedelta) -> bool:
+        if self.interval.duration is None:
+            return _DAY % duration == _ZERO
+        if base.has_phase != self.interval.has_phase and _DAY % duration != _ZERO:
+            return False  # 3d bars open on any day
+        shift = self.offset + _start(self.interval) - _start(base)
+        return shift % duration == _ZERO == self.interval.duration % duration
+
+    def phased_as(self, bars: pl.DataFrame) -> "ResampleRule":
+        """Return the rule with the phase of the first of some bars, if it has none.
+
+        Parameters
+        ----------
+        bars
+            n >= 0 results, sorted by `open_time`: the first was traded.
+        """
+        if self.interval.phase is not None:
+            return self
+        first = bars["open_time"].head(1)
+        return replace(self, interval=with_phase_of(self.interval, first))
+
+
+def _start(interval: Interval) -> dt.timedelta:
+    """Return from when, after 1970-01-01, bars are counted; of 3d bars midnight."""
+    if interval.has_phase:
+        return _ZERO
+    return counts(interval)[0].start_ms * dt.timedelta(milliseconds=1)
+
+
+def _offset_name(offset: dt.timedelta) -> str:
+    unit = next(unit for unit, size in _OFFSET_UNITS.items() if offset % size == _ZERO)
+    return f"{offset // _OFFSET_UNITS[unit]}{unit}"
+
+
+def resample(
+    results: pl.DataFrame,
+    *,
+    trade_type: TradeType,
+    symbol: str,
+    base: Interval,
+    rule: ResampleRule,
+    funding: pl.DataFrame | None = None,
+    contract_usd: float | None = None,
+) -> pl.DataFrame:
+    """Make bars of `rule.interval` from the bars of `base`.
+
+    Windows are `[k * every + offset, + every)` in UTC, those of 3d from the days of the
+    symbol's phase, and a bar is labelled with the start of its window. Its prices are
+    those of the base bars with trades, if there are any, as of the exchange's own
+    longer bars. Only windows that lie within one segment, from its first bar to the end
+    of its last, are written.
+
+    Parameters
+    ----------
+    results
+        n >= 0 rows of `columns.result_klines`, sorted by unique `open_time`.
+    trade_type, symbol, base
+        What the bars are of.
+    rule
+        Interval and offset. 3d bars without a phase are counted from the first bar's
+        day.
+    funding
+        m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
+        if the results are without.
+    contract_usd
+        Of COIN-M futures, what one contract is worth; see `vwap.vwap`.
+
+    Returns
+    -------
+    polars.DataFrame
+        `columns.resampled_klines`, sorted by unique `open_time`, the same bytes
+        whatever the number of threads. Open, high, low and close are those of the base
+        bars with trades, if there are any. `vwap` and `first_vwap` are null where
+        the results have none. `funding_rate` is the sum of the events in the bar,
+        null without one; `funding_count` counts them, and `funding_time` is that of
+        the first, which may be later than the label: the funding is not known yet when
+        the bar opens. Events in base bars that are missing count too, so that none of
+        the three depends on `base`.
+
+    Raises
+    ------
+    ConfigError
+        If the rule does not fit the base interval.
+    ResultError
+        If `results` is unsorted or has an `open_time` twice.
+
+    """
+    rule.check_base(base)
+    if not is_strictly_increasing(results["open_time"]):
+        msg = f"{symbol}: open_time is unsorted or not unique; build its result again"
+        raise ResultError(msg)
+    rule = rule.phased_as(results)
+    base = with_phase_of(base, results["open_time"])
+    label = floor_time(pl.col("open_time"), interval=rule.interval, offset=rule.offset)
+    # Eager, because a lazy group_by adds up partial sums, one a thread: the last bits
+    # would depend on the machine.
+    bars = results.with_columns(label.alias("label").set_sorted())
+    price = pl.when(pl.col("first_vwap").is_not_null()).then(
+        vwap(trade_type=trade_type, symbol=symbol, contract_usd=contract_usd)
+    )
+    return (
+        _aggregate(bars, trade_type=trade_type)
+        .join(_spans(bars, base=base), on="segment", maintain_order="left")
+        .filter(
+            pl.col("label") >= pl.col("begin"),
+            pl.col("label").dt.offset_by(rule.interval.name) <= pl.col("end"),
+            _is_whole(pl.col("label"), rule=rule),
+        )
+        .join(
+            _funding(funding, rule=rule),
+            on="label",
+            how="left",
+            maintain_order="left",
+        )
+        .with_columns(
+            pl.col("funding_count").fill_null(0), vwap=price, open_time="label"
+        )
+        .select(
+            pl.col(name).cast(dtype)
+            for name, dtype in resampled_klines(trade_type).items()
+        )
+    )
+
+
+def _aggregate(bars: pl.DataFrame, *, trade_type: TradeType) -> pl.DataFrame:
+    """Return one row a window that has bars, sorted by `label`, partial ones too.
+
+    A window that two segments share has the `segment` of the earlier one.
+    """
+    return bars.group_by("label", maintain_order=True).agg(
+        *combine_bars(trade_type),
+        pl.col("vwap").first().alias("first_vwap"),
+        (pl.col("source") == "filled").sum().alias("filled_count"),
+        pl.col("segment").first(),
+    )
+
+
+def _is_whole(label: pl.Expr, *, rule: ResampleRule) -> pl.Expr:
+    """Check that no new count of 3d bars begins within a window."""
+    last = label.dt.offset_by(rule.interval.name) - dt.timedelta(microseconds=1)
+    return floor_time(last, interval=rule.interval, offset=rule.offset) == label
+
+
+def _spans(bars: pl.DataFrame, *, base: Interval) -> pl.DataFrame:
+    """Return where each `segment` begins and ends; `end` is exclusive."""
+    return (
+        bars.lazy()
+        .select(pl.col("segment").set_sorted(), "open_time")
+        .group_by("segment", maintain_order=True)
+        .agg(
+            begin=pl.col("open_time").first(),
+            end=pl.col("open_time").last().dt.offset_by(base.name),
+        )
+        .collect()
+    )
+
+
+def _funding(events: pl.DataFrame | None, *, rule: ResampleRule) -> pl.DataFrame:
+    """Return sum, number and first time of the events of each `label` that has any."""
+    known = FUNDING.to_frame() if events is None else events
+    time = pl.col("funding_time")
+    label = floor_time(time, interval=rule.interval, offset=rule.offset)
+    return (
+        known.with_columns(label=label)
+        .group_by("label", maintain_order=True)
+        .agg(
+            pl.col("funding_rate").sum(),
+            pl.len().alias("funding_count"),
+            time.first(),
+        )
+    )

@@ -1,0 +1,1 @@
+"""Find files that nothing needs any more, and remove them."""

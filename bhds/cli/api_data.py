@@ -1,0 +1,321 @@
+"""The commands `bhds api-data ...`: ask the REST API by hand."""
+
+import asyncio
+import datetime as dt
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from bhds import instruments
+from bhds.api.client import ApiClient
+from bhds.archive.keys import symbol_fault
+from bhds.backfill import by_hand
+from bhds.backfill.klines import Bars
+from bhds.backfill.requests import open_client
+from bhds.cli import completion
+from bhds.cli.datasets import Asked, dataset_of
+from bhds.cli.options import AsJson, DataDir, IntervalName, Market, Symbols, examples
+from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
+from bhds.cli.terminal import progress
+from bhds.cli.workflow import Cores, DryRun, build
+from bhds.core.errors import BhdsError, ConfigError, RefusedError, SelectionError
+from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import Span
+from bhds.io.job_log import one_line_errors
+from bhds.plan.config import Settings
+from bhds.schemas import datatypes
+from bhds.schemas.datatypes import FUNDING
+
+app = typer.Typer(
+    help="Ask the REST API by hand, within the budget that all of BHDS shares.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+_Symbols = Annotated[
+    list[str],
+    typer.Argument(help="Names of symbols.", autocompletion=completion.symbols),
+]
+_Markets = Annotated[
+    list[TradeType] | None,
+    typer.Argument(help="Markets; default: those of the settings."),
+]
+_Start = Annotated[
+    dt.datetime, typer.Option("--start", formats=["%Y-%m-%d"], help="First UTC day.")
+]
+_End = Annotated[
+    dt.datetime,
+    typer.Option("--end", formats=["%Y-%m-%d"], help="Last UTC day, included."),
+]
+_DataType = Annotated[
+    str,
+    typer.Option(
+        "--data-type",
+        help="klines, markPriceKlines, indexPriceKlines or premiumIndexKlines.",
+    ),
+]
+_Output = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", help="Folder; default: api_data/by_hand/... in the data directory."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class _Written:
+    """What came of one symbol."""
+
+    symbol: str
+    rows: int
+    first_open_time: str | None
+    last_open_time: str | None
+    path: str
+
+
+@dataclass(frozen=True)
+class _Range:
+    """What is asked for of every symbol, and where it goes."""
+
+    trade_type: TradeType
+    data_type: str
+    interval: Interval
+    span: Span
+    days: str
+    folder: Path
+
+    def path(self, symbol: str) -> Path:
+        return self.folder / f"{symbol}-{self.days}.parquet"
+
+
+@app.command(
+    "kline",
+    epilog=examples(
+        "bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end 2025-03-02"
+    ),
+)
+def kline(
+    trade_type: Market,
+    interval: IntervalName,
+    symbols: _Symbols,
+    *,
+    start: _Start,
+    end: _End,
+    data_type: _DataType = "klines",
+    output: _Output = None,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the closed bars of some days of named symbols, one Parquet file each."""
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        wanted = _range(
+            trade_type,
+            data_type,
+            interval,
+            days=(start.date(), end.date()),
+            folder=output or (settings.data_dir or Path()) / "api_data" / "by_hand",
+            is_own_folder=output is not None,
+        )
+        _may_ask(settings)
+        written, faults, usage = asyncio.run(_ask(symbols, wanted, settings=settings))
+    if as_json:
+        document = {"files": [asdict(file) for file in written], "faults": faults}
+        typer.echo(json.dumps(document | usage, indent=2, ensure_ascii=False))
+    else:
+        for file in written:
+            bounds = f"{file.first_open_time} to {file.last_open_time}"
+            told = f"{file.rows:,} bars, {bounds}" if file.rows else "no bars"
+            typer.echo(f"{file.symbol}: {told}: {file.path}")
+        typer.echo(f"{usage['requests']:,} requests, weight {usage['weight']:,}")
+    for fault in faults:
+        typer.echo(f"bhds: error: {fault}", err=True)
+    if faults:
+        raise typer.Exit(1)
+
+
+@app.command(
+    "missing-kline",
+    epilog=examples("bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT"),
+)
+def missing_kline(
+    trade_type: Market,
+    interval: IntervalName,
+    symbols: Symbols = None,
+    *,
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill what the archive's klines lack, by Snakemake: the target api_all."""
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        asked = Asked(
+            trade_type,
+            interval=interval,
+            symbols=symbols,
+            results={"funding": False},  # nothing but the fills is built
+        )
+        status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
+    raise typer.Exit(status)
+
+
+@app.command(
+    "recent-funding",
+    epilog=examples("bhds api-data recent-funding um_futures BTCUSDT"),
+)
+def recent_funding(
+    trade_type: Market,
+    symbols: Symbols = None,
+    *,
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Fill the funding that the archive lacks, by Snakemake: the target api_all."""
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        asked = Asked(trade_type, FUNDING, symbols=symbols)
+        status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
+    raise typer.Exit(status)
+
+
+@app.command(
+    "exchange-info",
+    epilog=examples("bhds api-data exchange-info um_futures cm_futures"),
+)
+def exchange_info(
+    trade_types: _Markets = None,
+    *,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Record what the exchange says of its symbols: quote, contract type and size.
+
+    Runs do this by themselves once a day where api.enabled is true. Plans read
+    api_data/<trade_type>/exchangeInfo.json before they go by names.
+    """
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        _may_ask(settings)
+        for trade_type in _markets(trade_types, settings=settings):
+            path = instruments.exchange_info_path(
+                settings.data_dir or Path(), trade_type
+            )
+            content = asyncio.run(_exchange_info(trade_type, settings=settings))
+            known = instruments.record_exchange_info(path, content)
+            typer.echo(f"{trade_type}: {len(known):,} symbols: {path}")
+
+
+def _markets(
+    named: Sequence[TradeType] | None, *, settings: Settings
+) -> list[TradeType]:
+    """Return the markets named, or those of the settings, that have a REST API."""
+    if named and TradeType.OPTION in named:
+        known = ", ".join(market for market in TradeType if market != TradeType.OPTION)
+        msg = f"option: BHDS asks no API of this market; expected some of {known}"
+        raise ConfigError(msg)
+    found = named or [dataset.trade_type for dataset in settings.datasets]
+    return [market for market in dict.fromkeys(found) if market != TradeType.OPTION]
+
+
+async def _exchange_info(trade_type: TradeType, *, settings: Settings) -> bytes:
+    async with open_client(trade_type, settings) as client:
+        return await client.exchange_info()
+
+
+def _range(
+    trade_type: TradeType,
+    data_type: str,
+    interval: str,
+    *,
+    days: tuple[dt.date, dt.date],
+    folder: Path,
+    is_own_folder: bool,
+) -> _Range:
+    """Check what is asked for, before any server is."""
+    entry = datatypes.data_type(data_type)
+    if not (entry.has_api and entry.has_intervals):
+        known = [n for n, e in datatypes.DATA_TYPES.items() if e.has_api]
+        msg = (
+            f"data type {data_type!r}: the API has no bars of it; expected one of "
+            f"{', '.join(name for name in known if name != FUNDING)}"
+        )
+        raise ConfigError(msg)
+    spacing = Interval.parse(interval)
+    _ = Bars(trade_type, data_type, "", spacing).schema  # a market that has none
+    if not is_own_folder:
+        folder = folder / trade_type / data_type / interval
+    span = by_hand.days_span(*days)
+    return _Range(trade_type, data_type, spacing, span, f"{days[0]}-{days[1]}", folder)
+
+
+def _may_ask(settings: Settings) -> None:
+    for forbidden, name in (
+        (settings.offline, "offline: true"),
+        (not settings.api.enabled, "api.enabled: false"),
+    ):
+        if forbidden:
+            msg = f"{name}: nothing may be asked; change it, or pass --config"
+            raise ConfigError(msg)
+
+
+async def _ask(
+    symbols: Sequence[str], wanted: _Range, *, settings: Settings
+) -> tuple[list[_Written], list[str], dict[str, Any]]:
+    """Ask for one symbol after the other; a fault of one leaves the others."""
+    written: list[_Written] = []
+    faults: list[str] = []
+    each = list(dict.fromkeys(symbols))
+    async with open_client(wanted.trade_type, settings) as client:
+        with progress() as bars:
+            for symbol in bars.track(each, description="asking the API"):
+                try:
+                    written.append(await _ask_one(symbol, wanted, client=client))
+                except BhdsError as error:
+                    faults.append(str(error))
+                    if isinstance(error, RefusedError):
+                        break  # it is the place that is refused, not the symbol
+    for field in sorted(client.unknown_fields):
+        typer.echo(f"bhds: warning: new field, left out: {field}", err=True)
+    usage = {"requests": client.usage.requests, "weight": client.usage.weight}
+    return written, faults, usage
+
+
+async def _ask_one(symbol: str, wanted: _Range, *, client: ApiClient) -> _Written:
+    if (fault := symbol_fault(symbol)) is not None:
+        raise SelectionError(fault)
+    bars = Bars(wanted.trade_type, wanted.data_type, symbol, wanted.interval)
+    frame = await by_hand.ask_bars(bars, wanted.span, client)
+    path = wanted.path(symbol)
+    by_hand.write_bars(frame, path, bars=bars, span=wanted.span)
+    time = pl.col("open_time").dt.to_string("iso:strict")
+    bounds = (
+        frame.select(first=time.first(), last=time.last()) if frame.height else None
+    )
+    first, last = (None, None) if bounds is None else bounds.row(0)
+    return _Written(symbol, frame.height, first, last, str(path))
+
+
+def _build_fills(
+    asked: Asked,
+    *,
+    settings: Settings,
+    cores: int | None,
+    dry_run: bool,
+) -> int:
+    _may_ask(settings)
+    dataset = dataset_of(asked, settings=settings)
+    return build(settings, [dataset], ["api_all"], cores=cores, dry_run=dry_run)

@@ -1,0 +1,165 @@
+"""The command line of BHDS.
+
+A command is imported when it is called: help, completion and `--version` need only
+its name and the line below.
+"""
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from bhds import __version__
+from bhds.io.job_log import one_line_errors
+
+
+class _Entry(NamedTuple):
+    """Where a command is, and what the list of commands says of it."""
+
+    module: str
+    name: str
+    """Of a function, or of a group."""
+    help: str
+    panel: str
+
+
+_BUILD = "Build files"
+_LOOK = "Look at what is there"
+_OTHER = "More"
+COMMANDS = {
+    "plan": _Entry(
+        "plan", "plan", "What a run would download, ask for, and take.", _LOOK
+    ),
+    "status": _Entry(
+        "status", "status", "What is there: symbols, range, rows, size.", _LOOK
+    ),
+    "explain": _Entry("explain", "explain", "Where a bar came from.", _LOOK),
+    "aws-kline": _Entry(
+        "aws", "klines", "List, download, verify and parse the archive's bars.", _BUILD
+    ),
+    "aws-funding": _Entry("aws", "funding", "The same of funding rates.", _BUILD),
+    "aws-liquidation": _Entry(
+        "aws", "liquidation", "The same of liquidations.", _BUILD
+    ),
+    "api-data": _Entry(
+        "api_data", "app", "Ask the REST API for what the archive lacks.", _BUILD
+    ),
+    "generate": _Entry(
+        "generate",
+        "app",
+        "Build results, resampled bars, and the gaps in them.",
+        _BUILD,
+    ),
+    "clean": _Entry("clean", "clean", "Remove what nothing needs any more.", _OTHER),
+    "sandbox": _Entry(
+        "sandbox", "sandbox", "Serve a deterministic exchange on loopback.", _OTHER
+    ),
+    "version": _Entry(
+        "version", "version", "The versions of BHDS and what it needs.", _OTHER
+    ),
+}
+"""The commands by name, as the help lists them."""
+
+_ELSEWHERE = {"sandbox": "bhds.sandbox.command"}
+
+EXIT_CODES = {
+    0: "done",
+    1: "a problem, which one line on standard error names",
+    2: "the command line was wrong",
+    130: "ended by Ctrl-C: the next run goes on where this one stopped",
+}
+"""What the exit codes of every command mean."""
+
+
+def load(name: str) -> Any:
+    """Import a command by its name."""
+    entry = COMMANDS[name]
+    module = import_module(_ELSEWHERE.get(name, f"bhds.cli.{entry.module}"))
+    found = getattr(module, entry.name)
+    if isinstance(found, typer.Typer):
+        command: Any = typer.main.get_group(found)
+    else:
+        app = typer.Typer(add_completion=False, rich_markup_mode="rich")
+        app.command(name, epilog=getattr(module, "EPILOG", None))(found)
+        command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+class Commands(TyperGroup):
+    """The commands by name; each is imported when it is called.
+
+    Contexts and commands are `Any`: which classes they are, Typer keeps to itself.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.commands = {name: _announced(name) for name in COMMANDS}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, Any]:
+        """Return the command that is called, imported."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command and load(name or ""), rest
+
+
+def _announced(name: str) -> typer.core.TyperCommand:
+    """Return what help and completion need of a command, without importing it."""
+    entry = COMMANDS[name]
+    return typer.core.TyperCommand(
+        name, short_help=entry.help, help=entry.help, rich_help_panel=entry.panel
+    )
+
+
+def _epilog() -> str:
+    codes = "\n\n".join(f"{code:>3}  {text}" for code, text in EXIT_CODES.items())
+    return (
+        "[bold]Examples[/bold]\n\n"
+        "bhds plan\n\n"
+        "bhds generate kline um_futures 1m BTCUSDT --start 2025-01-01\n\n"
+        "bhds explain BTCUSDT 2025-03-01T13:05 --trade-type um_futures\n\n"
+        f"[bold]Exit codes[/bold]\n\n{codes}"
+    )
+
+
+app = typer.Typer(
+    name="bhds",
+    cls=Commands,
+    help="Clean, complete, verified market data from Binance's public archive.",
+    epilog=_epilog(),
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 -- Typer's callback form
+    if wanted:
+        typer.echo(f"bhds {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    *,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            help="Print the version and exit.",
+            callback=_show_version,
+            is_eager=True,
+        ),
+    ] = False,
+) -> None:
+    """Clean, complete, verified market data from Binance's public archive."""
+
+
+def main() -> None:
+    """Run the command line; an error of the place it prints to is one line too."""
+    with one_line_errors():
+        try:
+            app(prog_name="bhds")
+        finally:
+            sys.stdout.flush()

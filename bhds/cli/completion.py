@@ -1,0 +1,77 @@
+"""What a shell offers when Tab is pressed: known words, and symbols listed here.
+
+No server is asked, and an error offers nothing: a shell has no place for messages.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from bhds.core.errors import BhdsError
+from bhds.core.markets import ARCHIVE_INTERVALS
+
+_CONTRACT_TYPES = ("PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL", "SETTLED", "any")
+_FREQUENCIES = ("auto", "monthly", "daily")
+_SYMBOL_TABLES = "aws_data/{market}/*/{data_type}/symbols.parquet"
+
+
+def intervals(incomplete: str) -> list[str]:
+    """Return the intervals of the archive that begin as what was typed."""
+    return _beginning(ARCHIVE_INTERVALS, incomplete)
+
+
+def contract_types(incomplete: str) -> list[str]:
+    """Return the contract types that begin as what was typed."""
+    return _beginning(_CONTRACT_TYPES, incomplete)
+
+
+def frequencies(incomplete: str) -> list[str]:
+    """Return the choices of zips that begin as what was typed."""
+    return _beginning(_FREQUENCIES, incomplete)
+
+
+def symbols(context: typer.Context, incomplete: str) -> list[str]:
+    """Return the symbols that begin as what was typed, of the listings at hand.
+
+    Those of the market that was typed before, of any market if none was; small
+    letters will do.
+    """
+    given = context.params
+    market = given.get("trade_type") or "*"
+    try:
+        names = _listed(_data_dir(given), market=str(market))
+    except (BhdsError, OSError):
+        return []
+    typed = set(given.get("symbols") or ())
+    return [name for name in _beginning(names, incomplete.upper()) if name not in typed]
+
+
+def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
+    return [word for word in words if word.startswith(incomplete)]
+
+
+def _data_dir(given: dict[str, Any]) -> Path:
+    # Not before it is needed: what is completed most often are commands and options.
+    from bhds.cli.settings import read_data_dir  # noqa: PLC0415
+
+    return read_data_dir(
+        given.get("configfile"),
+        values=given.get("config") or (),
+        data_dir=given.get("data_dir"),
+    )
+
+
+def _listed(data_dir: Path, *, market: str) -> list[str]:
+    import polars as pl  # noqa: PLC0415 -- as above
+
+    pattern = _SYMBOL_TABLES.format(market=market, data_type="*")
+    paths = sorted(data_dir.glob(pattern))
+    try:
+        tables = [
+            pl.read_parquet(path, columns=["symbol"], glob=False) for path in paths
+        ]
+    except pl.exceptions.PolarsError:
+        return []
+    return sorted({name for table in tables for name in table["symbol"]})

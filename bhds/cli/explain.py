@@ -1,0 +1,168 @@
+"""The command `bhds explain`: where a bar came from."""
+
+import datetime as dt
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bhds import instruments
+from bhds.cli import completion
+from bhds.cli.explained import show, show_longer
+from bhds.cli.options import AsJson, DataDir, examples
+from bhds.cli.settings import ConfigFile, ConfigValues, read_data_dir
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import Interval, TradeType
+from bhds.explanation import explain as trace
+from bhds.explanation import explain_longer
+from bhds.io.job_log import one_line_errors
+
+EPILOG = examples(
+    "bhds explain BTCUSDT 2025-03-01T13:05",
+    "bhds explain BTCUSDT 1740834300000 --trade-type um_futures --json",
+    "bhds explain BTCUSDT 2025-03-01T13:05 --rule 1h_5m",
+)
+
+_RESULTS = "results_data/{market}/klines/{interval}/{symbol}.pqt"
+_DIGITS_PER_UNIT = {10: 1, 13: 1_000, 16: 1_000_000}
+"""Of a present time in s, ms and µs: digits, and how many make a second."""
+
+_Symbol = Annotated[
+    str,
+    typer.Argument(
+        metavar="SYMBOL", help="Its name.", autocompletion=completion.symbols
+    ),
+]
+_Time = Annotated[
+    str,
+    typer.Argument(
+        metavar="TIME",
+        help="A moment in the bar: ISO 8601, UTC where it names no zone; or s, ms or "
+        "µs since 1970.",
+    ),
+]
+_TradeType = Annotated[
+    TradeType | None,
+    typer.Option(
+        "--trade-type",
+        metavar="TRADE_TYPE",
+        help="The market; default: the only one that has results of the symbol.",
+    ),
+]
+_Interval = Annotated[
+    str | None,
+    typer.Option(
+        "--interval",
+        metavar="INTERVAL",
+        help="Of the result; default: the shortest that is there.",
+        autocompletion=completion.intervals,
+    ),
+]
+_Rule = Annotated[
+    str | None,
+    typer.Option(
+        "--rule",
+        metavar="RULE",
+        help="Explain a resampled bar, such as of 1h_5m: which base bars made it.",
+    ),
+]
+
+
+def explain(
+    symbol: _Symbol,
+    time: _Time,
+    *,
+    trade_type: _TradeType = None,
+    interval: _Interval = None,
+    rule: _Rule = None,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell where a bar came from: source, zip, SHA-256, revision, the published row.
+
+    Also what became of every other publication of it, what the API was asked and
+    answered, in which gap a filled bar lies, and the funding joined. Where there is no
+    bar, why. Nothing is asked of a server.
+    """
+    with one_line_errors():
+        moment = _moment(time)
+        root = read_data_dir(configfile, values=config or (), data_dir=data_dir)
+        if interval is not None:
+            Interval.parse(interval)
+        market, base = _series(
+            root, symbol=symbol, trade_type=trade_type, interval=interval
+        )
+        if rule is None:
+            found = trace(
+                root, trade_type=market, interval=base, symbol=symbol, time=moment
+            )
+            document = found.to_dict()
+        else:
+            longer = explain_longer(
+                root, trade_type=market, rule=rule, symbol=symbol, time=moment
+            )
+            document = longer.to_dict()
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    elif rule is None:
+        show(found)
+    else:
+        show_longer(longer)
+
+
+def _moment(text: str) -> dt.datetime:
+    """Read a time, as ISO 8601 or as a number of s, ms or µs since 1970."""
+    per_second = _DIGITS_PER_UNIT.get(len(text)) if text.isdecimal() else None
+    if per_second is not None:
+        seconds, rest = divmod(int(text), per_second)
+        fraction = dt.timedelta(microseconds=rest * 1_000_000 // per_second)
+        return dt.datetime.fromtimestamp(seconds, dt.UTC) + fraction
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        msg = (
+            f"time {text!r}: expected ISO 8601, such as 2025-03-01T13:05, or s, ms or "
+            "µs since 1970"
+        )
+        raise ConfigError(msg) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)
+
+
+def _series(
+    data_dir: Path, *, symbol: str, trade_type: TradeType | None, interval: str | None
+) -> tuple[str, str]:
+    """Choose market and interval of the result, where they were not named.
+
+    Raises
+    ------
+    SelectionError
+        If there is none, with the nearest name; or if several markets have one.
+    """
+    pattern = _RESULTS.format(
+        market=trade_type or "*", interval=interval or "*", symbol="*"
+    )
+    paths = list(data_dir.glob(pattern))
+    where = f"the results below {data_dir / pattern}"
+    if not paths:
+        msg = f"{where}: there are none; build some first: bhds generate kline"
+        raise SelectionError(msg)
+    names = {path.stem for path in paths}
+    if trade_type is not None and interval is not None:
+        return trade_type.value, interval  # a missing result is explained there
+    instruments.select_named([symbol], names, where=where)
+    found = [path for path in paths if path.stem == symbol]
+    markets = sorted({path.parts[-4] for path in found})
+    if len(markets) > 1:
+        msg = (
+            f"symbol {symbol!r}: {' and '.join(markets)} have results of it; name one: "
+            f"--trade-type {markets[0]}"
+        )
+        raise SelectionError(msg)
+    return markets[0], min((path.parent.name for path in found), key=_length)
+
+
+def _length(interval: str) -> dt.timedelta:
+    return Interval.parse(interval).duration or dt.timedelta.max

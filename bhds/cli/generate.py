@@ -1,0 +1,318 @@
+"""The commands `bhds generate ...`: results, resampled bars, and the gaps in them."""
+
+import datetime as dt
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from bhds.bars.resample import ResampleRule
+from bhds.cli import datasets, gap_tables
+from bhds.cli.datasets import Asked, given, symbol_filter
+from bhds.cli.options import (
+    AsJson,
+    ContractTypes,
+    DataDir,
+    FirstDay,
+    IntervalName,
+    IntervalNames,
+    Leveraged,
+    Market,
+    Quote,
+    StablePairs,
+    Symbols,
+    examples,
+)
+from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
+from bhds.cli.workflow import Cores, DryRun, build
+from bhds.core.errors import ConfigError
+from bhds.core.markets import Interval
+from bhds.io.job_log import one_line_errors
+from bhds.plan.config import Dataset
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
+
+_Split = Annotated[
+    bool | None,
+    typer.Option("--split/--no-split", help="Cut a history at long halts."),
+]
+_MinDays = Annotated[
+    float | None,
+    typer.Option(
+        "--min-days", help="Days without trades above which a price change splits."
+    ),
+]
+_MinPriceChange = Annotated[
+    float | None,
+    typer.Option(
+        "--min-price-change",
+        help="Change across a halt, as a fraction, above which it splits.",
+    ),
+]
+_MaxPriceRatio = Annotated[
+    float | None,
+    typer.Option(
+        "--max-price-ratio",
+        help="Factor of the price across time without a trade, beyond which it splits.",
+    ),
+]
+_Vwap = Annotated[
+    bool | None,
+    typer.Option("--vwap/--no-vwap", help="Fill the column vwap."),
+]
+_Funding = Annotated[
+    bool | None,
+    typer.Option(
+        "--funding/--no-funding",
+        help="Join the funding of perpetuals, and download it.",
+    ),
+]
+_Fill = Annotated[
+    bool | None,
+    typer.Option("--fill/--no-fill", help="Insert missing bars, flagged as filled."),
+]
+_Rules = Annotated[
+    str,
+    typer.Argument(
+        metavar="RULE",
+        help="Length of the resampled bars, and how far past the grid they start: 1h, "
+        "1h_5m; or several, as 1h,1d.",
+    ),
+]
+_BaseOffset = Annotated[
+    str | None,
+    typer.Option(
+        "--base-offset",
+        metavar="OFFSET",
+        help="Make the bars of every multiple of this offset: of 1h and 5m, the twelve "
+        "rules 1h, 1h_5m ... 1h_55m.",
+    ),
+]
+_From = Annotated[
+    str, typer.Option("--from", metavar="INTERVAL", help="The bars to make them of.")
+]
+
+
+@app.command(
+    "kline",
+    epilog=examples(
+        "bhds generate kline um_futures 1m BTCUSDT ETHUSDT",
+        "bhds generate kline spot 1h --quote USDT --no-vwap --dry-run",
+    ),
+)
+def kline(
+    trade_type: Market,
+    interval: IntervalNames,
+    symbols: Symbols = None,
+    *,
+    split: _Split = None,
+    min_days: _MinDays = None,
+    min_price_change: _MinPriceChange = None,
+    max_price_ratio: _MaxPriceRatio = None,
+    vwap: _Vwap = None,
+    funding: _Funding = None,
+    fill: _Fill = None,
+    quote: Quote = None,
+    contract_type: ContractTypes = None,
+    stable_pairs: StablePairs = None,
+    leveraged: Leveraged = None,
+    start: FirstDay = None,
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Build results, with all they are made from: download, parse, ask the API, fill.
+
+    Options that are not given are as the settings say.
+    """
+    splitting = given(
+        enabled=split,
+        min_days=min_days,
+        min_price_change=min_price_change,
+        max_price_ratio=max_price_ratio,
+    )
+    asked = Asked(
+        trade_type,
+        interval=interval,
+        symbols=symbols,
+        filter=symbol_filter(
+            quote=quote,
+            contract_type=contract_type,
+            stable_pairs=stable_pairs,
+            leveraged=leveraged,
+        ),
+        more=given(start=start and start.date()),
+        results=given(vwap=vwap, funding=funding, fill=fill, split=splitting)
+        | {"resample": []},
+    )
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        wanted = datasets.datasets_of(asked, settings=settings)
+        status = build(settings, wanted, ["results_all"], cores=cores, dry_run=dry_run)
+    raise typer.Exit(status)
+
+
+@app.command(
+    "resample",
+    epilog=examples(
+        "bhds generate resample um_futures 4h BTCUSDT",
+        "bhds generate resample um_futures 1h --base-offset 5m",
+    ),
+)
+def resample(
+    trade_type: Market,
+    rules: _Rules,
+    symbols: Symbols = None,
+    *,
+    base_offset: _BaseOffset = None,
+    base: _From = "1m",
+    quote: Quote = None,
+    contract_type: ContractTypes = None,
+    stable_pairs: StablePairs = None,
+    leveraged: Leveraged = None,
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Resample results, which are built where they are not there.
+
+    The rules of the settings stay, and are made with them: one job makes all rules of
+    a symbol. A rule that is wanted for good belongs into the settings.
+    """
+    asked = Asked(
+        trade_type,
+        interval=base,
+        symbols=symbols,
+        filter=symbol_filter(
+            quote=quote,
+            contract_type=contract_type,
+            stable_pairs=stable_pairs,
+            leveraged=leveraged,
+        ),
+    )
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        names = _rule_names(rules, base_offset=base_offset)
+        dataset = datasets.dataset_of(asked, settings=settings)
+        wanted = _with_rules(asked, dataset, names)
+        status = build(
+            settings,
+            [datasets.dataset_of(wanted, settings=settings)],
+            ["resampled_all"],
+            cores=cores,
+            dry_run=dry_run,
+        )
+    raise typer.Exit(status)
+
+
+@app.command(
+    "gaps",
+    epilog=examples(
+        "bhds generate gaps um_futures 1m BTCUSDT --shortest 1h",
+        "bhds generate gaps spot 1m --json",
+    ),
+)
+def gaps(
+    trade_type: Market,
+    interval: IntervalName,
+    symbols: Symbols = None,
+    *,
+    shortest: Annotated[
+        str,
+        typer.Option("--shortest", help="Leave out shorter ones, in the print only."),
+    ] = "1s",
+    cores: Cores = None,
+    dry_run: DryRun = False,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Build results and print the stretches without trades in them.
+
+    Their class is printed too where all symbols of the settings are requested, as it
+    needs the others; otherwise the class that was found last is printed.
+    """
+    with one_line_errors():
+        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        asked = Asked(
+            trade_type,
+            interval=interval,
+            symbols=symbols,
+            results={"resample": []},
+        )
+        least = Interval.parse(shortest).duration or dt.timedelta()
+        wanted = datasets.dataset_of(asked, settings=settings)
+        table = gap_tables.classified_path(trade_type, interval)
+        targets = ["results_all", *([] if symbols else [table])]
+        status = build(
+            settings,
+            [wanted],
+            targets,
+            cores=cores,
+            dry_run=dry_run,
+            told_on_stderr=True,
+        )
+        if status == 0 and not dry_run:
+            root = settings.data_dir or Path()
+            found = gap_tables.read_gaps(
+                root, trade_type=trade_type, interval=interval, symbols=symbols
+            ).filter(pl.col("duration") >= least)
+            _print_gaps(found, as_json=as_json)
+    raise typer.Exit(status)
+
+
+def _print_gaps(found: pl.DataFrame, *, as_json: bool) -> None:
+    if as_json:
+        document = {"gaps": gap_tables.documents(found)}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        gap_tables.show(found, file=sys.stdout)
+
+
+def _rule_names(rules: str, *, base_offset: str | None) -> list[str]:
+    """Return the names of the rules, with an offset each of its multiples."""
+    names = [ResampleRule.parse(name).name for name in rules.split(",")]
+    if base_offset is None:
+        return names
+    step = Interval.parse(base_offset).duration
+    return [
+        name
+        for rule in names
+        for name in _with_offsets(rule, step=step, of=base_offset)
+    ]
+
+
+def _with_offsets(rule: str, *, step: dt.timedelta | None, of: str) -> list[str]:
+    interval = ResampleRule.parse(rule).interval
+    length = interval.duration
+    if "_" in rule or step is None or length is None or step >= length:
+        msg = (
+            f"--base-offset {of!r} of {rule}: expected a shorter time than the bars "
+            "of a rule without an offset, neither of them in months, such as 5m of 1h"
+        )
+        raise ConfigError(msg)
+    numbers = range(-(-length // step))
+    return [ResampleRule(interval, number * step).name for number in numbers]
+
+
+def _with_rules(asked: Asked, dataset: Dataset, names: Sequence[str]) -> Asked:
+    """Add rules to those that a dataset has, each once."""
+    held = [rule.model_dump() for rule in dataset.results.resample]
+    known = {resample.rule.name for resample in dataset.results.resample}
+    added = [_rule_setting(name) for name in dict.fromkeys(names) if name not in known]
+    results: dict[str, Any] = {"resample": [*held, *added]}
+    return Asked(**vars(asked) | {"results": results})
+
+
+def _rule_setting(name: str) -> dict[str, str | None]:
+    interval, _, offset = name.partition("_")
+    return {"interval": interval, "offset": offset or None}

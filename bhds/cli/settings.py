@@ -1,0 +1,144 @@
+"""Read the settings as Snakemake does: files, and values of the command line."""
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bhds.cli.installation import workflow_folder
+from bhds.core.errors import ConfigError
+from bhds.plan import config
+from bhds.plan.config import Settings, documents, sources
+from bhds.plan.config.problems import shown_value
+
+_DEFAULT_FILE = Path("config", "config.yaml")
+_CHECKOUT = workflow_folder()
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--configfile",
+        metavar="PATH",
+        help="YAML file of settings, on top of config/config.yaml here, or of "
+        "BHDS itself.",
+    ),
+]
+ConfigValues = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--config",
+        metavar="KEY=VALUE",
+        help="A setting, such as offline=true or listing.max_age_h=0; may be repeated.",
+    ),
+]
+MoreConfigValues = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="More settings, after --config."),
+]
+
+
+def read_settings(
+    configfile: Path | None,
+    *,
+    values: Iterable[str],
+    data_dir: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Return the settings that Snakemake would have with the same options.
+
+    Parameters
+    ----------
+    configfile
+        A file whose settings go before those of the default one, which is
+        `config/config.yaml` in the current directory, else in the checkout.
+    values
+        Settings `KEY=VALUE` that go before all files; values are YAML, and a dot in
+        a key goes down into a group.
+    data_dir
+        The data directory; None: as the settings say.
+    environment
+        See `bhds.plan.config.load`.
+
+    Raises
+    ------
+    ConfigError
+        If a file cannot be read or is no YAML mapping, a value is not of the form
+        above, or the settings are not valid.
+    """
+    files = _files(configfile)
+    if not files:
+        msg = (
+            f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
+        )
+        raise ConfigError(msg)
+    given = _given(values)
+    if data_dir is not None:
+        given["data_dir"] = str(data_dir)
+    return config.read(files, command_line=given, environment=environment)
+
+
+def read_data_dir(
+    configfile: Path | None,
+    *,
+    values: Iterable[str],
+    data_dir: Path | None = None,
+    environment: Mapping[str, str] = os.environ,
+) -> Path:
+    """Return the data directory alone, for commands that only look at it.
+
+    It need not be one that can be written to, and the other settings need not be valid.
+
+    Parameters
+    ----------
+    configfile, values, data_dir, environment
+        As `read_settings` takes them; without any file, the environment decides.
+
+    Raises
+    ------
+    ConfigError
+        As `read_settings`, but for settings that are not valid; or if it is no folder.
+    """
+    found: Any = data_dir
+    if found is None:
+        files = [sources.read_file(path) for path in _files(configfile)]
+        merged = sources.merge([*files, sources.of_command_line(_given(values))])
+        found = merged.values.get("data_dir") or config.default_data_dir(environment)
+    path = Path(str(found)).expanduser()
+    if not path.is_dir():
+        state = "is a file" if path.exists() else "no such folder"
+        msg = (
+            f"data_dir {str(path)!r}: {state}; expected the folder that BHDS builds "
+            "in: name it with --data-dir, or build something first"
+        )
+        raise ConfigError(msg)
+    return path
+
+
+def _given(values: Iterable[str]) -> dict[str, Any]:
+    """Return the settings `KEY=VALUE` of the command line as groups of keys."""
+    given = (sources.of_command_line(_parsed(value)) for value in values)
+    return sources.merge(given).values
+
+
+def _files(configfile: Path | None) -> list[Path]:
+    """Return the files to read, those that go before others last."""
+    defaults = (_DEFAULT_FILE, _CHECKOUT / _DEFAULT_FILE)
+    default = next((path for path in defaults if path.is_file()), None)
+    return [path for path in (default, configfile) if path is not None]
+
+
+def _parsed(value: str) -> dict[str, Any]:
+    key, equals, text = value.partition("=")
+    *groups, name = key.split(".")
+    source = f"--config {shown_value(value)}"
+    is_deep = len(groups) >= documents.MAX_DEPTH
+    if not equals or not all((*groups, name)) or is_deep:
+        msg = f"{source}: expected KEY=VALUE, such as listing.max_age_h=0"
+        raise ConfigError(msg)
+    content = documents.read_value(text, source=source)
+    parsed = {name: content}
+    for group in reversed(groups):
+        parsed = {group: parsed}
+    return parsed

@@ -1,0 +1,144 @@
+"""The command `bhds status`: what is there."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.filesize import decimal
+from rich.progress import Progress
+from rich.table import Table
+
+from bhds.cli.options import AsJson, DataDir, examples
+from bhds.cli.settings import ConfigFile, ConfigValues, read_data_dir
+from bhds.cli.terminal import console, print_whole, progress
+from bhds.io.job_log import one_line_errors
+from bhds.status import Holding, survey
+
+EPILOG = examples("bhds status", "bhds status --data-dir binance_data --json")
+
+
+def status(
+    *,
+    configfile: ConfigFile = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what is on disk: symbols, range, rows, size, age, condition of the days.
+
+    Whatever the settings select; no server is asked, and nothing is changed. Conditions
+    are those of the last `quality_all`.
+    """
+    with one_line_errors():
+        root = read_data_dir(configfile, values=config or (), data_dir=data_dir)
+        with _telling() as told:
+            found = survey(root, told=told)
+    if as_json:
+        document = _document(root, found)
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    else:
+        _show(root, found)
+
+
+@contextmanager
+def _telling() -> Iterator[Any]:
+    """Show a bar on a terminal while something is counted; it vanishes in the end."""
+    with progress() as bars:
+        yield _Bar(bars)
+
+
+class _Bar:
+    """Shows one bar for each thing that is done, one after the other."""
+
+    def __init__(self, bars: Progress) -> None:
+        self._bars = bars
+        self._task = bars.add_task("looking for folders", total=None)
+
+    def __call__(self, what: str, *, done: int, total: int) -> None:
+        self._bars.update(self._task, description=what, completed=done, total=total)
+
+
+def _document(data_dir: Path, found: Sequence[Holding]) -> dict[str, Any]:
+    return {
+        "data_dir": str(data_dir.absolute()),
+        "holdings": [_entry(holding) for holding in found],
+        "total": {
+            "files": sum(holding.files for holding in found),
+            "size_bytes": sum(holding.size_bytes for holding in found),
+        },
+    }
+
+
+def _entry(holding: Holding) -> dict[str, Any]:
+    times = {
+        name: time and time.isoformat()
+        for name in ("first", "last", "updated")
+        for time in [getattr(holding, name)]
+    }
+    stage = holding.stage.value
+    return asdict(holding) | times | {"stage": stage}
+
+
+def _show(data_dir: Path, found: Sequence[Holding]) -> None:
+    out = console()
+    if not found:
+        out.print(f"Nothing is built below {data_dir.absolute()}.", soft_wrap=True)
+        return
+    print_whole(_table(data_dir, found), to=out)
+    for holding in found:
+        if holding.condition:
+            out.print(_days(holding), soft_wrap=True)
+    for holding in found:
+        for path in holding.unreadable:
+            what_to_do = "check its rights, or delete it and run again"
+            message = f"Cannot be read: {path}; {what_to_do}."
+            out.print(message, soft_wrap=True)
+
+
+def _table(data_dir: Path, found: Sequence[Holding]) -> Table:
+    title = f"Below {data_dir.absolute()}"
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for heading in ("what", "stage"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("symbols", justify="right", no_wrap=True)
+    for heading in ("first", "last"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("rows", "files", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("updated", no_wrap=True)
+    for holding in found:
+        table.add_row(*_cells(holding))
+    table.add_section()
+    files = sum(holding.files for holding in found)
+    size = decimal(sum(holding.size_bytes for holding in found))
+    table.add_row("total", "", "", "", "", "", f"{files:,}", size)
+    return table
+
+
+def _cells(holding: Holding) -> tuple[str, ...]:
+    stage = " ".join(filter(None, (holding.stage.value, holding.frequency)))
+    return (
+        _name(holding),
+        stage,
+        f"{holding.symbols:,}",
+        *(f"{at:%Y-%m-%d}" if at else "-" for at in (holding.first, holding.last)),
+        "-" if holding.rows is None else f"{holding.rows:,}",
+        f"{holding.files:,}",
+        decimal(holding.size_bytes),
+        f"{holding.updated:%Y-%m-%d}" if holding.updated else "-",
+    )
+
+
+def _days(holding: Holding) -> str:
+    counts = (holding.condition or {}).items()
+    days = ", ".join(f"{number:,} {name}" for name, number in counts)
+    return f"Days of {_name(holding)}: {days}"
+
+
+def _name(holding: Holding) -> str:
+    words = (holding.trade_type, holding.data_type, holding.interval)
+    return " ".join(filter(None, words))

@@ -1,0 +1,193 @@
+"""Run Snakemake on BHDS's rules: commands that build files ask it for them."""
+
+import importlib.metadata
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated
+
+import typer
+import yaml
+
+from bhds.cli.installation import workflow_folder
+from bhds.core.errors import ConfigError
+from bhds.io import runs
+from bhds.io.job_log import INTERRUPTED
+from bhds.plan.config import Dataset, Settings
+
+CHECKOUT = workflow_folder()
+
+OLDEST_SNAKEMAKE = "9.27"
+"""As the Snakefile demands."""
+
+_TERMINATED = 128 + signal.SIGTERM
+_STDERR = 2
+
+Cores = Annotated[
+    int | None,
+    typer.Option("--cores", min=1, help="Jobs at once; default: all processors."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+]
+
+
+def build(
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    targets: Sequence[str],
+    *,
+    cores: int | None,
+    dry_run: bool,
+    told_on_stderr: bool = False,
+) -> int:
+    """Build targets of some datasets, in place of those of the settings.
+
+    `told_on_stderr` keeps standard output free for what the command itself prints.
+    Returns, and raises, as `run_snakemake`.
+    """
+    sys.stdout.flush()
+    only = settings.model_copy(update={"datasets": list(datasets)})
+    return run_snakemake(
+        only, targets, cores=cores, dry_run=dry_run, told_on_stderr=told_on_stderr
+    )
+
+
+def run_snakemake(
+    settings: Settings,
+    targets: Sequence[str],
+    *,
+    cores: int | None = None,
+    dry_run: bool = False,
+    told_on_stderr: bool = False,
+    checkout: Path = CHECKOUT,
+) -> int:
+    """Run Snakemake with some settings, and return its exit code.
+
+    Parameters
+    ----------
+    settings
+        The settings, in place of those of any file.
+    targets
+        Rules or paths.
+    cores
+        Jobs at once; None: as many as there are processors.
+    dry_run
+        Whether only to show what would be done.
+    told_on_stderr
+        Whether what Snakemake prints to standard output goes to standard error.
+    checkout
+        Where the Snakefile and the profiles are.
+
+    Returns
+    -------
+    int
+        0 when all is built; 130 after Ctrl-C and 143 after SIGTERM, when the next run
+        goes on where this one stopped; else what Snakemake said.
+
+    Raises
+    ------
+    ConfigError
+        If there is no Snakefile: BHDS was installed without its workflow; or if
+        Snakemake is not installed, or too old.
+    """
+    snakefile = checkout / "Snakefile"
+    if not snakefile.is_file():
+        msg = (
+            f"{snakefile}: no such file; expected the rules, which a checkout and a "
+            "wheel of BHDS bring along; install it anew"
+        )
+        raise ConfigError(msg)
+    _check_snakemake()
+    with runs.scratch("settings") as folder:
+        config = folder / "config.yaml"
+        values = settings.model_dump(mode="json")
+        if settings.data_dir is not None:
+            values["data_dir"] = str(settings.data_dir.absolute())
+        config.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
+        command = [
+            *(sys.executable, "-m", "snakemake", *targets),
+            *("--snakefile", str(snakefile), "--configfile", str(config)),
+            *("--workflow-profile", str(checkout / "profiles" / "default")),
+            *("--cores", str(cores or os.cpu_count() or 1)),
+            *(["--dry-run"] if dry_run else []),
+        ]
+        if not dry_run:
+            _clear_stale_lock(Path(values["data_dir"] or "."), command)
+        return _run(command, told_on_stderr=told_on_stderr)
+
+
+def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
+    """Have Snakemake remove the lock of a run that was killed on this machine."""
+    owner = runs.owner_of_stale_lock(data_dir)
+    if owner is None:
+        return
+    unlock = [*command, "--unlock"]
+    done = subprocess.run(unlock, capture_output=True, check=False)  # noqa: S603
+    if done.returncode == 0:
+        typer.echo(
+            f"bhds: the lock of a run that was killed (process {owner.pid}) is cleared",
+            err=True,
+        )
+
+
+def _check_snakemake() -> None:
+    """Refuse a Snakemake that would not read the rules, in one line."""
+    expected = f"expected {OLDEST_SNAKEMAKE} or later; run `make setup`, or `pip "
+    expected += f"install 'snakemake>={OLDEST_SNAKEMAKE}'` for {sys.executable}"
+    try:
+        found = importlib.metadata.version("snakemake")
+    except importlib.metadata.PackageNotFoundError:
+        msg = f"snakemake: not installed, {expected}"
+        raise ConfigError(msg) from None
+    if _numbers(found) < _numbers(OLDEST_SNAKEMAKE):
+        msg = f"snakemake {found}: too old, {expected}"
+        raise ConfigError(msg)
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", version)[:2]]
+
+
+def _run(command: Sequence[str], *, told_on_stderr: bool) -> int:
+    """Run to the end; Ctrl-C reaches Snakemake by itself, which ends its jobs."""
+    stdout = _STDERR if told_on_stderr else None
+    process: subprocess.Popen[bytes] | None = None
+    came: set[int] = set()
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.add(number)
+        if number == signal.SIGTERM and process is not None:
+            process.send_signal(number)  # which reaches this process alone
+
+    # Before there is a process: a signal between the two would leave it an orphan.
+    with _handling((signal.SIGINT, signal.SIGTERM), note):
+        process = subprocess.Popen(  # noqa: S603 -- made above
+            command, stdout=stdout, env=runs.with_parent(os.environ)
+        )
+        if signal.SIGTERM in came:
+            process.send_signal(signal.SIGTERM)
+        status = process.wait()
+    if signal.SIGINT in came or status == -signal.SIGINT:
+        return INTERRUPTED
+    is_terminated = signal.SIGTERM in came or status == -signal.SIGTERM
+    return _TERMINATED if is_terminated else status
+
+
+@contextmanager
+def _handling(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Have a function handle some signals."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handled in before.items():
+            signal.signal(number, handled)

@@ -1,0 +1,1 @@
+"""Markets, intervals, grid points of time, errors: no files, no network."""

@@ -1,0 +1,118 @@
+"""Where the files of one symbol are, and which bar contains a moment."""
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from bhds import instruments
+from bhds.bars import phase
+from bhds.core.errors import SelectionError
+from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import Grid
+from bhds.plan.series import Series
+from bhds.schemas import datatypes
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+_KLINES = "klines"
+
+
+@dataclass(frozen=True)
+class Place:
+    """A bar of one symbol, and the files that tell of it."""
+
+    data_dir: Path
+    trade_type: TradeType
+    symbol: str
+    interval: Interval
+    time: dt.datetime
+    """UTC."""
+
+    @cached_property
+    def open_time(self) -> dt.datetime:
+        """The grid point at or before the time."""
+        grid = Grid(self.interval)
+        time_ms = (self.time - _EPOCH) // _MILLISECOND
+        return _EPOCH + grid.floor(time_ms) * _MILLISECOND
+
+    @cached_property
+    def end(self) -> dt.datetime:
+        """The grid point after it."""
+        grid = Grid(self.interval)
+        time_ms = (self.time - _EPOCH) // _MILLISECOND
+        return _EPOCH + grid.time(grid.number(time_ms) + 1) * _MILLISECOND
+
+    @property
+    def series(self) -> Series:
+        """What the partitions are of."""
+        return Series(self.trade_type, _KLINES, self.symbol, self.interval.name)
+
+    @property
+    def results(self) -> Path:
+        """The folder of the results."""
+        return self.data_dir / f"results_data/{self.trade_type}/klines/{self.interval}"
+
+    @property
+    def result(self) -> Path:
+        """The result."""
+        return self.results / f"{self.symbol}.pqt"
+
+    @property
+    def partitions(self) -> list[str]:
+        """The names of the partitions in which the bar may be published."""
+        size = datatypes.data_type(_KLINES).partition_size(self.interval.name)
+        days = (self.open_time, self.end - _MILLISECOND)
+        return sorted({day.strftime(size.value) for day in days})
+
+    @property
+    def fills(self) -> list[Path]:
+        """The fills in which the bar may be: the first one holds all earlier bars."""
+        folder = self.data_dir / self.series.fill_folder
+        names = self.partitions
+        first = min((path.stem for path in folder.glob("[!.]*.parquet")), default="")
+        if first > names[-1]:
+            names.append(first)
+        paths = [folder / f"{name}.parquet" for name in names]
+        return [path for path in paths if path.is_file()]
+
+    def quality(self, table: str) -> Path:
+        """Return a table of the market: `gaps` or `condition-klines`."""
+        folder = self.data_dir / f"results_data/{self.trade_type}/quality"
+        return folder / f"{table}-{self.interval}.parquet"
+
+    def relative(self, path: Path) -> str:
+        """Return a path below the data directory."""
+        return path.relative_to(self.data_dir).as_posix()
+
+    def with_phase(self) -> "Place":
+        """Return the place with the phase of its 3d bars, as the result records it."""
+        known = phase.from_metadata(self.interval, phase.read(str(self.result)))
+        return replace(self, interval=known)
+
+    def check_built(self) -> None:
+        """See that the symbol has a result.
+
+        Raises
+        ------
+        SelectionError
+            If it has none; the message tells the nearest name that has.
+        """
+        if self.result.is_file():
+            return
+        built = {path.stem for path in self.results.glob("*.pqt")}
+        where = f"the results of {self.trade_type} {self.interval}"
+        if self.symbol in partitioned(self):
+            msg = (
+                f"symbol {self.symbol!r} is not in {where}, but is parsed; build its "
+                f"result: bhds generate kline {self.trade_type} {self.interval} "
+                f"{self.symbol}"
+            )
+            raise SelectionError(msg)
+        instruments.select_named([self.symbol], built, where=where)
+
+
+def partitioned(place: Place) -> set[str]:
+    """Return the symbols that have partitions of the market's bars."""
+    folder = place.data_dir / f"parsed_data/{place.trade_type}/{_KLINES}"
+    return {path.name for path in folder.glob("*") if path.is_dir()}

@@ -1,0 +1,60 @@
+"""Remember which partitions had zips that cannot be used, to count these cheaply.
+
+The sources of a partition say what became of its zips, but to read those of all
+partitions takes long. So a parse job that meets such a zip leaves the path of the
+sources in a table, and they are looked at again when a run begins or ends.
+"""
+
+import datetime as dt
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive.integrity.status import Verdict
+from bhds.core.errors import ParseError
+from bhds.io.append_table import PartedTable
+from bhds.schemas.klines import TIME
+
+SCHEMA = pl.Schema({"path": pl.String(), "recorded_at": TIME})
+"""Columns of the table: the sources, below the data directory, and when a zip of theirs
+could not be used (UTC)."""
+
+_TABLE = PartedTable(
+    file="aws_data/unusable.parquet",
+    folder="aws_data/unusable.d",
+    schema=SCHEMA,
+    sort=("path", "recorded_at"),
+    error=ParseError,
+    if_lost="corrupt and vanished zips are then not counted at the end of a run",
+)
+
+_UNUSABLE = (Verdict.CORRUPT, Verdict.VANISHED)
+
+
+def record(data_dir: Path, sources_path: str, sources: Mapping[str, Any]) -> None:
+    """Remember the sources of a partition if one of its zips cannot be used."""
+    if any(entry["verdict"] in _UNUSABLE for entry in sources["inputs"]):
+        row = {"path": sources_path, "recorded_at": dt.datetime.now(dt.UTC)}
+        _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
+
+
+def count(data_dir: Path) -> dict[Verdict, int]:
+    """Count the zips that existing partitions could not use, by their verdict."""
+    zips: dict[str, str] = {}
+    for path in _TABLE.read(data_dir, columns=["path"])["path"].unique():
+        try:
+            sources = json.loads((data_dir / path).read_bytes())
+        except (FileNotFoundError, ValueError):  # to be made again
+            continue
+        zips |= {entry["key"]: entry["verdict"] for entry in sources["inputs"]}
+    numbers = Counter(zips.values())
+    return {verdict: numbers[verdict] for verdict in _UNUSABLE if numbers[verdict]}
+
+
+def compact(data_dir: Path) -> int:
+    """Merge what jobs recorded into one file; return how many parts there were."""
+    return _TABLE.compact(data_dir)

@@ -1,0 +1,1 @@
+"""Plan a run: settings, requested symbols, existing and missing files."""

@@ -1,0 +1,115 @@
+"""Which partitions the API is asked to fill, and which days each may hold."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from bhds.schemas.datatypes import PartitionSize
+
+STAYS_OPEN = dt.timedelta(days=62)
+"""How long after its last archived day a symbol may have bars that are not archived.
+Later it has ended: no file comes after the middle of the month after next. So what is
+asked of a delisted symbol does not change from day to day."""
+
+
+class Life(NamedTuple):
+    """When a symbol was traded, as far as files tell: UTC days, both included."""
+
+    first_day: dt.date
+    last_day: dt.date
+
+
+class Fill(NamedTuple):
+    """What a fill may hold; the days are UTC days, both included."""
+
+    has_archive: bool
+    """Whether the archive has files of the partition."""
+    first_day: dt.date
+    last_day: dt.date
+    is_first: bool
+    """Whether the archive has nothing earlier: the symbol may begin within."""
+    is_last: bool
+    """Whether the archive has nothing later."""
+    since: dt.date | None = None
+    """Of the first fill: the first day wanted, if not all are. The API may have rows
+    before `first_day`, and before the period of the partition; the fill holds them."""
+
+
+def fills_of(
+    archived: Mapping[str, Collection[str]],
+    *,
+    size: PartitionSize,
+    lives: Mapping[str, Life],
+    start: dt.date | None,
+    last_day: dt.date,
+    is_whole: bool = True,
+) -> dict[str, dict[str, Fill]]:
+    """Return the fills of each symbol by name, in time order.
+
+    There is one for each period of a symbol's life that is wanted, whether the archive
+    has files of that period or not. The life goes on after its last file for
+    `STAYS_OPEN`.
+
+    Parameters
+    ----------
+    archived
+        The names of the partitions that the archive has, by symbol.
+    size
+        How much time one covers.
+    lives
+        The life of each symbol, as the archive or another series of the symbol tells,
+        whether wanted or not. Symbols without one are left out.
+    start, last_day
+        The first UTC day wanted, if not all are, and the last.
+    is_whole
+        Whether the archive's first files are those of the symbol. If not, rows before
+        the first archived day are not searched: another kind of file has them.
+    """
+    return {
+        symbol: _of_symbol(
+            archived.get(symbol, ()),
+            size=size,
+            life=life,
+            start=start or dt.date.min,
+            last_wanted=last_day,
+            is_whole=is_whole,
+        )
+        for symbol, life in lives.items()
+    }
+
+
+def _of_symbol(
+    archived: Collection[str],
+    *,
+    size: PartitionSize,
+    life: Life,
+    start: dt.date,
+    last_wanted: dt.date,
+    is_whole: bool,
+) -> dict[str, Fill]:
+    born = life.first_day
+    last = min(last_wanted, life.last_day + STAYS_OPEN)
+    last_archived = max(archived, default="")
+    fills: dict[str, Fill] = {}
+    begin = max(born, start)
+    since = max(start, dt.date.min if is_whole else born)
+    while begin <= last:
+        following = _following(begin, size)
+        name = begin.strftime(size.value)
+        fills[name] = Fill(
+            has_archive=name in archived,
+            first_day=begin,
+            last_day=min(last, following - dt.timedelta(days=1)),
+            is_first=begin == born > start,
+            is_last=name >= last_archived,
+            since=since if begin == born > start and since > dt.date.min else None,
+        )
+        begin = following
+    return fills
+
+
+def _following(day: dt.date, size: PartitionSize) -> dt.date:
+    """Return the first day of the next period."""
+    if size is PartitionSize.YEAR:
+        return dt.date(day.year + 1, 1, 1)
+    return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)

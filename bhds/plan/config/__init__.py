@@ -1,0 +1,41 @@
+"""The settings of a run: one closed, typed model, checked before anything else.
+
+`config/config.yaml` documents every key. A wrong setting is one `ConfigError` that
+names where it was set, the key, its value and what was expected.
+"""
+
+from bhds.plan.config.model import (
+    Dataset,
+    Endpoints,
+    FrequencyChoice,
+    Http,
+    Resample,
+    Results,
+    Settings,
+    Split,
+    SymbolFilter,
+)
+from bhds.plan.config.sources import (
+    default_data_dir,
+    files_to_read,
+    load,
+    read,
+    validated,
+)
+
+__all__ = [
+    "Dataset",
+    "Endpoints",
+    "FrequencyChoice",
+    "Http",
+    "Resample",
+    "Results",
+    "Settings",
+    "Split",
+    "SymbolFilter",
+    "default_data_dir",
+    "files_to_read",
+    "load",
+    "read",
+    "validated",
+]

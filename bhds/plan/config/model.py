@@ -1,0 +1,420 @@
+"""The settings as a model: what there is, its defaults and its limits."""
+
+import datetime as dt
+from functools import cached_property
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from bhds.bars.resample import ResampleRule
+from bhds.core.errors import ConfigError
+from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.plan.config.problems import ConflictError
+from bhds.plan.config.values import (
+    ArchiveInterval,
+    Count,
+    DataTypeName,
+    Day,
+    Flag,
+    Folder,
+    LastDay,
+    Number,
+    ProxyUrl,
+    Symbol,
+    SymbolPattern,
+    Url,
+)
+from bhds.schemas import datatypes
+from bhds.schemas.datatypes import DataType, Feed
+
+FrequencyChoice = Literal["auto", "monthly", "daily"]
+ContractType = Literal["PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL", "SETTLED"]
+
+_FUTURES = {TradeType.UM_FUTURES, TradeType.CM_FUTURES}
+
+
+def _symbols_form(value: object) -> str:
+    return "names" if isinstance(value, list) else "filter"
+
+
+class _Closed(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, validate_default=True
+    )
+
+
+class Endpoints(_Closed):
+    """Where the archive and the REST APIs are."""
+
+    archive_listing: Url = Field(
+        default="https://s3-ap-northeast-1.amazonaws.com/data.binance.vision",
+        description="S3-compatible, path-style address of the bucket, for listings",
+    )
+    archive_download: Url = Field(
+        default="https://data.binance.vision",
+        description="address that keys are appended to",
+    )
+    api_spot: Url = Field(
+        default="https://data-api.binance.vision",
+        description="REST API of the spot market",
+    )
+    api_um: Url = Field(
+        default="https://fapi.binance.com",
+        description="REST API of USD-margined futures",
+    )
+    api_cm: Url = Field(
+        default="https://dapi.binance.com",
+        description="REST API of coin-margined futures",
+    )
+
+
+class Http(_Closed):
+    """How BHDS connects."""
+
+    proxy: ProxyUrl | None = Field(
+        default=None, description="proxy; default $HTTPS_PROXY, else $HTTP_PROXY"
+    )
+    timeout_s: Number = Field(
+        default=15,
+        ge=1,
+        le=600,
+        description="seconds without progress after which a request is retried",
+    )
+    connections: Count = Field(
+        default=16,
+        le=64,
+        description="connections at once, for listings and in each batch",
+    )
+
+    def proxy_for(self, url: str) -> str | None:
+        """Return the proxy to reach `url` through; None: connect directly.
+
+        This machine's own loopback is never reached through a proxy.
+        """
+        host = urlsplit(url).hostname or ""
+        is_loopback = host == "localhost" or host.startswith("127.") or host == "::1"
+        return None if is_loopback else self.proxy
+
+
+class Listing(_Closed):
+    """How long a bucket listing is believed."""
+
+    max_age_h: Number = Field(
+        default=6,
+        ge=0,
+        le=87_600,
+        description="hours after which a listing is fetched again while planning",
+    )
+    full_every_d: Number = Field(
+        default=7,
+        ge=0,
+        le=3_650,
+        description="days after which it is fetched whole, to notice replaced files; "
+        "in between only its newest part is; 0: always whole",
+    )
+
+
+class Api(_Closed):
+    """Whether the REST API may be asked."""
+
+    enabled: Flag = Field(
+        default=True, description="ask the REST API for what the archive lacks"
+    )
+
+
+class SymbolFilter(_Closed):
+    """Which of the bucket's symbols are wanted. Delisted symbols are in the bucket."""
+
+    quote: list[Symbol] | None = Field(
+        default=None, min_length=1, description="quote assets; null: any"
+    )
+    contract_type: list[ContractType] | None = Field(
+        default=None, min_length=1, description="futures only; null: any"
+    )
+    stable_pairs: Flag = Field(
+        default=True, description="keep pairs of two stable assets, such as USDCUSDT"
+    )
+    leveraged: Flag = Field(
+        default=True, description="keep leveraged tokens, such as BTCUPUSDT"
+    )
+    include: list[SymbolPattern] = Field(
+        default=[], description="names or globs to add, whatever the rest says"
+    )
+    exclude: list[SymbolPattern] = Field(
+        default=[], description="names or globs to leave out, whatever the rest says"
+    )
+
+
+class Split(_Closed):
+    """Where one symbol's history is cut into segments."""
+
+    enabled: Flag = Field(default=True, description="cut at long halts")
+    files: Flag = Field(
+        default=False, description="write one file a segment as well (split_all)"
+    )
+    min_days: Number = Field(
+        default=1,
+        gt=0,
+        le=36_500,
+        description="days without trades above which a price change splits; twice as "
+        "many without a published bar always do",
+    )
+    tradifi_min_days: Number = Field(
+        default=3,
+        gt=0,
+        le=36_500,
+        description="the same of contracts on shares and commodities, which rest at "
+        "week-ends, where it is more",
+    )
+    min_price_change: Number = Field(
+        default=0.1,
+        ge=0,
+        le=1_000,
+        description="change across the halt, as a fraction, above which it splits",
+    )
+    max_price_ratio: Number = Field(
+        default=5,
+        gt=1,
+        le=100_000,
+        description="factor by which the price may rise or fall across time without a "
+        "trade, however short; beyond it splits",
+    )
+
+
+class Resample(_Closed):
+    """One rule by which results are resampled."""
+
+    interval: str = Field(
+        description="length of a bar, such as 1h; bars of 3d open on days that differ "
+        "per symbol, as those of the exchange"
+    )
+    offset: str | None = Field(
+        default=None, description="how far past the grid a bar starts, such as 5m"
+    )
+
+    @property
+    def rule(self) -> ResampleRule:
+        """The rule that the two values make."""
+        name = (
+            self.interval if self.offset is None else f"{self.interval}_{self.offset}"
+        )
+        return ResampleRule.parse(name)
+
+    @model_validator(mode="after")
+    def _is_a_rule(self) -> "Resample":
+        try:
+            _ = self.rule
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class Results(_Closed):
+    """How partitions become results."""
+
+    vwap: Flag = Field(default=True, description="fill the column vwap")
+    funding: Flag = Field(
+        default=True, description="join funding events, where there are any"
+    )
+    fill: Flag = Field(
+        default=True, description="insert the bars that are missing, flagged as filled"
+    )
+    split: Split = Split()
+    resample: list[Resample] = Field(
+        default=[], description="resampled bars to make from the results"
+    )
+
+
+class Dataset(_Closed):
+    """One series of the archive, for a selection of symbols."""
+
+    trade_type: TradeType = Field(strict=False, description="the market")
+    data_type: DataTypeName = Field(default="klines", description="what is published")
+    interval: ArchiveInterval | None = Field(
+        default=None, description="of klines and their like: 1m unless said otherwise"
+    )
+    frequency: FrequencyChoice = Field(
+        default="auto",
+        description="auto: monthly zips of closed months, daily ones of other days",
+    )
+    start: Day | None = Field(
+        default=None, description="first UTC day; null: all history"
+    )
+    symbols: Annotated[
+        Annotated[list[Symbol], Field(min_length=1), Tag("names")]
+        | Annotated[SymbolFilter, Tag("filter")],
+        Discriminator(_symbols_form),
+        Field(description="a list of names, or a filter"),
+    ] = SymbolFilter()
+    results: Results = Results()
+
+    @property
+    def entry(self) -> DataType:
+        """What the registry says of the type of data."""
+        return datatypes.data_type(self.data_type)
+
+    @property
+    def has_results(self) -> bool:
+        """Whether partitions become results; if not, they are the end."""
+        return self.data_type == "klines"
+
+    @property
+    def base_interval(self) -> str:
+        """The interval of klines and their like; empty for other types of data."""
+        return self.interval or ""
+
+    @property
+    def rule_names(self) -> tuple[str, ...]:
+        """The names of the rules that results are resampled by."""
+        return tuple(resample.rule.name for resample in self.results.resample)
+
+    @property
+    def feeds(self) -> tuple[Feed, ...]:
+        """The feeds that the files are taken from, at least one."""
+        return tuple(
+            feed
+            for feed in self.entry.feeds_of(self.trade_type, self.interval)
+            if self.frequency in {"auto", feed.frequency}
+        )
+
+    @cached_property
+    def is_supplemented(self) -> bool:
+        """Whether daily zips supply the days that monthly zips lack."""
+        return {feed.frequency for feed in self.feeds} == {*Frequency}
+
+    @property
+    def ended(self) -> dt.date | None:
+        """The last UTC day ever published, of a type of data that has ended."""
+        days = [feed.last_day for feed in self.feeds]
+        return None if None in days else max(day for day in days if day)
+
+    @field_validator("interval")
+    @classmethod
+    def _default_interval(cls, value: str | None, info: ValidationInfo) -> str | None:
+        entry = datatypes.DATA_TYPES.get(info.data.get("data_type", ""))
+        if entry is None:
+            return value
+        if value is not None and not entry.has_intervals:
+            msg = f"{entry.name} has no intervals; remove it"
+            raise ValueError(msg)
+        return value or ("1m" if entry.has_intervals else None)
+
+    @model_validator(mode="after")
+    def _is_published(self) -> "Dataset":
+        if self.feeds:
+            return self
+        entry, market = self.entry, self.trade_type
+        if market not in entry.trade_types:
+            known = ", ".join(entry.trade_types)
+            msg = f"{entry.name} is not published for {market}, only for {known}"
+            raise ConflictError(("data_type",), msg)
+        if not entry.feeds_of(market, self.interval):
+            known = ", ".join(entry.intervals_of(market))
+            msg = (
+                f"interval {self.interval!r} of {entry.name} is not published for "
+                f"{market}; expected one of {known}"
+            )
+            raise ConflictError(("interval",), msg)
+        series = " ".join(filter(None, (market, entry.name, self.interval)))
+        msg = f"{series} has no {self.frequency} files; set frequency: auto"
+        raise ConflictError(("frequency",), msg)
+
+    @model_validator(mode="after")
+    def _only_futures_have_contracts(self) -> "Dataset":
+        chosen = self.symbols
+        is_set = isinstance(chosen, SymbolFilter) and chosen.contract_type is not None
+        if is_set and self.trade_type not in _FUTURES:
+            msg = f"{self.trade_type} has no contract types, only futures; remove it"
+            raise ConflictError(("symbols", "contract_type"), msg)
+        return self
+
+    @model_validator(mode="after")
+    def _only_klines_have_results(self) -> "Dataset":
+        if not self.has_results and self.results != Results():
+            msg = (
+                f"results: only klines become results, not {self.data_type}; remove it"
+            )
+            raise ConflictError(("results",), msg)
+        return self
+
+    @model_validator(mode="after")
+    def _rules_differ(self) -> "Dataset":
+        first_of: dict[tuple[object, dt.timedelta], str] = {}
+        rules = [resample.rule for resample in self.results.resample]
+        for number, rule in enumerate(rules):
+            bars = (rule.interval.duration or rule.interval.name, rule.offset)
+            if bars in first_of:
+                msg = (
+                    f"resample rules {first_of[bars]!r} and {rule.name!r} make the "
+                    "same bars; remove one"
+                )
+                raise ConflictError(("results", "resample", number), msg)
+            first_of[bars] = rule.name
+        return self
+
+    @model_validator(mode="after")
+    def _rules_fit_the_base(self) -> "Dataset":
+        for number, resample in enumerate(self.results.resample):
+            try:
+                resample.rule.check_base(Interval.parse(self.base_interval))
+            except ConfigError as error:
+                at = ("results", "resample", number, "interval")
+                raise ConflictError(at, str(error)) from error
+        return self
+
+
+class Settings(_Closed):
+    """Everything that can be set."""
+
+    data_dir: Folder | None = Field(
+        default=None,
+        description="default $CRYPTO_BASE_DIR/binance_data, else ./binance_data",
+    )
+    as_of: Annotated[
+        Literal["yesterday"] | dt.date,
+        LastDay,
+        Field(description="last UTC day wanted: yesterday, or a date"),
+    ] = "yesterday"
+    offline: Flag = Field(
+        default=False, description="plan with the listings at hand; ask no server"
+    )
+    fail_on_incomplete: Flag = Field(
+        default=False,
+        description="exit code 1 if zips are corrupt or vanished, or answers missing",
+    )
+    endpoints: Endpoints = Endpoints()
+    http: Http = Http()
+    listing: Listing = Listing()
+    api: Api = Api()
+    datasets: Annotated[list[Dataset], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _starts_before_the_end(self) -> "Settings":
+        for number, dataset in enumerate(self.datasets):
+            start, end = dataset.start, self.as_of
+            if isinstance(end, dt.date) and start is not None and start > end:
+                msg = f"{start} is after as_of, {end}; expected an earlier day"
+                raise ConflictError(("datasets", number, "start"), msg)
+        return self
+
+    @property
+    def download_http(self) -> dict[str, Any]:
+        """The fields of `http`, with the proxy of `endpoints.archive_download`."""
+        proxy = self.http.proxy_for(self.endpoints.archive_download)
+        return self.http.model_dump() | {"proxy": proxy}
+
+    def last_day(self, now: dt.datetime) -> dt.date:
+        """Return the last UTC day wanted, seen from the moment `now` (UTC)."""
+        if isinstance(self.as_of, dt.date):
+            return self.as_of
+        return (now - dt.timedelta(days=1)).date()

@@ -1,0 +1,231 @@
+"""One dataset of the settings, resolved to its symbols, files and partitions."""
+
+import datetime as dt
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+
+import polars as pl
+
+from bhds.archive.listing.cache import Listing
+from bhds.archive.listing.directory import Directory
+from bhds.archive.listing.inventory import with_days
+from bhds.core.unlisted import Unlisted
+from bhds.plan import files as archive
+from bhds.plan.backfills import Fill, Life, fills_of
+from bhds.plan.config import Dataset
+from bhds.plan.frequency import choose_frequency
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of one symbol, as the archive covers it."""
+
+    archives: tuple[str, ...]
+    """Paths of the zips; each has its CHECKSUM beside it, if the bucket has one."""
+    first_day: dt.date | None
+    """The first UTC day wanted, where the archive has earlier ones; else None."""
+    last_day: dt.date
+    """The last UTC day that is both wanted and covered."""
+
+
+@dataclass(frozen=True)
+class PlannedDataset:
+    """A dataset and what the archive has for it."""
+
+    dataset: Dataset
+    symbols: tuple[str, ...]
+    """The symbols selected, whether the archive has files in the time wanted or not."""
+    files: pl.DataFrame
+    """One row a file: `symbol, partition, frequency, first_day, last_day, key, path,
+    size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
+    before its CHECKSUM."""
+    fills: Mapping[str, Mapping[str, Fill]] = field(default_factory=dict)
+    """What the API is asked for, of each symbol, by the name of the partition."""
+    lives: Mapping[str, Life] = field(default_factory=dict)
+    """As the archive's files tell of each symbol, whether in the time wanted or not."""
+    ended: frozenset[str] = frozenset()
+    """The symbols of which it is known that they have ended."""
+    trading: frozenset[str] = frozenset()
+    """The symbols of which the exchange says, on the day of their last file or later,
+    that they are traded."""
+    unlisted: Mapping[str, Unlisted] = field(default_factory=dict)
+    """When symbols were not listed, of those of which any such time is known."""
+
+    @property
+    def name(self) -> str:
+        """The dataset in words, such as `um_futures klines 1m`."""
+        dataset = self.dataset
+        words = (dataset.trade_type, dataset.data_type, dataset.interval)
+        return " ".join(filter(None, words))
+
+    @cached_property
+    def partitions(self) -> dict[str, dict[str, Partition]]:
+        """The partitions of each symbol that has any, by symbol and name."""
+        zips = self.files.filter(~pl.col("is_checksum"))
+        grouped = zips.group_by("symbol", "partition", maintain_order=True).agg(
+            "path", pl.col("first_day").min(), pl.col("last_day").max()
+        )
+        start = self.dataset.start
+        found: dict[str, dict[str, Partition]] = defaultdict(dict)
+        for symbol, name, paths, first_day, last_day in grouped.iter_rows():
+            first = start if start is not None and start > first_day else None
+            found[symbol][name] = Partition(tuple(paths), first, last_day)
+        return dict(found)
+
+    @cached_property
+    def symbols_with_any(self) -> frozenset[str]:
+        """The symbols that have a partition or a fill."""
+        filled = {symbol for symbol, fills in self.fills.items() if fills}
+        return frozenset(self.partitions.keys() | filled)
+
+
+def directories(dataset: Dataset) -> list[Directory]:
+    """Return the bucket's directories that a dataset is taken from."""
+    return [
+        Directory(
+            dataset.trade_type, feed.frequency, dataset.data_type, dataset.interval
+        )
+        for feed in dataset.feeds
+    ]
+
+
+def plan_dataset(
+    dataset: Dataset,
+    *,
+    listings: Sequence[Listing],
+    data_dir: Path,
+    newest: pl.DataFrame,
+    supplements: pl.DataFrame,
+    offline: bool,
+    last_day: dt.date,
+) -> PlannedDataset:
+    """Resolve a dataset to its files, from the listings, the ledger and the disk.
+
+    Parameters
+    ----------
+    dataset
+        The settings.
+    listings
+        What the bucket holds of the dataset's directories, for its symbols.
+    data_dir
+        The data directory.
+    newest
+        The newest row of the ledger for each file that was fetched.
+    supplements
+        `key` and `etag` of daily zips that parse jobs wanted beside monthly ones; see
+        `bhds.parse.supplements`.
+    offline
+        Whether no server may be asked for those that are not on disk.
+    last_day
+        The last UTC day wanted.
+    """
+    files = pl.concat(
+        _files(listing, data_dir=data_dir, newest=newest) for listing in listings
+    )
+    archives = files.filter(~pl.col("is_checksum"))
+    zips = choose_frequency(
+        archives,
+        dataset.frequency,
+        trade_type=dataset.trade_type,
+        data_type=dataset.data_type,
+        interval=dataset.interval,
+    )
+    lives = _lives(zips)
+    more = _outdated_supplements(archives, supplements, offline=offline)
+    zips = pl.concat([zips, more.join(zips, on="key", how="anti")])
+    zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
+    form = dataset.entry.partition_size(dataset.interval).value
+    wanted = (
+        files.join(zips, on=["symbol", "frequency", "period"], how="semi")
+        .with_columns(
+            partition=pl.col("first_day").dt.strftime(form),
+            last_day=pl.min_horizontal("last_day", pl.lit(last_day)),
+        )
+        .sort("symbol", "first_day", "frequency", "is_checksum")
+    )
+    symbols = {symbol for listing in listings for symbol in listing.symbols}
+    return PlannedDataset(dataset, tuple(sorted(symbols)), wanted, lives=lives)
+
+
+def with_fills(
+    planned: PlannedDataset,
+    *,
+    last_day: dt.date,
+    lives: Mapping[str, Life] | None = None,
+) -> PlannedDataset:
+    """Add what the API is asked for, if it has data of that type.
+
+    Parameters
+    ----------
+    planned
+        The dataset.
+    last_day
+        The last UTC day wanted.
+    lives
+        What other series tell of the symbols: those begin no later, and those without
+        any file of the dataset end with these.
+    """
+    dataset = planned.dataset
+    if not dataset.entry.has_api:
+        return planned
+    known = dict(lives or {})
+    for symbol, life in planned.lives.items():
+        first_day = min(life.first_day, known.get(symbol, life).first_day)
+        known[symbol] = Life(first_day, life.last_day)
+    fills = fills_of(
+        {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
+        size=dataset.entry.partition_size(dataset.interval),
+        lives={s: known[s] for s in planned.symbols if s in known},
+        start=dataset.start,
+        last_day=last_day,
+        # Daily zips of klines begin years after the monthly ones.
+        is_whole=dataset.frequency != "daily",
+    )
+    return replace(planned, fills=fills)
+
+
+def _lives(zips: pl.DataFrame) -> dict[str, Life]:
+    """Return the life of each symbol, as far as its zips tell."""
+    days = zips.group_by("symbol").agg(
+        pl.col("first_day").min(), pl.col("last_day").max()
+    )
+    return {symbol: Life(first, last) for symbol, first, last in days.iter_rows()}
+
+
+def _outdated_supplements(
+    archives: pl.DataFrame, supplements: pl.DataFrame, *, offline: bool
+) -> pl.DataFrame:
+    """Return the zips that parse jobs could not fetch, or used in another revision.
+
+    Such a zip is an input of its partition from then on. The others are not, or each
+    partition that has one would be built twice.
+    """
+    used_etag = pl.col("used_etag")
+    is_outdated = used_etag.is_null() | (pl.col("etag") != used_etag)
+    wanted = supplements.rename({"etag": "used_etag"})
+    found = archives.join(wanted, on="key").filter(is_outdated)
+    if offline:
+        found = found.filter(pl.col("disk_size").is_not_null())
+    return found.drop("used_etag")
+
+
+def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:
+    """Return the files of a directory: those listed, and those only on disk."""
+    directory = listing.directory
+    folders = [archive.local_folder(directory, symbol) for symbol in listing.symbols]
+    disk = archive.scan_disk(folders, data_dir=data_dir)
+    listed = archive.listed_files(listing.table, directory=directory)
+    # The server may withdraw what we hold: a whole local file is still an input.
+    # An empty one only said that the server had lost a file which it had listed.
+    held = disk.filter(pl.col("disk_size") > 0).join(listed, on="path", how="anti")
+    unlisted = archive.unlisted_files(held, directory=directory)
+    files = archive.with_state(
+        pl.concat([listed, unlisted]),
+        disk=disk,
+        newest=newest,
+        listed_at=listing.listed_whole_at,
+    )
+    return with_days(files, directory.frequency)

@@ -1,0 +1,272 @@
+"""Estimate what a plan takes: requests to the REST API, time, and disk space."""
+
+import datetime as dt
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from bhds.archive.download.ledger import Rate
+from bhds.core.markets import Interval, TradeType
+from bhds.io import storage
+from bhds.plan import space
+from bhds.plan.backfills import STAYS_OPEN, Fill
+from bhds.plan.config import Dataset
+from bhds.plan.dataset import PlannedDataset
+from bhds.plan.series import Series
+from bhds.schemas.datatypes import FUNDING
+
+_DAY = dt.timedelta(days=1)
+_SHORTEST_MONTH = 28 * _DAY
+_FUNDING_SPACING = dt.timedelta(hours=1)
+"""ASSUME: at most an event an hour, the shortest funding interval that there is."""
+
+_ENDED_AFTER = 31 * _DAY
+"""ASSUME: a symbol more than a month behind the newest file of its dataset has ended:
+all symbols of a market are published together."""
+
+
+@dataclass(frozen=True)
+class Paging:
+    """How much one request answers, and how many the exchange allows.
+
+    Notes
+    -----
+    Limits and weights of the REST documentation of October 2026. Pages of 499 bars
+    yield most rows for the weight that they cost in um and cm.
+    """
+
+    rows: int
+    """The most rows of an answer."""
+    requests_per_s: float
+    """What the budget allows, for one IP address."""
+    max_span: dt.timedelta | None = None
+    """The most time that one request may cover."""
+
+
+_BARS = {
+    TradeType.SPOT: Paging(1000, 6000 / 2 / 60),
+    TradeType.UM_FUTURES: Paging(499, 2400 / 2 / 60),
+    TradeType.CM_FUTURES: Paging(499, 2400 / 2 / 60, max_span=200 * _DAY),
+}
+_EVENTS = Paging(1000, 500 / (5 * 60))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a plan takes besides downloads."""
+
+    api_requests: int
+    api_seconds: float
+    """What the limits of the API make the requests take, one after the other."""
+    partition_bytes: int
+    """How much parsed partitions will add to the disk."""
+    result_bytes: int
+    """How much results and resampled files will add to the disk."""
+
+
+def estimate(
+    dataset: Dataset,
+    files: pl.DataFrame,
+    *,
+    data_dir: Path,
+    last_day: dt.date,
+    has_api: bool,
+    fills: Mapping[str, Mapping[str, Fill]] | None = None,
+    filled: Collection[tuple[str, str]] = (),
+) -> Estimate:
+    """Estimate what the plan of one dataset takes.
+
+    Parameters
+    ----------
+    dataset
+        What is planned.
+    files
+        Its files, as `PlannedDataset.files`, with `due`.
+    data_dir
+        The data directory.
+    last_day
+        The last UTC day wanted.
+    has_api
+        Whether the API is asked for what the archive lacks.
+    fills
+        Its fills, as `PlannedDataset.fills`; of symbols without files only these tell
+        what is asked for.
+    filled
+        Symbol and partition of the fills that are up to date; see `filled_partitions`.
+    """
+    zips = files.filter(~pl.col("is_checksum"))
+    requests, seconds = 0, 0.0
+    paging = _paging(dataset)
+    if has_api and paging is not None:
+        found = [_holes(zips), _tails(zips, last_day=last_day)]
+        found.append(_without_zips(fills or {}, zips))
+        runs = _not_filled(pl.concat(found), dataset=dataset, filled=filled)
+        requests = _requests(dataset, runs, paging=paging)
+        requests += _firsts(fills or {}, filled=filled)
+        seconds = requests / paging.requests_per_s
+    return Estimate(
+        requests,
+        seconds,
+        space.partition_bytes(dataset, zips, data_dir=data_dir),
+        space.result_bytes(dataset, zips, data_dir=data_dir),
+    )
+
+
+def _firsts(
+    fills: Mapping[str, Mapping[str, Fill]], *, filled: Collection[tuple[str, str]]
+) -> int:
+    """Count the requests for the first row of a history: one in its first fill."""
+    return sum(
+        fill.is_first and (symbol, name) not in filled
+        for symbol, of_symbol in fills.items()
+        for name, fill in of_symbol.items()
+    )
+
+
+def total(estimates: Sequence[Estimate]) -> Estimate:
+    """Add up datasets, as if the API were asked for one after the other."""
+    return Estimate(
+        sum(estimate.api_requests for estimate in estimates),
+        sum(estimate.api_seconds for estimate in estimates),
+        sum(estimate.partition_bytes for estimate in estimates),
+        sum(estimate.result_bytes for estimate in estimates),
+    )
+
+
+def download_seconds(rate: Rate | None, *, files: int, size_bytes: int) -> float | None:
+    """Estimate how long downloads take; None if no rate was measured to tell by."""
+    if files == 0:
+        return 0.0
+    return (
+        None if rate is None else rate.seconds_for(files=files, size_bytes=size_bytes)
+    )
+
+
+def filled_partitions(
+    planned: PlannedDataset, *, data_dir: Path
+) -> set[tuple[str, str]]:
+    """Return symbol and partition of the fills that hold all days that they may.
+
+    What the API has not answered, or what changed in the partition since, is not seen.
+    """
+    dataset = planned.dataset
+    found = set()
+    for symbol, fills in planned.fills.items():
+        series = Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
+        for name, fill in fills.items():
+            path = data_dir / series.fill_folder / f"{name}.parquet"
+            last_day = _last_day(path)
+            if last_day == fill.last_day.isoformat():
+                found.add((symbol, name))
+    return found
+
+
+def _last_day(path: Path) -> str | None:
+    """Return the last day that a fill may hold, None if there is no such fill."""
+    try:
+        return storage.read_parquet_metadata(path).get("as_of")
+    except (OSError, pl.exceptions.PolarsError):
+        return None
+
+
+def _not_filled(
+    runs: pl.DataFrame, *, dataset: Dataset, filled: Collection[tuple[str, str]]
+) -> pl.DataFrame:
+    """Keep the runs of days, `days` and `has_ended`, that are not filled yet.
+
+    A run belongs to the partition in which it ends.
+    """
+    if not filled:
+        return runs
+    form = dataset.entry.partition_size(dataset.interval).value
+    done = pl.DataFrame(
+        list(filled), schema={"symbol": pl.String, "partition": pl.String}, orient="row"
+    )
+    return runs.with_columns(partition=pl.col("until").dt.strftime(form)).join(
+        done, on=["symbol", "partition"], how="anti"
+    )
+
+
+def _requests(dataset: Dataset, runs: pl.DataFrame, *, paging: Paging) -> int:
+    """Count the requests that fill what the archive lacks.
+
+    That is, for each symbol: the days without a zip between its first and its last
+    day with one, and the days after that. A symbol that has ended costs one request
+    to learn so. Days that are truncated or corrupt cannot be foreseen.
+    """
+    span = _spacing(dataset) * paging.rows
+    if paging.max_span is not None:
+        span = min(span, paging.max_span)
+    pages = (pl.col("days") * (_DAY / span)).ceil().cast(pl.Int64)
+    requests = pl.when("has_ended").then(1).otherwise(pages)
+    return int(runs.select(requests.sum()).item())
+
+
+def _paging(dataset: Dataset) -> Paging | None:
+    """Return how a dataset is asked for; None if it cannot be."""
+    if dataset.data_type == FUNDING:
+        return _EVENTS
+    return _BARS.get(dataset.trade_type) if dataset.entry.has_intervals else None
+
+
+def _spacing(dataset: Dataset) -> dt.timedelta:
+    """Return the least time between two rows."""
+    if dataset.interval is None:
+        return _FUNDING_SPACING
+    return Interval.parse(dataset.interval).duration or _SHORTEST_MONTH
+
+
+def _holes(zips: pl.DataFrame) -> pl.DataFrame:
+    """Return the runs of days that no zip covers, between days that one does."""
+    covered_until = pl.col("last_day").cum_max().shift().over("symbol")
+    days = (pl.col("first_day") - covered_until).dt.total_days() - 1
+    return (
+        zips.sort("symbol", "first_day")
+        .select(
+            "symbol",
+            days=days,
+            has_ended=pl.lit(value=False),
+            until=pl.col("first_day").dt.offset_by("-1d"),
+        )
+        .filter(pl.col("days") > 0)
+    )
+
+
+def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
+    """Return the days after the last one covered, of each symbol that has any."""
+    end = pl.col("last_day").max()
+    newest = pl.lit(zips["last_day"].max(), pl.Date)
+    behind, missing = newest - pl.col("end"), pl.lit(last_day) - pl.col("end")
+    return (
+        zips.group_by("symbol")
+        .agg(end=end)
+        .select(
+            "symbol",
+            days=missing.dt.total_days(),
+            has_ended=(behind > _ENDED_AFTER) | (missing > STAYS_OPEN),
+            until=pl.min_horizontal(pl.lit(last_day), pl.col("end") + STAYS_OPEN),
+        )
+        .filter(pl.col("days") > 0)
+    )
+
+
+def _without_zips(
+    fills: Mapping[str, Mapping[str, Fill]], zips: pl.DataFrame
+) -> pl.DataFrame:
+    """Return all the days of each symbol that the archive has no file of."""
+    archived = set(zips["symbol"])
+    rows = [
+        (symbol, fill.first_day, fill.last_day)
+        for symbol, of_symbol in fills.items()
+        if symbol not in archived
+        for fill in of_symbol.values()
+    ]
+    days = {"symbol": pl.String, "first_day": pl.Date, "until": pl.Date}
+    return pl.DataFrame(rows, schema=days, orient="row").select(
+        "symbol",
+        days=(pl.col("until") - pl.col("first_day")).dt.total_days() + 1,
+        has_ended=pl.lit(value=False),
+        until="until",
+    )

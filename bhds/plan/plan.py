@@ -1,0 +1,587 @@
+"""The plan: which symbols, partitions and files, and what must be fetched.
+
+Made once, in the process that reads the Snakefile; rules then ask it for names. All
+paths are relative to the data directory.
+"""
+
+import datetime as dt
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import product
+from typing import TypeAlias
+
+import polars as pl
+
+from bhds import instruments
+from bhds.bars.vwap import contract_size
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import ARCHIVE_INTERVALS, TradeType
+from bhds.core.unlisted import Unlisted
+from bhds.plan.backfills import Fill
+from bhds.plan.batches import Batch, batches
+from bhds.plan.config import Dataset
+from bhds.plan.dataset import Partition, PlannedDataset, directories
+from bhds.plan.files import PRESENT
+from bhds.plan.series import ResampleGroup, Series
+from bhds.schemas.datatypes import FUNDING
+
+_GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...]]
+
+
+class Plan:
+    """Names of everything that the settings and the targets ask for.
+
+    Parameters
+    ----------
+    configured
+        The datasets of the settings.
+    implied
+        Datasets that single file targets stand for. They add to what can be made,
+        but not to what `results_all` and its like ask for.
+    listings
+        Paths of the listings that the plan was made from.
+    asked_at
+        By the path of a fill that was refused an answer before: what makes it differ
+        from the one that was.
+    known
+        What the exchange itself says of the symbols of a market, where it was recorded.
+
+    Raises
+    ------
+    ConfigError
+        If two configured datasets select the same symbol of the same series, or
+        would write the same resampled file.
+    """
+
+    def __init__(
+        self,
+        configured: Sequence[PlannedDataset],
+        *,
+        implied: Sequence[PlannedDataset] = (),
+        listings: Sequence[str] = (),
+        asked_at: Mapping[str, str] | None = None,
+        known: Mapping[TradeType, instruments.Known] | None = None,
+    ) -> None:
+        self.datasets = tuple(configured)
+        self.listings = list(listings)
+        self.asked_at = dict(asked_at or {})
+        self.known = dict(known or {})
+        self.implied = tuple(implied)
+        self._owners: dict[Series, PlannedDataset] = {}
+        for planned in configured:
+            for series in _series(planned):
+                self._own(series, planned)
+        for planned in implied:
+            for series in _series(planned):
+                self._owners.setdefault(series, planned)
+        self._check_resampled()
+
+    def _own(self, series: Series, planned: PlannedDataset) -> None:
+        if series in self._owners:
+            msg = (
+                f"datasets: {series} is selected by two datasets; exclude it from one "
+                "of them, so that its settings are certain"
+            )
+            raise ConfigError(msg)
+        self._owners[series] = planned
+
+    def _check_resampled(self) -> None:
+        twice = [path for path, n in Counter(self.resampled).items() if n > 1]
+        if twice:
+            msg = (
+                f"datasets: {twice[0]} would be made from two base intervals; take the "
+                "resample rule out of one of the datasets"
+            )
+            raise ConfigError(msg)
+
+    @cached_property
+    def batches(self) -> list[Batch]:
+        """The download jobs of everything that is missing or was replaced.
+
+        Each file is in one batch. Series that targets name come first and have
+        batches of their own: who asks for one file does not download others' zips.
+        """
+        found: list[Batch] = []
+        seen = pl.DataFrame(schema={"key": pl.String})
+        for planned in (*self.implied, *self.datasets):
+            found += batches(planned.files.join(seen, on="key", how="anti"))
+            seen = pl.concat([seen, planned.files.select("key")])
+        return found
+
+    @cached_property
+    def raw(self) -> list[str]:
+        """Every zip and CHECKSUM."""
+        return [path for planned in self.datasets for path in planned.files["path"]]
+
+    @cached_property
+    def parsed(self) -> list[str]:
+        """Every partition and its sources."""
+        return [path for planned in self.datasets for path in _partition_files(planned)]
+
+    @cached_property
+    def api(self) -> list[str]:
+        """Every fill and its sources, and what tells the phase of 3d bars."""
+        fills = [path for planned in self.datasets for path in _fill_files(planned)]
+        phases = {
+            path
+            for group in self.resample_groups
+            if group.has_phase
+            for series in self.wanted_results
+            if series[::3] == (group.trade_type, group.interval)
+            and re.fullmatch(group.symbol_pattern, series.symbol)
+            for path in self.phase_of(group, series.symbol)
+            if path.startswith("api_data/")
+        }
+        return fills + sorted(phases)
+
+    @property
+    def outdated_partitions(self) -> Iterator[str]:
+        """Yield the partitions, without suffix, of zips that are to be fetched."""
+        for planned in (*self.datasets, *self.implied):
+            if planned.dataset.entry.table is None:
+                continue
+            to_fetch = planned.files.filter(pl.col("state") != PRESENT)
+            dataset = planned.dataset
+            for symbol, name in to_fetch.select("symbol", "partition").unique().rows():
+                series = Series(
+                    dataset.trade_type, dataset.data_type, symbol, dataset.interval
+                )
+                yield f"{series.folder}/{name}"
+
+    @cached_property
+    def without_results(self) -> list[str]:
+        """Where it ends for types of data that do not become results.
+
+        These are partitions, fills and their sources, or zips and CHECKSUMs of what
+        is only downloaded.
+        """
+        paths: list[str] = []
+        for planned in self.datasets:
+            if planned.dataset.entry.table is None:
+                paths.extend(planned.files["path"])
+            elif not planned.dataset.has_results:
+                paths += _partition_files(planned)
+                paths += _fill_files(planned)
+        return paths
+
+    @property
+    def wanted_results(self) -> Iterator[Series]:
+        """Yield the series of configured datasets that become results."""
+        return (series for series, _ in self._wanted())
+
+    @cached_property
+    def verifications(self) -> list[str]:
+        """The tables of what is found on disk, one for each listing."""
+        return sorted(
+            {
+                directory.verification_path
+                for planned in self.datasets
+                for directory in directories(planned.dataset)
+            }
+        )
+
+    @cached_property
+    def funding(self) -> list[str]:
+        """The funding of every symbol that has any, or may have."""
+        return [
+            series.funding_path
+            for planned in self.datasets
+            if planned.dataset.data_type == FUNDING
+            for series in _series(planned)
+            if series.symbol in planned.symbols_with_any
+        ]
+
+    @cached_property
+    def results(self) -> list[str]:
+        """Every result and the gaps found in it."""
+        return [
+            path for s, _ in self._wanted() for path in (s.result_path, s.gaps_path)
+        ]
+
+    @cached_property
+    def resampled(self) -> list[str]:
+        """Every resampled file."""
+        return [
+            f"results_data/{s.trade_type}/resampled_klines/{rule}/{s.symbol}.pqt"
+            for s, planned in self._wanted()
+            for rule in planned.dataset.rule_names
+        ]
+
+    @cached_property
+    def resample_groups(self) -> list[ResampleGroup]:
+        """The rules of each dataset, and for which symbols they make which files.
+
+        No file belongs to two groups, and no two groups have the same name.
+        """
+        planned = [p for p in self.datasets if p.dataset.rule_names]
+        shared = Counter(
+            (p.dataset.trade_type, rule)
+            for p in planned
+            for rule in p.dataset.rule_names
+        )
+        patterns: dict[_GroupKey, str] = {}
+        for p in planned:
+            market, interval = p.dataset.trade_type, p.dataset.base_interval
+            rules = p.dataset.rule_names
+            alone = all(shared[market, rule] == 1 for rule in rules)
+            pattern = "[^/]+" if alone else _any_of(p.symbols)
+            _widen(patterns, (market, interval, rules), pattern)
+        for p in self.implied:
+            market, interval = p.dataset.trade_type, p.dataset.base_interval
+            for rule, symbol in product(p.dataset.rule_names, p.symbols):
+                groups = [ResampleGroup(*key, each) for key, each in patterns.items()]
+                if not any(group.makes(market, rule, symbol) for group in groups):
+                    _widen(patterns, (market, interval, (rule,)), _any_of([symbol]))
+        return [ResampleGroup(*key, pattern) for key, pattern in patterns.items()]
+
+    def base_interval(self, trade_type: str, rule: str, symbol: str) -> str:
+        """Return the interval of the results that a resampled file is made from.
+
+        Raises
+        ------
+        SelectionError
+            If nothing makes such a file.
+        """
+        for group in self.resample_groups:
+            if group.makes(trade_type, rule, symbol):
+                return group.interval
+        msg = f"{trade_type}: no dataset resamples by {rule!r}; add it to `resample`"
+        raise SelectionError(msg)
+
+    def phase_of(self, group: ResampleGroup, symbol: str) -> list[str]:
+        """Return the file that tells on which days the 3d bars of a symbol open.
+
+        That is the result of its published 3d bars if these are configured, else the
+        answer of the API for one bar if it may be asked, else none.
+        """
+        if (group.trade_type, symbol) in self._with_3d_bars:
+            return [f"results_data/{group.trade_type}/klines/3d/{symbol}.pqt"]
+        series = Series(group.trade_type, "klines", symbol, group.interval)
+        return [self.phase_path(group.trade_type, symbol)] if self.fills(series) else []
+
+    @staticmethod
+    def phase_path(trade_type: str, symbol: str) -> str:
+        """Return where the answer of the API for one 3d bar of a symbol goes."""
+        return f"api_data/{trade_type}/klines/{symbol}/phase.json"
+
+    def phase_first_day(self, trade_type: str, symbol: str) -> dt.date:
+        """Return the first UTC day of which the API is asked for klines of a symbol.
+
+        Raises
+        ------
+        SelectionError
+            If it is not asked for any.
+        """
+        days = [
+            fill.first_day
+            for interval in ARCHIVE_INTERVALS
+            if (series := Series(TradeType(trade_type), "klines", symbol, interval))
+            in self._owners
+            for fill in self.fills(series).values()
+        ]
+        if not days:
+            msg = (
+                f"{trade_type} {symbol}: the API is not asked for its klines; see "
+                "`api.enabled`"
+            )
+            raise SelectionError(msg)
+        return min(days)
+
+    @cached_property
+    def _with_3d_bars(self) -> frozenset[tuple[str, str]]:
+        """The symbols, by market, whose published 3d bars are configured."""
+        return frozenset(
+            (series.trade_type, series.symbol)
+            for series in self.wanted_results
+            if series.interval == "3d"
+        )
+
+    def fills(self, series: Series) -> Mapping[str, Fill]:
+        """Return the fills of a series by name, in time order; none without an API.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name it.
+        """
+        return self._owner(series).fills.get(series.symbol, {})
+
+    def fill(self, series: Series, name: str) -> Fill:
+        """Return one fill of a series.
+
+        Raises
+        ------
+        SelectionError
+            If there is nothing to ask the API for in that time, or it may not be asked.
+        """
+        found = self.fills(series)
+        if name not in found:
+            known = ", ".join(found) or "none; see `api.enabled`"
+            msg = f"{series}: the API is not asked for {name}; fills: {known}"
+            raise SelectionError(msg)
+        return found[name]
+
+    def sources_of_result(self, series: Series) -> list[str]:
+        """Return the partitions and fills that a series' result is made from.
+
+        In time order, a partition before its fill.
+
+        Raises
+        ------
+        SelectionError
+            If there are none.
+        """
+        partitions = self._owner(series).partitions.get(series.symbol, {})
+        fills = self.fills(series)
+        if not partitions and not fills:
+            raise SelectionError(_absent(series))
+        return [
+            f"{folder}/{name}.parquet"
+            for name in sorted({*partitions, *fills})
+            for folder, names in (
+                (series.folder, partitions),
+                (series.fill_folder, fills),
+            )
+            if name in names
+        ]
+
+    def last_day(self, series: Series) -> dt.date:
+        """Return the last UTC day that the result of a series may hold.
+
+        Raises
+        ------
+        SelectionError
+            If it has neither partitions nor fills.
+        """
+        partitions = self._owner(series).partitions.get(series.symbol, {})
+        days = [partition.last_day for partition in partitions.values()]
+        days += [fill.last_day for fill in self.fills(series).values()]
+        if not days:
+            raise SelectionError(_absent(series))
+        return max(days)
+
+    def funding_of(self, series: Series) -> list[str]:
+        """Return the path of the funding that a result takes in; none if it does not.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        events = Series(series.trade_type, FUNDING, series.symbol, None)
+        owner = self._owners.get(events)
+        if not self.dataset(series).results.funding or owner is None:
+            return []
+        return [events.funding_path] if events.symbol in owner.symbols_with_any else []
+
+    def funding_sources(self, series: Series) -> list[str]:
+        """Return the partitions and fills of the funding that a result takes in.
+
+        In time order; none if it takes in none. Not `funding_of`, which ends with the
+        contract: that is known by its results.
+
+        Raises
+        ------
+        SelectionError
+            As `funding_of`.
+        """
+        if not self.funding_of(series):
+            return []
+        return self.sources_of_result(
+            Series(series.trade_type, FUNDING, series.symbol, None)
+        )
+
+    def end_of_funding(self, series: Series) -> list[str]:
+        """Return the path of the gaps of a contract's result, which say if it ended.
+
+        Of several results that of the shortest bars; none if there is no result.
+        """
+        return self._ends.get((series.trade_type, series.symbol), [])
+
+    @cached_property
+    def _ends(self) -> dict[tuple[str, str], list[str]]:
+        """The gaps of the result of the shortest bars, by market and symbol."""
+        found: dict[tuple[str, str], list[str]] = {}
+        with_results = [
+            planned
+            for planned in (*self.datasets, *self.implied)
+            if planned.dataset.has_results
+        ]
+        with_results.sort(key=lambda each: _length(each.dataset.base_interval))
+        for planned in with_results:
+            for series in _series(planned):
+                if series.symbol in planned.symbols_with_any:
+                    key = (series.trade_type, series.symbol)
+                    found.setdefault(key, [series.gaps_path])
+        return found
+
+    def split_rule(self, series: Series) -> dict[str, bool | float]:
+        """Return when a gap splits a series: the fields of `results.gaps.SplitRule`.
+
+        Contracts on shares and commodities rest at week-ends, which is no halt.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        split = self.dataset(series).results.split
+        min_days = split.min_days
+        if self._class_of(series) is instruments.ContractType.TRADIFI_PERPETUAL:
+            min_days = max(min_days, split.tradifi_min_days)
+        return {
+            "enabled": split.enabled,
+            "min_days": min_days,
+            "min_price_change": split.min_price_change,
+            "max_price_ratio": split.max_price_ratio,
+        }
+
+    def has_ended(self, series: Series) -> bool:
+        """Return whether it is known that the symbol of a series has ended.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        return series.symbol in self._owner(series).ended
+
+    def is_trading(self, series: Series) -> bool:
+        """Return whether the exchange says that the symbol of a series is traded.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        return series.symbol in self._owner(series).trading
+
+    def unlisted(self, series: Series) -> Unlisted:
+        """Return when the symbol of a series is known not to have been listed.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name the series.
+        """
+        return self._owner(series).unlisted.get(series.symbol, ())
+
+    def contract_usd(self, trade_type: str, symbol: str) -> float | None:
+        """Return what one contract of a COIN-M future is worth; None of other markets.
+
+        As the exchange says, where it was recorded, else `results.vwap.contract_size`.
+        """
+        if trade_type != TradeType.CM_FUTURES:
+            return None
+        entry = self.known.get(TradeType.CM_FUTURES, {}).get(symbol, {})
+        return float(entry.get("contractSize") or contract_size(symbol))
+
+    def _class_of(self, series: Series) -> instruments.ContractType:
+        market = TradeType(series.trade_type)
+        known = self.known.get(market)
+        found = instruments.classify(series.symbol, trade_type=market, known=known)
+        return found.contract_type
+
+    def is_archived(self, series: Series) -> bool:
+        """Return whether the archive has files of a series in the time wanted."""
+        return series.symbol in self._owner(series).partitions
+
+    def partitions(self, series: Series) -> dict[str, Partition]:
+        """Return the partitions of a series by name, in time order.
+
+        Raises
+        ------
+        SelectionError
+            If the archive has no file of the series in the time wanted.
+        """
+        found = self._owner(series).partitions.get(series.symbol)
+        if not found:
+            raise SelectionError(_absent(series))
+        return found
+
+    def partition(self, series: Series, name: str) -> Partition:
+        """Return one partition of a series.
+
+        Raises
+        ------
+        SelectionError
+            If the archive has no file of it in the time wanted.
+        """
+        found = self.partitions(series)
+        if name not in found:
+            raise SelectionError(_absent(series) + f"; partitions: {', '.join(found)}")
+        return found[name]
+
+    def dataset(self, series: Series) -> Dataset:
+        """Return the settings that apply to a series.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name it.
+        """
+        return self._owner(series).dataset
+
+    def _owner(self, series: Series) -> PlannedDataset:
+        if series not in self._owners:
+            raise SelectionError(_absent(series))
+        return self._owners[series]
+
+    def _wanted(self) -> Iterator[tuple[Series, PlannedDataset]]:
+        """Yield the configured series that become results."""
+        for planned in self.datasets:
+            if planned.dataset.has_results:
+                for series in _series(planned):
+                    if series.symbol in planned.symbols_with_any:
+                        yield series, planned
+
+
+def _series(planned: PlannedDataset) -> Iterator[Series]:
+    dataset = planned.dataset
+    for symbol in planned.symbols:
+        yield Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
+
+
+def _partition_files(planned: PlannedDataset) -> list[str]:
+    """Return every partition of a dataset and its sources; none if not parsed."""
+    if planned.dataset.entry.table is None:
+        return []
+    return [
+        f"{series.folder}/{partition}{suffix}"
+        for series in _series(planned)
+        for partition in planned.partitions.get(series.symbol, ())
+        for suffix in (".parquet", ".sources.json")
+    ]
+
+
+def _fill_files(planned: PlannedDataset) -> list[str]:
+    """Return every fill of a dataset and its sources."""
+    return [
+        f"{series.fill_folder}/{name}{suffix}"
+        for series in _series(planned)
+        for name in planned.fills.get(series.symbol, ())
+        for suffix in (".parquet", ".sources.json")
+    ]
+
+
+def _length(interval: str) -> int:
+    """Return the place of an interval among those of the archive, by length."""
+    return ARCHIVE_INTERVALS.index(interval)
+
+
+def _widen(patterns: dict[_GroupKey, str], key: _GroupKey, pattern: str) -> None:
+    """Make a group match what another pattern matches as well."""
+    patterns[key] = f"{patterns[key]}|{pattern}" if key in patterns else pattern
+
+
+def _any_of(symbols: Iterable[str]) -> str:
+    return "|".join(map(re.escape, symbols))
+
+
+def _absent(series: Series) -> str:
+    return (
+        f"{series}: the archive lists no file of it in the time wanted; check the "
+        "name, and the settings `start` and `as_of`"
+    )

@@ -1,0 +1,83 @@
+"""What files of one symbol are of: a series, and the rules that resample it."""
+
+import re
+from typing import NamedTuple
+
+from bhds.bars.resample import ResampleRule
+from bhds.core.markets import TradeType
+from bhds.schemas.datatypes import FUNDING
+
+
+class Series(NamedTuple):
+    """What one folder of parsed partitions holds."""
+
+    trade_type: TradeType
+    data_type: str
+    symbol: str
+    interval: str | None
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, self))
+
+    @property
+    def folder(self) -> str:
+        """The folder of its partitions."""
+        return f"parsed_data/{self._below}"
+
+    @property
+    def fill_folder(self) -> str:
+        """The folder of its fills."""
+        return f"api_data/{self._below}"
+
+    @property
+    def funding_path(self) -> str:
+        """Where the funding events of its symbol go."""
+        return f"results_data/{self.trade_type}/{FUNDING}/{self.symbol}.pqt"
+
+    @property
+    def result_path(self) -> str:
+        """Where the result of its bars goes."""
+        return f"{self._results}/{self.symbol}.pqt"
+
+    @property
+    def gaps_path(self) -> str:
+        """Where the gaps found in its bars go."""
+        return f"{self._results}/gaps/{self.symbol}.parquet"
+
+    @property
+    def _results(self) -> str:
+        return f"results_data/{self.trade_type}/{self.data_type}/{self.interval}"
+
+    @property
+    def _below(self) -> str:
+        parts = (self.trade_type, self.data_type, self.symbol, self.interval)
+        return "/".join(filter(None, parts))
+
+
+class ResampleGroup(NamedTuple):
+    """Symbols whose results are resampled by the same rules, in one job a symbol."""
+
+    trade_type: TradeType
+    interval: str
+    rules: tuple[str, ...]
+    symbol_pattern: str
+    """A regular expression that matches the symbols."""
+
+    @property
+    def name(self) -> str:
+        """What it makes of what: the same in every process, whatever else there is."""
+        return f"{self.trade_type}_{self.interval}_to_{'_and_'.join(self.rules)}"
+
+    @property
+    def has_phase(self) -> bool:
+        """Whether it makes 3d bars of others, whose phase has to be known."""
+        rules = map(ResampleRule.parse, self.rules)
+        return self.interval != "3d" and any(r.interval.has_phase for r in rules)
+
+    def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
+        """Return whether the group makes a rule's file of a symbol."""
+        return (
+            self.trade_type == trade_type
+            and rule in self.rules
+            and re.fullmatch(self.symbol_pattern, symbol) is not None
+        )

@@ -1,0 +1,132 @@
+"""Read which series a file target belongs to.
+
+A single file can be asked for by its path whether the settings select it or not: the
+path says market, type of data, symbol and interval.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from bhds.bars.resample import ResampleRule
+from bhds.core.errors import ConfigError
+from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
+from bhds.plan.config import Dataset, validated
+from bhds.schemas.datatypes import BAR_TYPES, FUNDING, RECORD_TYPES
+
+_TRADE_TYPE = f"(?P<trade_type>{'|'.join(TradeType)})"
+_BARS = f"(?P<data_type>{'|'.join(BAR_TYPES)})"
+_RECORDS = f"(?P<data_type>{'|'.join(RECORD_TYPES)})"
+_FREQUENCY = f"(?P<frequency>{'|'.join(Frequency)})"
+_INTERVAL = f"(?P<interval>{'|'.join(ARCHIVE_INTERVALS)})"
+_SYMBOL = r"(?P<symbol>[^/]+)"
+_PATTERNS = [
+    re.compile(pattern)
+    for pattern in (
+        rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_RECORDS}/{_SYMBOL}/.+",
+        rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
+        rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_RECORDS}/{_SYMBOL}/.+",
+        rf"results_data/{_TRADE_TYPE}/(?P<data_type>{FUNDING})/{_SYMBOL}\.pqt",
+        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/{_SYMBOL}\.pqt",
+        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/(?:gaps|days|conflicts)/{_SYMBOL}\.parquet",
+        rf"results_data/{_TRADE_TYPE}/resampled_klines/(?P<rule>[^/]+)/{_SYMBOL}\.pqt",
+    )
+]
+_RESULTS_OF = "klines"
+_RESAMPLED_BASE = "1m"
+
+
+def implied_datasets(
+    targets: Iterable[str], *, configured: Sequence[Dataset]
+) -> list[Dataset]:
+    """Return one dataset for each series that a target path names.
+
+    It has the settings of the first configured dataset of the same market, type of
+    data and interval, and defaults where there is none. A resampled file of which
+    the path tells no base interval is made from the market's first configured one
+    that has the rule, else from the first that the rule fits, else from 1m. Targets
+    that are no such path imply nothing.
+
+    Raises
+    ------
+    ConfigError
+        If the path of a resampled file names no rule.
+    """
+    described = {target: _describe(target) for target in targets}
+    datasets = (
+        _dataset(target, parts, configured)
+        for target, parts in described.items()
+        if parts is not None
+    )
+    unique = {dataset.model_dump_json(): dataset for dataset in datasets}
+    return list(unique.values())
+
+
+def _describe(target: str) -> dict[str, str] | None:
+    path = posixpath.normpath(target)
+    for pattern in _PATTERNS:
+        match = pattern.fullmatch(path)
+        if match is not None:
+            return match.groupdict()
+    return None
+
+
+def _dataset(
+    target: str, parts: dict[str, str], configured: Sequence[Dataset]
+) -> Dataset:
+    data_type = parts.get("data_type", _RESULTS_OF)
+    alike = [
+        d
+        for d in configured
+        if (d.trade_type, d.data_type) == (parts["trade_type"], data_type)
+    ]
+    interval = parts.get("interval")
+    if "rule" in parts:
+        interval = _base_interval(target, parts["rule"], alike)
+    like = next((d for d in alike if d.interval == interval), None)
+    raw: dict[str, Any] = like.model_dump() if like is not None else {}
+    raw |= {"trade_type": parts["trade_type"], "data_type": data_type}
+    raw |= {"interval": interval, "symbols": [parts["symbol"]]}
+    if "frequency" in parts:  # a zip that is asked for by name, wanted or not
+        raw |= {"frequency": parts["frequency"], "start": None}
+    if data_type == _RESULTS_OF:
+        raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}
+    return validated(Dataset, raw, where=target)
+
+
+def _base_interval(target: str, rule: str, market: Sequence[Dataset]) -> str:
+    """Choose the results that a rule's bars are made from, among some datasets.
+
+    Those of the first dataset that has the rule, else of the first that it fits.
+    """
+    wanted = _parsed(target, rule)
+    for dataset in market:
+        if rule in [resample.rule.name for resample in dataset.results.resample]:
+            return dataset.base_interval
+    fitting = (d.base_interval for d in market if _fits(wanted, d))
+    return next(fitting, _RESAMPLED_BASE)
+
+
+def _parsed(target: str, rule: str) -> ResampleRule:
+    try:
+        return ResampleRule.parse(rule)
+    except ConfigError as error:
+        msg = f"{target}: {error}"
+        raise ConfigError(msg) from error
+
+
+def _fits(rule: ResampleRule, dataset: Dataset) -> bool:
+    try:
+        rule.check_base(Interval.parse(dataset.base_interval))
+    except ConfigError:
+        return False
+    return True
+
+
+def _resample(parts: dict[str, str]) -> list[dict[str, str | None]]:
+    if "rule" not in parts:
+        return []
+    interval, _, offset = parts["rule"].partition("_")
+    return [{"interval": interval, "offset": offset or None}]

@@ -1,0 +1,1 @@
+"""The tables and archive formats: columns, dtypes, units, meanings, keys."""

@@ -1,0 +1,619 @@
+"""The registry of what the archive publishes: one entry for each type of data.
+
+An entry says in which markets and at which frequencies a type of data is published,
+in which intervals and until when, what the columns of its files are, and what its
+partitions hold. Planning, parsing and the documentation read it; a further type of
+data is a further entry (CONTRIBUTING.md, "Adding a data type").
+
+Notes
+-----
+Columns and feeds are those of the README of binance/binance-public-data, of the
+bucket's folders as listed on 2026-10-05, and of genuine files; the ends of feeds are
+those of its issues #334, #337, #372, #380, #420 and #499.
+"""
+
+import datetime as dt
+import difflib
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from functools import cache, cached_property
+
+import polars as pl
+
+from bhds.core.errors import ConfigError
+from bhds.core.events import EventRule
+from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.schemas import klines
+from bhds.schemas.klines import SOURCES, TIME, parsed_klines, turnover_columns
+
+
+class Kind(StrEnum):
+    """How a field of a CSV is written, and what it is read as."""
+
+    WHOLE = "whole"
+    """A whole number: Int64."""
+    NUMBER = "number"
+    """A finite number: Float64."""
+    OPTIONAL_NUMBER = "optional number"
+    """A finite number, or nothing (in quotes or not), which is null: Float64."""
+    FLAG = "flag"
+    """`true` or `false` in any case of letters: Boolean."""
+    WORD = "word"
+    """One of the field's words (Enum), or any where it has none (String)."""
+    EPOCH = "epoch"
+    """A time in ms or µs since 1970, UTC; its magnitude tells which: `TIME`."""
+    CLOCK = "clock"
+    """A time as `YYYY-MM-DD HH:MM:SS`, UTC: `TIME`."""
+    SYMBOL = "symbol"
+    """The symbol that the file is of: checked, and not kept."""
+    UNUSED = "unused"
+    """Anything: not looked at, and not kept."""
+
+
+_DTYPES: dict[Kind, pl.DataType] = {
+    Kind.WHOLE: pl.Int64(),
+    Kind.NUMBER: pl.Float64(),
+    Kind.OPTIONAL_NUMBER: pl.Float64(),
+    Kind.FLAG: pl.Boolean(),
+    Kind.WORD: pl.String(),
+    Kind.EPOCH: TIME,
+    Kind.CLOCK: TIME,
+    Kind.SYMBOL: pl.String(),
+    Kind.UNUSED: pl.String(),
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a CSV."""
+
+    name: str
+    """BHDS's name."""
+    kind: Kind
+    headers: tuple[str, ...] = ()
+    """The names that headers use, the usual one first; as a rule BHDS's."""
+    words: tuple[str, ...] = ()
+    """All that a `WORD` can be."""
+    is_optional: bool = False
+    """Whether a header may lack it, as CSVs without a header do; of a `WORD`: null
+    where it is lacking, or says something else."""
+
+    @property
+    def published(self) -> tuple[str, ...]:
+        """The names that headers use."""
+        return self.headers or (self.name,)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether the field becomes a column; a header may lack it if not."""
+        return self.kind not in {Kind.SYMBOL, Kind.UNUSED}
+
+    @property
+    def is_time(self) -> bool:
+        """Whether the field is a time."""
+        return self.kind in {Kind.EPOCH, Kind.CLOCK}
+
+    @property
+    def is_any_word(self) -> bool:
+        """Whether the field may be any word."""
+        return self.kind is Kind.WORD and not self.words
+
+    @property
+    def dtype(self) -> pl.DataType:
+        """What the field is read as."""
+        return pl.Enum(self.words) if self.words else _DTYPES[self.kind]
+
+
+Derive = Callable[[pl.DataFrame, TradeType], pl.DataFrame]
+"""Makes columns that are not published from those that are, for rows of one market."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """What the CSVs of a data type hold in one market, and what they become."""
+
+    fields: tuple[Field, ...]
+    """In the order of a CSV without a header."""
+    schema: pl.Schema
+    """The columns of partitions. `source` (the frequency of the zip) is added where
+    the schema has it."""
+    key: tuple[str, ...]
+    """The columns that partitions are sorted by and, unless `events` is given, unique
+    on; empty: rows have no key, are sorted by `time`, and of identical ones each second
+    is a duplicate."""
+    time: str
+    """The column that tells the day of a row."""
+    events: EventRule | None = None
+    """How zips that have the same events are matched: in each of them, rows that share
+    a key and are not identical are separate events."""
+    derive: Derive | None = None
+    spacing: dt.timedelta | None = None
+    """The time between rows, where it is always the same; that of klines is their
+    interval."""
+    slack: dt.timedelta = dt.timedelta()
+    """How far past the end of its period a file may reach, and before its begin."""
+    hours: str | None = None
+    """The column that tells how many hours lie between events."""
+    is_steady: bool = False
+    """Rows come at a steady pace: a day has about as many as those around it."""
+    consecutive: bool = False
+    """The key counts up without holes: holes are counted."""
+    trade_ids: tuple[str, str] | None = None
+    """The columns of the first and the last id of the trades in a row: ids that lie in
+    no row are counted."""
+    is_large: bool = False
+    """Files may be gigabytes: they are parsed piece by piece, in bounded memory."""
+
+    @cached_property
+    def published_time(self) -> Field:
+        """The field that has to lie in the period of its file: the first time."""
+        return next(field for field in self.fields if field.is_time)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The files that a market publishes of a data type at one frequency."""
+
+    trade_type: TradeType
+    frequency: Frequency
+    intervals: tuple[str, ...] | None = None
+    """The intervals, each in a folder of its own; None: there are no such folders."""
+    last_day: dt.date | None = None
+    """The last UTC day that was ever published; None: the feed goes on."""
+
+
+class PartitionSize(Enum):
+    """How much time a partition covers; the value formats a day as its name."""
+
+    YEAR = "%Y"
+    MONTH = "%Y-%m"
+
+
+@dataclass(frozen=True)
+class DataType:
+    """One type of data."""
+
+    name: str
+    """The name of its folder in the bucket."""
+    feeds: tuple[Feed, ...]
+    """Of each market, the monthly feed before the daily one."""
+    table: Callable[[TradeType], Table] | None = None
+    """What a market's files hold; None: they are downloaded and verified only."""
+    partition: PartitionSize = PartitionSize.YEAR
+    """How much time a partition covers; a month at least for bars of 1s."""
+    has_api: bool = False
+    """Whether the REST API has its history too, and may be asked to fill holes."""
+    revision: int = 3
+    """Raise by one when the same zips must yield a different partition."""
+
+    @property
+    def has_intervals(self) -> bool:
+        """Whether the rows are bars, of one interval in each folder."""
+        return self.feeds[0].intervals is not None
+
+    @property
+    def trade_types(self) -> tuple[TradeType, ...]:
+        """The markets that have or had files of this type."""
+        return tuple(dict.fromkeys(feed.trade_type for feed in self.feeds))
+
+    def feeds_of(self, trade_type: TradeType, interval: str | None) -> tuple[Feed, ...]:
+        """Return the feeds of one market and interval (None: of no interval)."""
+        return tuple(
+            feed
+            for feed in self.feeds
+            if feed.trade_type == trade_type
+            and (
+                interval is None
+                if feed.intervals is None
+                else interval in feed.intervals
+            )
+        )
+
+    def intervals_of(self, trade_type: TradeType) -> tuple[str, ...]:
+        """Return the intervals of one market at any frequency, the shortest first."""
+        found = {
+            interval
+            for feed in self.feeds
+            if feed.trade_type == trade_type
+            for interval in feed.intervals or ()
+        }
+        return tuple(name for name in ARCHIVE_INTERVALS if name in found)
+
+    def partition_size(self, interval: str | None) -> PartitionSize:
+        """Return how much time a partition covers."""
+        return PartitionSize.MONTH if interval == "1s" else self.partition
+
+
+FUNDING = "fundingRate"
+"""The type of data whose events are joined into results."""
+
+_SPOT, _UM, _CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
+_DAILY, _MONTHLY = Frequency.DAILY, Frequency.MONTHLY
+_FROM_1M = tuple(name for name in ARCHIVE_INTERVALS if name != "1s")
+_UP_TO_1D = tuple(n for n in ARCHIVE_INTERVALS if n not in {"3d", "1w", "1mo"})
+
+
+def _schema(fields: tuple[Field, ...]) -> pl.Schema:
+    """Return the columns that fields become by themselves."""
+    return pl.Schema({field.name: field.dtype for field in fields if field.is_kept})
+
+
+def _bar_fields(
+    volume: str, turnover: str, trades: str, bought: str, bought_turnover: str
+) -> tuple[Field, ...]:
+    """Return the 12 columns of bars; those named `ignore...` are not kept.
+
+    Notes
+    -----
+    Headers use the first name or, in files that other projects kept, the second,
+    which is the REST documentation's. `ignore` is 0 in the archive.
+    """
+
+    def amount(name: str, kind: Kind, *headers: str) -> Field:
+        return Field(name, Kind.UNUSED if name.startswith("ignore") else kind, headers)
+
+    return (
+        Field("open_time", Kind.EPOCH),
+        Field("open", Kind.NUMBER),
+        Field("high", Kind.NUMBER),
+        Field("low", Kind.NUMBER),
+        Field("close", Kind.NUMBER),
+        amount(volume, Kind.NUMBER, "volume"),
+        Field("close_time", Kind.EPOCH),
+        amount(turnover, Kind.NUMBER, "quote_volume", "quote_asset_volume"),
+        amount(trades, Kind.WHOLE, "count", "number_of_trades"),
+        amount(bought, Kind.NUMBER, "taker_buy_volume", "taker_buy_base_asset_volume"),
+        amount(
+            bought_turnover,
+            Kind.NUMBER,
+            "taker_buy_quote_volume",
+            "taker_buy_quote_asset_volume",
+        ),
+        Field("ignore", Kind.UNUSED),
+    )
+
+
+@cache
+def _klines(trade_type: TradeType) -> Table:
+    """Describe klines; COIN-M's "quote" volumes are base coin (issues #168, #267)."""
+    turnover, bought_turnover = turnover_columns(trade_type)
+    return Table(
+        fields=_bar_fields(
+            "volume", turnover, "trade_count", "taker_buy_volume", bought_turnover
+        ),
+        schema=parsed_klines(trade_type),
+        key=("open_time",),
+        time="open_time",
+    )
+
+
+@cache
+def _price_klines(_: TradeType) -> Table:
+    """Describe bars of a mark price, an index or a premium, which is not traded."""
+    fields = _bar_fields(*(f"ignore_{number}" for number in range(1, 6)))
+    return Table(
+        fields=fields,
+        schema=pl.Schema(_schema(fields) | {"source": SOURCES}),
+        key=("open_time",),
+        time="open_time",
+    )
+
+
+def _funding_columns(rows: pl.DataFrame, _: TradeType) -> pl.DataFrame:
+    """Add the minute that an event was due (published with up to 20 ms of jitter)."""
+    return rows.with_columns(
+        funding_time=pl.col("calc_time").dt.round("1m"),
+        mark_price=pl.lit(None, pl.Float64),
+    )
+
+
+@cache
+def _funding_rate(_: TradeType) -> Table:
+    return Table(
+        fields=(
+            Field("calc_time", Kind.EPOCH),
+            Field("funding_interval_hours", Kind.WHOLE),
+            Field("funding_rate", Kind.NUMBER, ("last_funding_rate",)),
+            Field(
+                "rate_type",
+                Kind.WORD,
+                ("rate_type", "rateType"),
+                words=tuple(klines.RATE_TYPES.categories),
+                is_optional=True,
+            ),
+        ),
+        schema=klines.FUNDING,
+        key=("funding_time",),
+        events=klines.FUNDING_EVENTS,
+        time="funding_time",
+        derive=_funding_columns,
+        hours="funding_interval_hours",
+    )
+
+
+@cache
+def _liquidations(_: TradeType) -> Table:
+    fields = (
+        Field("time", Kind.EPOCH),
+        Field("side", Kind.WORD, words=("BUY", "SELL")),
+        Field("order_type", Kind.WORD),
+        Field("time_in_force", Kind.WORD),
+        Field("original_quantity", Kind.NUMBER),
+        Field("price", Kind.NUMBER),
+        Field("average_price", Kind.NUMBER),
+        Field("order_status", Kind.WORD),
+        Field("last_fill_quantity", Kind.NUMBER),
+        Field("accumulated_fill_quantity", Kind.NUMBER),
+    )
+    return Table(fields=fields, schema=_schema(fields), key=(), time="time")
+
+
+_FIVE_MINUTES = dt.timedelta(minutes=5)
+_METRICS_RELABELLED = dt.date(2026, 6, 25)
+"""The first UTC day whose um files have the new labels."""
+
+
+def _metrics_columns(rows: pl.DataFrame, trade_type: TradeType) -> pl.DataFrame:
+    """Add the start of the period that a label stands for.
+
+    Notes
+    -----
+    um labels said when a period ended until 2026-06-25 00:00, and say when it began
+    since; cm labels always did (binance/binance-public-data#491). The file of
+    2026-06-24 ends with the label of 00:00 and that of 2026-06-25 begins with it:
+    which one it is, the file's own day tells (`file_day`). Labels are up to 4 s late
+    in genuine files of 2024, and never early.
+    """
+    label = pl.col("raw_create_time").dt.truncate("5m")
+    if trade_type is TradeType.CM_FUTURES:
+        return rows.with_columns(create_time=label)
+    ends = pl.col("file_day") < _METRICS_RELABELLED
+    start = pl.when(ends).then(label - _FIVE_MINUTES).otherwise(label)
+    return rows.with_columns(create_time=start)
+
+
+@cache
+def _metrics(_: TradeType) -> Table:
+    fields = (
+        Field("raw_create_time", Kind.CLOCK, ("create_time",)),
+        Field("symbol", Kind.SYMBOL),
+        Field("sum_open_interest", Kind.OPTIONAL_NUMBER),
+        Field("sum_open_interest_value", Kind.OPTIONAL_NUMBER),
+        Field("count_toptrader_long_short_ratio", Kind.OPTIONAL_NUMBER),
+        Field("sum_toptrader_long_short_ratio", Kind.OPTIONAL_NUMBER),
+        Field("count_long_short_ratio", Kind.OPTIONAL_NUMBER),
+        Field("sum_taker_long_short_vol_ratio", Kind.OPTIONAL_NUMBER),
+    )
+    return Table(
+        fields=fields,
+        schema=pl.Schema({"create_time": TIME} | dict(_schema(fields))),
+        key=("create_time",),
+        time="create_time",
+        derive=_metrics_columns,
+        spacing=_FIVE_MINUTES,
+        slack=_FIVE_MINUTES,
+    )
+
+
+def _best_match(trade_type: TradeType) -> tuple[Field, ...]:
+    return (Field("is_best_match", Kind.FLAG),) if trade_type is _SPOT else ()
+
+
+@cache
+def _agg_trades(trade_type: TradeType) -> Table:
+    fields = (
+        Field("agg_trade_id", Kind.WHOLE),
+        Field("price", Kind.NUMBER),
+        Field("quantity", Kind.NUMBER),
+        Field("first_trade_id", Kind.WHOLE),
+        Field("last_trade_id", Kind.WHOLE),
+        Field("time", Kind.EPOCH, ("transact_time",)),
+        Field("is_buyer_maker", Kind.FLAG),
+        *_best_match(trade_type),
+    )
+    return Table(
+        fields=fields,
+        schema=_schema(fields),
+        key=("agg_trade_id",),
+        # Without a round for all: trades of one id with other trade ids are others.
+        events=EventRule(
+            (
+                ("first_trade_id", "last_trade_id"),
+                ("first_trade_id",),
+                ("last_trade_id",),
+            )
+        ),
+        time="time",
+        consecutive=True,
+        trade_ids=("first_trade_id", "last_trade_id"),
+        is_large=True,
+    )
+
+
+@cache
+def _trades(trade_type: TradeType) -> Table:
+    is_cm = trade_type is _CM
+    fields = (
+        Field("id", Kind.WHOLE),
+        Field("price", Kind.NUMBER),
+        Field("quantity", Kind.NUMBER, ("qty",)),
+        Field("base_quantity", Kind.NUMBER, ("base_qty",))
+        if is_cm
+        else Field("quote_quantity", Kind.NUMBER, ("quote_qty",)),
+        Field("time", Kind.EPOCH),
+        Field("is_buyer_maker", Kind.FLAG),
+        *_best_match(trade_type),
+    )
+    return Table(
+        fields=fields,
+        schema=_schema(fields),
+        key=("id",),
+        events=EventRule((("time", "price", "quantity"), ())),
+        time="time",
+        consecutive=True,
+        is_large=True,
+    )
+
+
+_MINUTE = dt.timedelta(minutes=1)
+
+
+@cache
+def _book_depth(_: TradeType) -> Table:
+    """Describe the depth at some percentages of the price, every 30 s or so."""
+    fields = (
+        Field("timestamp", Kind.CLOCK),
+        Field("percentage", Kind.NUMBER),
+        Field("depth", Kind.NUMBER),
+        Field("notional", Kind.NUMBER),
+    )
+    return Table(
+        fields=fields,
+        schema=_schema(fields),
+        key=("timestamp", "percentage"),
+        time="timestamp",
+        slack=_MINUTE,
+        is_steady=True,
+        is_large=True,
+    )
+
+
+@cache
+def _book_ticker(_: TradeType) -> Table:
+    """Describe the best bid and ask, each time one of them changes."""
+    fields = (
+        Field("update_id", Kind.WHOLE),
+        Field("best_bid_price", Kind.NUMBER),
+        Field("best_bid_qty", Kind.NUMBER),
+        Field("best_ask_price", Kind.NUMBER),
+        Field("best_ask_qty", Kind.NUMBER),
+        Field("transaction_time", Kind.EPOCH),
+        Field("event_time", Kind.EPOCH),
+    )
+    return Table(
+        fields=fields,
+        schema=_schema(fields),
+        key=("update_id",),
+        time="transaction_time",
+        slack=_MINUTE,
+        is_large=True,
+    )
+
+
+def _both(*trade_types: TradeType) -> tuple[Feed, ...]:
+    """Return the monthly and the daily feed of each of some markets."""
+    return tuple(
+        Feed(trade_type, frequency)
+        for trade_type in trade_types
+        for frequency in (_MONTHLY, _DAILY)
+    )
+
+
+def _futures_bars() -> tuple[Feed, ...]:
+    return tuple(
+        Feed(feed.trade_type, feed.frequency, _FROM_1M) for feed in _both(_UM, _CM)
+    )
+
+
+DATA_TYPES = {
+    entry.name: entry
+    for entry in (
+        DataType(
+            "klines",
+            feeds=(
+                Feed(_SPOT, _MONTHLY, ARCHIVE_INTERVALS),
+                Feed(_SPOT, _DAILY, _UP_TO_1D),
+                *_futures_bars(),
+            ),
+            table=_klines,
+            has_api=True,
+            revision=3,
+        ),
+        *(
+            DataType(
+                name,
+                feeds=_futures_bars(),
+                table=_price_klines,
+                has_api=True,
+                revision=4,
+            )
+            for name in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
+        ),
+        DataType(
+            FUNDING,
+            feeds=(Feed(_UM, _MONTHLY), Feed(_CM, _MONTHLY)),
+            table=_funding_rate,
+            has_api=True,
+        ),
+        DataType(
+            "liquidationSnapshot",
+            feeds=(
+                Feed(_UM, _DAILY, last_day=dt.date(2024, 3, 31)),
+                Feed(_CM, _DAILY, last_day=dt.date(2024, 10, 14)),
+            ),
+            table=_liquidations,
+        ),
+        DataType(
+            "metrics", feeds=(Feed(_UM, _DAILY), Feed(_CM, _DAILY)), table=_metrics
+        ),
+        DataType(
+            "aggTrades",
+            feeds=_both(_SPOT, _UM, _CM),
+            table=_agg_trades,
+            partition=PartitionSize.MONTH,
+        ),
+        DataType(
+            "trades",
+            feeds=_both(_SPOT, _UM, _CM),
+            table=_trades,
+            partition=PartitionSize.MONTH,
+        ),
+        DataType(
+            "bookDepth",
+            feeds=(Feed(_UM, _DAILY), Feed(_CM, _DAILY)),
+            table=_book_depth,
+            partition=PartitionSize.MONTH,
+        ),
+        DataType(
+            "bookTicker",
+            feeds=(
+                Feed(_UM, _MONTHLY, last_day=dt.date(2024, 3, 30)),
+                Feed(_UM, _DAILY, last_day=dt.date(2024, 3, 30)),
+                Feed(_CM, _MONTHLY, last_day=dt.date(2024, 10, 14)),
+                Feed(_CM, _DAILY, last_day=dt.date(2024, 10, 14)),
+            ),
+            table=_book_ticker,
+            partition=PartitionSize.MONTH,
+            revision=3,
+        ),
+        DataType("BVOLIndex", feeds=(Feed(TradeType.OPTION, _DAILY),)),
+        DataType(
+            "EOHSummary",
+            feeds=(Feed(TradeType.OPTION, _DAILY, last_day=dt.date(2023, 10, 23)),),
+        ),
+    )
+}
+"""All types of data by name."""
+
+BAR_TYPES = tuple(name for name, entry in DATA_TYPES.items() if entry.has_intervals)
+"""Those whose symbol folders hold one folder for each interval."""
+
+RECORD_TYPES = tuple(name for name in DATA_TYPES if name not in BAR_TYPES)
+"""Those whose symbol folders hold the files."""
+
+
+def data_type(name: str) -> DataType:
+    """Return the entry of a type of data.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    if name not in DATA_TYPES:
+        near = difflib.get_close_matches(name, DATA_TYPES, n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        msg = f"data type {name!r}: {hint}expected one of {', '.join(DATA_TYPES)}"
+        raise ConfigError(msg)
+    return DATA_TYPES[name]

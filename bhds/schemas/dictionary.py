@@ -1,0 +1,372 @@
+"""The data dictionary: every table below the data directory, and what its columns mean.
+
+Columns and dtypes come from the modules that write the tables; the meaning and the
+unit of each column are in `bhds/data/columns.csv`, and tests hold the two together.
+"""
+
+import csv
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import polars as pl
+
+from bhds.archive.download import ledger
+from bhds.archive.integrity import verify
+from bhds.archive.listing import tables
+from bhds.archive.listing.pages import LISTING_SCHEMA
+from bhds.backfill import api_use, unanswered
+from bhds.core.markets import TradeType
+from bhds.parse import revisions, supplements
+from bhds.schemas import klines as columns
+from bhds.schemas.datatypes import DATA_TYPES, DataType
+
+_MEANINGS = Path(__file__).parents[1] / "data" / "columns.csv"
+_KEPT = "kept_"
+_BARS = (TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES)
+_FUTURES = (TradeType.UM_FUTURES, TradeType.CM_FUTURES)
+_RESULTS = "results_data/<trade_type>"
+_QUALITY = f"{_RESULTS}/quality"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a table."""
+
+    name: str
+    dtype: pl.DataType
+    unit: str
+    """Empty where there is none to tell."""
+    meaning: str
+    trade_types: tuple[TradeType, ...]
+    """The markets whose tables have it."""
+
+
+@dataclass(frozen=True)
+class TableEntry:
+    """Tables of one kind."""
+
+    name: str
+    rows: str
+    """What one row is."""
+    paths: tuple[str, ...]
+    """Below the data directory; `<...>` is a part of a name, `[...]` may be absent."""
+    schema: Callable[[TradeType], pl.Schema]
+    key: tuple[str, ...]
+    """The columns that the rows are unique on and sorted by; empty: on none."""
+    trade_types: tuple[TradeType, ...] = _BARS
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns of all markets, in the order of the files."""
+        names = _in_order([self.schema(each).names() for each in self.trade_types])
+        return [self._column(name) for name in names]
+
+    def is_at(self, path: str) -> bool:
+        """Tell whether a file below the data directory is such a table."""
+        return any(_pattern(each).fullmatch(path) for each in self.paths)
+
+    def _column(self, name: str) -> Column:
+        having = tuple(each for each in self.trade_types if name in self.schema(each))
+        unit, meaning = meaning_of(name, table=self.name)
+        return Column(name, self.schema(having[0])[name], unit, meaning, having)
+
+
+def meaning_of(column: str, *, table: str) -> tuple[str, str]:
+    """Return the unit and the meaning of a column.
+
+    Raises
+    ------
+    KeyError
+        If `bhds/data/columns.csv` does not have it.
+    """
+    known = meanings()
+    for place in (table, "*"):
+        if (place, column) in known:
+            return known[place, column]
+    if not column.startswith(_KEPT):
+        raise KeyError(column)
+    unit, _ = meaning_of(column.removeprefix(_KEPT), table=table)
+    return unit, f"`{column.removeprefix(_KEPT)}` of the bar that was kept"
+
+
+@cache
+def _pattern(path: str) -> re.Pattern[str]:
+    pattern = re.escape(path).replace(r"\[", "(?:").replace(r"\]", ")?")
+    return re.compile(re.sub("<[^>]+>", "[^/]+", pattern))
+
+
+@cache
+def meanings() -> Mapping[tuple[str, str], tuple[str, str]]:
+    """Return unit and meaning by table (`*`: any) and column."""
+    with _MEANINGS.open(encoding="utf-8", newline="") as file:
+        return {
+            (row["table"], row["column"]): (row["unit"], row["meaning"])
+            for row in csv.DictReader(file)
+        }
+
+
+def _in_order(orders: Iterable[list[str]]) -> list[str]:
+    """Merge the columns of several markets, each after what stands before it."""
+    merged: list[str] = []
+    for names in orders:
+        position = 0
+        for name in names:
+            if name not in merged:
+                merged.insert(position, name)
+            position = merged.index(name) + 1
+    return merged
+
+
+def _fixed(schema: Mapping[str, object]) -> Callable[[TradeType], pl.Schema]:
+    return lambda _: pl.Schema(schema)  # type: ignore[arg-type]
+
+
+def _of_bucket() -> tuple[TableEntry, ...]:
+    folder = "aws_data/<trade_type>/<frequency>/<data_type>"
+    every = tuple(TradeType)
+    return (
+        TableEntry(
+            "Listing",
+            "an object of the bucket: a zip or a CHECKSUM",
+            (f"{folder}/listing[-<interval>].parquet",),
+            _fixed(LISTING_SCHEMA),
+            ("key",),
+            every,
+        ),
+        TableEntry(
+            "Symbols of the bucket",
+            "a symbol that has a folder in the bucket",
+            (f"{folder}/symbols.parquet",),
+            _fixed(tables.SYMBOLS_SCHEMA),
+            ("symbol",),
+            every,
+        ),
+        TableEntry(
+            "Ledger",
+            "a revision of a file that was downloaded",
+            ("aws_data/ledger.parquet", "aws_data/ledger.d/<part>.parquet"),
+            _fixed(ledger.SCHEMA),
+            ("key", "first_seen"),
+            every,
+        ),
+        TableEntry(
+            "Verification",
+            "a zip on disk, and each damaged CHECKSUM",
+            (f"{folder}/verification[-<interval>].parquet",),
+            _fixed(verify.VERIFICATION),
+            ("path",),
+            every,
+        ),
+        TableEntry(
+            "Revisions",
+            "a column that differs between two revisions of a zip; one row without a "
+            "column where none does",
+            ("aws_data/revisions.parquet", "aws_data/revisions.d/<part>.parquet"),
+            _fixed(revisions.CHANGES),
+            ("key", "noticed_at", "column"),
+        ),
+        TableEntry(
+            "Supplements",
+            "a daily zip of a day that a monthly zip lacks, each time the partition "
+            "was built from both",
+            ("aws_data/supplements.parquet", "aws_data/supplements.d/<part>.parquet"),
+            _fixed(supplements.SCHEMA),
+            ("key", "recorded_at"),
+        ),
+    )
+
+
+def _partitions() -> tuple[TableEntry, ...]:
+    return tuple(
+        _partition(entry) for entry in DATA_TYPES.values() if entry.table is not None
+    )
+
+
+def _partition(entry: DataType) -> TableEntry:
+    describe = entry.table
+    if describe is None:
+        msg = f"{entry.name}: is not parsed"
+        raise ValueError(msg)
+    interval = "/<interval>" if entry.has_intervals else ""
+    stages = ("parsed_data", "api_data") if entry.has_api else ("parsed_data",)
+    paths = [
+        f"{stage}/<trade_type>/{entry.name}/<symbol>{interval}/<partition>.parquet"
+        for stage in stages
+    ]
+    if entry.has_api and entry.has_intervals:
+        by_hand = "<symbol>-<first day>-<last day>.parquet"
+        folder = f"api_data/by_hand/<trade_type>/{entry.name}/<interval>"
+        paths.append(f"{folder}/{by_hand}")
+    described = describe(entry.trade_types[0])
+    return TableEntry(
+        entry.name,
+        _ROWS[entry.name],
+        tuple(paths),
+        lambda trade_type: columns.with_symbol(describe(trade_type).schema),
+        () if described.events else described.key,
+        entry.trade_types,
+    )
+
+
+_ROWS = {
+    "klines": "a bar as published",
+    "markPriceKlines": "a bar of the mark price",
+    "indexPriceKlines": "a bar of the price index",
+    "premiumIndexKlines": "a bar of the premium index",
+    "fundingRate": "a funding event",
+    "liquidationSnapshot": "a liquidation order",
+    "metrics": "five minutes of a contract",
+    "aggTrades": "trades of one taker order at one price",
+    "trades": "a trade",
+    "bookDepth": "the depth of the book up to a distance from the price, at a moment",
+    "bookTicker": "a change of the best bid or ask",
+}
+
+
+def _of_api() -> tuple[TableEntry, ...]:
+    return (
+        TableEntry(
+            "Unanswered fills",
+            "how a fill came out that was refused an answer, or whose answer expires",
+            ("api_data/unanswered.parquet", "api_data/unanswered.d/<part>.parquet"),
+            _fixed(unanswered.SCHEMA),
+            ("path", "told_at"),
+        ),
+        TableEntry(
+            "Usage of the API",
+            "a fill that asked for anything",
+            ("api_data/usage.parquet", "api_data/usage.d/<part>.parquet"),
+            _fixed(api_use.SCHEMA),
+            ("asked_at", "path"),
+        ),
+    )
+
+
+def _of_results() -> tuple[TableEntry, ...]:
+    klines, split = f"{_RESULTS}/klines/<interval>", f"{_RESULTS}/split"
+    return (
+        TableEntry(
+            "Results",
+            "a bar of a regular grid",
+            (f"{klines}/<symbol>.pqt", f"{split}_klines/<interval>/<segment>.pqt"),
+            lambda trade_type: columns.with_symbol(columns.result_klines(trade_type)),
+            ("open_time",),
+        ),
+        TableEntry(
+            "Resampled bars",
+            "a resampled bar",
+            (
+                f"{_RESULTS}/resampled_klines/<rule>/<symbol>.pqt",
+                f"{split}_resampled_klines/<rule>/<segment>.pqt",
+            ),
+            lambda trade_type: columns.with_symbol(
+                columns.resampled_klines(trade_type)
+            ),
+            ("open_time",),
+        ),
+        TableEntry(
+            "Funding",
+            "a funding event of archive or API",
+            (f"{_RESULTS}/fundingRate/<symbol>.pqt",),
+            _fixed(columns.with_symbol(columns.FUNDING)),
+            (),
+            _FUTURES,
+        ),
+        TableEntry(
+            "Segment files",
+            "a file of one segment",
+            (f"{split}_klines/<interval>/segments.parquet",),
+            _fixed(columns.SEGMENT_FILES),
+            ("name",),
+        ),
+        *_of_symbols(klines),
+    )
+
+
+def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
+    return (
+        TableEntry(
+            "Gaps of a symbol",
+            "a stretch between two traded bars that lacks published bars or splits, or "
+            "the trimmed end of a symbol",
+            (f"{folder}/gaps/<symbol>.parquet",),
+            _fixed(columns.GAP_EVIDENCE),
+            ("last_open_time",),
+        ),
+        TableEntry(
+            "Days of a symbol",
+            "a UTC day",
+            (f"{folder}/days/<symbol>.parquet",),
+            _fixed(columns.DAYS),
+            ("day",),
+        ),
+        TableEntry(
+            "Conflicts",
+            "a bar that gave way to another one of the same time, with other values",
+            (
+                f"{folder}/conflicts/<symbol>.parquet",
+                f"{_QUALITY}/conflicts-<interval>.parquet",
+            ),
+            columns.conflicts,
+            (),
+        ),
+        TableEntry(
+            "Agreement",
+            "a column of a symbol's resampled bars",
+            (
+                f"{folder}/agreement/<symbol>.parquet",
+                f"{_QUALITY}/agreement-<interval>.parquet",
+            ),
+            _fixed(columns.AGREEMENT),
+            ("symbol", "interval", "column"),
+        ),
+        TableEntry(
+            "Days that are not reconciled",
+            "a day that differs from a resampled bar of the exchange",
+            (f"{folder}/not_reconciled/<symbol>.parquet",),
+            _fixed(columns.NOT_RECONCILED),
+            ("day", "interval", "open_time"),
+        ),
+    )
+
+
+def _of_quality() -> tuple[TableEntry, ...]:
+    return (
+        TableEntry(
+            "Gaps, classified",
+            "a gap of a symbol",
+            (f"{_QUALITY}/gaps-<interval>.parquet",),
+            _fixed(columns.CLASSIFIED_GAPS),
+            ("symbol", "last_open_time"),
+        ),
+        TableEntry(
+            "Condition",
+            "a UTC day of a symbol",
+            (f"{_QUALITY}/condition-<data_type>[-<interval>].parquet",),
+            _fixed(columns.CONDITION),
+            ("symbol", "day"),
+        ),
+        TableEntry(
+            "Volume checks",
+            "a UTC day of a symbol that has bars and trades or aggTrades",
+            (f"{_QUALITY}/volume_checks.parquet",),
+            _fixed(columns.VOLUME_CHECKS),
+            ("symbol", "day"),
+        ),
+    )
+
+
+STAGES: Mapping[str, tuple[TableEntry, ...]] = {
+    "The bucket": _of_bucket(),
+    "Partitions and fills": _partitions(),
+    "The API": _of_api(),
+    "Results": _of_results(),
+    "Quality": _of_quality(),
+}
+"""All tables, by the part of the data directory that they belong to."""
+
+TABLES = tuple(table for group in STAGES.values() for table in group)
+"""All tables."""

@@ -1,0 +1,241 @@
+"""The files of the fill stage: what a partition lacks, and what the API has of it."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive.integrity.zip_input import DAY_US, utc_time
+from bhds.backfill import requests, unanswered
+from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.funding import Events
+from bhds.backfill.history import Wanted
+from bhds.backfill.klines import Bars
+from bhds.backfill.missing_ranges import Hole, Reason, with_hole
+from bhds.backfill.requests import Kind
+from bhds.backfill.response_journal import Journal
+from bhds.core.markets import Interval, TradeType
+from bhds.core.time_ranges import subtract
+from bhds.core.timegrid import Span
+from bhds.io import storage
+from bhds.parse.expected_rows import rows_per_day
+from bhds.plan.config import Settings
+from bhds.schemas.datatypes import FUNDING
+from bhds.schemas.impossible_values import is_impossible
+
+REVISION = 3
+"""Raise by one when the same partition and answers must yield a different fill."""
+
+SCHEMA_VERSION = 2
+"""Raise by one when the entries of a fill's `.sources.json` change."""
+
+_MS = 1_000  # microseconds
+
+
+def write_fill(
+    inputs: Sequence[str],
+    *,
+    fill_path: str,
+    sources_path: str,
+    bounds: Mapping[str, Any],
+    settings: Settings,
+    trade_type: str,
+    data_type: str,
+    symbol: str,
+    partition: str,
+    interval: str | None = None,
+) -> None:
+    """Ask for what one partition lacks, and write the fill with its sources.
+
+    What was answered is kept beside the fill, in `<partition>.answers.jsonl`, and is
+    not asked again. Where the API refuses this place, or none may be asked, the fill
+    has what was answered before, its sources say what was not, and the next run asks.
+
+    Parameters
+    ----------
+    inputs
+        The path of the partition, relative to the data directory, which is the current
+        one; none if the archive has nothing of the time. Its sources lie beside it.
+    fill_path, sources_path
+        Where the fill and its sources go.
+    bounds
+        `first_day` and `last_day` (UTC, included), `is_first`, `is_last` and `since`,
+        as in `bhds.plan.backfills.Fill`; and `asked_at`, which makes this fill differ
+        from one that was refused an answer, or is None.
+    settings
+        Endpoints, proxy, time-out, connections, and whether anything may be asked.
+    trade_type, data_type, symbol, partition, interval
+        What the fill is of; the interval is None for funding.
+
+    Raises
+    ------
+    ApiError
+        If the API cannot be reached, or does not answer as documented. What was
+        answered by then is kept.
+    ParseError
+        If the partition cannot be read.
+    """
+    kind = _kind(TradeType(trade_type), data_type, symbol, interval)
+    held = Held.read(inputs, schema=kind.schema)
+    if isinstance(kind, Bars):
+        kind = kind.on_grid_of(held.rows)
+    now = dt.datetime.now(dt.UTC)
+    wanted = Wanted.of(kind, held, bounds=Bounds.until(now, bounds))
+    journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))
+    asked_at = bounds["asked_at"]
+    if asked_at is not None:  # the market, or this place, was refused before
+        journal.forget_refusals(before=dt.datetime.fromisoformat(asked_at))
+    why_not = requests.complete(
+        kind, wanted, journal, settings=settings, path=fill_path
+    )
+    holes = wanted.holes(journal.answers)
+    journal.keep(wanted.spans(journal.answers))
+    impossible = is_impossible(data_type, kind.trade_type)
+    answered = kind.merge(requests.rows_of(journal))
+    rows = _wanted(answered, holes, time=kind.time, impossible=impossible)
+    # Of the answers that came just now, too.
+    now = dt.datetime.now(dt.UTC)
+    left = wanted.unfilled(journal.answers, now=now)
+    served = [each for each in journal.answers if each.refusal is None]
+    refused = subtract(wanted.unfilled(served, now=now), left)
+    refusals = [each.refusal for each in journal.answers if each.refusal is not None]
+    sources = {
+        "schema": SCHEMA_VERSION,
+        "revision": REVISION,
+        "trade_type": trade_type,
+        "data_type": data_type,
+        "symbol": symbol,
+        "interval": interval,
+        "partition": partition,
+        "first_day": _first_day(rows, bounds["first_day"], time=kind.time).isoformat(),
+        "last_day": bounds["last_day"].isoformat(),
+        "rows": rows.height,
+        "unanswered": why_not,
+        "refused": refusals[-1]._asdict() if refusals else None,
+        "holes": _account(
+            holes,
+            rows,
+            not_answered={
+                "pending" if why_not is None else "unanswered": left,
+                "refused": refused,
+            },
+            time=kind.time,
+        ),
+        "days": _days(rows.filter(impossible)[kind.time]),
+    }
+    storage.write_json(sources, sources_path)
+    metadata = {
+        "stage": "fill",
+        "revision": str(REVISION),
+        "as_of": sources["last_day"],
+        "inputs": held.sha256,
+    }
+    storage.write_parquet(rows, fill_path, metadata=metadata, symbol=symbol)
+    is_answered = why_not is None
+    unanswered.tell(Path(), fill_path, asked_at=asked_at, is_answered=is_answered)
+
+
+def _first_day(rows: pl.DataFrame, planned: dt.date, *, time: str) -> dt.date:
+    """Return the first UTC day of a fill, which may be earlier than planned."""
+    first = rows[time].dt.date().min()
+    return min(first, planned) if isinstance(first, dt.date) else planned
+
+
+def _kind(
+    trade_type: TradeType, data_type: str, symbol: str, interval: str | None
+) -> Kind:
+    if data_type == FUNDING:
+        return Events(trade_type, symbol)
+    return Bars(trade_type, data_type, symbol, Interval.parse(interval or ""))
+
+
+def _wanted(
+    rows: pl.DataFrame, holes: Sequence[Hole], *, time: str, impossible: pl.Expr
+) -> pl.DataFrame:
+    """Keep the rows that lie in holes and are better than those that were published.
+
+    In the place of bars without trades only bars with trades are, and in the place of
+    impossible values only possible ones.
+    """
+    worse = {
+        Reason.UNTRADED: pl.col("trade_count") == 0,
+        Reason.IMPOSSIBLE: impossible,
+    }
+    inside = with_hole(rows, holes, time=time)
+    for reason, is_worse in worse.items():
+        numbers = [n for n, hole in enumerate(holes) if hole.reason is reason]
+        if numbers:
+            inside = inside.filter(~(pl.col("hole").is_in(numbers) & is_worse))
+    return inside.drop("hole")
+
+
+def _days(impossible: pl.Series) -> list[dict[str, Any]]:
+    """Count the impossible rows of each day that has any, by their times.
+
+    The entries are as those of partitions, whose rows alone they count as present.
+    """
+    return [
+        {
+            "day": utc_time(day * DAY_US)[:10],
+            "expected": None,
+            "present": 0,
+            "impossible": count,
+        }
+        for day, count in sorted(rows_per_day(impossible).items())
+    ]
+
+
+def _account(
+    holes: Sequence[Hole],
+    rows: pl.DataFrame,
+    *,
+    not_answered: Mapping[str, Sequence[Span]],
+    time: str,
+) -> list[dict[str, Any]]:
+    """Say what came of each hole: how many rows, and whether it was answered.
+
+    Parameters
+    ----------
+    holes
+        What was wanted.
+    rows
+        The rows of the fill.
+    not_answered
+        What was not answered, by its status: `unanswered`, `refused` where the API
+        refuses the symbol, or `pending` where the exchange is not yet that far.
+    time
+        The column that tells where a row lies.
+    """
+    counted = with_hole(rows, holes, time=time).group_by("hole").len()
+    found = dict(counted.iter_rows())
+    return [
+        {
+            "start": utc_time(hole.span.start_ms * _MS),
+            "end": utc_time(hole.span.end_ms * _MS),
+            "reason": hole.reason.value,
+            "expected": hole.expected,
+            "found": found.get(number, 0),
+            "status": next(
+                (
+                    status
+                    for status, spans in not_answered.items()
+                    if any(_overlap(hole.span, span) for span in spans)
+                ),
+                _status(hole, found.get(number, 0)),
+            ),
+        }
+        for number, hole in enumerate(holes)
+    ]
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one.start_ms < other.end_ms and other.start_ms < one.end_ms
+
+
+def _status(hole: Hole, found: int) -> str:
+    """Say what an answered hole has: `empty`, `part` or `filled`."""
+    if not found:
+        return "empty"
+    return "part" if hole.expected is not None and found < hole.expected else "filled"

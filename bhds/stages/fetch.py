@@ -1,0 +1,120 @@
+"""The files of the download stage: look up what is listed, fetch it into place."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive.download import batch
+from bhds.archive.download.staging import Wanted
+from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
+from bhds.archive.listing.directory import Directory
+from bhds.core.errors import FetchError
+
+
+def fetch_paths(
+    paths: Sequence[str],
+    *,
+    base_url: str,
+    http: Mapping[str, Any],
+    may_all_be_gone: bool = False,
+    is_removed_on_failure: bool = False,
+) -> None:
+    """Download listed files into place.
+
+    Parameters
+    ----------
+    paths
+        Paths of zips and CHECKSUMs, relative to the data directory, which is the
+        current one.
+    base_url
+        The address that keys are appended to.
+    http
+        `proxy`, `timeout_s` and `connections`, as in the settings.
+    may_all_be_gone, is_removed_on_failure
+        As for `download.fetch_batch`.
+
+    Raises
+    ------
+    FetchError
+        If a file could not be had, or is not listed any more.
+    """
+    listed = listed_rows(paths)
+    absent = [path for path in paths if key_of_path(path) not in listed]
+    if absent:
+        msg = (
+            f"{absent[0]} and {len(absent) - 1} more: not in the listing any more, "
+            "expected what was planned; run again to plan anew"
+        )
+        raise FetchError(msg)
+    batch.fetch_batch(
+        [_wanted(path, listed[key_of_path(path)]) for path in paths],
+        data_dir=Path(),
+        base_url=base_url,
+        proxy=http["proxy"],
+        timeout_s=max(1, round(http["timeout_s"])),
+        connections=http["connections"],
+        may_all_be_gone=may_all_be_gone,
+        is_removed_on_failure=is_removed_on_failure,
+    )
+
+
+def listed_rows(paths: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """Look up what the listings on disk say of some files, by their keys.
+
+    Returns
+    -------
+    dict
+        `key`, `size`, `etag` and `last_modified` by key; files that are not listed
+        are left out.
+    """
+    by_listing: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        file = ArchiveFile.from_path(path.removesuffix(CHECKSUM_SUFFIX))
+        directory = Directory(
+            file.trade_type, file.frequency, file.data_type, file.interval
+        )
+        by_listing[directory.listing_path].append(key_of_path(path))
+    found: dict[str, dict[str, Any]] = {}
+    for listing_path, keys in by_listing.items():
+        if Path(listing_path).exists():
+            rows = pl.scan_parquet(listing_path, glob=False).filter(
+                pl.col("key").is_in(keys)
+            )
+            found |= {row["key"]: row for row in rows.collect().iter_rows(named=True)}
+    return found
+
+
+def outdated_pairs(
+    zips: Iterable[str], *, listed: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return the listed zips that are not on disk as listed, each with its CHECKSUM.
+
+    Parameters
+    ----------
+    zips
+        Paths below the data directory, which is the current one.
+    listed
+        Rows of these zips and of their CHECKSUMs, as `listed_rows` has them.
+    """
+    found: list[str] = []
+    for path in zips:
+        if key_of_path(path) not in listed:
+            continue
+        rows = {p: listed.get(key_of_path(p)) for p in (path, path + CHECKSUM_SUFFIX)}
+        pair = [_wanted(each, row) for each, row in rows.items() if row]
+        if not all(map(batch.is_as_listed, pair)):
+            found += [str(wanted.path) for wanted in pair]
+    return found
+
+
+def _wanted(path: str, row: Mapping[str, Any]) -> Wanted:
+    return Wanted(
+        key=row["key"],
+        path=Path(path),
+        size=row["size"],
+        etag=row["etag"],
+        last_modified=row["last_modified"],
+    )

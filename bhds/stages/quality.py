@@ -1,0 +1,433 @@
+"""The files of the quality stage: read inputs, call the pure functions, write."""
+
+import datetime as dt
+import logging
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from bhds.archive.listing.directory import Directory
+from bhds.archive.listing.pages import LISTING_SCHEMA
+from bhds.backfill.missing_ranges import Reason
+from bhds.bars.merge import merge
+from bhds.core.errors import ResultError
+from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.io import storage
+from bhds.quality import conflicts, gap_classes, reconciliation, record_days, volumes
+from bhds.quality.day_condition import changes_in, judge
+from bhds.quality.outages import outages_of
+from bhds.schemas import klines as columns
+from bhds.schemas.datatypes import Table
+from bhds.schemas.datatypes import data_type as entry_of
+from bhds.schemas.klines import (
+    AGREEMENT,
+    CLASSIFIED_GAPS,
+    CONDITION,
+    DAYS,
+    GAP_EVIDENCE,
+    NOT_RECONCILED,
+    TIME,
+)
+
+logger = logging.getLogger(__name__)
+
+REVISION = 3
+"""Raise by one when the same inputs must yield other tables of a market."""
+
+_REPLACING = (Reason.IMPOSSIBLE, Reason.UNTRADED)
+"""Why bars are requested that the archive has: those of the API replace them."""
+
+
+def classify_gaps(
+    gaps: Sequence[str],
+    *,
+    output: str,
+    trade_type: str,
+    interval: str,
+    as_of: dt.date,
+) -> None:
+    """Class the gaps of all symbols of a market: `columns.CLASSIFIED_GAPS`.
+
+    Parameters
+    ----------
+    gaps
+        Paths of what `results.job.write_results` found, one a symbol.
+    output
+        Where the table goes.
+    trade_type, interval
+        What the bars are of.
+    as_of
+        The last UTC day wanted.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    found = _read_all(gaps, schema=GAP_EVIDENCE)
+    lives = []
+    for path in gaps:
+        metadata = storage.read_parquet_metadata(path)
+        life = (metadata["first_traded"], metadata["last_traded"])
+        lives.append((Path(path).stem, *life))
+    classified = gap_classes.classify(
+        found,
+        lives=gap_classes.lives_of(lives),
+        outages=outages_of(TradeType(trade_type)),
+        interval=Interval.parse(interval),
+        last_day=as_of,
+    )
+    _write(classified, output, inputs=gaps, as_of=as_of)
+
+
+def collect_conflicts(tables: Sequence[str], *, output: str, trade_type: str) -> None:
+    """Put the conflicts of all symbols of a market together: `columns.conflicts`.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    market = TradeType(trade_type)
+    schema = columns.conflicts(market)
+    found = [storage.read_parquet(path, schema=schema) for path in tables]
+    everything = conflicts.of_market(found, trade_type=market)
+    _write(everything, output, inputs=tables)
+
+
+def judge_days(
+    days: Sequence[str],
+    *,
+    gaps: str,
+    output: str,
+    trade_type: str,
+    interval: str,
+    as_of: dt.date,
+    not_reconciled: Sequence[str] = (),
+) -> None:
+    """Judge each day of all symbols of a market's results: `columns.CONDITION`.
+
+    Parameters
+    ----------
+    days
+        Paths of what `results.job.write_results` counted, one a symbol.
+    gaps
+        Path of what `classify_gaps` wrote.
+    output
+        Where the table goes.
+    trade_type, interval
+        What the bars are of. The listings of the series are read for when its zips
+        were changed.
+    as_of
+        The last UTC day wanted.
+    not_reconciled
+        Paths of the days that `compare_published` found to differ, one a symbol of
+        which bars of longer intervals are configured.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    condition = judge(
+        _read_all(days, schema=DAYS),
+        gaps=storage.read_parquet(gaps, schema=CLASSIFIED_GAPS),
+        changes=_changes(trade_type, "klines", interval),
+        interval=Interval.parse(interval),
+        as_of=as_of,
+        not_reconciled=_read_all(not_reconciled, schema=NOT_RECONCILED),
+        ended={Path(path).stem for path in days if _has_ended(path)},
+    )
+    _write(condition, output, inputs=[*days, gaps, *not_reconciled], as_of=as_of)
+
+
+def judge_record_days(
+    partitions: Sequence[str],
+    *,
+    output: str,
+    trade_type: str,
+    series: str,
+    as_of: dt.date,
+    ended: Collection[str] = (),
+) -> None:
+    """Judge each day of all symbols of data without results: `columns.CONDITION`.
+
+    Parameters
+    ----------
+    partitions
+        Paths of partitions and fills; those of a symbol stand together. Their sources
+        lie beside them.
+    output
+        Where the table goes.
+    trade_type, series
+        What the rows are of: the type of data and, of bars, their interval, as in
+        `markPriceKlines-1m`.
+    as_of
+        The last UTC day wanted.
+    ended
+        Symbols that are known to have ended.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    data_type, _, interval = series.partition("-")
+    entry = entry_of(data_type)
+    if entry.table is None:
+        msg = f"{data_type}: its files are not parsed, expected a type that is"
+        raise ResultError(msg)
+    table = entry.table(TradeType(trade_type))
+    bars_of = Interval.parse(interval) if interval else None
+    sources = {path: storage.read_sources(path) for path in partitions}
+    of_api = {
+        path: storage.read_parquet(path)[table.time]
+        for path, each in sources.items()
+        if "holes" in each and each["rows"]
+    }
+    newest = _newest_day(sources.values(), of_api.values())
+    tables = [
+        record_days.account(
+            [sources[path] for path in paths],
+            fill_times=pl.concat(
+                [pl.Series([], dtype=TIME), *(of_api[p] for p in paths if p in of_api)]
+            ),
+            symbol=symbol,
+            interval=bars_of,
+            last_day=max(
+                dt.date.fromisoformat(_last_day(sources[path])) for path in paths
+            ),
+            newest=newest,
+            has_ended=symbol in ended,
+            is_steady=table.is_steady,
+            events=_events(paths, table),
+            replaced_rows=[
+                record_days.replaced(
+                    *map(storage.read_parquet, (partition, fill)),
+                    table=table,
+                    data_type=data_type,
+                    trade_type=TradeType(trade_type),
+                )
+                for partition, fill in _replacing(paths, sources)
+            ],
+        )
+        for symbol, paths in (
+            (symbol, list(found))
+            for symbol, found in groupby(partitions, lambda path: Path(path).parts[3])
+        )
+    ]
+    condition = judge(
+        pl.concat([DAYS.to_frame(), *tables]),
+        gaps=CLASSIFIED_GAPS.to_frame(),
+        changes=_changes(trade_type, data_type, interval or None),
+        interval=None,
+        as_of=as_of,
+        ended=ended,
+    )
+    _write(condition, output, inputs=partitions, as_of=as_of)
+
+
+def compare_published(
+    result: str,
+    published: Sequence[str],
+    *,
+    days: str,
+    intervals: Mapping[str, int],
+    outputs: Mapping[str, str],
+    trade_type: str,
+    interval: str,
+    symbol: str,
+) -> None:
+    """Compare one symbol's result with longer published bars.
+
+    A comparison of bars that have none in common is warned of: it proves nothing.
+
+    Parameters
+    ----------
+    result, days
+        Paths of the result, and of the account of its days.
+    published
+        Paths of parsed partitions.
+    intervals
+        Their intervals, and how many in a row are of each.
+    outputs
+        Where the `agreement` (`columns.AGREEMENT`) and the days that are
+        `not_reconciled` (`columns.NOT_RECONCILED`) go.
+    trade_type, interval, symbol
+        What the result's bars are of.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    bars = storage.read_rows(result)
+    of_days = storage.read_parquet(days, schema=DAYS)
+    off_grid_days = of_days.filter(pl.col("off_grid") > 0)["day"]
+    base = Interval.parse(interval)
+    paths = iter(published)
+    found = {}
+    for name, number in intervals.items():
+        longer = Interval.parse(name)
+        theirs = merge(
+            [storage.read_rows(path) for path in islice(paths, number)],
+            trade_type=TradeType(trade_type),
+            interval=longer,
+        )
+        found[longer] = reconciliation.compare(
+            bars,
+            theirs.bars,
+            trade_type=TradeType(trade_type),
+            symbol=symbol,
+            base=base,
+            interval=longer,
+            off_grid_days=off_grid_days,
+        )
+        counts = found[longer].table.select(pl.col("compared", "off_grid").max())
+        if counts.row(0) == (0, 0) and not theirs.bars.is_empty():
+            logger.warning(
+                "%s: none of %d published %s bars has a whole one of the result to be "
+                "compared with",
+                *(outputs["agreement"], theirs.bars.height, longer),
+            )
+    tables = {
+        "agreement": pl.concat(each.table for each in found.values()),
+        "not_reconciled": reconciliation.not_reconciled(
+            found, bars, symbol=symbol, base=base
+        ),
+    }
+    inputs = [result, days, *published]
+    metadata = storage.provenance("agreement", reconciliation.REVISION, inputs)
+    for name, table in tables.items():
+        storage.write_parquet(table, outputs[name], metadata=metadata)
+
+
+def collect_agreement(tables: Sequence[str], *, output: str) -> None:
+    """Put the agreement of all symbols of a market together.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    _write(_read_all(tables, schema=AGREEMENT), output, inputs=tables)
+
+
+def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) -> None:
+    """Compare the trades of a market with its bars: `columns.VOLUME_CHECKS`.
+
+    Days that do not agree are named in one warning, and so is that no day has both.
+
+    Parameters
+    ----------
+    trades
+        Paths of what `judge_record_days` wrote of trades and of aggTrades.
+    bars
+        Paths of what `judge_days` wrote, of the shortest bars first.
+    output
+        Where the table goes.
+
+    Raises
+    ------
+    ResultError
+        If a file cannot be read.
+    """
+    checked = volumes.check(
+        {
+            Path(path).stem.removeprefix("condition-"): storage.read_parquet(
+                path, schema=CONDITION
+            )
+            for path in trades
+        },
+        [storage.read_parquet(path, schema=CONDITION) for path in bars],
+    )
+    if checked.is_empty():
+        logger.warning("%s: no day has both trades and bars to be compared", output)
+    if (wrong := checked.filter(~pl.col("agrees"))).height:
+        logger.warning(
+            "%s: on %d day(s) the quantities of trades do not add up to the volume of "
+            "the bars, the first: %s of %s %s",
+            *(output, wrong.height, wrong["compared_with"][0], wrong["symbol"][0]),
+            wrong["day"][0],
+        )
+    _write(checked, output, inputs=[*trades, *bars])
+
+
+def _has_ended(path: str) -> bool:
+    """Return whether it is known that the symbol of a result's table has ended."""
+    return bool(storage.read_parquet_metadata(path).get("ended_at"))
+
+
+def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:
+    """Read the tables of some symbols, none or more, as one."""
+    tables = (storage.read_parquet(path, schema=schema) for path in paths)
+    return pl.concat([schema.to_frame(), *tables])
+
+
+def _newest_day(
+    sources: Iterable[Mapping[str, Any]], of_api: Iterable[pl.Series]
+) -> dt.date:
+    """Return the last UTC day of which an archive file or the API has rows."""
+    days = [
+        dt.date.fromisoformat(day["day"])
+        for each in sources
+        for day in each.get("days", ())
+        if day.get("present", 0)
+    ]
+    days += [times.dt.date().sort()[-1] for times in of_api]
+    return max(days, default=dt.date.min)
+
+
+def _events(paths: Sequence[str], table: Table) -> pl.DataFrame | None:
+    """Read when events were due, and the hours that they name; None of other data."""
+    if table.hours is None:
+        return None
+    columns = [table.time, table.hours]
+    found = [storage.read_parquet(path, columns=columns) for path in paths]
+    return pl.concat(found).select(time=table.time, hours=table.hours)
+
+
+def _replacing(
+    paths: Sequence[str], sources: Mapping[str, Mapping[str, Any]]
+) -> Iterator[tuple[str, str]]:
+    """Yield each partition whose backfill replaces rows, and the backfill."""
+    for path in paths:
+        holes = sources[path].get("holes", ())
+        if any(each.get("found") and each["reason"] in _REPLACING for each in holes):
+            yield path.replace("api_data", "parsed_data", 1), path
+
+
+def _last_day(sources: Mapping[str, Any]) -> str:
+    """Return the last UTC day of a partition or fill."""
+    days = [day["day"] for day in sources.get("days", ())]
+    return max([sources["last_day"] or "", *days]) or dt.date.min.isoformat()
+
+
+def _changes(trade_type: str, data_type: str, interval: str | None) -> pl.DataFrame:
+    """Read when the zips of a series were last modified, as last listed."""
+    tables = []
+    for frequency in Frequency:
+        directory = Directory(TradeType(trade_type), frequency, data_type, interval)
+        path = Path(directory.listing_path)
+        listing = (
+            storage.read_parquet(str(path))
+            if path.exists()
+            else pl.DataFrame(schema=LISTING_SCHEMA)
+        )
+        tables.append(changes_in(listing, directory=directory))
+    return pl.concat(tables)
+
+
+def _write(
+    frame: pl.DataFrame,
+    output: str,
+    *,
+    inputs: Sequence[str],
+    as_of: dt.date | None = None,
+) -> None:
+    dated = {} if as_of is None else {"as_of": as_of.isoformat()}
+    metadata = storage.provenance("quality", REVISION, inputs) | dated
+    storage.write_parquet(frame, output, metadata=metadata)

@@ -1,0 +1,39 @@
+"""Report what a run leaves incomplete: unusable zips, and answers to come."""
+
+import datetime as dt
+from pathlib import Path
+
+from bhds.backfill import unanswered
+from bhds.parse import supplements, unusable_zips
+
+
+def report(data_dir: Path, *, since: dt.datetime) -> list[str]:
+    """Return a line for each kind of what is incomplete, with its number.
+
+    Parameters
+    ----------
+    data_dir
+        The data directory.
+    since
+        When the run began, UTC.
+    """
+    lines = []
+    if numbers := unusable_zips.count(data_dir):
+        zips = ", ".join(f"{number:,} {verdict}" for verdict, number in numbers.items())
+        lines.append(
+            f"zips that cannot be used: {zips}; their rows are left out (see `verdict` "
+            "in the sources of parsed_data); BHDS asks the API for what it has of them"
+        )
+    if number := unanswered.count(data_dir):
+        lines.append(
+            f"{number:,} fill(s) of api_data were not answered in full (see "
+            "`unanswered` in their sources): results have there what the archive has; "
+            "the next run asks again"
+        )
+    if number := supplements.count_unfetched(data_dir, since=since):
+        lines.append(
+            f"{number:,} daily zip(s) of days that monthly zips lack could not be "
+            "fetched: their partitions lack these days; the next run that reaches the "
+            "archive downloads them"
+        )
+    return [f"bhds: warning: {line}" for line in lines]

@@ -1,0 +1,195 @@
+"""No file may hold more than what it is of: genuine ones are far from their bounds."""
+
+import calendar
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bhds.archive.integrity.bounds import (
+    MAX_LINE_BYTES,
+    MAX_PARTITION_ROWS,
+    MAX_TEXT,
+    MAX_WARNINGS,
+    bounds_of,
+    bounds_of_file,
+    cut,
+    cut_list,
+)
+from bhds.archive.keys import ArchiveFile
+from bhds.core.markets import ARCHIVE_INTERVALS, Interval
+from bhds.parse import parse_table, published
+from bhds.schemas.datatypes import DATA_TYPES
+
+ROOT = Path(__file__).parents[4]
+GENUINE = ROOT / "../shared/realdata"
+NAME = re.compile(r"\w+-(\w+)-(\d{4})-(\d\d)(-\d\d)?\.(csv|zip)")
+DAY_S = 86_400
+SERIES = {
+    (entry.name, interval)
+    for entry in DATA_TYPES.values()
+    for market in entry.trade_types
+    for interval in (entry.intervals_of(market) or [None])
+}
+
+
+def genuine_csvs():
+    """Return the genuine CSVs, and what each is of."""
+    found = {}
+    for path in sorted(GENUINE.glob("*/*/**/*")):
+        if match := NAME.fullmatch(path.name):
+            of, year, month, day, _ = match.groups()
+            days = 1 if day else calendar.monthrange(int(year), int(month))[1]
+            series = (of, None) if of in DATA_TYPES else ("klines", of)
+            found[path] = (*series, days)
+    return found
+
+
+@pytest.mark.skipif(not GENUINE.is_dir(), reason="there are no genuine files")
+def test_no_genuine_file_comes_near_its_bounds():
+    files = genuine_csvs()
+    assert len(files) > 25
+
+    for path, (data_type, interval, days) in files.items():
+        content = path.read_bytes()
+        if path.suffix == ".zip":
+            with zipfile.ZipFile(path) as opened:
+                (member,) = opened.namelist()
+                content = opened.read(member)
+        bounds = bounds_of(data_type, interval=interval, days=days)
+        lines = content.split(b"\n")
+        assert 4 * (len(lines) - 2) <= bounds.rows, path
+        assert 4 * len(content) <= bounds.size, path
+        assert 4 * max(map(len, lines)) <= MAX_LINE_BYTES, path
+
+
+@pytest.mark.parametrize("days", [1, 28, 31])
+@pytest.mark.parametrize(("data_type", "interval"), sorted(SERIES, key=str))
+def test_every_bound_is_above_what_there_can_be(data_type, interval, days):
+    bounds = bounds_of(data_type, interval=interval, days=days)
+
+    longest = 170  # bytes of genuine lines of bars
+    if interval is not None:
+        length = Interval.parse(interval).duration
+        can_be = 1 if length is None else days * DAY_S // int(length.total_seconds())
+        assert bounds.rows >= 4 * can_be
+        assert bounds.size >= 4 * can_be * longest
+    else:
+        assert bounds.rows >= 4 * days
+    assert bounds.size >= bounds.rows * 100
+    assert bounds_of(data_type, interval=interval, days=days + 1).rows >= bounds.rows
+
+
+def test_all_types_of_data_are_bounded_by_their_files():
+    assert {name for name, _ in SERIES} == DATA_TYPES.keys()
+    day, month = (
+        bounds_of_file(
+            ArchiveFile.from_key(
+                f"data/spot/{frequency}/klines/BTCUSDT/1m/BTCUSDT-1m-{period}.zip"
+            )
+        )
+        for frequency, period in (("daily", "2024-02-29"), ("monthly", "2024-02"))
+    )
+
+    assert day == bounds_of("klines", interval="1m", days=1)
+    assert month == bounds_of("klines", interval="1m", days=29)
+
+
+def test_whole_partitions_of_bars_may_be_read():
+    rows = {
+        name: (31 if name == "1s" else 366) * DAY_S // int(length.total_seconds())
+        for name in ARCHIVE_INTERVALS
+        if (length := Interval.parse(name).duration) is not None
+    }
+
+    assert max(rows.values()) * 5 // 4 < MAX_PARTITION_ROWS
+
+
+def test_texts_of_others_are_cut_and_made_printable():
+    assert cut("what it says: 币安人生USDT") == "what it says: 币安人生USDT"
+    assert cut("a\nb\x1b[0m") == "a\ufffdb\ufffd[0m"
+    assert cut("x" * MAX_TEXT) == "x" * MAX_TEXT
+    assert cut("x" * 1_000_000) == "x" * (MAX_TEXT - 3) + "..."
+    many = cut_list(f"{number}" for number in range(1_000_000))
+    assert many[MAX_WARNINGS:] == ["999980 more warnings"]
+    assert cut_list(["a", "b"]) == ["a", "b"]
+
+
+def test_the_largest_zips_are_left_out_where_all_have_too_many_rows(
+    parse, archive, csv, monkeypatch
+):
+    monkeypatch.setattr(published, "MAX_PARTITION_ROWS", 300)
+    days = [
+        archive("BTCUSDT-1m-2024-03-01", csv("2024-03-01", 100)),
+        archive("BTCUSDT-1m-2024-03-02", csv("2024-03-02", 200)),
+        archive("BTCUSDT-1m-2024-03-03", csv("2024-03-03", 150)),
+    ]
+
+    parsed = parse(*days)
+
+    records = parsed.sources["inputs"]
+    assert [record["verdict"] for record in records] == ["ok", "corrupt", "ok"]
+    assert [record["rows_kept"] for record in records] == [100, 0, 150]
+    assert records[1]["reason"] == (
+        "BTCUSDT-1m-2024-03-02.csv has 200 rows, and all files of the partition 450: "
+        "expected at most 300; the largest is left out"
+    )
+
+
+def test_rows_are_chosen_alike_whether_all_or_few_are_compared_at_once(
+    parse, archive, csv, monkeypatch
+):
+    zips = [
+        archive("BTCUSDT-1m-2024-03", csv("2024-03-01", 4_000)),
+        archive("BTCUSDT-1m-2024-03-01", csv("2024-03-01", 1_440) * 2),
+        archive("BTCUSDT-1m-2024-03-02", csv("2024-03-02T00:07", 1_000)),
+    ]
+
+    whole = parse(*zips)
+    monkeypatch.setattr(parse_table, "_COMPARED_ROWS", 2_000)
+    parted = parse(*zips)
+
+    assert whole.sources["conflicts"]["count"] == 1_000
+    assert parted.sources == whole.sources
+    assert parted.frame.equals(whole.frame)
+
+
+def test_files_read_in_many_batches_are_read_alike(parse, archive, csv, monkeypatch):
+    days = [
+        archive(f"BTCUSDT-1m-2024-03-0{day}", csv(f"2024-03-0{day}", 1_440))
+        for day in (1, 2, 3)
+    ]
+    spoiled = csv("2024-03-04", 1_440).replace("12.5", "x", 1)
+    days.append(archive("BTCUSDT-1m-2024-03-04", spoiled))
+    late = csv("2024-03-05", 1_440, unit="ms") + csv("2024-03-05", 9, unit="us")
+    days.append(archive("BTCUSDT-1m-2024-03-05", late))
+
+    whole = parse(*days)
+    monkeypatch.setattr(published, "BATCH_BYTES", 1)
+    monkeypatch.setattr(published, "PIECE_BYTES", 10_000)
+    pieces = parse(*days)
+
+    verdicts = [record["verdict"] for record in whole.sources["inputs"]]
+    assert verdicts == ["ok"] * 3 + ["corrupt"] * 2
+    assert pieces.frame.equals(whole.frame)
+    for one, other in zip(
+        pieces.sources["inputs"], whole.sources["inputs"], strict=True
+    ):
+        assert one | {"reason": None} == other | {"reason": None}
+
+
+def test_no_hostile_file_takes_more_memory_or_time_than_a_genuine_one():
+    """`benchmarks/hostile.py` has more of them, which take longer to make."""
+    names = ["declares 10 bytes", "1 M header names", "240 MB of member names"]
+    names += ["trades of one letter a line", "trades of 100 blank columns"]
+
+    command = [sys.executable, "benchmarks/hostile.py", *names]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" 0 rows, 1 bad, ") == len(names), done.stdout

@@ -1,0 +1,398 @@
+"""One fill from partition to file, against the sandbox."""
+
+import datetime as dt
+import hashlib
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds.backfill import api_use, refusal, unanswered
+from bhds.core.errors import ApiError
+from bhds.core.markets import TradeType
+from bhds.io import storage
+from bhds.plan import config
+from bhds.stages import backfill
+
+UM = TradeType.UM_FUTURES
+GOLDEN = {3: "f3ab5b5ea05fc03d"}
+"""Digests of `test_a_fill_changes_only_with_the_revision`, by `job.REVISION`."""
+
+
+def at(day, hour=0):
+    return dt.datetime(2025, 3, day, hour, tzinfo=dt.UTC)
+
+
+def without(rows, *spans):
+    time = pl.col("open_time")
+    inside = (time.is_between(*span, closed="left") for span in spans)
+    return rows.filter(~pl.any_horizontal(*inside))
+
+
+def test_a_fill_is_what_the_partition_lacks(workspace):
+    whole = workspace.published()
+    rows = without(whole, (at(6, 3), at(6, 5)), (at(8, 20), at(9, 2)))
+
+    fill = workspace.write_fill(workspace.parse(rows))
+
+    merged = pl.concat([rows, fill]).sort("open_time")
+    assert merged.drop("source").equals(whole.drop("source"))
+    assert set(fill["source"]) == {"api"}
+    told = workspace.told()
+    assert told["rows"] == fill.height == 2 + 6
+    assert told["unanswered"] is None
+    assert told["holes"][0] == {
+        "start": "2025-03-06T03:00:00+00:00",
+        "end": "2025-03-06T05:00:00+00:00",
+        "reason": "missing",
+        "expected": 2,
+        "found": 2,
+        "status": "filled",
+    }
+    assert [hole["reason"] for hole in told["holes"][1:]] == ["truncated", "missing"]
+
+
+def test_a_history_is_asked_for_its_first_bar_once(workspace):
+    inputs = workspace.parse(workspace.published())
+
+    assert workspace.write_fill(inputs).is_empty()
+    assert workspace.write_fill(inputs).is_empty()
+
+    assert workspace.exchange.requests.total() == workspace.asked == 1
+    assert workspace.told()["holes"] == []
+
+
+@pytest.mark.parametrize(
+    ("lost", "days", "reasons"),
+    [
+        pytest.param(at(5, 7), range(5, 10), ["missing"], id="hours of the first day"),
+        pytest.param(at(8), range(5, 10), ["missing"], id="days of the first file"),
+        pytest.param(at(8), range(8, 10), ["missing_file"], id="days before it"),
+        pytest.param(at(10), range(5, 10), ["missing"], id="all of its rows"),
+    ],
+)
+def test_a_history_begins_with_the_first_bar_that_anyone_has(
+    workspace, lost, days, reasons
+):
+    whole = workspace.published()
+    rows = without(whole, (at(1), lost))
+
+    fill = workspace.write_fill(workspace.parse(rows, days=days))
+
+    assert pl.concat([fill, rows]).drop("source").equals(whole.drop("source"))
+    assert [hole["reason"] for hole in workspace.told()["holes"]] == reasons
+
+
+def test_bars_of_an_earlier_year_are_in_the_first_fill(workspace):
+    symbol = workspace.exchange.universe.symbols[0]
+    listed = dt.datetime(2024, 12, 30, tzinfo=dt.UTC)
+    object.__setattr__(symbol, "listed", listed)
+    rows = workspace.published().filter(pl.col("open_time") >= at(8))
+
+    fill = workspace.write_fill(workspace.parse(rows, days=range(8, 10)))
+
+    assert fill["open_time"].min() == listed
+    assert fill["open_time"].max() == at(7, 23)
+    assert workspace.told()["first_day"] == "2024-12-30"
+
+
+def test_no_bars_before_the_start_are_asked_for(workspace):
+    rows = without(workspace.published(), (at(1), at(8)))
+
+    fill = workspace.write_fill(workspace.parse(rows), since=dt.date(2025, 3, 7))
+
+    assert fill["open_time"].min() == at(7)
+
+
+def test_a_refused_symbol_is_recorded_with_its_code(workspace):
+    workspace.exchange.api_faults.refuse(
+        400, times=None, symbol="AUSDT", code=-1122, message="Invalid symbol status."
+    )
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    fill = workspace.write_fill(inputs)
+
+    assert fill.is_empty()
+    told = workspace.told()
+    assert told["refused"] == {"code": -1122, "message": "Invalid symbol status."}
+    assert [hole["status"] for hole in told["holes"]] == ["refused"]
+    assert told["unanswered"] is None
+    assert unanswered.count(workspace.data_dir) == 0
+    assert "-1122" in refusal.message(workspace.data_dir)
+
+    # It is not asked for again at once, but after a refusal of the market or the place.
+    workspace.exchange.api_faults.clear()
+    assert workspace.write_fill(inputs).is_empty()
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+    assert workspace.write_fill(inputs, asked_at=later.isoformat()).height == 24
+    assert workspace.told()["refused"] is None
+
+
+def test_a_fill_says_what_it_was_made_from(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    workspace.write_fill(inputs)
+
+    metadata = storage.read_parquet_metadata(workspace.fill)
+    assert metadata["stage"] == "fill"
+    assert metadata["revision"] == str(backfill.REVISION)
+    assert metadata["as_of"] == "2025-03-09"
+    assert (
+        metadata["inputs"] == hashlib.sha256(Path(inputs[0]).read_bytes()).hexdigest()
+    )
+
+
+def test_a_whole_partition_needs_no_request(workspace):
+    inputs = workspace.parse(workspace.published())
+
+    fill = workspace.write_fill(inputs, is_first=False)
+
+    assert fill.is_empty()
+    assert fill.schema == workspace.bars.schema
+    assert workspace.exchange.requests.total() == 0
+    assert not Path(workspace.answers).exists()
+    assert api_use.read(workspace.data_dir).is_empty()
+
+
+def test_without_a_partition_all_is_asked_for(workspace):
+    fill = workspace.write_fill([])
+
+    assert fill.drop("source").equals(workspace.published().drop("source"))
+    assert {hole["reason"] for hole in workspace.told()["holes"]} == {"tail"}
+
+
+def test_a_fill_made_again_asks_for_nothing_that_was_answered(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+    first = workspace.write_fill(inputs)
+    content, asked = Path(workspace.fill).read_bytes(), workspace.asked
+    Path(workspace.fill).unlink()
+
+    assert workspace.write_fill(inputs).equals(first)
+
+    assert workspace.asked == asked
+    assert Path(workspace.fill).read_bytes() == content
+
+
+def test_a_day_more_is_asked_for_alone(workspace):
+    workspace.write_fill([], last_day="2025-03-08")
+
+    fill = workspace.write_fill([], last_day="2025-03-09")
+
+    assert fill["open_time"].max() == at(9, 23)
+    rows = api_use.read(workspace.data_dir).sort("asked_at")["rows"].to_list()
+    assert rows == [4 * 24, 24]  # and the first bar was there
+
+
+def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
+    rows = workspace.published()
+    inputs = workspace.parse(without(rows, (at(7), at(8))))
+    workspace.write_fill(inputs, is_first=False)
+    assert Path(workspace.answers).exists()
+
+    assert workspace.write_fill(workspace.parse(rows), is_first=False).is_empty()
+
+    assert not Path(workspace.answers).exists()
+
+
+def test_what_the_api_does_not_have_is_empty_and_not_asked_for_again(workspace):
+    workspace.exchange.api_withhold(UM, "AUSDT", at(7), at(7, 12))
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+    workspace.write_fill(inputs)
+
+    fill = workspace.write_fill(inputs)
+
+    assert fill.height == 12
+    assert workspace.asked == 2
+    assert [h["status"] for h in workspace.told()["holes"]] == ["part"]
+
+
+def test_a_symbol_that_the_api_does_not_know_is_answered(workspace):
+    workspace.exchange.set_now(at(4))  # before it was listed
+
+    fill = workspace.write_fill([])
+
+    assert fill.is_empty()
+    asked = workspace.asked
+    workspace.write_fill([])
+    assert workspace.asked == asked
+
+
+def test_what_the_exchange_has_not_come_to_is_pending_and_asked_for_later(workspace):
+    workspace.exchange.set_now(at(9, 6))
+    workspace.write_fill([])
+    assert [hole["status"] for hole in workspace.told()["holes"]] == ["pending"]
+    assert workspace.told()["holes"][0]["found"] == 4 * 24 + 6
+
+    workspace.exchange.set_now(at(10))
+    fill = workspace.write_fill([])
+
+    assert fill["open_time"].max() == at(9, 23)
+
+
+def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    fill = workspace.write_fill(inputs, offline=True)
+
+    assert fill.is_empty()
+    assert workspace.exchange.requests.total() == 0
+    assert "offline" in workspace.told()["unanswered"]
+    assert [hole["status"] for hole in workspace.told()["holes"]] == ["unanswered"]
+    assert unanswered.count(workspace.data_dir) == 1
+
+    workspace.write_fill(inputs, asked_at="2025-03-10T00:00:00+00:00")
+    assert unanswered.count(workspace.data_dir) == 0
+
+
+@pytest.mark.parametrize("status", [403, 451])
+def test_a_refusal_leaves_a_fill_that_says_so_and_is_not_repeated(workspace, status):
+    workspace.exchange.api_faults.refuse(status, times=None)
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    workspace.write_fill(inputs)
+    asked = workspace.exchange.requests.total()
+    workspace.write_fill(inputs)
+
+    assert workspace.exchange.requests.total() == asked
+    assert str(status) in workspace.told()["unanswered"]
+    assert refusal.known(workspace.data_dir, "um_futures") is not None
+
+
+def test_a_failure_keeps_what_was_answered_and_leaves_no_fill(workspace):
+    rows = without(workspace.published(), (at(5, 6), at(5, 8)))
+    inputs = workspace.parse(rows)
+    workspace.write_fill(inputs)
+    Path(workspace.fill).unlink()
+    Path(workspace.sources).unlink()
+    content = Path(workspace.answers).read_bytes()
+    workspace.exchange.api_faults.refuse(400, times=None, code=-1100)
+
+    with pytest.raises(ApiError):
+        workspace.write_fill(workspace.parse(without(rows, (at(8), at(9)))))
+
+    assert not Path(workspace.fill).exists()
+    assert not Path(workspace.sources).exists()
+    assert Path(workspace.answers).read_bytes() == content
+    assert api_use.read(workspace.data_dir).height == 2
+
+
+def test_a_fill_changes_only_with_the_revision(workspace):
+    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
+
+    fill = workspace.write_fill(inputs)
+
+    digest = hashlib.sha256(fill.write_csv().encode()).hexdigest()[:16]
+    assert digest == GOLDEN.get(backfill.REVISION), (
+        "the fill has other rows: raise job.REVISION and record the new digest"
+    )
+
+
+def test_the_order_of_runs_does_not_show_in_the_fill(workspace):
+    """Asked for at once, or a day at a time with the partition growing meanwhile."""
+    rows = without(workspace.published(), (at(6, 3), at(6, 9)), (at(8), at(9)))
+    at_once = workspace.write_fill(workspace.parse(rows))
+    content = Path(workspace.fill).read_bytes()
+    Path(workspace.answers).unlink()
+
+    for day in range(6, 10):
+        before = rows.filter(pl.col("open_time") < at(day))
+        days = range(5, day)
+        workspace.write_fill(
+            workspace.parse(before, days=days), last_day=f"2025-03-{day:02}"
+        )
+    assert workspace.write_fill(workspace.parse(rows)).equals(at_once)
+
+    assert Path(workspace.fill).read_bytes() == content
+
+
+def test_bars_that_the_api_has_without_trades_too_are_not_in_the_fill():
+    frame = pl.DataFrame(
+        {
+            "open_time": [at(7), at(8), at(9)],
+            "trade_count": [0, 5, 0],
+        }
+    ).cast({"open_time": pl.Datetime("us", "UTC")})
+    start, end = (int(at(day).timestamp() * 1000) for day in (7, 9))
+    doubted = backfill.Hole(backfill.Span(start, end), backfill.Reason.UNTRADED, 2)
+    missing = backfill.Hole(backfill.Span(end, end + 1), backfill.Reason.MISSING, 1)
+
+    kept = backfill._wanted(
+        frame, [doubted, missing], time="open_time", impossible=pl.lit(value=False)
+    )
+
+    assert kept["open_time"].to_list() == [at(8), at(9)]
+
+
+def test_impossible_bars_are_requested_and_replaced_by_possible_ones(workspace):
+    whole = workspace.published()
+    is_wrong = pl.col("open_time").is_in([at(6, 3), at(6, 4), at(8, 7)])
+    rows = whole.with_columns(low=pl.when(is_wrong).then(0.0).otherwise("low"))
+
+    fill = workspace.write_fill(workspace.parse(rows))
+
+    assert fill.drop("source").equals(whole.filter(is_wrong).drop("source"))
+    told = workspace.told()
+    assert [
+        (hole["start"][:13], hole["reason"], hole["expected"], hole["found"])
+        for hole in told["holes"]
+    ] == [("2025-03-06T03", "impossible", 2, 2), ("2025-03-08T07", "impossible", 1, 1)]
+    assert told["days"] == []
+
+
+def test_impossible_bars_of_the_api_replace_none_and_are_counted(
+    workspace, monkeypatch
+):
+    whole = workspace.published()
+    wrong = pl.col("open_time").is_in([at(6, 3), at(6, 4), at(7, 5)])
+    frame = workspace.bars.frame
+
+    def spoiled(_, rows):
+        return frame(rows).with_columns(
+            high=pl.when(wrong).then(1e-9).otherwise("high")
+        )
+
+    rows = whole.with_columns(
+        close=pl.when(pl.col("open_time") == at(6, 3)).then(-1.0).otherwise("close")
+    )
+    inputs = workspace.parse(without(rows, (at(6, 4), at(6, 6)), (at(7, 5), at(7, 6))))
+    monkeypatch.setattr(type(workspace.bars), "frame", spoiled)
+
+    fill = workspace.write_fill(inputs)
+
+    assert fill["open_time"].to_list() == [at(6, 4), at(6, 5), at(7, 5)]
+    assert workspace.told()["days"] == [
+        {"day": f"2025-03-0{day}", "expected": None, "present": 0, "impossible": 1}
+        for day in (6, 7)
+    ]
+
+
+def test_the_funding_of_a_contract_begins_with_the_first_event_of_the_api(workspace):
+    fill = "api_data/um_futures/fundingRate/AUSDT/2025.parquet"
+    bounds = {
+        "first_day": dt.date(2025, 3, 7),
+        "last_day": dt.date(2025, 3, 8),
+        "is_first": True,
+        "is_last": True,
+        "asked_at": None,
+    }
+    raw = {
+        "endpoints": workspace.endpoints,
+        "datasets": [{"trade_type": "um_futures"}],
+    }
+
+    backfill.write_fill(
+        [],
+        fill_path=fill,
+        sources_path=fill.replace(".parquet", ".sources.json"),
+        bounds=bounds,
+        settings=config.load(raw, environment={}),
+        trade_type="um_futures",
+        data_type="fundingRate",
+        symbol="AUSDT",
+        partition="2025",
+    )
+
+    times = pl.read_parquet(fill)["funding_time"]
+    assert times.min() == at(5, 8)
+    assert times.max() == at(8, 16)
+    assert times.diff().drop_nulls().unique().to_list() == [dt.timedelta(hours=8)]

@@ -1,0 +1,162 @@
+import polars as pl
+import pytest
+
+from bhds.bars.merge import is_strictly_increasing
+from bhds.bars.merge import merge as merge_bars
+from bhds.core.errors import ResultError
+from bhds.core.markets import Interval, TradeType
+
+
+def merge(partitions, interval="1m"):
+    return merge_bars(
+        partitions, trade_type=TradeType.SPOT, interval=Interval.parse(interval)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sources", "kept"),
+    [
+        pytest.param(("daily", "monthly"), "daily", id="daily over monthly"),
+        pytest.param(("api", "monthly"), "api", id="api over monthly"),
+        pytest.param(("daily", "api"), "daily", id="daily over api"),
+        pytest.param(("monthly", "api", "daily"), "daily", id="all three"),
+    ],
+)
+def test_merge_keeps_one_bar_by_precedence_in_any_order(published, sources, kept):
+    frames = [
+        published([0, 1], source=source, close=float(price))
+        for price, source in enumerate(sources, start=1)
+    ]
+    expected = published([0, 1], source=kept, close=1.0 + sources.index(kept))
+
+    assert merge(frames).bars.equals(expected)
+    assert merge(frames[::-1]).bars.equals(expected)
+
+
+def test_merge_decides_row_by_row(published):
+    monthly = published([0, 1, 2], source="monthly")
+    daily = published([1], source="daily")
+    api = published([2, 3], source="api")
+
+    merged = merge([monthly, daily, api]).bars
+
+    assert merged["source"].to_list() == ["monthly", "daily", "api", "api"]
+
+
+def test_merge_prefers_a_bar_with_trades_over_a_better_source_without(published):
+    empty = published([0], source="daily", trade_count=0)
+    traded = published([0], source="api", trade_count=3)
+
+    merged = merge([empty, traded]).bars
+
+    assert merged.equals(traded)
+
+
+def test_merge_keeps_the_later_of_two_bars_of_one_source(published):
+    frames = [published([0], close=1.0), published([0], close=2.0)]
+
+    assert merge(frames).bars["close"].to_list() == [2.0]
+
+
+def test_merge_sorts_interleaved_partitions(published, minutes_of):
+    merged = merge([published([4, 0, 2]), published([3, 1], source="api")]).bars
+
+    assert minutes_of(merged["open_time"]) == [0, 1, 2, 3, 4]
+
+
+def test_merge_joins_years_given_in_any_order(published, minutes_of):
+    merged = merge([published([2, 3]), published([]), published([0, 1])]).bars
+
+    assert minutes_of(merged["open_time"]) == [0, 1, 2, 3]
+
+
+def test_merge_accepts_empty_frames(published):
+    empty = published([])
+
+    assert merge([empty, empty]).bars.equals(empty)
+
+
+def test_a_bar_of_the_api_on_the_grid_replaces_an_impossible_one_off_it(published):
+    monthly = published([0, 60.2, 120], source="monthly", low=[100.0, 0.0, 100.0])
+    api = published([60], source="api", close=200.0)
+
+    merged = merge([monthly, api], interval="1h")
+
+    assert merged.bars["close"].to_list() == [100.0, 200.0, 100.0]
+    assert kept_beside(merged.conflicts, "low") == [(0.0, 200.0)]
+
+
+def test_merge_refuses_no_partition():
+    with pytest.raises(ResultError, match="0 partitions, expected at least one"):
+        merge([])
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        pytest.param([], True, id="none"),
+        pytest.param([5], True, id="one"),
+        pytest.param([1, 2, 3], True, id="increasing"),
+        pytest.param([1, 1], False, id="twice"),
+        pytest.param([2, 1], False, id="decreasing"),
+    ],
+)
+def test_is_strictly_increasing(values, expected):
+    assert is_strictly_increasing(pl.Series(values, dtype=pl.Int64)) is expected
+
+
+def kept_beside(conflicts, column):
+    return conflicts.select(column, f"kept_{column}").rows()
+
+
+def test_bars_that_differ_are_conflicts_with_both_values(published, minutes_of):
+    monthly = published([0, 1, 2], source="monthly", close=1.0)
+    api = published([1, 2, 3], source="api", close=2.0)
+
+    conflicts = merge([monthly, api]).conflicts
+
+    assert minutes_of(conflicts["open_time"]) == [1, 2]
+    assert kept_beside(conflicts, "close") == [(1.0, 2.0)] * 2
+    assert kept_beside(conflicts, "source") == [("monthly", "api")] * 2
+
+
+def test_bars_that_agree_are_no_conflict(published):
+    frames = [published([0, 1], source=source) for source in ("monthly", "api")]
+
+    assert merge(frames).conflicts.is_empty()
+
+
+def test_close_times_of_the_two_eras_are_no_conflict(published):
+    ends = [pl.duration(milliseconds=59_999), pl.duration(microseconds=59_999_999)]
+    frames = [
+        published([0], source=source).with_columns(close_time=pl.col("open_time") + end)
+        for source, end in zip(("api", "daily"), ends, strict=True)
+    ]
+
+    assert merge(frames).conflicts.is_empty()
+
+
+def test_each_of_three_bars_that_differ_is_held_against_the_one_kept(published):
+    frames = [
+        published([0], source=source, close=float(price))
+        for price, source in enumerate(("monthly", "daily", "api"), start=1)
+    ]
+
+    conflicts = merge(frames).conflicts
+
+    assert sorted(kept_beside(conflicts, "close")) == [(1.0, 2.0), (3.0, 2.0)]
+
+
+def test_a_bar_that_gives_way_to_one_with_trades_is_a_conflict(published):
+    empty = published([0], source="daily", trade_count=0)
+    traded = published([0], source="api", trade_count=3)
+
+    conflicts = merge([empty, traded]).conflicts
+
+    assert kept_beside(conflicts, "trade_count") == [(0, 3)]
+
+
+def test_conflicts_have_their_columns_without_any(published):
+    frames = [published([0], source=source) for source in ("monthly", "daily")]
+
+    assert merge(frames[:1]).conflicts.schema == merge(frames).conflicts.schema

@@ -1,0 +1,123 @@
+"""The dataset of a command: the settings, and what goes before them."""
+
+import datetime as dt
+
+import pytest
+
+from bhds.cli.datasets import Asked, dataset_of, datasets_of, given, symbol_filter
+from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.markets import TradeType
+from bhds.plan import config
+
+UM, SPOT, CM = TradeType.UM_FUTURES, TradeType.SPOT, TradeType.CM_FUTURES
+SETTINGS = config.load(
+    {
+        "datasets": [
+            {
+                "trade_type": "um_futures",
+                "start": "2024-01-01",
+                "symbols": {"quote": ["USDC"], "exclude": ["A*"]},
+                "results": {"vwap": False, "split": {"min_days": 7}},
+            },
+            {
+                "trade_type": "um_futures",
+                "interval": "1h",
+                "start": "2020-01-01",
+                "frequency": "monthly",
+                "symbols": ["BTCUSDT"],
+            },
+        ]
+    },
+    environment={},
+)
+
+
+def made(asked):
+    return dataset_of(asked, settings=SETTINGS)
+
+
+def test_what_is_not_asked_for_is_as_the_settings_say_of_the_series():
+    found = made(Asked(UM, interval="1h"))
+
+    assert found == SETTINGS.datasets[1]
+
+
+def test_a_series_without_settings_has_the_symbols_of_its_market():
+    found = made(Asked(UM, "fundingRate"))
+
+    assert found.start == dt.date(2024, 1, 1)
+    assert found.symbols == SETTINGS.datasets[0].symbols
+    assert found.frequency == "auto"
+
+
+@pytest.mark.parametrize(
+    ("market", "quote", "contract_type"),
+    [(SPOT, ["USDT"], None), (CM, None, ["PERPETUAL"])],
+)
+def test_a_market_without_settings_has_its_usual_symbols(market, quote, contract_type):
+    found = made(Asked(market, interval="1m"))
+
+    assert (found.symbols.quote, found.symbols.contract_type) == (quote, contract_type)
+    assert found.start is None
+
+
+def test_names_go_before_the_filter_of_the_settings():
+    assert made(Asked(UM, interval="1m", symbols=["龙虾USDT"])).symbols == ["龙虾USDT"]
+
+
+def test_a_filter_changes_the_fields_that_are_given_alone():
+    asked = Asked(UM, interval="1m", filter=symbol_filter(contract_type=["DELIVERY"]))
+
+    found = made(asked).symbols
+
+    assert found.contract_type == ["DELIVERY"]
+    assert found.quote == ["USDC"]
+    assert found.exclude == ["A*"]
+
+
+def test_a_filter_replaces_names_of_the_settings():
+    found = made(Asked(UM, interval="1h", filter=symbol_filter(quote=["USDC"])))
+
+    assert found.symbols.quote == ["USDC"]
+    assert found.symbols.contract_type == ["PERPETUAL"]
+
+
+def test_any_is_no_restriction():
+    assert symbol_filter(quote=["any"], stable_pairs=False) == {
+        "quote": None,
+        "stable_pairs": False,
+    }
+
+
+def test_names_and_a_filter_at_once_are_refused():
+    asked = Asked(UM, symbols=["AUSDT"], filter={"quote": ["USDT"]})
+
+    with pytest.raises(SelectionError, match=r"AUSDT: named, and filtered by quote"):
+        made(asked)
+
+
+def test_results_are_changed_field_by_field():
+    found = made(
+        Asked(UM, interval="1m", results={"fill": False, "split": {"enabled": False}})
+    ).results
+
+    assert (found.fill, found.vwap) == (False, False)
+    assert (found.split.enabled, found.split.min_days) == (False, 7)
+
+
+def test_several_intervals_are_as_many_datasets():
+    asked = Asked(UM, interval="1m,1h,1m", symbols=["AUSDT"])
+
+    found = datasets_of(asked, settings=SETTINGS)
+
+    assert [dataset.interval for dataset in found] == ["1m", "1h"]
+    assert all(dataset.symbols == ["AUSDT"] for dataset in found)
+
+
+def test_a_wrong_interval_is_named_with_those_that_are_published():
+    with pytest.raises(ConfigError, match=r"um_futures klines 7m.*'7m'.*1m, 3m, 5m"):
+        made(Asked(UM, interval="7m"))
+
+
+def test_options_that_were_not_given_are_left_out():
+    assert given(a=None, b=0, c=False, d="x") == {"b": 0, "c": False, "d": "x"}

@@ -1,0 +1,160 @@
+"""Snakemake, run by a command."""
+
+import importlib.metadata
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+import yaml
+
+from bhds.cli import workflow
+from bhds.core.errors import ConfigError
+from bhds.plan import config
+
+SETTINGS = config.load(
+    {
+        "data_dir": "some/data",
+        "datasets": [{"trade_type": "spot", "symbols": ["龙虾USDT"]}],
+    },
+    environment={},
+)
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    """Put a program in the place of Python, which keeps what it is called with."""
+    program = tmp_path / "python"
+    kept = tmp_path / "kept"
+    program.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" > {kept}\n'
+        'while [ "$1" != --configfile ]; do shift; done\n'
+        f'cp "$2" {kept}.yaml\n'
+        "exit 7\n"
+    )
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(sys, "executable", str(program))
+    return kept
+
+
+def test_snakemake_gets_the_settings_and_its_exit_code_is_returned(
+    fake, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+
+    status = workflow.run_snakemake(SETTINGS, ["api_all"], cores=3, dry_run=True)
+
+    assert status == 7
+    called = fake.read_text()
+    assert called.startswith("-m snakemake api_all --snakefile")
+    assert "--cores 3 --dry-run" in called
+    given = yaml.safe_load(fake.with_suffix(".yaml").read_text(encoding="utf-8"))
+    assert given["data_dir"] == str(tmp_path / "some/data")
+    expected = SETTINGS.model_copy(update={"data_dir": tmp_path / "some/data"})
+    assert config.load(given, environment={}) == expected
+
+
+def test_without_a_snakefile_there_are_no_rules(tmp_path):
+    with pytest.raises(ConfigError, match=r"Snakefile: no such file.*install it anew"):
+        workflow.run_snakemake(SETTINGS, ["api_all"], checkout=tmp_path)
+
+
+def test_a_command_may_build_other_datasets_than_the_settings(fake):
+    other = config.Dataset(trade_type="um_futures", symbols=["AUSDT"])
+
+    status = workflow.build(SETTINGS, [other], ["raw_all"], cores=None, dry_run=False)
+
+    assert status == 7
+    given = yaml.safe_load(fake.with_suffix(".yaml").read_text(encoding="utf-8"))
+    assert [d["symbols"] for d in given["datasets"]] == [["AUSDT"]]
+    assert f"--cores {os.cpu_count()}" in fake.read_text()
+    assert "--dry-run" not in fake.read_text()
+
+
+def test_what_snakemake_prints_can_leave_standard_output_free(fake, capfd):
+    program = fake.with_name("python")
+    program.write_text("#!/bin/sh\necho told\n")
+
+    workflow.run_snakemake(SETTINGS, ["all"], told_on_stderr=True)
+
+    assert capfd.readouterr() == ("", "told\n")
+
+
+@pytest.mark.parametrize("version", ["8.30.0", "9.9", "9.26.1"])
+def test_an_old_snakemake_is_refused(fake, monkeypatch, version):
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: version)
+
+    with pytest.raises(ConfigError, match=rf"snakemake {version}: too old.*make setup"):
+        workflow.run_snakemake(SETTINGS, ["all"])
+    assert not fake.exists()
+
+
+def test_a_missing_snakemake_is_refused(monkeypatch):
+    def none(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", none)
+
+    with pytest.raises(ConfigError, match=r"snakemake: not installed.*make setup"):
+        workflow.run_snakemake(SETTINGS, ["all"])
+
+
+def test_the_oldest_snakemake_is_that_of_the_snakefile():
+    snakefile = (workflow.CHECKOUT / "Snakefile").read_text()
+
+    assert f'min_version("{workflow.OLDEST_SNAKEMAKE}")' in snakefile
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+def test_a_signal_ends_the_run_with_its_exit_code(fake, number, code):
+    stop = fake.with_suffix(".stop")
+    program = fake.with_name("python")
+    program.write_text(
+        f"#!/bin/sh\ntrap 'exit 1' TERM\n: > {fake}\n"
+        f"while [ ! -e {stop} ]; do sleep 0.05; done\nexit 1\n"
+    )
+    before = signal.getsignal(signal.SIGTERM)
+
+    def end():
+        while not fake.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), number)
+        if number == signal.SIGINT:  # the terminal sends it to both
+            stop.touch()
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    status = workflow.run_snakemake(SETTINGS, ["all"])
+    thread.join()
+
+    assert status == code
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
+)
+@pytest.mark.usefixtures("fake")
+def test_a_signal_that_comes_as_snakemake_starts_leaves_no_orphan(
+    monkeypatch, number, code
+):
+    started = []
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            os.kill(os.getpid(), number)
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+
+    assert workflow.run_snakemake(SETTINGS, ["all"]) == code
+    assert all(process.returncode is not None for process in started)
+    assert len(started) == 1

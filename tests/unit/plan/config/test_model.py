@@ -1,0 +1,354 @@
+"""Settings: what is accepted, and how a mistake is told."""
+
+import datetime as dt
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bhds.core.errors import ConfigError
+from bhds.core.markets import TradeType
+from bhds.plan import config
+
+ROOT = Path(__file__).parents[4]
+SHIPPED = ROOT / "config" / "config.yaml"
+
+
+def settings_of(**changes):
+    raw = {"datasets": [{"trade_type": "um_futures"}], **changes}
+    return config.load(raw, environment={})
+
+
+def dataset_of(**changes):
+    return settings_of(datasets=[{"trade_type": "um_futures", **changes}]).datasets[0]
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        return {key: keys_of(inner) for key, inner in value.items()}
+    return None
+
+
+def test_shipped_config_is_valid_and_selects_usdt_perpetuals():
+    settings = config.load(yaml.safe_load(SHIPPED.read_text()), environment={})
+
+    (dataset,) = settings.datasets
+    assert dataset.trade_type is TradeType.UM_FUTURES
+    assert dataset.symbols.quote == ["USDT"]
+    assert [rule.rule.name for rule in dataset.results.resample] == [
+        "1h",
+        "1h_5m",
+        "1d",
+    ]
+
+
+def test_shipped_config_names_every_key():
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    everything = settings_of().model_dump(mode="json")
+
+    del everything["datasets"][0]["symbols"]
+    symbols = shipped["datasets"][0].pop("symbols")
+    assert keys_of(shipped) == keys_of(everything)
+    assert set(symbols) == set(config.SymbolFilter.model_fields)
+
+
+def test_shipped_config_states_the_defaults_outside_the_datasets():
+    shipped = yaml.safe_load(SHIPPED.read_text())
+    defaults = settings_of().model_dump(mode="json")
+
+    del shipped["datasets"], defaults["datasets"]
+    defaults["data_dir"] = None  # resolved from the environment
+    assert shipped == defaults
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            {"ofline": True},
+            r"^ofline: unknown key; did you mean 'offline'\?",
+            id="top",
+        ),
+        pytest.param(
+            {"http": {"proxi": "x"}},
+            r"http\.proxi: .*did you mean 'proxy'",
+            id="nested",
+        ),
+        pytest.param(
+            {"datasets": [{"trade_type": "um_futures", "symbols": {"quotes": ["A"]}}]},
+            r"datasets\[0\]\.symbols\.quotes: unknown key; did you mean 'quote'",
+            id="in a filter",
+        ),
+        pytest.param(
+            {"datasets": [{"trade_type": "um"}]},
+            r"datasets\[0\]\.trade_type: 'um': expected 'spot', 'um_futures'",
+            id="market",
+        ),
+        pytest.param(
+            {"datasets": [{"trade_type": "spot", "interval": "7m"}]},
+            r"datasets\[0\]\.interval: '7m': expected one of 1s, 1m",
+            id="interval",
+        ),
+        pytest.param({"datasets": []}, r"datasets: \[\]: ", id="no dataset"),
+        pytest.param(
+            {"as_of": "tomorrow"},
+            r"as_of: 'tomorrow': expected yesterday, or a date such as 2025-01-31",
+            id="as_of",
+        ),
+        pytest.param(
+            {"endpoints": {"api_um": "fapi"}},
+            r"endpoints\.api_um: 'fapi': expected an address such as https://host",
+            id="endpoint",
+        ),
+        pytest.param(
+            {"listing": {"max_age_h": -1}}, r"listing\.max_age_h: -1: ", id="age"
+        ),
+    ],
+)
+def test_load_names_the_key_the_value_and_what_was_expected(change, message):
+    with pytest.raises(ConfigError, match=message):
+        settings_of(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"offline": "maybe"}, r"^offline: 'maybe': expected true or false$"),
+        ({"datasets": []}, r"^datasets: \[\]: expected at least one$"),
+        (
+            {"datasets": [{"trade_type": "spot", "symbols": "BTCUSDT"}]},
+            r"symbols: 'BTCUSDT': expected a list of names, or a group of keys \(known "
+            r"here: quote, contract_type",
+        ),
+        (
+            {"datasets": [{"trade_type": "spot", "symbols": {"quote": "USDT"}}]},
+            r"symbols\.quote: 'USDT': expected a list: \[USDT\]$",
+        ),
+        ({"datasets": 3}, r"^datasets: 3: expected a list$"),
+        ({"api": False}, r"api: false: expected a group of keys \(known here: enabled"),
+        (
+            {"http": {"connections": 1.5}},
+            r"connections: 1\.5: expected a whole number$",
+        ),
+        ({"http": {"timeout_s": "x"}}, r"timeout_s: 'x': expected a number$"),
+        ({"endpoints": {"api_um": 3}}, r"api_um: 3: expected text$"),
+    ],
+)
+def test_what_was_expected_is_said_in_the_words_of_settings(change, message):
+    with pytest.raises(ConfigError, match=message):
+        settings_of(**change)
+
+
+def test_load_tells_all_mistakes_in_one_line():
+    with pytest.raises(ConfigError) as caught:
+        settings_of(ofline=True, listing={"max_age": 1})
+
+    message = str(caught.value)
+    assert "ofline" in message
+    assert "listing.max_age" in message
+    assert "\n" not in message
+
+
+def test_load_refuses_rules_that_the_base_interval_does_not_divide():
+    with pytest.raises(ConfigError, match=r"'1h'.*multiples of 8h"):
+        dataset_of(interval="8h", results={"resample": [{"interval": "1h"}]})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            {"interval": "1s"},
+            "interval '1s' of klines is not published for um_futures; expected one "
+            "of 1m, 3m",
+            id="seconds of futures",
+        ),
+        pytest.param(
+            {"trade_type": "spot", "interval": "3d", "frequency": "daily"},
+            "spot klines 3d has no daily files; set frequency: auto",
+            id="frequency",
+        ),
+        pytest.param(
+            {"trade_type": "spot", "data_type": "metrics"},
+            "metrics is not published for spot, only for um_futures, cm_futures",
+            id="market",
+        ),
+        pytest.param(
+            {"data_type": "aggTrade"}, "did you mean 'aggTrades'?", id="misspelt"
+        ),
+        pytest.param(
+            {"data_type": "metrics", "interval": "5m"},
+            "metrics has no intervals; remove it",
+            id="interval of none",
+        ),
+        pytest.param(
+            {"data_type": "trades", "results": {"vwap": False}},
+            "results: only klines become results, not trades; remove it",
+            id="results of trades",
+        ),
+    ],
+)
+def test_load_refuses_a_dataset_that_is_not_published(change, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        dataset_of(**change)
+
+
+@pytest.mark.parametrize(
+    ("change", "interval"),
+    [
+        pytest.param({}, "1m", id="klines"),
+        pytest.param({"data_type": "markPriceKlines"}, "1m", id="mark price"),
+        pytest.param({"data_type": "fundingRate"}, None, id="no intervals"),
+        pytest.param({"trade_type": "spot", "interval": "1s"}, "1s", id="given"),
+    ],
+)
+def test_the_interval_defaults_to_that_of_the_type_of_data(change, interval):
+    assert dataset_of(**change).interval == interval
+
+
+def test_files_come_from_the_feeds_that_the_market_has():
+    feeds = dataset_of(data_type="fundingRate").feeds
+
+    assert [feed.frequency for feed in feeds] == ["monthly"]
+
+
+@pytest.mark.parametrize(
+    ("change", "ended"),
+    [
+        ({"data_type": "liquidationSnapshot"}, dt.date(2024, 3, 31)),
+        (
+            {"data_type": "bookTicker", "trade_type": "cm_futures"},
+            dt.date(2024, 10, 14),
+        ),
+        ({"data_type": "bookDepth", "trade_type": "cm_futures"}, None),
+        ({}, None),
+    ],
+)
+def test_a_feed_may_have_ended(change, ended):
+    assert dataset_of(**change).ended == ended
+
+
+def test_symbols_may_be_a_list_of_names():
+    assert dataset_of(symbols=["BTCUSDT", "币安人生USDT"]).symbols == [
+        "BTCUSDT",
+        "币安人生USDT",
+    ]
+
+
+def test_the_host_of_an_endpoint_is_read_in_small_letters():
+    raw = {"endpoints": {"archive_download": "https://Data.Binance.VISION:443/A/"}}
+
+    endpoints = settings_of(**raw).endpoints
+
+    assert endpoints.archive_download == "https://data.binance.vision:443/A"
+
+
+def test_data_dir_is_below_the_working_directory_by_default():
+    raw = {"datasets": [{"trade_type": "spot"}], "data_dir": None}
+
+    assert config.load(raw, environment={}).data_dir == Path("binance_data")
+
+
+def test_data_dir_comes_from_the_environment_when_null(tmp_path):
+    raw = {"datasets": [{"trade_type": "spot"}], "data_dir": None}
+    environment = {"CRYPTO_BASE_DIR": str(tmp_path)}
+
+    settings = config.load(raw, environment=environment)
+
+    assert settings.data_dir == tmp_path / "binance_data"
+
+
+def test_configured_values_win_over_the_environment():
+    raw = {
+        "datasets": [{"trade_type": "spot"}],
+        "data_dir": "here",
+        "http": {"proxy": "http://configured:1"},
+    }
+    environment = {"CRYPTO_BASE_DIR": "/srv", "HTTPS_PROXY": "http://environment:2"}
+
+    settings = config.load(raw, environment=environment)
+
+    assert settings.data_dir == Path("here")
+    assert settings.http.proxy == "http://configured:1"
+
+
+def test_proxy_of_the_environment_prefers_https():
+    environment = {"HTTP_PROXY": "http://a:1", "HTTPS_PROXY": "http://b:2"}
+    raw = {"datasets": [{"trade_type": "spot"}]}
+
+    assert config.load(raw, environment=environment).http.proxy == "http://b:2"
+
+
+def test_last_day_is_yesterday_in_utc_or_the_date_given():
+    now = dt.datetime(2025, 3, 1, 0, 5, tzinfo=dt.UTC)
+
+    assert settings_of().last_day(now) == dt.date(2025, 2, 28)
+    assert settings_of(as_of="2024-12-31").last_day(now) == dt.date(2024, 12, 31)
+    assert settings_of(as_of=dt.date(2024, 12, 31)).last_day(now) == dt.date(
+        2024, 12, 31
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        pytest.param("https://data.binance.vision", "http://proxy:1", id="internet"),
+        pytest.param("http://127.0.0.1:8080/archive", None, id="address"),
+        pytest.param("http://localhost:8080", None, id="name"),
+        pytest.param("http://[::1]:8080", None, id="IPv6"),
+    ],
+)
+def test_loopback_is_never_reached_through_the_proxy(url, expected):
+    http = settings_of(http={"proxy": "http://proxy:1"}).http
+
+    assert http.proxy_for(url) == expected
+
+
+@pytest.mark.parametrize(
+    "intervals",
+    [pytest.param(["1h", "1h"], id="equal"), pytest.param(["60m", "1h"], id="alike")],
+)
+def test_load_refuses_rules_that_make_the_same_bars(intervals):
+    rules = [{"interval": interval} for interval in intervals]
+
+    with pytest.raises(ConfigError, match="make the same bars"):
+        dataset_of(results={"resample": rules})
+
+
+def test_data_dir_may_begin_with_the_home_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    assert settings_of(data_dir="~/data").data_dir == tmp_path / "data"
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_data_dir_that_is_no_folder_is_refused(tmp_path, name):
+    (tmp_path / "file").touch()
+
+    with pytest.raises(
+        ConfigError, match=r"^data_dir: .*expected a folder, but .*file"
+    ):
+        settings_of(data_dir=str(tmp_path / name))
+
+
+def test_data_dir_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
+
+    with pytest.raises(ConfigError, match=r"^data_dir: .*cannot be written to"):
+        settings_of(data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"http": {"timeout_s": 601}},
+        {"http": {"timeout_s": float("inf")}},
+        {"listing": {"max_age_h": float("inf")}},
+        {"data_dir": ""},
+    ],
+    ids=str,
+)
+def test_load_refuses_numbers_and_paths_that_nothing_can_use(change):
+    with pytest.raises(ConfigError, match=r"^[a-z_.]+: .*"):
+        settings_of(**change)

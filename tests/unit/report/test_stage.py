@@ -1,0 +1,101 @@
+"""The page as a file: what it is made of, and that the same inputs give the same."""
+
+import hashlib
+import json
+import re
+
+import pytest
+
+from bhds import report
+from bhds.core.errors import BhdsError
+from bhds.report import page
+from bhds.stages import report as job
+
+from .conftest import AS_OF
+
+GOLDEN = {4: "cd0449de658f7a7a"}
+
+
+def written(data, name="quality.html"):
+    output = data.root / "reports" / name
+    job.write_report(data.tables, output=output, as_of=AS_OF, data_dir=data.root)
+    return output.read_text(encoding="utf-8")
+
+
+def content_of(text):
+    """Return the data that a page's tables and figures are drawn from."""
+    found = re.search(r'id="page-data">(.*?)</script>', text, re.DOTALL)
+    return json.loads(found[1])
+
+
+def test_the_same_inputs_make_the_same_bytes(data_dir):
+    assert written(data_dir) == written(data_dir, "again.html")
+
+
+def test_the_page_changes_only_with_the_revision(data_dir):
+    text = written(data_dir)
+    own = {"css", "js"}
+    for name, asset in page.assets().items():
+        # What others publish has versions of its own.
+        text = text if name in own else text.replace(asset, "")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+
+    assert digest[:16] == GOLDEN.get(report.REVISION), (
+        "another page is made: raise report.REVISION and record the new digest"
+    )
+
+
+def test_every_part_has_what_was_found(data_dir):
+    content = content_of(written(data_dir))
+
+    tables = {name: each["rows"] for name, each in content["tables"].items()}
+    assert {name for name, rows in tables.items() if rows} == {
+        *(
+            "series",
+            "coverage-reasons",
+            "coverage-table",
+            "gaps-by-class",
+            "gaps-longest",
+        ),
+        *("verdicts-by-series", "verdicts-doubtful", "revisions-table"),
+        *("conflicts-table", "proofs-by-column", "proofs-differing", "volumes-table"),
+        *("api-by-series", "api-unanswered", "sources-table"),
+    }
+    assert set(content["figures"]) == {
+        *("gaps-by-month", "sources-by-month"),
+        *("picture-spot-AUSDT", "picture-spot-<b>X</b>&USDT"),
+    }
+    assert len(content["symbols"]) == 4
+
+
+def test_without_tables_and_records_the_page_says_so(empty_dir):
+    text = written(empty_dir)
+
+    assert "the settings name no data set that is parsed" in text
+    assert "The API was asked for nothing" in text
+    assert "The ledger of downloads has no file." in text
+    assert "No zip was replaced" in text
+    assert content_of(text)["symbols"] == []
+
+
+def test_a_table_that_cannot_be_read_is_named(data_dir):
+    broken = data_dir.root / data_dir.tables[0]
+    broken.write_bytes(b"no table")
+
+    with pytest.raises(BhdsError, match=f"{broken}: cannot be read as Parquet"):
+        written(data_dir)
+
+
+def test_sources_that_cannot_be_read_are_named(data_dir):
+    (sources,) = data_dir.root.rglob("*.sources.json")
+    sources.write_text("{")
+
+    with pytest.raises(BhdsError, match=f"{sources}: cannot be read .* delete it"):
+        written(data_dir)
+
+
+def test_a_path_that_is_no_quality_table_is_refused(data_dir):
+    data_dir.tables.append("results_data/spot/klines/1m/AUSDT.pqt")
+
+    with pytest.raises(BhdsError, match=r"AUSDT\.pqt: is no quality table; expected"):
+        written(data_dir)

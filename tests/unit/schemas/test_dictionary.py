@@ -1,0 +1,121 @@
+"""The data dictionary says of every column what it means, and of no other."""
+
+import re
+from functools import partial
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds.core.markets import TradeType
+from bhds.schemas import dictionary, klines
+from bhds.schemas.dictionary import TABLES, meanings
+
+ROOT = Path(__file__).resolve().parents[3]
+
+OUTPUT = re.compile(r'"((?:aws|parsed|api|results)_data/[^"]*\.(?:parquet|pqt))"')
+NUMBERS = (pl.Float64, pl.Int64, pl.Int32, pl.Int8, pl.Duration)
+
+WITHOUT_UNIT = {
+    *("agg_trade_id", "first_trade_id", "last_trade_id", "id", "update_id"),
+    "segment",
+}
+"""Numbers that count nothing: they are names."""
+
+by_name = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+
+
+@by_name
+def test_every_column_has_a_meaning(table):
+    for column in table.columns:
+        assert column.meaning, column.name
+
+
+@by_name
+def test_every_amount_and_every_time_has_a_unit(table):
+    lacking = [
+        column.name
+        for column in table.columns
+        if isinstance(column.dtype, (*NUMBERS, pl.Datetime, pl.Date))
+        and not column.unit
+        and column.name not in WITHOUT_UNIT
+    ]
+
+    assert lacking == []
+
+
+@by_name
+def test_the_times_of_all_tables_are_utc(table):
+    zones = {
+        column.dtype.time_zone
+        for column in table.columns
+        if isinstance(column.dtype, pl.Datetime)
+    }
+
+    assert zones <= {"UTC"}
+
+
+@by_name
+def test_rows_are_unique_on_columns_that_there_are(table):
+    assert set(table.key) <= {column.name for column in table.columns}
+
+
+def test_no_meaning_is_of_a_column_that_is_nowhere():
+    found = {(table.name, column.name) for table in TABLES for column in table.columns}
+    found |= {("*", name) for _, name in found}
+
+    assert set(meanings()) - found == set()
+
+
+def test_the_meaning_in_one_table_goes_before_that_in_any():
+    assert dictionary.meaning_of("api", table="Condition")[1] == "Rows from the API"
+    assert "nobody asked" in dictionary.meaning_of("api", table="Gaps of a symbol")[1]
+
+
+def test_a_column_without_a_meaning_is_refused():
+    with pytest.raises(KeyError):
+        dictionary.meaning_of("no_such_column", table="Results")
+
+
+def test_what_was_kept_is_described_by_what_gave_way():
+    unit, meaning = dictionary.meaning_of("kept_volume", table="Conflicts")
+
+    assert unit == "base currency (COIN-M: contracts)"
+    assert meaning == "`volume` of the bar that was kept"
+
+
+def test_columns_of_all_markets_stand_in_the_order_of_the_files():
+    (results,) = [table for table in TABLES if table.name == "Results"]
+    found = {column.name: column.trade_types for column in results.columns}
+
+    for trade_type in results.trade_types:
+        names = ["symbol", *klines.result_klines(trade_type).names()]
+        assert [name for name in found if trade_type in found[name]] == names
+    assert found["base_volume"] == (TradeType.CM_FUTURES,)
+
+
+def _value(values, match):
+    return values.get(match[1], "x")
+
+
+def rule_outputs():
+    """List the Parquet files that rules write, with a value for each wildcard."""
+    for path in sorted(ROOT.glob("rules/*.smk")):
+        for pattern in OUTPUT.findall(path.read_text()):
+            plain = pattern.replace("{{", "{").replace("}}", "}")
+            values = {
+                "data_type": "klines" if "{interval}" in plain else "fundingRate",
+                "verification": "verification-1m",
+            }
+            yield re.sub(r"\{(\w+)\}", partial(_value, values), plain)
+
+
+@pytest.mark.parametrize("path", sorted(set(rule_outputs())))
+def test_every_table_that_a_rule_writes_is_in_the_dictionary(path):
+    assert [table.name for table in TABLES if table.is_at(path)]
+
+
+def test_a_path_is_that_of_one_table():
+    path = "results_data/um_futures/klines/1m/gaps/币安人生USDT.parquet"
+
+    assert [table.name for table in TABLES if table.is_at(path)] == ["Gaps of a symbol"]

@@ -1,0 +1,71 @@
+"""What a run leaves incomplete, counted from what its jobs recorded."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from bhds.backfill import unanswered
+from bhds.parse import supplements, unusable_zips
+from bhds.status import incomplete
+
+NOW = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write the sources of a partition as its parse job does."""
+
+    def write(name, **verdicts):
+        entries = [{"key": key, "verdict": each} for key, each in verdicts.items()]
+        path = f"parsed_data/{name}.sources.json"
+        (tmp_path / "parsed_data").mkdir(exist_ok=True)
+        (tmp_path / path).write_text(json.dumps({"inputs": entries}))
+        unusable_zips.record(tmp_path, path, {"inputs": entries})
+
+    return write
+
+
+def test_nothing_is_reported_of_what_is_complete(tmp_path, write):
+    write("2024", a="ok", b="sidecar-stale", c="sidecar-missing")
+
+    assert incomplete.report(tmp_path, since=NOW) == []
+    assert list((tmp_path / "aws_data").glob("*")) == []
+
+
+def test_unusable_zips_are_counted_by_their_verdict(tmp_path, write):
+    write("2023", a="corrupt", b="vanished", c="ok")
+    write("2024", d="corrupt", e="corrupt")
+
+    (line,) = incomplete.report(tmp_path, since=NOW)
+
+    assert line.startswith(
+        "bhds: warning: zips that cannot be used: 3 corrupt, 1 vanished; "
+    )
+
+
+def test_what_was_made_again_or_is_gone_counts_no_more(tmp_path, write):
+    for name in ("2022", "2023", "2024"):
+        write(name, a="corrupt")
+    write("2022", a="ok")
+    Path(tmp_path, "parsed_data/2023.sources.json").unlink()
+    Path(tmp_path, "parsed_data/2024.sources.json").write_text("{")
+
+    assert incomplete.report(tmp_path, since=NOW) == []
+
+
+def test_answers_and_daily_zips_to_come_are_counted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    unanswered.tell(tmp_path, "api_data/f.parquet", asked_at=None, is_answered=False)
+    row = {"key": "k", "etag": None, "recorded_at": NOW}
+    pl.DataFrame([row], schema=supplements.SCHEMA).write_parquet(
+        tmp_path / "aws_data" / "supplements.parquet", mkdir=True
+    )
+
+    fills, zips = incomplete.report(tmp_path, since=NOW)
+
+    assert "1 fill(s) of api_data were not answered in full" in fills
+    assert "1 daily zip(s) of days that monthly zips lack could not" in zips
+    assert len(incomplete.report(tmp_path, since=NOW + dt.timedelta(1))) == 1
