@@ -24,6 +24,7 @@ from pathlib import Path
 import polars as pl
 import yaml
 
+from bhds import config
 from bhds.archive.download import ledger
 from bhds.archive.download.transfers import Proof
 from bhds.archive.keys import path_of_key
@@ -31,7 +32,7 @@ from bhds.archive.listing import cache
 from bhds.archive.listing.directory import Directory
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
-from bhds.plan import config, prepare
+from bhds.plan import prepare
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS = (

@@ -22,9 +22,9 @@ import polars as pl
 
 from bhds.archive.download import ledger
 from bhds.core.markets import TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.schemas import klines
-from bhds.schemas.klines import TIME
 
 MARKET = "um_futures"
 AS_OF = dt.date(2025, 8, 31)

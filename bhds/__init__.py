@@ -8,6 +8,8 @@ What was built is read with `scan_klines` and its like (`bhds.reader`):
 
 from typing import TYPE_CHECKING, Any
 
+from bhds.core.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from bhds.reader import (
         condition,
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
         segments,
         universe,
     )
-
-__version__ = "0.1.0"
 
 __all__ = [
     "condition",

@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
+from bhds.config import Settings
 from bhds.core.markets import Frequency, TradeType
-from bhds.plan.config import Settings
 from bhds.schemas.datatypes import DATA_TYPES, DataType
 from bhds.schemas.dictionary import STAGES, Column, TableEntry
 

@@ -23,7 +23,8 @@ from bhds.archive.download import aria2, ledger, progress, publication
 from bhds.archive.download import batch as download
 from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.stages import backfill
-from bhds.backfill import phase, refusal, unanswered, api_use
+from bhds.stages import phase
+from bhds.backfill import refusal, unanswered, api_use
 from bhds.core.markets import Frequency, TradeType
 from bhds.parse import revisions, supplements, unusable_zips
 from bhds.plan import plan_snapshot, prepare, space, summary, file_times

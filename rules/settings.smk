@@ -12,7 +12,7 @@ from pathlib import Path
 # depend on how many threads took part. To be set before Polars is imported.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 
-from bhds.plan import config as settings
+from bhds import config as settings
 from bhds.io.job_log import one_line_errors
 
 OWNS_SETTINGS = workflow.is_main_process and workflow.modifier.is_main_snakefile()

@@ -2,9 +2,9 @@
 
 import os
 
-from bhds.backfill import phase
+from bhds import config
 from bhds.io.job_log import job_log
-from bhds.plan import config
+from bhds.stages import phase
 
 with job_log(snakemake.log[0]):
     phase.write_phase(

@@ -2,8 +2,8 @@
 
 import os
 
+from bhds import config
 from bhds.io.job_log import job_log
-from bhds.plan import config
 from bhds.stages import backfill
 
 with job_log(snakemake.log[0]):

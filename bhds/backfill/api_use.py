@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 
 from bhds.core.errors import ApiError
+from bhds.core.timegrid import TIME
 from bhds.io.append_table import PartedTable
-from bhds.schemas.klines import TIME
 
 SCHEMA = pl.Schema(
     {

@@ -12,9 +12,9 @@ from bhds.backfill.archive_rows import Bounds, Held
 from bhds.backfill.missing_ranges import Coverage, Hole, Reason
 from bhds.backfill.response_journal import Row
 from bhds.core.markets import TradeType
-from bhds.core.timegrid import Span
+from bhds.core.timegrid import TIME, Span
 from bhds.parse.dedupe import collapse_events
-from bhds.schemas.klines import FUNDING, FUNDING_EVENTS, RATE_TYPES, TIME
+from bhds.schemas.klines import FUNDING, FUNDING_EVENTS, RATE_TYPES
 
 if TYPE_CHECKING:  # as in `fill.asking`
     from bhds.api.client import ApiClient, FundingPage

@@ -10,15 +10,13 @@ import datetime as dt
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from bhds.backfill.archive_rows import Bounds, Held
 from bhds.backfill.missing_ranges import Hole
+from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Answer, Row, outstanding
 from bhds.core.timegrid import Span
-
-if TYPE_CHECKING:
-    from bhds.backfill.requests import Kind
 
 
 @dataclass(frozen=True)
@@ -48,7 +46,7 @@ class Wanted:
     """None where the history began before."""
 
     @classmethod
-    def of(cls, kind: "Kind", held: Held, *, bounds: Bounds) -> Self:
+    def of(cls, kind: RequestedSeries, held: Held, *, bounds: Bounds) -> Self:
         """Return what is wanted of a partition, given what the archive has of it."""
 
         @cache

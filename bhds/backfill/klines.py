@@ -16,12 +16,10 @@ from bhds.backfill.missing_ranges import (
     outside,
 )
 from bhds.backfill.response_journal import Row
-from bhds.bars.grid import with_phase_of
 from bhds.core.markets import Interval, TradeType
-from bhds.core.timegrid import DAY_MS, Grid, Span
+from bhds.core.timegrid import DAY_MS, TIME, Grid, Span, with_phase_of
 from bhds.parse.parse_table import table_of
 from bhds.schemas import datatypes
-from bhds.schemas.klines import TIME
 
 if TYPE_CHECKING:  # as in `fill.asking`
     from bhds.api.client import ApiClient, KlinePage

@@ -18,9 +18,8 @@ import polars as pl
 from bhds.archive.integrity.status import Verdict
 from bhds.archive.integrity.zip_input import DAY_US, day_us
 from bhds.archive.keys import ArchiveFile
-from bhds.bars.grid import grid_number
 from bhds.core.markets import Interval, TradeType
-from bhds.core.timegrid import Grid, Span
+from bhds.core.timegrid import Grid, Span, grid_number
 from bhds.schemas.impossible_values import is_impossible
 
 _DAY_MS = DAY_US // 1_000

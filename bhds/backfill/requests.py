@@ -3,25 +3,22 @@
 import asyncio
 import datetime as dt
 import logging
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-
-import polars as pl
+from typing import TYPE_CHECKING, Any
 
 from bhds.api.codes import ApiRefusal
 from bhds.api.rate_limiter import Budget
 from bhds.backfill import api_use, refusal, unanswered
-from bhds.backfill.archive_rows import Bounds, Held
 from bhds.backfill.history import Wanted
-from bhds.backfill.missing_ranges import Hole
+from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Answer, Journal, Row
+from bhds.config import Settings
 from bhds.core.errors import RefusedError, SymbolRefusedError
 from bhds.core.markets import TradeType
 from bhds.core.time_ranges import joined_within
 from bhds.core.timegrid import Span
-from bhds.plan.config import Settings
 
 if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
     from bhds.api.client import ApiClient, FundingPage, KlinePage
@@ -31,60 +28,8 @@ logger = logging.getLogger(__name__)
 OFFLINE = "offline: no server was asked"
 
 
-class Kind(Protocol):
-    """What is asked for: bars, or funding events, of one series."""
-
-    @property
-    def trade_type(self) -> TradeType:
-        """The market."""
-
-    @property
-    def schema(self) -> pl.Schema:
-        """The columns of partitions and fills."""
-
-    @property
-    def time(self) -> str:
-        """The column that tells where a row lies."""
-
-    @property
-    def symbol(self) -> str:
-        """Whose rows they are."""
-
-    @property
-    def lookback_ms(self) -> int | None:
-        """How far back one request for the first row can look; None: any time."""
-
-    def begin_ms(self, row: Row) -> int:
-        """Return from when on a row is wanted, if it is the first."""
-
-    def first_ms(self, rows: pl.DataFrame) -> int | None:
-        """Return `begin_ms` of the first of some sorted rows of a partition, if any."""
-
-    def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
-        """List what is to be asked for, in time order."""
-
-    def joint_span_ms(self) -> int:
-        """Return how long a time one request may answer for, holes and all."""
-
-    def extent(self, row: Row) -> Span:
-        """Return the range that one row is about."""
-
-    def ask(
-        self, client: "ApiClient", span: Span, *, closed_by_ms: int
-    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
-        """Ask for the rows of a range that are complete by a moment."""
-
-    def ask_first(
-        self, client: "ApiClient", span: Span
-    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
-        """Ask for the first row of a range, all of which is over."""
-
-    def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
-        """Return the rows of answers, the latest last, as partitions have them."""
-
-
 def complete(
-    kind: Kind,
+    kind: RequestedSeries,
     wanted: Wanted,
     journal: Journal,
     *,
@@ -125,7 +70,7 @@ def complete(
 
 
 def _note_symbol(
-    kind: Kind,
+    kind: RequestedSeries,
     wanted: Wanted,
     journal: Journal,
     *,
@@ -170,7 +115,7 @@ def rows_of(journal: Journal) -> list[tuple[Row, ...]]:
 
 
 async def _ask(
-    kind: Kind,
+    kind: RequestedSeries,
     wanted: Wanted,
     journal: Journal,
     *,
@@ -211,7 +156,7 @@ def warn_of_unknown_fields(client: "ApiClient", market: TradeType) -> None:
 
 
 async def _find_origin(
-    kind: Kind, wanted: Wanted, client: "ApiClient", journal: Journal
+    kind: RequestedSeries, wanted: Wanted, client: "ApiClient", journal: Journal
 ) -> None:
     """Ask for the first row, further back for as long as there are earlier ones."""
     while spans := wanted.unknown_origin(journal.answers, now=dt.datetime.now(dt.UTC)):
@@ -224,7 +169,7 @@ async def _find_origin(
 
 
 async def _fill(
-    kind: Kind, spans: Sequence[Span], client: "ApiClient", journal: Journal
+    kind: RequestedSeries, spans: Sequence[Span], client: "ApiClient", journal: Journal
 ) -> None:
     """Ask for ranges, near ones together."""
     closed_by_ms = await client.server_time()
@@ -237,7 +182,7 @@ async def _fill(
 
 
 async def _ask_range(
-    kind: Kind,
+    kind: RequestedSeries,
     client: "ApiClient",
     journal: Journal,
     span: Span,

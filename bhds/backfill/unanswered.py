@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from bhds.core.errors import ApiError
+from bhds.core.timegrid import TIME
 from bhds.io.append_table import PartedTable
-from bhds.schemas.klines import TIME
 
 SCHEMA = pl.Schema(
     {

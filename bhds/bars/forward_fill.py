@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from bhds.bars.grid import grid_number
 from bhds.core.markets import Interval
+from bhds.core.timegrid import grid_number
 
 
 def fill_segments(bars: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.bars.grid import floor_time
 from bhds.core.events import number_events
 from bhds.core.markets import Interval
+from bhds.core.timegrid import floor_time
 from bhds.schemas.klines import FUNDING, FUNDING_EVENTS
 
 REVISION = 3

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.bars.grid import grid_number
 from bhds.core.markets import Interval
+from bhds.core.timegrid import grid_number
 from bhds.core.unlisted import Unlisted, is_unlisted
 from bhds.schemas.klines import GAPS
 

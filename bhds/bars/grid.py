@@ -1,7 +1,4 @@
-"""The regular grid of an interval, and published bars put on it.
-
-`bhds.core.timegrid` says where the grid points are.
-"""
+"""Put published bars on the regular grid of their interval."""
 
 import datetime as dt
 from dataclasses import dataclass
@@ -9,12 +6,9 @@ from dataclasses import dataclass
 import polars as pl
 
 from bhds.core.markets import Interval, TradeType
-from bhds.core.timegrid import DAY_MS, counts, months_of
-from bhds.schemas.klines import TIME, turnover_columns
+from bhds.core.timegrid import floor_time
+from bhds.schemas.klines import turnover_columns
 
-_DAY_US = DAY_MS * 1_000
-_MICROSECOND = dt.timedelta(microseconds=1)
-_NO_OFFSET = dt.timedelta(0)
 _SHORTEST_COUNTED = dt.timedelta(minutes=5)
 _FAR = dt.timedelta(minutes=1)
 
@@ -30,34 +24,6 @@ class GridBars:
     """Grid points on which several published bars fell."""
 
 
-def microseconds(duration: dt.timedelta) -> int:
-    """Return a duration as a whole number of microseconds."""
-    return duration // _MICROSECOND
-
-
-def with_phase_of(interval: Interval, open_time: pl.Series) -> Interval:
-    """Return the interval with the phase of published bars, sorted by open time."""
-    if not interval.has_phase:
-        return interval
-    return interval.with_phase_of(open_time.to_physical() // _DAY_US)
-
-
-def floor_time(
-    time: pl.Expr, *, interval: Interval, offset: dt.timedelta = _NO_OFFSET
-) -> pl.Expr:
-    """Return the last grid point at or before `time`, as Datetime[us, UTC].
-
-    The grid is shifted by `offset`, which calendar months do not have.
-    """
-    if interval.duration is None:
-        return time.dt.truncate(interval.name)
-    every = microseconds(interval.duration)
-    physical = time.to_physical()
-    start, _ = _count_of(physical - microseconds(offset), interval=interval)
-    shift = start + microseconds(offset)
-    return (physical - (physical - shift) % every).cast(TIME)
-
-
 def is_far_off_grid(time: pl.Expr, *, interval: Interval) -> pl.Expr:
     """Return an expression: whether a bar opens too far from its grid point.
 
@@ -68,34 +34,6 @@ def is_far_off_grid(time: pl.Expr, *, interval: Interval) -> pl.Expr:
     if interval.duration is not None and interval.duration < _SHORTEST_COUNTED:
         return pl.lit(value=False)
     return time - floor_time(time, interval=interval) > pl.lit(_FAR)
-
-
-def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:
-    """Return the number of the grid point `time` is on or after, as Int64.
-
-    Neighbouring grid points differ by 1, which makes grid points countable for
-    calendar months as well.
-    """
-    if interval.duration is None:
-        # Since 1970, from where Polars counts months to truncate to several.
-        years = time.dt.year().cast(pl.Int64) - 1970
-        months = years * 12 + time.dt.month() - 1
-        return months // months_of(interval)
-    physical = time.to_physical()
-    start, number = _count_of(physical, interval=interval)
-    return (physical - start) // microseconds(interval.duration) + number
-
-
-def _count_of(physical: pl.Expr, *, interval: Interval) -> tuple[pl.Expr, pl.Expr]:
-    """Return the grid point in µs, and its number, from which bars are counted."""
-    known = counts(interval)
-    starts = pl.Series([count.start_ms * 1_000 for count in known], dtype=pl.Int64)
-    numbers = pl.Series([count.number for count in known], dtype=pl.Int64)
-    if len(known) == 1:  # nearly always, and much faster
-        return pl.lit(starts[0]), pl.lit(numbers[0])
-    at = pl.lit(starts).search_sorted(physical, side="right").cast(pl.Int64) - 1
-    at = at.clip(0)
-    return pl.lit(starts).gather(at), pl.lit(numbers).gather(at)
 
 
 def combine_bars(trade_type: TradeType) -> list[pl.Expr]:

@@ -8,11 +8,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from bhds.archive.download import staging
-from bhds.archive.integrity.verify import QUARANTINE
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.listing.directory import Directory
 from bhds.core.errors import BhdsError, KeyGrammarError
 from bhds.io import runs
+from bhds.layout import QUARANTINE
 from bhds.plan.dataset import PlannedDataset, directories
 from bhds.plan.summary import with_due
 

@@ -18,11 +18,11 @@ from bhds.archive.integrity.status import Verdict
 from bhds.archive.integrity.zip_reader import find_csv
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.directory import Directory
+from bhds.config import Dataset
 from bhds.core.errors import KeyGrammarError, ParseError
 from bhds.core.markets import Frequency
 from bhds.parse.csv_stream import csv_pieces
 from bhds.plan import files as archive
-from bhds.plan.config import Dataset
 from bhds.plan.dataset import PlannedDataset, directories
 from bhds.plan.files import PRESENT
 from bhds.plan.series import Series

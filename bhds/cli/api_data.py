@@ -23,11 +23,11 @@ from bhds.cli.options import AsJson, DataDir, IntervalName, Market, Symbols, exa
 from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
 from bhds.cli.terminal import progress
 from bhds.cli.workflow import Cores, DryRun, build
+from bhds.config import Settings
 from bhds.core.errors import BhdsError, ConfigError, RefusedError, SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Span
 from bhds.io.job_log import one_line_errors
-from bhds.plan.config import Settings
 from bhds.schemas import datatypes
 from bhds.schemas.datatypes import FUNDING
 

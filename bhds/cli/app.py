@@ -11,7 +11,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 from typer.core import TyperGroup
 
-from bhds import __version__
+from bhds.core.version import __version__
 from bhds.io.job_log import one_line_errors
 
 

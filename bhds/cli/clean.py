@@ -19,9 +19,9 @@ from bhds.cleanup.superseded import Standing, superseded
 from bhds.cli.options import DataDir, examples
 from bhds.cli.settings import ConfigFile, ConfigValues, MoreConfigValues, read_settings
 from bhds.cli.terminal import working
+from bhds.config import Settings
 from bhds.io.job_log import one_line_errors
 from bhds.plan import prepare
-from bhds.plan.config import Settings
 
 EPILOG = examples("bhds clean", "bhds clean --yes --quarantine")
 

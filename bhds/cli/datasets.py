@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from bhds.config import Dataset, Settings, validated
 from bhds.core.errors import SelectionError
 from bhds.core.markets import TradeType
-from bhds.plan.config import Dataset, Settings, validated
 
 KLINES = "klines"
 """The type of data that has results."""

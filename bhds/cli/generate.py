@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from bhds.bars.resample import ResampleRule
 from bhds.cli import datasets, gap_tables
 from bhds.cli.datasets import Asked, given, symbol_filter
 from bhds.cli.options import (
@@ -29,10 +28,11 @@ from bhds.cli.options import (
 )
 from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
 from bhds.cli.workflow import Cores, DryRun, build
+from bhds.config import Dataset
 from bhds.core.errors import ConfigError
 from bhds.core.markets import Interval
+from bhds.core.resample_rule import ResampleRule
 from bhds.io.job_log import one_line_errors
-from bhds.plan.config import Dataset
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from bhds import instruments
 from bhds.cli.terminal import console, print_whole, working
+from bhds.config import Dataset, Settings
 from bhds.plan import prepare
-from bhds.plan.config import Dataset, Settings
 from bhds.plan.dataset import PlannedDataset
 
 

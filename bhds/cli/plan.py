@@ -18,9 +18,9 @@ from bhds.archive.download.ledger import Rate
 from bhds.cli.options import AsJson, DataDir, examples
 from bhds.cli.settings import ConfigFile, ConfigValues, MoreConfigValues, read_settings
 from bhds.cli.terminal import console, working
+from bhds.config import Dataset, Settings
 from bhds.io.job_log import one_line_errors
 from bhds.plan import estimate, prepare, summary
-from bhds.plan.config import Dataset, Settings
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.estimate import Estimate
 from bhds.plan.summary import Row

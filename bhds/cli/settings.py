@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
+from bhds import config
 from bhds.cli.installation import workflow_folder
+from bhds.config import Settings, documents, sources
+from bhds.config.problems import shown_value
 from bhds.core.errors import ConfigError
-from bhds.plan import config
-from bhds.plan.config import Settings, documents, sources
-from bhds.plan.config.problems import shown_value
 
 _DEFAULT_FILE = Path("config", "config.yaml")
 _CHECKOUT = workflow_folder()
@@ -59,7 +59,7 @@ def read_settings(
     data_dir
         The data directory; None: as the settings say.
     environment
-        See `bhds.plan.config.load`.
+        See `bhds.config.load`.
 
     Raises
     ------

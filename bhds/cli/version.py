@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 
 import typer
 
-from bhds import __version__
 from bhds.archive.download import aria2
 from bhds.cli.options import AsJson, examples
 from bhds.core.errors import FetchError
+from bhds.core.version import __version__
 
 EPILOG = examples("bhds version --json")
 

@@ -16,10 +16,10 @@ import typer
 import yaml
 
 from bhds.cli.installation import workflow_folder
+from bhds.config import Dataset, Settings
 from bhds.core.errors import ConfigError
 from bhds.io import runs
 from bhds.io.job_log import INTERRUPTED
-from bhds.plan.config import Dataset, Settings
 
 CHECKOUT = workflow_folder()
 

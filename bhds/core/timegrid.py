@@ -1,9 +1,8 @@
-"""Points of an interval's grid and spans of time, one at a time, in milliseconds.
+"""The grid points of an interval: one at a time in milliseconds, or whole columns.
 
 The only module that knows from where the bars of an interval are counted: midnight UTC
 for intervals up to a day, Monday for weeks, the first for months, and for 3d bars the
-days of each symbol's own (`Interval.phase_starts`). `bhds.bars.grid` has the same
-for columns.
+days of each symbol's own (`Interval.phase_starts`).
 """
 
 import datetime as dt
@@ -12,12 +11,20 @@ from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
 
+import polars as pl
+
 from bhds.core.markets import Interval
 
+TIME = pl.Datetime("us", "UTC")
+"""The dtype of every time."""
+
 DAY_MS = 86_400_000
+_DAY_US = DAY_MS * 1_000
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_NO_OFFSET = dt.timedelta(0)
 _MONDAY = 4
 """1970-01-05, the first Monday since 1970-01-01."""
 
@@ -118,3 +125,59 @@ class Grid:
 def _width_ms(interval: Interval) -> int:
     # Only asked of intervals of one length.
     return (interval.duration or _MILLISECOND) // _MILLISECOND
+
+
+def microseconds(duration: dt.timedelta) -> int:
+    """Return a duration as a whole number of microseconds."""
+    return duration // _MICROSECOND
+
+
+def with_phase_of(interval: Interval, open_time: pl.Series) -> Interval:
+    """Return the interval with the phase of published bars, sorted by open time."""
+    if not interval.has_phase:
+        return interval
+    return interval.with_phase_of(open_time.to_physical() // _DAY_US)
+
+
+def floor_time(
+    time: pl.Expr, *, interval: Interval, offset: dt.timedelta = _NO_OFFSET
+) -> pl.Expr:
+    """Return the last grid point at or before `time`, as Datetime[us, UTC].
+
+    The grid is shifted by `offset`, which calendar months do not have.
+    """
+    if interval.duration is None:
+        return time.dt.truncate(interval.name)
+    every = microseconds(interval.duration)
+    physical = time.to_physical()
+    start, _ = _count_of(physical - microseconds(offset), interval=interval)
+    shift = start + microseconds(offset)
+    return (physical - (physical - shift) % every).cast(TIME)
+
+
+def grid_number(time: pl.Expr, *, interval: Interval) -> pl.Expr:
+    """Return the number of the grid point `time` is on or after, as Int64.
+
+    Neighbouring grid points differ by 1, which makes grid points countable for
+    calendar months as well.
+    """
+    if interval.duration is None:
+        # Since 1970, from where Polars counts months to truncate to several.
+        years = time.dt.year().cast(pl.Int64) - 1970
+        months = years * 12 + time.dt.month() - 1
+        return months // months_of(interval)
+    physical = time.to_physical()
+    start, number = _count_of(physical, interval=interval)
+    return (physical - start) // microseconds(interval.duration) + number
+
+
+def _count_of(physical: pl.Expr, *, interval: Interval) -> tuple[pl.Expr, pl.Expr]:
+    """Return the grid point in µs, and its number, from which bars are counted."""
+    known = counts(interval)
+    starts = pl.Series([count.start_ms * 1_000 for count in known], dtype=pl.Int64)
+    numbers = pl.Series([count.number for count in known], dtype=pl.Int64)
+    if len(known) == 1:  # nearly always, and much faster
+        return pl.lit(starts[0]), pl.lit(numbers[0])
+    at = pl.lit(starts).search_sorted(physical, side="right").cast(pl.Int64) - 1
+    at = at.clip(0)
+    return pl.lit(starts).gather(at), pl.lit(numbers).gather(at)

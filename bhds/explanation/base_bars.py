@@ -11,10 +11,10 @@ import polars as pl
 
 from bhds import instruments
 from bhds.bars import phase
-from bhds.bars.grid import floor_time
-from bhds.bars.resample import ResampleRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import TradeType
+from bhds.core.resample_rule import ResampleRule
+from bhds.core.timegrid import floor_time
 from bhds.explanation.surroundings import row_of
 from bhds.explanation.values import plain
 from bhds.io import storage

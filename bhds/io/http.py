@@ -17,8 +17,8 @@ import aiohttp
 import stamina
 from yarl import URL
 
-from bhds import __version__
 from bhds.core.errors import cut
+from bhds.core.version import __version__
 
 MIB = 1024**2
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from bhds import __version__
 from bhds.core.errors import ResultError
+from bhds.core.version import __version__
 from bhds.io import runs
 from bhds.io.places import remedy, writing
 from bhds.schemas.klines import SYMBOL, with_symbol

@@ -18,8 +18,8 @@ from typing import Any, Self
 import polars as pl
 import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
-from bhds import __version__
 from bhds.core.errors import ParseError
+from bhds.core.version import __version__
 from bhds.parse.order import ascends
 from bhds.schemas.klines import SYMBOL, with_symbol
 

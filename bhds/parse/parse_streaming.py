@@ -18,6 +18,7 @@ from bhds.archive.integrity.zip_input import ArchiveInput, Period, day_us, in_or
 from bhds.archive.integrity.zip_reader import CsvEntry
 from bhds.core.errors import ParseError
 from bhds.core.markets import Frequency, TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.parse.csv_reader import read_bodies
 from bhds.parse.csv_stream import PIECE_BYTES, csv_pieces
@@ -33,7 +34,6 @@ from bhds.parse.times import check_times, microseconds
 from bhds.schemas import datatypes
 from bhds.schemas.datatypes import Kind, Table
 from bhds.schemas.impossible_values import has_impossible_values
-from bhds.schemas.klines import TIME
 
 logger = logging.getLogger(__name__)
 

@@ -14,8 +14,8 @@ from collections.abc import Collection
 
 import polars as pl
 
-from bhds.bars.grid import floor_time, microseconds
 from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import floor_time, microseconds
 from bhds.parse.dedupe import Collapsed, collapse
 from bhds.schemas import datatypes
 from bhds.schemas.impossible_values import has_impossible_values

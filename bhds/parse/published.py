@@ -12,12 +12,13 @@ from bhds.archive.integrity.zip_input import ArchiveInput, Period
 from bhds.archive.integrity.zip_reader import CsvEntry
 from bhds.core.errors import ParseError
 from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import TIME
 from bhds.parse.csv_reader import CsvBody, read_bodies, word_warnings
 from bhds.parse.csv_stream import PIECE_BYTES, count_rows, csv_pieces
 from bhds.parse.provenance import SourceRecord
 from bhds.parse.times import check_times, check_unit, microseconds
 from bhds.schemas.datatypes import Kind, Table
-from bhds.schemas.klines import SOURCES, TIME
+from bhds.schemas.klines import SOURCES
 
 logger = logging.getLogger(__name__)
 

@@ -29,10 +29,10 @@ from bhds.archive.integrity.zip_input import Period
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import BhdsError, ParseError
 from bhds.core.markets import TradeType
+from bhds.core.timegrid import TIME
 from bhds.io.append_table import PartedTable
 from bhds.parse.differences import RowDifference, row_differences
 from bhds.schemas.datatypes import data_type
-from bhds.schemas.klines import TIME
 
 logger = logging.getLogger(__name__)
 

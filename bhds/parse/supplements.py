@@ -1,26 +1,23 @@
-"""Daily zips that supply the days that a monthly zip lacks.
+"""Which days a monthly zip misses, and the daily zips that were used for them.
 
-What a monthly zip lacks is known only when it has been parsed, so the parse job itself
-fetches these daily zips, and parses the partition again with them. Their table has the
-ETag that each was used with, or null where it could not be fetched: planning makes
-such a daily zip, and one that was replaced since, an input of its partition.
+The table has the ETag that each daily zip was used with, or null where it could not be
+fetched: planning makes such a daily zip, and one that was replaced since, an input of
+its partition.
 """
 
 import datetime as dt
 import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
+from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import FetchError
-from bhds.core.markets import Frequency, TradeType
+from bhds.core.markets import Frequency
+from bhds.core.timegrid import TIME
 from bhds.io.append_table import PartedTable
-from bhds.schemas.klines import TIME
-from bhds.stages import fetch as job
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +35,6 @@ _TABLE = PartedTable(
 )
 
 _DAY = dt.timedelta(days=1)
-_PAIR = ("", CHECKSUM_SUFFIX)
 
 
 def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
@@ -108,50 +104,6 @@ def short_days(
     return sorted(filter(is_short, days))
 
 
-def fetch(
-    sources: Mapping[str, Any], *, settings: Mapping[str, Any] | None
-) -> list[str]:
-    """Fetch the daily zips of days that monthly zips lack, and of short days beside.
-
-    Zips that are on disk as listed are not fetched again. Where the archive cannot be
-    reached, or must not be (`offline`), those on disk are used, and it is recorded
-    that the others could not be fetched.
-
-    Parameters
-    ----------
-    sources
-        As for `lacking_days`.
-    settings
-        The configuration as read from YAML and the command line; None: daily zips are
-        not wanted.
-
-    Returns
-    -------
-    list of str
-        Paths of zips on disk, below the data directory, which is the current one.
-    """
-    if settings is None:
-        return []
-    days = _published(sources, lacking_days(sources))
-    if not days:
-        return []
-    days |= _published(sources, short_days(sources, next_to=days))
-    listed = {key: row for rows in days.values() for key, row in rows.items()}
-    zips = [_daily_zip(sources, day) for day in sorted(days)]
-    to_fetch = job.outdated_pairs([zip_.path for zip_ in zips], listed=listed)
-    is_fetched = not to_fetch or _fetch(to_fetch, settings=settings)
-    _record(
-        {
-            zip_.key: listed[zip_.key]["etag"]
-            if is_fetched or zip_.path not in to_fetch
-            else None
-            for zip_ in zips
-            if zip_.key in listed
-        }
-    )
-    return [zip_.path for zip_ in zips if Path(zip_.path).is_file()]
-
-
 def read(data_dir: Path) -> pl.DataFrame:
     """Return `key` and `etag` as last recorded of each daily zip; see `SCHEMA`."""
     return _newest(data_dir).select("key", "etag")
@@ -195,69 +147,8 @@ def _monthly_days(sources: Mapping[str, Any]) -> set[dt.date]:
     }
 
 
-def _published(
-    sources: Mapping[str, Any], days: Iterable[dt.date]
-) -> dict[dt.date, dict[str, dict[str, Any]]]:
-    """Return the days that have a daily zip, listed or on disk.
-
-    Returns
-    -------
-    dict
-        By day, the rows of the listing of its zip and CHECKSUM, by key.
-    """
-    zips = {day: _daily_zip(sources, day) for day in days}
-    paths = [zip_.path + suffix for zip_ in zips.values() for suffix in _PAIR]
-    listed = job.listed_rows(paths)
-    found = {}
-    for day, zip_ in zips.items():
-        keys = [zip_.key + suffix for suffix in _PAIR if zip_.key + suffix in listed]
-        if zip_.key in keys or _has_bytes(Path(zip_.path)):
-            found[day] = {key: listed[key] for key in keys}
-    return found
-
-
-def _daily_zip(sources: Mapping[str, Any], day: dt.date) -> ArchiveFile:
-    return ArchiveFile(
-        TradeType(sources["trade_type"]),
-        Frequency.DAILY,
-        sources["data_type"],
-        sources["symbol"],
-        sources["interval"],
-        day.isoformat(),
-    )
-
-
-def _fetch(paths: Sequence[str], *, settings: Mapping[str, Any]) -> bool:
-    """Download files; return whether that was possible."""
-    # Here for its pydantic, which other parse jobs do not need.
-    from bhds.plan import config  # noqa: PLC0415
-
-    loaded = config.load(settings, environment=os.environ)
-    try:
-        if loaded.offline:
-            reason = "offline is true"
-        else:
-            job.fetch_paths(
-                paths,
-                base_url=loaded.endpoints.archive_download,
-                http=loaded.download_http,
-                may_all_be_gone=True,  # the server has had their monthly zip
-            )
-            return True
-    except FetchError as error:
-        reason = str(error)
-    logger.warning(
-        "%s and %d more files of days that a monthly zip lacks were not fetched: %s",
-        *(paths[0], len(paths) - 1, reason),
-    )
-    return False
-
-
-def _record(etags: Mapping[str, str | None]) -> None:
+def record(etags: Mapping[str, str | None]) -> None:
+    """Record the ETag each daily zip was used with, by key; None: not fetched."""
     now = dt.datetime.now(dt.UTC)
     rows = [(key, etag, now) for key, etag in etags.items()]
     _TABLE.append(Path(), rows=pl.DataFrame(rows, schema=SCHEMA, orient="row"))
-
-
-def _has_bytes(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0

@@ -16,8 +16,8 @@ import polars as pl
 
 from bhds.archive.integrity.status import Verdict
 from bhds.core.errors import ParseError
+from bhds.core.timegrid import TIME
 from bhds.io.append_table import PartedTable
-from bhds.schemas.klines import TIME
 
 SCHEMA = pl.Schema({"path": pl.String(), "recorded_at": TIME})
 """Columns of the table: the sources, below the data directory, and when a zip of theirs

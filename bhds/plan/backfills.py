@@ -4,19 +4,8 @@ import datetime as dt
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
 from bhds.schemas.datatypes import PartitionSize
-
-STAYS_OPEN = dt.timedelta(days=62)
-"""How long after its last archived day a symbol may have bars that are not archived.
-Later it has ended: no file comes after the middle of the month after next. So what is
-asked of a delisted symbol does not change from day to day."""
-
-
-class Life(NamedTuple):
-    """When a symbol was traded, as far as files tell: UTC days, both included."""
-
-    first_day: dt.date
-    last_day: dt.date
 
 
 class Fill(NamedTuple):
@@ -39,7 +28,7 @@ def fills_of(
     archived: Mapping[str, Collection[str]],
     *,
     size: PartitionSize,
-    lives: Mapping[str, Life],
+    lives: Mapping[str, ListingPeriod],
     start: dt.date | None,
     last_day: dt.date,
     is_whole: bool = True,
@@ -82,7 +71,7 @@ def _of_symbol(
     archived: Collection[str],
     *,
     size: PartitionSize,
-    life: Life,
+    life: ListingPeriod,
     start: dt.date,
     last_wanted: dt.date,
     is_whole: bool,

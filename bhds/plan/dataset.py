@@ -12,10 +12,11 @@ import polars as pl
 from bhds.archive.listing.cache import Listing
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.inventory import with_days
+from bhds.config import Dataset
+from bhds.core.listing_period import ListingPeriod
 from bhds.core.unlisted import Unlisted
 from bhds.plan import files as archive
-from bhds.plan.backfills import Fill, Life, fills_of
-from bhds.plan.config import Dataset
+from bhds.plan.backfills import Fill, fills_of
 from bhds.plan.frequency import choose_frequency
 
 
@@ -44,7 +45,7 @@ class PlannedDataset:
     before its CHECKSUM."""
     fills: Mapping[str, Mapping[str, Fill]] = field(default_factory=dict)
     """What the API is asked for, of each symbol, by the name of the partition."""
-    lives: Mapping[str, Life] = field(default_factory=dict)
+    lives: Mapping[str, ListingPeriod] = field(default_factory=dict)
     """As the archive's files tell of each symbol, whether in the time wanted or not."""
     ended: frozenset[str] = frozenset()
     """The symbols of which it is known that they have ended."""
@@ -154,7 +155,7 @@ def with_fills(
     planned: PlannedDataset,
     *,
     last_day: dt.date,
-    lives: Mapping[str, Life] | None = None,
+    lives: Mapping[str, ListingPeriod] | None = None,
 ) -> PlannedDataset:
     """Add what the API is asked for, if it has data of that type.
 
@@ -174,7 +175,7 @@ def with_fills(
     known = dict(lives or {})
     for symbol, life in planned.lives.items():
         first_day = min(life.first_day, known.get(symbol, life).first_day)
-        known[symbol] = Life(first_day, life.last_day)
+        known[symbol] = ListingPeriod(first_day, life.last_day)
     fills = fills_of(
         {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
         size=dataset.entry.partition_size(dataset.interval),
@@ -187,12 +188,14 @@ def with_fills(
     return replace(planned, fills=fills)
 
 
-def _lives(zips: pl.DataFrame) -> dict[str, Life]:
+def _lives(zips: pl.DataFrame) -> dict[str, ListingPeriod]:
     """Return the life of each symbol, as far as its zips tell."""
     days = zips.group_by("symbol").agg(
         pl.col("first_day").min(), pl.col("last_day").max()
     )
-    return {symbol: Life(first, last) for symbol, first, last in days.iter_rows()}
+    return {
+        symbol: ListingPeriod(first, last) for symbol, first, last in days.iter_rows()
+    }
 
 
 def _outdated_supplements(

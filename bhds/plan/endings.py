@@ -3,10 +3,10 @@
 import datetime as dt
 
 from bhds import instruments
+from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
 from bhds.core.markets import TradeType
 from bhds.core.unlisted import Unlisted
 from bhds.instruments import Known
-from bhds.plan.backfills import STAYS_OPEN, Life
 
 _OVER = frozenset({"DELIVERING", "DELIVERED", "SETTLING", "CLOSE", "NOT_LISTED"})
 """Statuses of what is not traded any more; the last is that of recorded symbols which
@@ -51,7 +51,7 @@ def has_ended(
     symbol: str,
     *,
     trade_type: TradeType,
-    life: Life | None,
+    life: ListingPeriod | None,
     as_of: dt.date,
     known: Known | None,
     known_on: dt.date | None = None,

@@ -8,11 +8,12 @@ from pathlib import Path
 import polars as pl
 
 from bhds.archive.download.ledger import Rate
+from bhds.config import Dataset
+from bhds.core.listing_period import STAYS_OPEN
 from bhds.core.markets import Interval, TradeType
 from bhds.io import storage
 from bhds.plan import space
-from bhds.plan.backfills import STAYS_OPEN, Fill
-from bhds.plan.config import Dataset
+from bhds.plan.backfills import Fill
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.series import Series
 from bhds.schemas.datatypes import FUNDING

@@ -8,8 +8,8 @@ from importlib import resources
 
 import polars as pl
 
+from bhds.config import FrequencyChoice
 from bhds.core.markets import Frequency, TradeType
-from bhds.plan.config import FrequencyChoice
 
 _ANY = "*"
 

@@ -16,12 +16,12 @@ import polars as pl
 
 from bhds import instruments
 from bhds.bars.vwap import contract_size
+from bhds.config import Dataset
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import ARCHIVE_INTERVALS, TradeType
 from bhds.core.unlisted import Unlisted
 from bhds.plan.backfills import Fill
 from bhds.plan.batches import Batch, batches
-from bhds.plan.config import Dataset
 from bhds.plan.dataset import Partition, PlannedDataset, directories
 from bhds.plan.files import PRESENT
 from bhds.plan.series import ResampleGroup, Series

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import polars as pl
 from pydantic import BaseModel
 
-from bhds import __version__
 from bhds.bars import split
+from bhds.config import Dataset
 from bhds.core.errors import PlanError
 from bhds.core.markets import TradeType
 from bhds.core.unlisted import Unlisted
+from bhds.core.version import __version__
 from bhds.io import storage
 from bhds.plan.backfills import Fill
-from bhds.plan.config import Dataset
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.files import PRESENT, STATES
 from bhds.plan.plan import Plan

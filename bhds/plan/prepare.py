@@ -14,13 +14,13 @@ from bhds.archive.download import ledger
 from bhds.archive.listing import cache
 from bhds.archive.listing.cache import Listing, ListingRequest
 from bhds.backfill import unanswered
+from bhds.config import Dataset, Settings
 from bhds.core.errors import ListingError, SelectionError
+from bhds.core.listing_period import ListingPeriod
 from bhds.core.markets import TradeType
 from bhds.core.unlisted import Unlisted
 from bhds.parse import supplements
 from bhds.plan import recorded
-from bhds.plan.backfills import Life
-from bhds.plan.config import Dataset, Settings
 from bhds.plan.dataset import PlannedDataset, directories, plan_dataset, with_fills
 from bhds.plan.endings import has_ended, unlisted
 from bhds.plan.plan import Plan
@@ -226,7 +226,9 @@ class _Planner:
             return [Listing.empty(directory) for directory in directories(dataset)]
 
     def with_fills(
-        self, planned: PlannedDataset, lives: Mapping[TradeType, Mapping[str, Life]]
+        self,
+        planned: PlannedDataset,
+        lives: Mapping[TradeType, Mapping[str, ListingPeriod]],
     ) -> PlannedDataset:
         """Add what the API is asked for, if it may be asked."""
         if not self._settings.api.enabled:
@@ -354,15 +356,15 @@ def _has_funding(symbol: instruments.SymbolClass) -> bool:
 
 def _lives(
     planned: Iterable[PlannedDataset],
-) -> dict[TradeType, dict[str, Life]]:
+) -> dict[TradeType, dict[str, ListingPeriod]]:
     """Return the life of each symbol that has klines, by market."""
-    found: dict[TradeType, dict[str, Life]] = defaultdict(dict)
+    found: dict[TradeType, dict[str, ListingPeriod]] = defaultdict(dict)
     for each in planned:
         if each.dataset.has_results:
             lives = found[each.dataset.trade_type]
             for symbol, life in each.lives.items():
                 other = lives.get(symbol, life)
-                lives[symbol] = Life(
+                lives[symbol] = ListingPeriod(
                     min(life.first_day, other.first_day),
                     max(life.last_day, other.last_day),
                 )

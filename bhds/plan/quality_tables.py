@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 
-from bhds.bars.resample import ResampleRule
+from bhds.config import Dataset
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
-from bhds.plan.config import Dataset
+from bhds.core.resample_rule import ResampleRule
 from bhds.plan.plan import Plan
 from bhds.plan.series import Series
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from bhds import instruments
 from bhds.backfill import refusal
 from bhds.backfill.requests import open_client
+from bhds.config import Settings
 from bhds.core.errors import ApiError, RefusedError, SelectionError
 from bhds.core.markets import TradeType
 from bhds.instruments import ContractType, Known
-from bhds.plan.config import Settings
 from bhds.plan.dataset import PlannedDataset
 
 logger = logging.getLogger(__name__)

@@ -3,8 +3,8 @@
 import re
 from typing import NamedTuple
 
-from bhds.bars.resample import ResampleRule
 from bhds.core.markets import TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.datatypes import FUNDING
 
 

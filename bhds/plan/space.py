@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 from rich.filesize import decimal
 
+from bhds.config import Dataset
 from bhds.core.errors import PlaceError
 from bhds.core.markets import Interval
 from bhds.plan import files as archive
-from bhds.plan.config import Dataset
 
 # Measured on genuine files, parsed and built one by one: partitions of 1m and 1h
 # klines took 0.91 to 1.04 times the bytes of their zips (spot and um, a day to a

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from bhds.bars.resample import ResampleRule
+from bhds.config import Dataset, validated
 from bhds.core.errors import ConfigError
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
-from bhds.plan.config import Dataset, validated
+from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.datatypes import BAR_TYPES, FUNDING, RECORD_TYPES
 
 _TRADE_TYPE = f"(?P<trade_type>{'|'.join(TradeType)})"

@@ -7,10 +7,11 @@ import polars as pl
 
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.inventory import archive_files, with_days
+from bhds.core.listing_period import STAYS_OPEN
 from bhds.core.markets import Interval
-from bhds.plan.backfills import STAYS_OPEN
+from bhds.core.timegrid import TIME
 from bhds.quality.gap_classes import PENDING_DAYS
-from bhds.schemas.klines import CONDITION, DAY_FAULTS, DAYS, NOT_RECONCILED, TIME
+from bhds.schemas.klines import CONDITION, DAY_FAULTS, DAYS, NOT_RECONCILED
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)

@@ -4,13 +4,14 @@ import datetime as dt
 
 import polars as pl
 
-from bhds.bars.grid import floor_time, grid_number, is_far_off_grid
+from bhds.bars.grid import is_far_off_grid
 from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import TIME, floor_time, grid_number
 from bhds.core.unlisted import Unlisted
 from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
 from bhds.schemas.impossible_values import is_impossible
-from bhds.schemas.klines import DAYS, RESULT_SOURCES, TIME
+from bhds.schemas.klines import DAYS, RESULT_SOURCES
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)

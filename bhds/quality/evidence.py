@@ -15,7 +15,8 @@ import polars as pl
 from bhds.archive.integrity.status import Verdict
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Frequency, Interval
-from bhds.schemas.klines import API_ANSWERS, GAP_EVIDENCE, TIME
+from bhds.core.timegrid import TIME
+from bhds.schemas.klines import API_ANSWERS, GAP_EVIDENCE
 
 _DAY = dt.timedelta(days=1)
 _ANSWERS = {

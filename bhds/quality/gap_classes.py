@@ -7,7 +7,8 @@ from functools import reduce
 import polars as pl
 
 from bhds.core.markets import Interval
-from bhds.schemas.klines import CLASSIFIED_GAPS, GAP_EVIDENCE, TIME
+from bhds.core.timegrid import TIME
+from bhds.schemas.klines import CLASSIFIED_GAPS, GAP_EVIDENCE
 
 PENDING_DAYS = 3
 """How many days after its own a daily file may come without being overdue."""

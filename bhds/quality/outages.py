@@ -9,7 +9,7 @@ from importlib import resources
 import polars as pl
 
 from bhds.core.markets import TradeType
-from bhds.schemas.klines import TIME
+from bhds.core.timegrid import TIME
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bhds.bars.grid import with_phase_of
-from bhds.bars.resample import ResampleRule, resample
+from bhds.bars.resample import resample
 from bhds.core.markets import Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
+from bhds.core.timegrid import with_phase_of
 from bhds.schemas.klines import AGREEMENT, NOT_RECONCILED, turnover_columns
 
 REVISION = 2

@@ -11,13 +11,14 @@ import polars.selectors as cs
 
 from bhds.archive.integrity.zip_input import DAY_US, HOUR_US, day_us
 from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.core.timegrid import TIME
 from bhds.parse.tallies import missing_per_day
 from bhds.quality.day_counts import answer_on_missing_rows
 from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
 from bhds.schemas.datatypes import Table
 from bhds.schemas.impossible_values import is_impossible
-from bhds.schemas.klines import DAYS, TIME
+from bhds.schemas.klines import DAYS
 
 _DAY = dt.timedelta(days=1)
 _EPOCH = dt.date(1970, 1, 1)

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bhds import instruments
+from bhds import config, instruments
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.plan import config
 from bhds.reader.period import Period
 from bhds.schemas import datatypes
 

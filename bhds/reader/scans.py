@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from bhds.bars.phase import from_metadata
-from bhds.bars.resample import ResampleRule
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.core.timegrid import Grid
 from bhds.io.storage import read_parquet_metadata
 from bhds.reader import frames

@@ -13,6 +13,7 @@ from bhds.archive.listing.directory import Directory, symbol_of_key
 from bhds.archive.listing.tables import TableStore
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import Frequency, Interval
+from bhds.core.timegrid import TIME
 from bhds.instruments import SymbolClass
 from bhds.io.storage import read_parquet_metadata
 from bhds.plan.endings import unlisted
@@ -21,7 +22,6 @@ from bhds.reader.availability import Series
 from bhds.reader.files import Market, SymbolFile, Symbols, of_results
 from bhds.reader.frames import scan_files
 from bhds.schemas import klines
-from bhds.schemas.klines import TIME
 
 STOPPED_DAYS = 3
 """Days without a trade after which a symbol is off the universe of a day."""

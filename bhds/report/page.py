@@ -10,7 +10,7 @@ from typing import Any
 import plotly.offline
 from jinja2 import Environment, StrictUndefined, Template
 
-from bhds import __version__
+from bhds.core.version import __version__
 from bhds.report.blocks import Figure, Heatmap, Section, Table
 from bhds.report.inputs import MARKET
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.report.inputs import of_first_series
-from bhds.schemas.klines import TIME
 
 _SYMBOLS = 6
 _POINTS = 800

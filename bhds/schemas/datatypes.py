@@ -24,8 +24,9 @@ import polars as pl
 from bhds.core.errors import ConfigError
 from bhds.core.events import EventRule
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.core.timegrid import TIME
 from bhds.schemas import klines
-from bhds.schemas.klines import SOURCES, TIME, parsed_klines, turnover_columns
+from bhds.schemas.klines import SOURCES, parsed_klines, turnover_columns
 
 
 class Kind(StrEnum):

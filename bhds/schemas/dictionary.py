@@ -14,7 +14,6 @@ from pathlib import Path
 import polars as pl
 
 from bhds.archive.download import ledger
-from bhds.archive.integrity import verify
 from bhds.archive.listing import tables
 from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.backfill import api_use, unanswered
@@ -22,6 +21,7 @@ from bhds.core.markets import TradeType
 from bhds.parse import revisions, supplements
 from bhds.schemas import klines as columns
 from bhds.schemas.datatypes import DATA_TYPES, DataType
+from bhds.stages import verify
 
 _MEANINGS = Path(__file__).parents[1] / "data" / "columns.csv"
 _KEPT = "kept_"

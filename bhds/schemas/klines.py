@@ -9,9 +9,7 @@ import polars as pl
 
 from bhds.core.events import EventRule
 from bhds.core.markets import TradeType
-
-TIME = pl.Datetime("us", "UTC")
-"""The dtype of every time."""
+from bhds.core.timegrid import TIME
 
 SOURCES = pl.Enum(["daily", "monthly", "api"])
 """Where a parsed bar comes from."""

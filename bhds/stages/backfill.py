@@ -14,14 +14,14 @@ from bhds.backfill.funding import Events
 from bhds.backfill.history import Wanted
 from bhds.backfill.klines import Bars
 from bhds.backfill.missing_ranges import Hole, Reason, with_hole
-from bhds.backfill.requests import Kind
+from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Journal
+from bhds.config import Settings
 from bhds.core.markets import Interval, TradeType
 from bhds.core.time_ranges import subtract
 from bhds.core.timegrid import Span
 from bhds.io import storage
 from bhds.parse.expected_rows import rows_per_day
-from bhds.plan.config import Settings
 from bhds.schemas.datatypes import FUNDING
 from bhds.schemas.impossible_values import is_impossible
 
@@ -145,7 +145,7 @@ def _first_day(rows: pl.DataFrame, planned: dt.date, *, time: str) -> dt.date:
 
 def _kind(
     trade_type: TradeType, data_type: str, symbol: str, interval: str | None
-) -> Kind:
+) -> RequestedSeries:
     if data_type == FUNDING:
         return Events(trade_type, symbol)
     return Bars(trade_type, data_type, symbol, Interval.parse(interval or ""))

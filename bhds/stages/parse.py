@@ -9,10 +9,11 @@ from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Interval, TradeType
 from bhds.io import storage, unknown_fields
-from bhds.parse import parse_table, revisions, supplements, unusable_zips
+from bhds.parse import parse_table, revisions, unusable_zips
 from bhds.parse.csv_reader import unknown_columns
 from bhds.schemas import datatypes
 from bhds.stages.fetch import listed_rows
+from bhds.stages.supplements import fetch_missing_days
 
 
 def write_partition(
@@ -30,9 +31,9 @@ def write_partition(
 ) -> None:
     """Parse the zips of one partition of one symbol, and write it with its sources.
 
-    Where a monthly zip lacks days, daily zips are fetched and parsed with it (see
-    `bhds.parse.supplements`). The sources are written first, so that beside a partition
-    are always its own.
+    Where a monthly zip misses days, daily zips are fetched and parsed with it (see
+    `bhds.stages.supplements`). The sources are written first, so that a partition is
+    never next to those of another.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ def write_partition(
                     )
 
                 sources = parse_into_file(inputs)
-                if more := supplements.fetch(sources, settings=settings):
+                if more := fetch_missing_days(sources, settings=settings):
                     sources = parse_into_file([*inputs, *_inputs(more)])
                 storage.write_json(sources, sources_path)
             unusable_zips.record(Path(), sources_path, sources)
@@ -86,7 +87,7 @@ def write_partition(
             return
         spacing = None if interval is None else Interval.parse(interval)
         parsed = parse_table.parse_table(inputs, interval=spacing, **described)
-        if more := supplements.fetch(parsed.sources, settings=settings):
+        if more := fetch_missing_days(parsed.sources, settings=settings):
             inputs += _inputs(more)
             parsed = parse_table.parse_table(inputs, interval=spacing, **described)
         storage.write_json(parsed.sources, sources_path)

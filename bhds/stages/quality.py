@@ -15,6 +15,7 @@ from bhds.backfill.missing_ranges import Reason
 from bhds.bars.merge import merge
 from bhds.core.errors import ResultError
 from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.quality import conflicts, gap_classes, reconciliation, record_days, volumes
 from bhds.quality.day_condition import changes_in, judge
@@ -29,7 +30,6 @@ from bhds.schemas.klines import (
     DAYS,
     GAP_EVIDENCE,
     NOT_RECONCILED,
-    TIME,
 )
 
 logger = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ from bhds.bars import funding as events
 from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
 from bhds.bars.phase import PhaseSource
-from bhds.bars.resample import ResampleRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.core.unlisted import Unlisted, is_unlisted
 from bhds.io import storage
 from bhds.quality import conflicts, day_counts

@@ -8,13 +8,13 @@ import pytest
 from rich.console import Console
 
 import bhds
-from bhds import demo
+from bhds import config, demo
+from bhds.config import documents
 from bhds.core.markets import TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.plan import config
-from bhds.plan.config import documents
 from bhds.sandbox.endpoints import Endpoints
-from bhds.schemas.klines import RESULT_SOURCES, TIME, result_klines
+from bhds.schemas.klines import RESULT_SOURCES, result_klines
 
 START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 RESULT = {"open_time": TIME, "segment": pl.Int16, "source": RESULT_SOURCES}

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bhds.plan import config
+from bhds import config
 from docs import blocks, generate
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from bhds.plan import config, plan_snapshot, prepare
+from bhds import config
+from bhds.plan import plan_snapshot, prepare
 
 from .conftest import ROOT, TIMEOUT_S
 

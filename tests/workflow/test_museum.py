@@ -20,6 +20,7 @@ from polars.testing import assert_frame_equal
 
 from bhds.archive.download import ledger
 from bhds.core.markets import Interval, TradeType
+from bhds.core.timegrid import TIME
 from bhds.parse import revisions
 from bhds.sandbox import museum
 from bhds.sandbox.exchange import Exchange
@@ -27,7 +28,7 @@ from bhds.sandbox.formats import kline_rows
 from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import Universe
-from bhds.schemas.klines import TIME, turnover_columns
+from bhds.schemas.klines import turnover_columns
 
 from .conftest import Outcome, Workspace
 

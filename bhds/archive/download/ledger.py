@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 
 from bhds.core.errors import FetchError
+from bhds.core.timegrid import TIME
 from bhds.io.append_table import PartedTable
-from bhds.schemas.klines import TIME
 
 SCHEMA = pl.Schema(
     {

@@ -15,11 +15,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from bhds.archive.download.staging import StagedFile, Wanted
-from bhds.archive.integrity.bounds import bounds_of_file
-from bhds.archive.integrity.status import Sidecar, read_sidecar
-from bhds.archive.integrity.zip_reader import check_csv, find_csv
-from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
-from bhds.core.errors import ParseError
+from bhds.archive.integrity.status import Sidecar, read_sidecar, zip_fault
+from bhds.archive.keys import CHECKSUM_SUFFIX
 
 _HASH_THREADS = min(8, os.cpu_count() or 1)
 _HASH_TASK = 16  # files
@@ -182,24 +179,6 @@ def _sidecar(checksum: Body | None) -> Sidecar:
         return Sidecar(None, None)
     name = checksum.wanted.path.name.removesuffix(CHECKSUM_SUFFIX)
     return read_sidecar(checksum.place, archive_name=name)
-
-
-def zip_fault(path: Path, *, key: str, has_name: bool = False) -> str | None:
-    """Return why a file is no sound zip of what its key names; None if it is.
-
-    With `has_name`, its CSV has to be named after it.
-    """
-    named = ArchiveFile.from_key(key)
-    stem = named.name.removesuffix(".zip")
-    try:
-        with path.open("rb") as file:
-            entry = find_csv(file, stem=stem, bounds=bounds_of_file(named))
-            if has_name and entry.name != f"{stem}.csv":
-                return f"its CSV is named {entry.name!r}"
-            check_csv(file, entry=entry)
-    except ParseError as error:
-        return str(error)
-    return None
 
 
 def _ends_as_zip(path: Path) -> bool:

@@ -11,9 +11,8 @@ from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
 
-from bhds.archive.download.transfers import zip_fault
 from bhds.archive.integrity.hashing import MEDIUM_ERRORS
-from bhds.archive.integrity.status import Sidecar, Verdict, read_sidecar
+from bhds.archive.integrity.status import Sidecar, Verdict, read_sidecar, zip_fault
 from bhds.archive.keys import CHECKSUM_SUFFIX
 
 _UNLISTED = "it is not what is listed, so its transfer failed"

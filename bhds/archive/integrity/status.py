@@ -11,9 +11,15 @@ from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
-from bhds.archive.integrity.bounds import MAX_CHECKSUM_BYTES, Bounds, cut
+from bhds.archive.integrity.bounds import (
+    MAX_CHECKSUM_BYTES,
+    Bounds,
+    bounds_of_file,
+    cut,
+)
 from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.archive.integrity.zip_reader import CsvEntry, check_csv, find_csv
+from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import ParseError
 
 
@@ -162,3 +168,21 @@ def judge_by_etag(
         return replace(sound, verdict=Verdict.SIDECAR_STALE, reason=reason)
     reason = f"{mismatch}; MD5 {md5} is not the listed ETag {etag}"
     return replace(sound, verdict=Verdict.CORRUPT, reason=reason)
+
+
+def zip_fault(path: Path, *, key: str, has_name: bool = False) -> str | None:
+    """Return why a file is no sound zip of what its key names; None if it is.
+
+    With `has_name`, its CSV has to be named after it.
+    """
+    named = ArchiveFile.from_key(key)
+    stem = named.name.removesuffix(".zip")
+    try:
+        with path.open("rb") as file:
+            entry = find_csv(file, stem=stem, bounds=bounds_of_file(named))
+            if has_name and entry.name != f"{stem}.csv":
+                return f"its CSV is named {entry.name!r}"
+            check_csv(file, entry=entry)
+    except ParseError as error:
+        return str(error)
+    return None

@@ -7,10 +7,10 @@ from dataclasses import asdict
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.backfill.klines import Bars
 from bhds.core.markets import Interval, TradeType
 from bhds.io import storage
-from bhds.plan import config
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe

@@ -18,11 +18,12 @@ from polars.testing import assert_frame_equal
 from bhds.api.rows import parse_bars
 from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.backfill.klines import Bars
-from bhds.bars.grid import combine_bars, floor_time, with_phase_of
+from bhds.bars.grid import combine_bars
 from bhds.bars.merge import merge
 from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.core.timegrid import TIME, floor_time, with_phase_of
 from bhds.parse.parse_table import parse_table
-from bhds.schemas.klines import SOURCES, TIME
+from bhds.schemas.klines import SOURCES
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata"
 pytestmark = pytest.mark.skipif(

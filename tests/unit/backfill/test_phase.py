@@ -7,8 +7,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.api.client import KlinePage
-from bhds.backfill import phase, unanswered
+from bhds.backfill import unanswered
 from bhds.backfill.archive_rows import Bounds, Held
 from bhds.backfill.klines import Bars
 from bhds.backfill.missing_ranges import Coverage
@@ -16,8 +17,7 @@ from bhds.core.markets import Interval, TradeType
 from bhds.core.time_ranges import union
 from bhds.core.timegrid import DAY_MS, Grid, Span
 from bhds.io import storage
-from bhds.plan import config
-from bhds.stages import backfill
+from bhds.stages import backfill, phase
 
 UM = TradeType.UM_FUTURES
 OUTPUT = "api_data/um_futures/klines/AUSDT/phase.json"

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bhds import config
 from bhds.api.client import KlinePage
 from bhds.api.transport import Usage
 from bhds.backfill import klines as bars
@@ -21,7 +22,6 @@ from bhds.bars.merge import merge
 from bhds.core.errors import ApiError
 from bhds.core.markets import Interval, TradeType
 from bhds.io import storage
-from bhds.plan import config
 from bhds.stages import backfill
 
 KIND = bars.Bars(TradeType.SPOT, "klines", "AUSDT", Interval.parse("6h"))

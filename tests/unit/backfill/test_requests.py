@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bhds import config
 from bhds.api.client import KlinePage
 from bhds.api.codes import ApiRefusal
 from bhds.api.transport import Usage
@@ -18,7 +19,6 @@ from bhds.backfill.response_journal import Answer, Journal
 from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Span
-from bhds.plan import config
 
 HOUR = 3_600_000
 BEGIN = 1_735_689_600_000  # 2025-01-01 00:00

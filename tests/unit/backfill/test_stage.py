@@ -7,11 +7,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.backfill import api_use, refusal, unanswered
 from bhds.core.errors import ApiError
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.plan import config
 from bhds.stages import backfill
 
 UM = TradeType.UM_FUTURES

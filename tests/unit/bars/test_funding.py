@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from bhds.bars import funding as module
 from bhds.bars.funding import FundingCounts, join_funding, merge_events
-from bhds.bars.grid import with_phase_of
 from bhds.core.markets import Interval
-from bhds.schemas.klines import FUNDING, TIME
+from bhds.core.timegrid import TIME, with_phase_of
+from bhds.schemas.klines import FUNDING
 
 GOLDEN = {3: "5a9e1b38429f621e"}
 HOUR = 60

@@ -19,12 +19,13 @@ from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.bars.build import build_results
 from bhds.bars.funding import FundingCounts, join_funding, merge_events
 from bhds.bars.gaps import SplitRule
-from bhds.bars.grid import with_phase_of
 from bhds.bars.merge import merge
-from bhds.bars.resample import ResampleRule, resample
+from bhds.bars.resample import resample
 from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
+from bhds.core.timegrid import TIME, with_phase_of
 from bhds.parse.parse_table import parse_table
-from bhds.schemas.klines import FUNDING, TIME, parsed_klines
+from bhds.schemas.klines import FUNDING, parsed_klines
 
 REALDATA = Path("../shared/realdata")
 pytestmark = pytest.mark.skipif(not REALDATA.exists(), reason="no genuine files")

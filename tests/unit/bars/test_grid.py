@@ -5,15 +5,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds.bars.grid import (
-    floor_time,
-    grid_number,
-    is_far_off_grid,
-    put_on_grid,
-    with_phase_of,
-)
+from bhds.bars.grid import is_far_off_grid, put_on_grid
 from bhds.core.markets import Interval, TradeType
-from bhds.schemas.klines import TIME
+from bhds.core.timegrid import TIME, floor_time, grid_number, with_phase_of
 
 MINUTE = Interval.parse("1m")
 THREE_DAYS = Interval.parse("3d")

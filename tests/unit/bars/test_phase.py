@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from bhds.bars import phase
 from bhds.bars.build import build_results
 from bhds.bars.gaps import SplitRule
-from bhds.bars.grid import with_phase_of
 from bhds.bars.phase import PhaseSource
-from bhds.bars.resample import ResampleRule, resample
+from bhds.bars.resample import resample
 from bhds.core.errors import ConfigError
 from bhds.core.markets import Interval, TradeType
-from bhds.core.timegrid import DAY_MS, Grid, Span
+from bhds.core.resample_rule import ResampleRule
+from bhds.core.timegrid import DAY_MS, Grid, Span, with_phase_of
 from bhds.quality import reconciliation
 from bhds.schemas.klines import parsed_klines
 

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from bhds.bars.build import build_results
 from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
-from bhds.bars.resample import ResampleRule, resample
+from bhds.bars.resample import resample
 from bhds.core.markets import Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.klines import FUNDING, parsed_klines
 
 HOUR = Interval.parse("1h")

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from bhds.bars import resample as module
 from bhds.bars.build import build_results
 from bhds.bars.gaps import SplitRule
-from bhds.bars.resample import ResampleRule, resample
+from bhds.bars.resample import resample
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.klines import FUNDING, resampled_klines, result_klines
 
 GOLDEN = {4: "16ffe46eb804844c"}

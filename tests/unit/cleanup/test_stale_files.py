@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from bhds import config
 from bhds.archive.download import staging
 from bhds.archive.download.staging import Staging, Wanted
 from bhds.cleanup import stale_files
 from bhds.core.errors import BhdsError
 from bhds.io import runs
 from bhds.io.storage import replacing
-from bhds.plan import config, prepare
+from bhds.plan import prepare
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 FOLDER = "um_futures/monthly/klines/AUSDT/1m"

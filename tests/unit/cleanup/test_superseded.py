@@ -5,8 +5,9 @@ import json
 
 import pytest
 
+from bhds import config
 from bhds.cleanup.superseded import superseded
-from bhds.plan import config, prepare
+from bhds.plan import prepare
 
 from ..cli.conftest import Archive
 

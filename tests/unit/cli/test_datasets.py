@@ -4,10 +4,10 @@ import datetime as dt
 
 import pytest
 
+from bhds import config
 from bhds.cli.datasets import Asked, dataset_of, datasets_of, given, symbol_filter
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
-from bhds.plan import config
 
 UM, SPOT, CM = TradeType.UM_FUTURES, TradeType.SPOT, TradeType.CM_FUTURES
 SETTINGS = config.load(

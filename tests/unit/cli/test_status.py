@@ -14,8 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bhds.cli.app import app
+from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas.klines import CONDITION, TIME
+from bhds.schemas.klines import CONDITION
 
 FIELDS = [
     *("trade_type", "data_type", "interval", "stage", "frequency", "symbols", "files"),

@@ -12,9 +12,9 @@ import time
 import pytest
 import yaml
 
+from bhds import config
 from bhds.cli import workflow
 from bhds.core.errors import ConfigError
-from bhds.plan import config
 
 SETTINGS = config.load(
     {

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhds.core.events import number_events
-from bhds.schemas.klines import FUNDING_EVENTS, RATE_TYPES, TIME
+from bhds.core.timegrid import TIME
+from bhds.schemas.klines import FUNDING_EVENTS, RATE_TYPES
 
 VALUES = ["calc_time", "funding_rate", "rate_type"]
 MS = 1_000

@@ -5,10 +5,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.bars.grid import floor_time, grid_number
 from bhds.core.markets import ARCHIVE_INTERVALS, Interval
-from bhds.core.timegrid import Grid, Span
-from bhds.schemas.klines import TIME
+from bhds.core.timegrid import TIME, Grid, Span, floor_time, grid_number
 
 MOMENTS = [
     dt.datetime(2020, 2, 29, 23, 59, 59, 999_000, tzinfo=dt.UTC),

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 
 from bhds.archive.integrity.bounds import MAX_COLUMNS, MAX_WORD_BYTES
 from bhds.core.errors import ParseError
+from bhds.core.timegrid import TIME
 from bhds.parse import csv_reader
 from bhds.parse.csv_reader import read_bodies, split_header
 from bhds.schemas.datatypes import Field, Kind, Table
-from bhds.schemas.klines import TIME
 
 
 def table_of(*fields):

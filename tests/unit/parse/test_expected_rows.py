@@ -5,6 +5,7 @@ import pytest
 
 from bhds.archive.integrity.zip_input import DAY_US, Period, day_us
 from bhds.core.markets import Interval
+from bhds.core.timegrid import TIME
 from bhds.parse.expected_rows import (
     earliest_open_us,
     events_due,
@@ -12,7 +13,6 @@ from bhds.parse.expected_rows import (
     is_off_grid,
     rows_per_day,
 )
-from bhds.schemas.klines import TIME
 
 
 def times(*texts):

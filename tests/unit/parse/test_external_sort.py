@@ -9,10 +9,11 @@ from polars.testing import assert_frame_equal
 
 from bhds import __version__
 from bhds.core.errors import ParseError
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.parse.external_sort import GroupWriter, Sizes, SortedRuns
 from bhds.parse.order import ascends
-from bhds.schemas.klines import TIME, with_symbol
+from bhds.schemas.klines import with_symbol
 
 SCHEMA = pl.Schema({"id": pl.Int64(), "value": pl.Float64()})
 TWO_KEYS = pl.Schema({"time": TIME, "level": pl.Float64(), "value": pl.Float64()})

@@ -15,12 +15,12 @@ from polars.testing import assert_frame_equal
 from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.core.errors import ConfigError, KeyGrammarError, ParseError
 from bhds.core.markets import Frequency, TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.parse.external_sort import Sizes
 from bhds.parse.parse_streaming import parse_large
 from bhds.parse.parse_table import parse_table
 from bhds.schemas.datatypes import data_type
-from bhds.schemas.klines import TIME
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 GENUINE = (

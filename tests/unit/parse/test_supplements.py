@@ -20,8 +20,8 @@ from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.parse import supplements
-from bhds.stages import fetch as archive_job
 from bhds.stages import parse as job
+from bhds.stages import supplements as stage
 
 DAY = dt.timedelta(days=1)
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -144,7 +144,7 @@ def make(tmp_path, monkeypatch):
 
     def make(*series):
         made = Archive(*series)
-        monkeypatch.setattr(archive_job, "fetch_paths", made.fetch_paths)
+        monkeypatch.setattr(stage, "fetch_paths", made.fetch_paths)
         return made
 
     return make

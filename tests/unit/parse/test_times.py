@@ -6,10 +6,10 @@ import pytest
 from bhds.archive.integrity.zip_input import Period
 from bhds.core.errors import ParseError
 from bhds.core.markets import Interval
+from bhds.core.timegrid import TIME
 from bhds.parse.csv_reader import CsvBody
 from bhds.parse.times import check_times, microseconds
 from bhds.schemas.datatypes import Field, Kind, Table
-from bhds.schemas.klines import TIME
 
 DAY = Period.parse("2024-01-02")
 BODY = CsvBody(

@@ -4,7 +4,8 @@ import datetime as dt
 
 import pytest
 
-from bhds.plan.backfills import STAYS_OPEN, Fill, Life, fills_of
+from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
+from bhds.plan.backfills import Fill, fills_of
 from bhds.schemas.datatypes import PartitionSize
 
 
@@ -26,7 +27,7 @@ def fills(
     found = fills_of(
         {"AUSDT": archived},
         size=size,
-        lives={"AUSDT": Life(day(first), day(last))},
+        lives={"AUSDT": ListingPeriod(day(first), day(last))},
         start=start and day(start),
         last_day=day(last_wanted),
         is_whole=is_whole,

@@ -4,8 +4,8 @@ import datetime as dt
 
 import pytest
 
+from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
 from bhds.core.markets import TradeType
-from bhds.plan.backfills import STAYS_OPEN, Life
 from bhds.plan.endings import has_ended, unlisted
 
 UM = TradeType.UM_FUTURES
@@ -16,7 +16,7 @@ at = dt.datetime.fromisoformat
 
 
 def ended(symbol="AUSDT", *, last=AS_OF, as_of=AS_OF, **entry):
-    life = None if last is None else Life(dt.date(2020, 1, 1), last)
+    life = None if last is None else ListingPeriod(dt.date(2020, 1, 1), last)
     known = {symbol: entry} if entry else None
     return has_ended(symbol, trade_type=UM, life=life, as_of=as_of, known=known)
 
@@ -67,7 +67,7 @@ def test_what_settled_later_than_as_of_had_not_ended(
 def test_a_contract_that_the_exchange_shows_no_more_has_ended(
     market, known_on, expected
 ):
-    life = Life(dt.date(2020, 1, 1), AS_OF)
+    life = ListingPeriod(dt.date(2020, 1, 1), AS_OF)
     known = {"OTHERUSDT": {"status": "TRADING"}}
     options = {"trade_type": market, "life": life, "as_of": AS_OF, "known": known}
 

@@ -5,9 +5,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.archive.download.ledger import Rate
 from bhds.io import storage
-from bhds.plan import config, estimate
+from bhds.plan import estimate
 from bhds.plan.backfills import Fill
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.estimate import Estimate

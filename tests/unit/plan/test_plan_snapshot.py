@@ -5,9 +5,10 @@ import datetime as dt
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.core.errors import PlanError
 from bhds.core.markets import TradeType
-from bhds.plan import config, plan_snapshot, prepare
+from bhds.plan import plan_snapshot, prepare
 from bhds.plan.quality_tables import QualityTables
 from bhds.plan.series import Series
 

@@ -7,13 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.archive.download import ledger
 from bhds.backfill import unanswered
 from bhds.core.errors import ConfigError, ListingError, SelectionError
 from bhds.core.markets import TradeType
 from bhds.io import storage
 from bhds.parse import supplements
-from bhds.plan import config, prepare
+from bhds.plan import prepare
 from bhds.plan.series import Series
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)

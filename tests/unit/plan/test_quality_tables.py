@@ -6,8 +6,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from bhds.config import Dataset
 from bhds.core.errors import SelectionError
-from bhds.plan.config import Dataset
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.plan import Plan
 from bhds.plan.quality_tables import QualityTables

@@ -9,11 +9,12 @@ import os
 
 import pytest
 
+from bhds import config
 from bhds.backfill import refusal
 from bhds.core.errors import ApiError, RefusedError
 from bhds.core.markets import TradeType
 from bhds.instruments import exchange_info_path, tradifi_table_day
-from bhds.plan import config, prepare, recorded
+from bhds.plan import prepare, recorded
 
 SPOT, UM = TradeType.SPOT, TradeType.UM_FUTURES
 MARKETS = (SPOT, UM, TradeType.CM_FUTURES)

@@ -5,8 +5,9 @@ import shutil
 import polars as pl
 import pytest
 
+from bhds import config
 from bhds.core.errors import PlaceError
-from bhds.plan import config, space
+from bhds.plan import space
 
 FILE = 5_000
 """What an almost empty file takes."""

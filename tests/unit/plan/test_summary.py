@@ -6,8 +6,9 @@ import io
 import pytest
 from rich.console import Console
 
+from bhds import config
 from bhds.archive.keys import path_of_key
-from bhds.plan import config, prepare
+from bhds.plan import prepare
 from bhds.plan.batches import batches
 from bhds.plan.summary import Row, files_table, show, summarise, with_due
 

@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
+from bhds.config import Dataset
 from bhds.core.errors import ConfigError
 from bhds.core.markets import TradeType
-from bhds.plan.config import Dataset
 from bhds.plan.targets import implied_datasets
 
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bhds.core.timegrid import TIME
 from bhds.quality.day_condition import judge
-from bhds.schemas.klines import CLASSIFIED_GAPS, DAY_FAULTS, DAYS, NOT_RECONCILED, TIME
+from bhds.schemas.klines import CLASSIFIED_GAPS, DAY_FAULTS, DAYS, NOT_RECONCILED
 
 FIRST = dt.date(2024, 1, 1)
 CHANGES = {

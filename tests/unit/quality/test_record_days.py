@@ -4,8 +4,9 @@ import polars as pl
 import pytest
 
 from bhds.core.markets import Interval
+from bhds.core.timegrid import TIME
 from bhds.quality.record_days import account
-from bhds.schemas.klines import DAYS, TIME
+from bhds.schemas.klines import DAYS
 
 DAY = 24 * 60
 

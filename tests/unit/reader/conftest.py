@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from bhds.core.markets import TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.schemas import klines
 
@@ -26,7 +27,7 @@ def make_bars(schema, *, days, first_day=0):
     times = {
         name: [begin + dt.timedelta(minutes=i) for i in range(height)]
         for name, dtype in schema.items()
-        if dtype == klines.TIME
+        if dtype == TIME
     }
     rest = {"source": ["daily"] * height, "segment": [0] * height}
     rest = {name: values for name, values in rest.items() if name in schema}

@@ -12,11 +12,12 @@ from polars.testing import assert_frame_equal
 
 from bhds.core.errors import ResultError
 from bhds.core.events import EventRule
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.reader.files import Records, SymbolFile
 from bhds.reader.frames import scan_files, scan_records
 from bhds.schemas.datatypes import Table
-from bhds.schemas.klines import TIME, with_symbol
+from bhds.schemas.klines import with_symbol
 
 SCHEMA = pl.Schema({"time": TIME, "price": pl.Float64()})
 BARS = Table(fields=(), schema=SCHEMA, key=("time",), time="time")

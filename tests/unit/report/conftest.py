@@ -9,6 +9,7 @@ import pytest
 from bhds.archive.download import ledger
 from bhds.backfill import api_use, unanswered
 from bhds.core.markets import TradeType
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.parse import revisions
 from bhds.schemas import klines
@@ -101,7 +102,7 @@ def result_of(*, holes=()):
         close=price,
         volume=(minutes % 13).cast(pl.Float64),
         source=source.otherwise(pl.lit("daily")),
-    ).cast({"open_time": klines.TIME, "source": klines.RESULT_SOURCES})
+    ).cast({"open_time": TIME, "source": klines.RESULT_SOURCES})
 
 
 def zip_entry(file, *, verdict="ok", **more):
@@ -211,9 +212,7 @@ def fill_records(data):
         "column": "close",
         "max_rel_change": 0.5,
     }
-    revisions.record(
-        data.root, rows=pl.DataFrame([change]).cast({"noticed_at": klines.TIME})
-    )
+    revisions.record(data.root, rows=pl.DataFrame([change]).cast({"noticed_at": TIME}))
     path = "api_data/spot/klines/AUSDT/1m/2025.parquet"
     numbers = {"requests": 12, "weight": 24, "refusals": 1, "rows": 2000}
     api_use.append(data.root, asked_at=START, path=path, **numbers)

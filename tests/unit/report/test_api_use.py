@@ -3,8 +3,8 @@
 import polars as pl
 
 from bhds.backfill import api_use as usage
+from bhds.core.timegrid import TIME
 from bhds.report import api_use
-from bhds.schemas.klines import TIME
 
 from .conftest import START
 

@@ -4,8 +4,8 @@ import datetime as dt
 
 import polars as pl
 
+from bhds.core.timegrid import TIME
 from bhds.report.blocks import Column, Table, capped
-from bhds.schemas.klines import TIME
 
 
 def values(series):

@@ -7,8 +7,9 @@ import pytest
 
 from bhds.core.errors import ConfigError
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.core.timegrid import TIME
 from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, RECORD_TYPES, Kind, data_type
-from bhds.schemas.klines import RATE_TYPES, SOURCES, TIME
+from bhds.schemas.klines import RATE_TYPES, SOURCES
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 TABLES = [

@@ -4,8 +4,8 @@ import datetime as dt
 
 import polars as pl
 
+from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas.klines import TIME
 from bhds.status.footers import Footer, read_footers
 
 BEGIN = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)

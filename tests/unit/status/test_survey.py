@@ -6,8 +6,9 @@ import os
 import polars as pl
 import pytest
 
+from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas.klines import CONDITION, TIME
+from bhds.schemas.klines import CONDITION
 from bhds.status import Stage, survey
 
 NEWEST = dt.datetime(2025, 3, 9, 8, tzinfo=dt.UTC)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bhds import config
 from bhds.core.errors import ConfigError
 from bhds.core.markets import TradeType
-from bhds.plan import config
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 SHIPPED = ROOT / "config" / "config.yaml"
 
 

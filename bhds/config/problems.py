@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from bhds.plan.config.documents import KeyPath, plain_value
+from bhds.config.documents import KeyPath, plain_value
 
 _UNION_PARTS = {"names", "filter", "date", "literal['yesterday']", "constrained-str"}
 _EXPECTED = {

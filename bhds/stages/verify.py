@@ -35,15 +35,12 @@ from bhds.archive.listing.tables import Table, TableStore
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io.storage import replacing, write_parquet
+from bhds.layout import QUARANTINE
 
 logger = logging.getLogger(__name__)
 
 REVISION = 1
 """Raise by one when the same files must be judged otherwise."""
-
-QUARANTINE = "aws_data/.quarantine"
-"""Where damaged files go, below the data directory: by their path below `aws_data`,
-and behind the name the first digits of the SHA-256 that was found."""
 
 
 VERIFICATION = pl.Schema(

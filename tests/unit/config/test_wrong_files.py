@@ -8,10 +8,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bhds import config
 from bhds.core.errors import ConfigError
-from bhds.plan import config
 
-SHIPPED = Path(__file__).parents[4] / "config" / "config.yaml"
+SHIPPED = Path(__file__).parents[3] / "config" / "config.yaml"
 DATASETS = "datasets:\n  - trade_type: um_futures\n"
 LONGEST_S = 10
 """Far more than any of these files takes; without a limit some would take minutes."""

@@ -16,11 +16,8 @@ from pydantic import (
     model_validator,
 )
 
-from bhds.bars.resample import ResampleRule
-from bhds.core.errors import ConfigError
-from bhds.core.markets import Frequency, Interval, TradeType
-from bhds.plan.config.problems import ConflictError
-from bhds.plan.config.values import (
+from bhds.config.problems import ConflictError
+from bhds.config.values import (
     ArchiveInterval,
     Count,
     DataTypeName,
@@ -34,6 +31,9 @@ from bhds.plan.config.values import (
     SymbolPattern,
     Url,
 )
+from bhds.core.errors import ConfigError
+from bhds.core.markets import Frequency, Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.schemas import datatypes
 from bhds.schemas.datatypes import DataType, Feed
 

@@ -16,10 +16,10 @@ from pydantic import (
 )
 
 from bhds.archive.keys import symbol_fault
+from bhds.config import documents
 from bhds.core.addresses import address_fault
 from bhds.core.errors import ConfigError
 from bhds.core.markets import ARCHIVE_INTERVALS
-from bhds.plan.config import documents
 from bhds.schemas import datatypes
 
 FROM_FILES = "settings are read from files"

@@ -10,23 +10,20 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds.archive.download import ledger, transfers
-from bhds.archive.integrity import hashing, verify
+from bhds.archive.download import ledger
+from bhds.archive.integrity import hashing, status
 from bhds.archive.integrity.bounds import Bounds
 from bhds.archive.integrity.status import judge_archive
-from bhds.archive.integrity.verify import (
-    VERIFICATION,
-    verify_directory,
-    write_verification,
-)
 from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.archive.keys import path_of_key
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.tables import Listed, Table, TableStore
 from bhds.core.errors import FetchError, KeyGrammarError
 from bhds.core.markets import Frequency, TradeType
+from bhds.stages import verify
+from bhds.stages.verify import VERIFICATION, verify_directory, write_verification
 
-GENUINE = Path(__file__).parents[4] / "../shared/realdata/spot/klines/BTCUSDT/1m"
+GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot/klines/BTCUSDT/1m"
 DAILY_1M = Directory(TradeType.SPOT, Frequency.DAILY, "klines", "1m")
 FOLDER = "data/spot/daily/klines/BTCUSDT/1m"
 NAME = "BTCUSDT-1m-2024-01-01.zip"
@@ -367,7 +364,7 @@ def test_what_becomes_unreadable_at_the_second_look_is_damage(
     def fail(_archive, *, stem, **_bounds):
         raise OSError(errno.EIO, f"{os.strerror(errno.EIO)} in {stem}")
 
-    monkeypatch.setattr(transfers, "find_csv", fail)
+    monkeypatch.setattr(status, "find_csv", fail)
     row = data_dir.row()
 
     assert (row["damage"], row["sha256"]) == ("unreadable", None)

@@ -10,11 +10,10 @@ from bhds.backfill.klines import Bars
 from bhds.backfill.missing_ranges import Hole, Reason
 from bhds.backfill.response_journal import Journal
 from bhds.bars import phase
-from bhds.bars.grid import with_phase_of
+from bhds.config import Settings
 from bhds.core.markets import Interval, TradeType
-from bhds.core.timegrid import DAY_MS, Span
+from bhds.core.timegrid import DAY_MS, Span, with_phase_of
 from bhds.io import storage
-from bhds.plan.config import Settings
 
 REVISION = 1
 """Raise by one when the same answers must yield another phase."""

@@ -10,11 +10,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from bhds.config import documents, values
+from bhds.config.documents import Document, KeyPath, Place
+from bhds.config.model import Settings
+from bhds.config.problems import Problem, explain, shown_path
 from bhds.core.errors import ConfigError
-from bhds.plan.config import documents, values
-from bhds.plan.config.documents import Document, KeyPath, Place
-from bhds.plan.config.model import Settings
-from bhds.plan.config.problems import Problem, explain, shown_path
 
 _Model = TypeVar("_Model", bound=BaseModel)
 

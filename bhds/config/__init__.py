@@ -4,7 +4,7 @@
 names where it was set, the key, its value and what was expected.
 """
 
-from bhds.plan.config.model import (
+from bhds.config.model import (
     Dataset,
     Endpoints,
     FrequencyChoice,
@@ -15,13 +15,7 @@ from bhds.plan.config.model import (
     Split,
     SymbolFilter,
 )
-from bhds.plan.config.sources import (
-    default_data_dir,
-    files_to_read,
-    load,
-    read,
-    validated,
-)
+from bhds.config.sources import default_data_dir, files_to_read, load, read, validated
 
 __all__ = [
     "Dataset",

@@ -1,0 +1,67 @@
+"""What backfills know of a series: its missing rows, its requests, its responses."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.missing_ranges import Hole
+from bhds.backfill.response_journal import Row
+from bhds.core.markets import TradeType
+from bhds.core.timegrid import Span
+
+if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
+    from bhds.api.client import ApiClient, FundingPage, KlinePage
+
+
+class RequestedSeries(Protocol):
+    """What is asked for: bars, or funding events, of one series."""
+
+    @property
+    def trade_type(self) -> TradeType:
+        """The market."""
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of partitions and fills."""
+
+    @property
+    def time(self) -> str:
+        """The column that tells where a row lies."""
+
+    @property
+    def symbol(self) -> str:
+        """Whose rows they are."""
+
+    @property
+    def lookback_ms(self) -> int | None:
+        """How far back one request for the first row can look; None: any time."""
+
+    def begin_ms(self, row: Row) -> int:
+        """Return from when on a row is wanted, if it is the first."""
+
+    def first_ms(self, rows: pl.DataFrame) -> int | None:
+        """Return `begin_ms` of the first of some sorted rows of a partition, if any."""
+
+    def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
+        """List what is to be asked for, in time order."""
+
+    def joint_span_ms(self) -> int:
+        """Return how long a time one request may answer for, holes and all."""
+
+    def extent(self, row: Row) -> Span:
+        """Return the range that one row is about."""
+
+    def ask(
+        self, client: "ApiClient", span: Span, *, closed_by_ms: int
+    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
+        """Ask for the rows of a range that are complete by a moment."""
+
+    def ask_first(
+        self, client: "ApiClient", span: Span
+    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
+        """Ask for the first row of a range, all of which is over."""
+
+    def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
+        """Return the rows of answers, the latest last, as partitions have them."""
