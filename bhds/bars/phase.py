@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from bhds.core.markets import Interval
-from bhds.io import storage
 
 _EPOCH = dt.date(1970, 1, 1)
 _DAY = dt.timedelta(days=1)
@@ -49,17 +48,6 @@ def from_metadata(interval: Interval, metadata: Mapping[str, str]) -> Interval:
     return interval.with_phase_of(days)
 
 
-def read(path: str) -> dict[str, str]:
-    """Read what a file records of a phase, a result or the answer of the API.
-
-    Raises
-    ------
-    ResultError
-        If it cannot be read.
-    """
-    found = (
-        storage.read_json(path)
-        if path.endswith(".json")
-        else storage.read_parquet_metadata(path)
-    )
-    return {name: found[name] for name in _NAMES if name in found}
+def of_metadata(metadata: Mapping[str, str]) -> dict[str, str]:
+    """Return the part of a file's metadata that records a phase."""
+    return {name: metadata[name] for name in _NAMES if name in metadata}

@@ -81,7 +81,9 @@ def explain_longer(
     root, market = Path(data_dir), TradeType(trade_type)
     parsed = ResampleRule.parse(rule)
     path = _resampled(root, trade_type=market, rule=rule, symbol=symbol)
-    known = phase.from_metadata(parsed.interval, phase.read(str(path)))
+    known = phase.from_metadata(
+        parsed.interval, storage.read_parquet_metadata(str(path))
+    )
     parsed = replace(parsed, interval=known)
     moment = time.astimezone(dt.UTC)
     open_time, end = _window(moment, rule=parsed)

@@ -10,6 +10,7 @@ from bhds.bars import phase
 from bhds.core.errors import SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Grid
+from bhds.io import storage
 from bhds.plan.series import Series
 from bhds.schemas import datatypes
 
@@ -87,7 +88,9 @@ class Place:
 
     def with_phase(self) -> "Place":
         """Return the place with the phase of its 3d bars, as the result records it."""
-        known = phase.from_metadata(self.interval, phase.read(str(self.result)))
+        known = phase.from_metadata(
+            self.interval, storage.read_parquet_metadata(str(self.result))
+        )
         return replace(self, interval=known)
 
     def check_built(self) -> None:

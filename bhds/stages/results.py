@@ -234,7 +234,7 @@ def write_resampled(
     bars = storage.read_rows(result)
     paid = storage.read_rows(funding, schema=FUNDING) if funding else None
     of_result = storage.read_parquet_metadata(result)
-    of_phase = phase.read(phase_of) if phase_of else of_result
+    of_phase = _read_phase(phase_of) if phase_of else of_result
     more = {"base_interval": interval, "as_of": of_result.get("as_of", "")}
     inputs = [result, funding] if funding else [result]
     made_of = storage.provenance("resample", resample.REVISION, inputs) | more
@@ -314,3 +314,10 @@ def write_segment(result: str, *, segments: str, name: str, output: str) -> None
     metadata = storage.provenance("split", split.REVISION, [result])
     metadata["as_of"] = storage.read_parquet_metadata(result).get("as_of", "")
     storage.write_parquet(rows, output, metadata=metadata, symbol=row["symbol"][0])
+
+
+def _read_phase(path: str) -> dict[str, str]:
+    """Read what a result, or the response of the API, records of a phase."""
+    is_json = path.endswith(".json")
+    read = storage.read_json if is_json else storage.read_parquet_metadata
+    return phase.of_metadata(read(path))
