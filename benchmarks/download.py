@@ -49,7 +49,7 @@ import yaml
 
 from bhds.archive.download import aria2, progress
 from bhds.archive.download.batch import fetch_batch
-from bhds.archive.download.staging import Wanted
+from bhds.archive.download.staging import RequestedFile
 from bhds.archive.keys import CHECKSUM_SUFFIX, path_of_key, url_of_key
 from bhds.plan.batches import BATCH_ZIPS
 
@@ -92,7 +92,7 @@ class Run(NamedTuple):
 Fetch = Callable[[Path], Run]
 
 
-def lay_out(bucket: Path) -> list[Wanted]:
+def lay_out(bucket: Path) -> list[RequestedFile]:
     """Make the zips and CHECKSUMs; return them, a zip and its CHECKSUM in turn.
 
     Their paths are below the data directory. The bytes are the same every time.
@@ -112,7 +112,9 @@ def lay_out(bucket: Path) -> list[Wanted]:
             ):
                 (bucket / key).write_bytes(each)
                 etag = hashlib.md5(each, usedforsecurity=False).hexdigest()
-                wanted.append(Wanted(key, Path(path_of_key(key)), len(each), etag))
+                wanted.append(
+                    RequestedFile(key, Path(path_of_key(key)), len(each), etag)
+                )
     return wanted
 
 
@@ -150,7 +152,7 @@ def wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
     sys.exit(f"nginx ended with code {process.returncode}")
 
 
-def batches_of(wanted: Sequence[Wanted]) -> list[list[Wanted]]:
+def batches_of(wanted: Sequence[RequestedFile]) -> list[list[RequestedFile]]:
     """Cut files into batches as the workflow does: its zips, then their CHECKSUMs."""
     pairs = [wanted[first : first + 2] for first in range(0, len(wanted), 2)]
     cut = [pairs[i : i + BATCH_ZIPS] for i in range(0, len(pairs), BATCH_ZIPS)]
@@ -164,7 +166,9 @@ def cpu_s() -> float:
 
 
 def timed(
-    pool: Executor, task: Callable[[list[Wanted]], float], jobs: list[list[Wanted]]
+    pool: Executor,
+    task: Callable[[list[RequestedFile]], float],
+    jobs: list[list[RequestedFile]],
 ) -> Run:
     """Do all jobs in a pool; a job returns its CPU seconds."""
     began = time.perf_counter()
@@ -173,7 +177,7 @@ def timed(
 
 
 def fetch_one(
-    batch: list[Wanted], *, data_dir: Path, base_url: str, connections: int
+    batch: list[RequestedFile], *, data_dir: Path, base_url: str, connections: int
 ) -> float:
     """Fetch one batch as a job of the workflow does; return its CPU seconds."""
     os.chdir(data_dir)
@@ -199,7 +203,7 @@ def fetch_by_bhds(
     data_dir: Path,
     *,
     pool: Executor,
-    batches: list[list[Wanted]],
+    batches: list[list[RequestedFile]],
     base_url: str,
     connections: int,
 ) -> Run:
@@ -216,7 +220,7 @@ def fetch_by_bhds(
 def fetch_by_aria2c(
     data_dir: Path,
     *,
-    batches: list[list[Wanted]],
+    batches: list[list[RequestedFile]],
     base_url: str,
     connections: int,
     at_once: int,
@@ -227,7 +231,7 @@ def fetch_by_aria2c(
     for folder in {file.path.parent for batch in batches for file in batch}:
         (data_dir / folder).mkdir(parents=True)
 
-    def command(number: int, batch: list[Wanted]) -> list[str | Path]:
+    def command(number: int, batch: list[RequestedFile]) -> list[str | Path]:
         ordered = sorted(batch, key=lambda file: file.size, reverse=True)
         downloads = [
             aria2.Download(
@@ -272,7 +276,7 @@ def start_together(barrier: Barrier) -> None:
     barrier.wait()
 
 
-def measure(fetch: Fetch, *, scratch: Path, wanted: Sequence[Wanted]) -> Run:
+def measure(fetch: Fetch, *, scratch: Path, wanted: Sequence[RequestedFile]) -> Run:
     """Fetch into a new data directory, and check that all files came."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         data_dir = Path(folder)
@@ -283,7 +287,7 @@ def measure(fetch: Fetch, *, scratch: Path, wanted: Sequence[Wanted]) -> Run:
     return run
 
 
-def report(name: str, runs: Sequence[Run], *, wanted: Sequence[Wanted]) -> float:
+def report(name: str, runs: Sequence[Run], *, wanted: Sequence[RequestedFile]) -> float:
     """Print the medians of one side; return that of its seconds."""
     seconds = statistics.median(run.seconds for run in runs)
     cpu = statistics.median(run.cpu_s for run in runs)

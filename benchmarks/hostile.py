@@ -61,7 +61,7 @@ else:
     storage.write_parquet(parsed.frame, target, metadata={}, symbol="A")
     sources = parsed.sources
 storage.write_json(sources, Path(folder, "out.json"))
-bad = [e for e in sources["inputs"] if e["verdict"] == "corrupt"]
+bad = [e for e in sources["inputs"] if e["integrity_status"] == "corrupt"]
 print(json.dumps([sources["rows"], len(bad), bad[0]["reason"] if bad else None]))
 """
 

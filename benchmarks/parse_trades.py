@@ -54,7 +54,7 @@ sources = parse_large(
     metadata=lambda _: {},
 )
 (record,) = sources["inputs"]
-if record["verdict"] == "corrupt" or sources["missing_ids"]:
+if record["integrity_status"] == "corrupt" or sources["missing_ids"]:
     sys.exit(f"expected every row, but: {record} {sources['missing_ids']}")
 print(sources["rows"])
 """

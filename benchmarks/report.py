@@ -242,7 +242,7 @@ def write_sources(root: Path, *, symbol: str) -> None:
         "size": 2_000_000,
         "sha256": "0" * 64,
         "published_sha256": "0" * 64,
-        "verdict": "ok",
+        "integrity_status": "ok",
         "reason": None,
         "warnings": [],
         "rows_read": 43_200,

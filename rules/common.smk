@@ -80,7 +80,7 @@ def follow_plan():
     """
     workflow.register_resource("members", 1)
     ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
-    return plan_snapshot.thaw(
+    return plan_snapshot.load(
         FROZEN_PLAN, symbols=plan_snapshot.symbols_of_job(sys.argv)
     )
 
@@ -136,7 +136,7 @@ def prepare_jobs_elsewhere():
     start a Snakemake for each member (docs/hpc.md).
     """
     if workflow.non_local_exec:
-        plan_snapshot.freeze(PLAN, FROZEN_PLAN, made_at=STARTED)
+        plan_snapshot.dump(PLAN, FROZEN_PLAN, made_at=STARTED)
         workflow.executor_plugin.common_settings.pass_group_args = True
 
 

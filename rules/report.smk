@@ -7,7 +7,7 @@ of the few symbols that are drawn. Output: a page that needs nothing else.
 
 
 rule report:
-    """Lay out coverage, gaps, verdicts, conflicts and proofs for reading."""
+    """Lay out coverage, gaps, integrity, conflicts and proofs for reading."""
     input:
         quality_files,
     output:

@@ -13,9 +13,9 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 from bhds.api import checks, rows
-from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, Market, Request
+from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, MarketApi, Request
 from bhds.api.paginator import Cutter
-from bhds.api.rate_limiter import Budget
+from bhds.api.rate_limiter import RateLimiter
 from bhds.api.rows import Bar, FundingEvent, FundingInfo
 from bhds.api.transport import Transport, Usage
 from bhds.core.errors import ApiError
@@ -87,7 +87,7 @@ class ApiClient:
         trade_type: TradeType,
         *,
         endpoint: str,
-        budget: Budget,
+        budget: RateLimiter,
         proxy: str | None = None,
         timeout_s: float = 15.0,
         concurrency: int = 8,
@@ -371,7 +371,7 @@ class ApiClient:
         return events
 
 
-def _market(trade_type: TradeType) -> Market:
+def _market(trade_type: TradeType) -> MarketApi:
     if trade_type not in MARKETS:
         msg = f"market {trade_type}: has no such API, expected {', '.join(MARKETS)}"
         raise ApiError(msg)

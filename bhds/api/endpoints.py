@@ -59,7 +59,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Market:
+class MarketApi:
     """The API of one market."""
 
     trade_type: TradeType
@@ -199,10 +199,10 @@ def api_interval(interval: Interval) -> str:
     return interval.name.replace("mo", "M")
 
 
-MARKETS: Mapping[TradeType, Market] = {
+MARKETS: Mapping[TradeType, MarketApi] = {
     market.trade_type: market
     for market in (
-        Market(
+        MarketApi(
             TradeType.SPOT,
             root="/api/v3",
             pool=Pool.SPOT,
@@ -211,7 +211,7 @@ MARKETS: Mapping[TradeType, Market] = {
             kline_types=_SPOT_KLINES,
             tiers=(Tier(1_000, 2),),
         ),
-        Market(
+        MarketApi(
             TradeType.UM_FUTURES,
             root="/fapi/v1",
             pool=Pool.FUTURES,
@@ -220,7 +220,7 @@ MARKETS: Mapping[TradeType, Market] = {
             kline_types=_FUTURES_KLINES,
             tiers=(Tier(99, 1), Tier(499, 2)),
         ),
-        Market(
+        MarketApi(
             TradeType.CM_FUTURES,
             root="/dapi/v1",
             pool=Pool.FUTURES,

@@ -33,7 +33,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from bhds.api.limits import LIMITS, LONGEST_PAUSE_S, Limit, Pool
-from bhds.api.rate_limiter_file import BudgetFile
+from bhds.api.rate_limiter_file import RateLimiterFile
 from bhds.core.errors import ApiError
 
 logger = logging.getLogger(__name__)
@@ -46,14 +46,14 @@ _TOLD_FROM_S = 5.0  # shorter pauses are not worth a line in the log
 
 
 @dataclass
-class Spending:
-    """A request under way, as the block in `Budget.spend` sees it."""
+class CountedRequest:
+    """A request under way, as the block in `RateLimiter.spend` sees it."""
 
     used_weight: int | None = None
     """The server's own count of its present window, once it is known."""
 
 
-class Budget:
+class RateLimiter:
     """The budgets of one configuration's endpoints; use it within one thread.
 
     Processes share the budgets of pools that have the same hosts.
@@ -89,7 +89,7 @@ class Budget:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._file = BudgetFile(directory, clock=clock)
+        self._file = RateLimiterFile(directory, clock=clock)
         self._limits = limits
         self._longest_ban_s = longest_ban_s
         self._sleep = sleep
@@ -114,7 +114,7 @@ class Budget:
     @asynccontextmanager
     async def spend(
         self, pool: Pool, weight: int, *, timeout_s: float = 60.0
-    ) -> AsyncIterator[Spending]:
+    ) -> AsyncIterator[CountedRequest]:
         """Wait until a request may be sent, and count it while the block runs.
 
         Within the block the request is sent and its answer read. Requests are granted
@@ -137,7 +137,7 @@ class Budget:
             the budget can never afford the weight, or if the file cannot be used.
         """
         claim = await self._reserve(pool, weight, timeout_s=timeout_s)
-        spending = Spending()
+        spending = CountedRequest()
         try:
             yield spending
         finally:

@@ -64,7 +64,7 @@ class _DamagedError(Exception):
     """A file that is no budget, or not a whole one."""
 
 
-class BudgetFile:
+class RateLimiterFile:
     """The file, opened when it is first needed; use it within one thread.
 
     Parameters

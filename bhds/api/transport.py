@@ -17,10 +17,10 @@ from urllib.parse import urlencode
 
 from bhds.api import headers
 from bhds.api.codes import CodeKind, kind_of, refusal_of
-from bhds.api.endpoints import Market, Request
+from bhds.api.endpoints import MarketApi, Request
 from bhds.api.json_bodies import JsonError, read_json
 from bhds.api.limits import Pool
-from bhds.api.rate_limiter import Budget
+from bhds.api.rate_limiter import RateLimiter
 from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError, cut
 from bhds.io import http
 
@@ -39,7 +39,7 @@ _REFUSED = {
 }
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """A good answer."""
 
     content: Any
@@ -85,10 +85,10 @@ class Transport:
 
     def __init__(
         self,
-        market: Market,
+        market: MarketApi,
         *,
         endpoint: str,
-        budget: Budget,
+        budget: RateLimiter,
         proxy: str | None,
         timeout_s: float,
         concurrency: int,
@@ -118,7 +118,7 @@ class Transport:
         await self._http.__aexit__(kind, error, traceback)
         self._budget.close()  # others that use it open it again
 
-    async def ask(self, request: Request) -> Answer:
+    async def ask(self, request: Request) -> Response:
         """Return the answer to a request, asked again where that may help.
 
         Raises
@@ -145,7 +145,7 @@ class Transport:
             msg = f"{subject}: {cause}; check endpoints and http.proxy"
             raise ApiError(msg) from error
 
-    async def _ask_once(self, request: Request, subject: str) -> Answer:
+    async def _ask_once(self, request: Request, subject: str) -> Response:
         """Ask until the server does not order a pause, which is no fault."""
         for _ in range(_MOST_REFUSALS):
             received = await self._send(request)
@@ -191,7 +191,7 @@ class Transport:
         return f"{self.endpoint}{request.path}{query}"
 
 
-def _judged(received: http.Received, subject: str, *, names_symbol: bool) -> Answer:
+def _judged(received: http.Received, subject: str, *, names_symbol: bool) -> Response:
     """Return a good answer, or raise what another is.
 
     Parameters
@@ -217,7 +217,7 @@ def _judged(received: http.Received, subject: str, *, names_symbol: bool) -> Ans
             raise http.UnavailableError(msg) from error
         content = None
     if status == _HTTP_OK:
-        return Answer(content, body, subject)
+        return Response(content, body, subject)
     if status in _REFUSED:
         msg = (
             f"{subject}: status {status}, expected 200: {_REFUSED[status]}; run from "

@@ -7,7 +7,7 @@ import polars as pl
 
 from bhds.core.errors import ApiError
 from bhds.core.timegrid import TIME
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 
 SCHEMA = pl.Schema(
     {
@@ -23,7 +23,7 @@ SCHEMA = pl.Schema(
 sent and the weight that they cost, how often the answer was 429 or 418, and the bars or
 events that came."""
 
-_TABLE = PartedTable(
+_TABLE = AppendTable(
     file="api_data/usage.parquet",
     folder="api_data/usage.d",
     schema=SCHEMA,

@@ -26,7 +26,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
 @dataclass(frozen=True)
-class Held:
+class ArchivedRows:
     """A partition as it was parsed; without rows and zips where there is none."""
 
     rows: pl.DataFrame
@@ -78,7 +78,7 @@ def _rows(found: pl.DataFrame, *, schema: pl.Schema) -> pl.DataFrame:
 
 
 @dataclass(frozen=True)
-class Bounds:
+class BackfillBounds:
     """The time that a fill may cover."""
 
     begin_ms: int

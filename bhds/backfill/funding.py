@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from bhds.api.rows import FundingEvent
-from bhds.backfill.archive_rows import Bounds, Held
-from bhds.backfill.missing_ranges import Coverage, Hole, Reason
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
+from bhds.backfill.missing_ranges import Coverage, MissingRange, MissingReason
 from bhds.backfill.response_journal import Row
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME, Span
@@ -50,7 +50,9 @@ class Events:
         first = rows["funding_time"].dt.epoch("ms").first()
         return first - _LATE_MS if isinstance(first, int) else None
 
-    def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
+    def holes(
+        self, held: ArchivedRows, *, bounds: BackfillBounds
+    ) -> list[MissingRange]:
         """List what is to be asked for, in time order."""
         return missing_events(
             held.rows,
@@ -143,7 +145,7 @@ def missing_events(
     coverage: Coverage,
     is_first: bool,
     is_last: bool,
-) -> list[Hole]:
+) -> list[MissingRange]:
     """List the times of which the archive has no events, in time order.
 
     These are the days of which no month could be used, and, within each stretch of the
@@ -168,18 +170,18 @@ def missing_events(
     hours_ms = pl.col("funding_interval_hours").cast(pl.Int64) * _HOUR_MS
     due = events.select(time=time_ms, hours=hours_ms).rows()
     is_born = not is_first
-    holes: list[Hole] = []
+    holes: list[MissingRange] = []
     for reason, group in groupby(
         days, lambda day: coverage.reason(day, is_last=is_last)
     ):
         run = list(group)
         span = _days(run[0], run[-1], wanted)
-        if reason is Reason.MISSING:
+        if reason is MissingReason.MISSING:
             inside = [event for event in due if span.start_ms <= event[0] < span.end_ms]
             lacking = _lacking(inside, span, is_born=is_born)
-            holes += [Hole(each, reason, None) for each in lacking]
+            holes += [MissingRange(each, reason, None) for each in lacking]
         else:
-            holes.append(Hole(span, reason, None))
+            holes.append(MissingRange(span, reason, None))
         is_born = True
     return holes
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Self
 
-from bhds.backfill.archive_rows import Bounds, Held
-from bhds.backfill.missing_ranges import Hole
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
+from bhds.backfill.missing_ranges import MissingRange
 from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Answer, Row, outstanding
 from bhds.core.timegrid import Span
@@ -32,25 +32,27 @@ class Origin:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedHistory:
     """What is wanted of a series, given what the API answered so far."""
 
     extent: Callable[[Row], Span]
     """Returns the range that a row is about."""
     begin_of: Callable[[Row], int]
     """Returns from when on a row is wanted, if it is the first."""
-    holes_from: Callable[[int | None], list[Hole]]
+    holes_from: Callable[[int | None], list[MissingRange]]
     """Lists the missing ranges in time order, given when the first row begins that the
     API has before those of the archive; None: it has none, or was not asked."""
     origin: Origin | None = None
     """None where the history began before."""
 
     @classmethod
-    def of(cls, kind: RequestedSeries, held: Held, *, bounds: Bounds) -> Self:
+    def of(
+        cls, kind: RequestedSeries, held: ArchivedRows, *, bounds: BackfillBounds
+    ) -> Self:
         """Return what is wanted of a partition, given what the archive has of it."""
 
         @cache
-        def holes_from(begin_ms: int | None) -> list[Hole]:
+        def holes_from(begin_ms: int | None) -> list[MissingRange]:
             known = bounds if begin_ms is None else bounds.beginning(begin_ms)
             return kind.holes(held, bounds=known)
 
@@ -63,7 +65,7 @@ class Wanted:
         origin = Origin(bounds.since_ms, first_ms, kind.lookback_ms)
         return cls(kind.extent, kind.begin_ms, holes_from, origin)
 
-    def holes(self, answers: Sequence[Answer]) -> list[Hole]:
+    def holes(self, answers: Sequence[Answer]) -> list[MissingRange]:
         """List the missing ranges in time order."""
         return self.holes_from(self._begin_ms(answers))
 

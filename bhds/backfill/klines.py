@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 
 from bhds.api.endpoints import MARKETS
-from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.backfill.missing_ranges import (
-    Hole,
+    MissingRange,
     doubtful_bars,
     impossible_bars,
     missing_bars,
@@ -74,7 +74,9 @@ class Bars:
         first = rows["open_time"].dt.epoch("ms").first()
         return self._grid_at(first).floor(first) if isinstance(first, int) else None
 
-    def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
+    def holes(
+        self, held: ArchivedRows, *, bounds: BackfillBounds
+    ) -> list[MissingRange]:
         """List what is to be asked for, in time order."""
         interval = self.on_grid_of(held.rows).interval
         missing = missing_bars(

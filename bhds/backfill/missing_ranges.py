@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.integrity.zip_input import DAY_US, day_us
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Interval, TradeType
@@ -35,7 +35,7 @@ _MOST_RUNS = 0.01
 the symbol does not trade in every one."""
 
 
-class Reason(StrEnum):
+class MissingReason(StrEnum):
     """Why the API is asked for bars."""
 
     MISSING = "missing"
@@ -55,12 +55,12 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True)
-class Hole:
+class MissingRange:
     """What is asked for: the bars or events of a range of time."""
 
     span: Span
     """Of bars, from the first one's opening to the last one's end."""
-    reason: Reason
+    reason: MissingReason
     expected: int | None
     """How many there should be; None where that is not known."""
 
@@ -80,7 +80,10 @@ class Coverage:
         for entry in inputs:
             file = ArchiveFile.from_key(entry["key"])
             first, last = (day_us(d) // DAY_US for d in (file.first_day, file.last_day))
-            is_useless = entry["verdict"] in {Verdict.CORRUPT, Verdict.VANISHED}
+            is_useless = entry["integrity_status"] in {
+                IntegrityStatus.CORRUPT,
+                IntegrityStatus.VANISHED,
+            }
             days[not is_useless].update(range(first, last + 1))
         return cls(frozenset(days[True]), frozenset(days[False] - days[True]))
 
@@ -89,16 +92,20 @@ class Coverage:
         """The last day covered; -1 if there is none."""
         return max(self.usable | self.useless, default=-1)
 
-    def reason(self, day: int, *, is_last: bool) -> Reason:
+    def reason(self, day: int, *, is_last: bool) -> MissingReason:
         """Say why a UTC day, counted from 1970, lacks what it lacks.
 
         `is_last`: the archive has no later partition.
         """
         if day in self.usable:
-            return Reason.MISSING
+            return MissingReason.MISSING
         if day in self.useless:
-            return Reason.CORRUPT
-        return Reason.TAIL if is_last and day > self.last else Reason.MISSING_FILE
+            return MissingReason.CORRUPT
+        return (
+            MissingReason.TAIL
+            if is_last and day > self.last
+            else MissingReason.MISSING_FILE
+        )
 
 
 def missing_bars(
@@ -111,7 +118,7 @@ def missing_bars(
     coverage: Coverage,
     is_first: bool,
     is_last: bool,
-) -> list[Hole]:
+) -> list[MissingRange]:
     """List the bars that are not there, in time order.
 
     Where no bar shows on which days 3d bars open, all time is listed as one hole of a
@@ -165,13 +172,15 @@ def missing_bars(
     ]
 
 
-def _of_unknown_phase(span: Span, *, coverage: Coverage, is_last: bool) -> list[Hole]:
+def _of_unknown_phase(
+    span: Span, *, coverage: Coverage, is_last: bool
+) -> list[MissingRange]:
     """Return one hole for all 3d bars that reach into a range, if it is not empty."""
     if span.start_ms >= span.end_ms:
         return []
     reason = coverage.reason(span.start_ms // _DAY_MS, is_last=is_last)
     first = max(span.start_ms - 2 * _DAY_MS, _year_ms(span.start_ms))
-    return [Hole(Span(first, span.end_ms), reason, None)]
+    return [MissingRange(Span(first, span.end_ms), reason, None)]
 
 
 def _year_ms(time_ms: int) -> int:
@@ -186,7 +195,7 @@ def _earliest(begin_ms: int, grid: Grid) -> int:
     return open_ms if open_ms >= _year_ms(begin_ms) else grid.ceil(begin_ms)
 
 
-def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:
+def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[MissingRange]:
     """List the runs of bars without trades that cannot be by chance, in time order.
 
     In a day of n bars in which R runs without trades begin, a run of L bars is
@@ -226,8 +235,10 @@ def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:
     expected = pl.col("in_day") * share.pow(pl.col("length"))
     doubted = runs.filter(share <= _MOST_RUNS, expected < _RARE).collect()
     return [
-        Hole(
-            _span(range(start, start + length), Grid(interval)), Reason.UNTRADED, length
+        MissingRange(
+            _span(range(start, start + length), Grid(interval)),
+            MissingReason.UNTRADED,
+            length,
         )
         for start, length in doubted.select("number", "length").iter_rows()
     ]
@@ -235,7 +246,7 @@ def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[Hole]:
 
 def impossible_bars(
     bars: pl.DataFrame, *, data_type: str, trade_type: TradeType, interval: Interval
-) -> list[Hole]:
+) -> list[MissingRange]:
     """List the runs of grid points with a bar of impossible values, in time order.
 
     Parameters
@@ -252,9 +263,9 @@ def impossible_bars(
     lasts = numbers.filter(ends).to_list()
     firsts = numbers.filter(ends.shift(fill_value=True)).to_list()
     return [
-        Hole(
+        MissingRange(
             _span(range(first, last + 1), Grid(interval)),
-            Reason.IMPOSSIBLE,
+            MissingReason.IMPOSSIBLE,
             last + 1 - first,
         )
         for first, last in zip(firsts, lasts, strict=True)
@@ -263,7 +274,7 @@ def impossible_bars(
 
 def _by_reason(
     numbers: range, *, grid: Grid, coverage: Coverage, is_last: bool
-) -> Iterator[Hole]:
+) -> Iterator[MissingRange]:
     """Cut one run of missing bars where the reason changes, which is at midnight."""
     pieces = _by_day(numbers, grid)
     for reason, group in groupby(
@@ -271,7 +282,7 @@ def _by_reason(
     ):
         days = list(group)
         missing = range(days[0].missing.start, days[-1].missing.stop)
-        yield Hole(_span(missing, grid), reason, len(missing))
+        yield MissingRange(_span(missing, grid), reason, len(missing))
 
 
 class _Piece(NamedTuple):
@@ -298,10 +309,14 @@ def _by_day(numbers: range, grid: Grid) -> Iterator[_Piece]:
 
 def _reason(
     day: int, missing: range, whole: range, *, coverage: Coverage, is_last: bool
-) -> Reason:
+) -> MissingReason:
     reason = coverage.reason(day, is_last=is_last)
     is_end = missing.start > whole.start and missing.stop == whole.stop
-    return Reason.TRUNCATED if reason is Reason.MISSING and is_end else reason
+    return (
+        MissingReason.TRUNCATED
+        if reason is MissingReason.MISSING and is_end
+        else reason
+    )
 
 
 def _span(numbers: range, grid: Grid) -> Span:
@@ -309,7 +324,9 @@ def _span(numbers: range, grid: Grid) -> Span:
     return Span(grid.time(numbers.start), grid.time(numbers.stop))
 
 
-def with_hole(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+def with_hole(
+    rows: pl.DataFrame, holes: Sequence[MissingRange], *, time: str
+) -> pl.DataFrame:
     """Keep the rows that lie in a hole, and add its position among them: `hole`."""
     table = pl.DataFrame(
         {
@@ -327,7 +344,9 @@ def with_hole(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.Dat
     )
 
 
-def outside(rows: pl.DataFrame, holes: Sequence[Hole], *, time: str) -> pl.DataFrame:
+def outside(
+    rows: pl.DataFrame, holes: Sequence[MissingRange], *, time: str
+) -> pl.DataFrame:
     """Keep the rows that lie in no hole."""
     if not holes:
         return rows

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from bhds.backfill.archive_rows import Bounds, Held
-from bhds.backfill.missing_ranges import Hole
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
+from bhds.backfill.missing_ranges import MissingRange
 from bhds.backfill.response_journal import Row
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import Span
@@ -44,7 +44,9 @@ class RequestedSeries(Protocol):
     def first_ms(self, rows: pl.DataFrame) -> int | None:
         """Return `begin_ms` of the first of some sorted rows of a partition, if any."""
 
-    def holes(self, held: Held, *, bounds: Bounds) -> list[Hole]:
+    def holes(
+        self, held: ArchivedRows, *, bounds: BackfillBounds
+    ) -> list[MissingRange]:
         """List what is to be asked for, in time order."""
 
     def joint_span_ms(self) -> int:

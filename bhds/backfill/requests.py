@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bhds.api.codes import ApiRefusal
-from bhds.api.rate_limiter import Budget
+from bhds.api.rate_limiter import RateLimiter
 from bhds.backfill import api_use, refusal, unanswered
-from bhds.backfill.history import Wanted
+from bhds.backfill.history import RequestedHistory
 from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Answer, Journal, Row
 from bhds.config import Settings
@@ -30,7 +30,7 @@ OFFLINE = "offline: no server was asked"
 
 def complete(
     kind: RequestedSeries,
-    wanted: Wanted,
+    wanted: RequestedHistory,
     journal: Journal,
     *,
     settings: Settings,
@@ -71,7 +71,7 @@ def complete(
 
 def _note_symbol(
     kind: RequestedSeries,
-    wanted: Wanted,
+    wanted: RequestedHistory,
     journal: Journal,
     *,
     error: SymbolRefusedError,
@@ -116,7 +116,7 @@ def rows_of(journal: Journal) -> list[tuple[Row, ...]]:
 
 async def _ask(
     kind: RequestedSeries,
-    wanted: Wanted,
+    wanted: RequestedHistory,
     journal: Journal,
     *,
     settings: Settings,
@@ -156,7 +156,10 @@ def warn_of_unknown_fields(client: "ApiClient", market: TradeType) -> None:
 
 
 async def _find_origin(
-    kind: RequestedSeries, wanted: Wanted, client: "ApiClient", journal: Journal
+    kind: RequestedSeries,
+    wanted: RequestedHistory,
+    client: "ApiClient",
+    journal: Journal,
 ) -> None:
     """Ask for the first row, further back for as long as there are earlier ones."""
     while spans := wanted.unknown_origin(journal.answers, now=dt.datetime.now(dt.UTC)):
@@ -230,7 +233,7 @@ def open_client(trade_type: TradeType, settings: Settings) -> "ApiClient":
     return ApiClient(
         trade_type,
         endpoint=endpoint,
-        budget=Budget(
+        budget=RateLimiter(
             spot=endpoints.api_spot, um=endpoints.api_um, cm=endpoints.api_cm
         ),
         proxy=settings.http.proxy_for(endpoint),

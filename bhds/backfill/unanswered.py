@@ -13,7 +13,7 @@ import polars as pl
 
 from bhds.core.errors import ApiError
 from bhds.core.timegrid import TIME
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 
 SCHEMA = pl.Schema(
     {
@@ -26,7 +26,7 @@ SCHEMA = pl.Schema(
 )
 """How fills came out, by their path; see `tell`."""
 
-_TABLE = PartedTable(
+_TABLE = AppendTable(
     file="api_data/unanswered.parquet",
     folder="api_data/unanswered.d",
     schema=SCHEMA,

@@ -23,7 +23,7 @@ REVISION = 5
 
 
 @dataclass(frozen=True)
-class Counts:
+class BarCounts:
     """What was done to the published bars and funding events of one symbol."""
 
     published: int
@@ -45,14 +45,14 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Results:
+class BuiltBars:
     """One symbol's result: `columns.result_klines`, `columns.GAPS`, and counts."""
 
     frame: pl.DataFrame
     gaps: pl.DataFrame
     interval: Interval
     """The spacing of the bars, with their phase if they are 3d bars."""
-    counts: Counts
+    counts: BarCounts
     first_traded: dt.datetime | None
     """The open time of the first bar with trades, on the grid, UTC; None without."""
     last_traded: dt.datetime | None
@@ -77,7 +77,7 @@ def build_results(
     unlisted: Unlisted = (),
     funding: pl.DataFrame | None = None,
     contract_usd: float | None = None,
-) -> Results:
+) -> BuiltBars:
     """Make published bars into a regular series, cut at its gaps.
 
     Parameters
@@ -108,7 +108,7 @@ def build_results(
 
     Returns
     -------
-    Results
+    BuiltBars
         `frame` is sorted by unique `open_time`; `funding_rate` is null on bars without
         an event. The columns and dtypes are the same whatever the data, and without
         funding: a symbol that never traded has 0 rows.
@@ -154,7 +154,7 @@ def build_results(
     frame = joined.frame.with_columns(vwap=price).select(
         pl.col(name).cast(dtype) for name, dtype in result_klines(trade_type).items()
     )
-    counts = Counts(
+    counts = BarCounts(
         published=parsed.height,
         off_grid=grid.off_grid,
         combined=grid.combined,
@@ -167,7 +167,7 @@ def build_results(
     )
     traded = frame.filter(pl.col("trade_count") > 0)["open_time"]
     ends = traded.tail(1 if is_over else 0).dt.offset_by(interval.name)
-    return Results(
+    return BuiltBars(
         frame,
         gaps.table,
         interval,

@@ -14,7 +14,7 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.integrity.bounds import bounds_of_file
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.integrity.zip_reader import find_csv
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.directory import Directory
@@ -28,7 +28,11 @@ from bhds.plan.files import PRESENT
 from bhds.plan.series import Series
 from bhds.schemas.datatypes import Table
 
-_USABLE = {Verdict.OK, Verdict.SIDECAR_STALE, Verdict.SIDECAR_MISSING}
+_USABLE = {
+    IntegrityStatus.OK,
+    IntegrityStatus.CHECKSUM_STALE,
+    IntegrityStatus.CHECKSUM_MISSING,
+}
 _UNREADABLE = (
     *(OSError, ValueError, TypeError, KeyError, AttributeError),
     KeyGrammarError,
@@ -169,7 +173,7 @@ def _parsed_days(
         is_parsed = any(
             (source["key"], source["size"]) == (key, size)
             and etag in {None, source["etag"]}
-            and source["verdict"] in _USABLE
+            and source["integrity_status"] in _USABLE
             for source in inputs
         )
         daily = {

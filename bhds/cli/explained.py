@@ -11,10 +11,10 @@ from bhds.cli.terminal import console
 from bhds.explanation import Explanation, LongerExplanation
 from bhds.explanation.values import (
     ArchiveZip,
-    FundingEvent,
-    Hole,
-    Outcome,
-    Publication,
+    ExplainedFunding,
+    PublishedRow,
+    RequestedRange,
+    RowOutcome,
     plain,
 )
 
@@ -45,7 +45,7 @@ def show(found: Explanation) -> None:
     _show_mapping(out, f"Day {found.open_time:%Y-%m-%d}", found.condition)
 
 
-def _kind(event: FundingEvent) -> str:
+def _kind(event: ExplainedFunding) -> str:
     return f" ({event.rate_type})" if event.rate_type else ""
 
 
@@ -83,17 +83,17 @@ def _show_result(out: Console, found: Explanation) -> None:
     _show_all(out, "Result", [lines])
 
 
-def _published(row: Publication) -> list[str]:
+def _published(row: PublishedRow) -> list[str]:
     where = row.key or ("the API" if row.source == "api" else "a zip")
     line = "" if row.line is None else f", line {row.line}"
-    verdict = row.outcome.value.replace("_", " ")
+    integrity_status = row.outcome.value.replace("_", " ")
     why = "" if row.reason is None else f": {row.reason}"
-    lines = [f"{verdict}{why}", f"{row.source}, {where}{line}"]
+    lines = [f"{integrity_status}{why}", f"{row.source}, {where}{line}"]
     if row.text is not None:
         lines += [row.text, f"({','.join(row.fields)})"]
     else:
         lines.append(_values(row.values))
-    if row.read_from == "partition" and row.outcome is Outcome.KEPT:
+    if row.read_from == "partition" and row.outcome is RowOutcome.KEPT:
         lines.append("as parsed: the zip is not on disk any more")
     if row.answered_at is not None:
         lines.append(f"answered {_time(row.answered_at)}")
@@ -124,7 +124,7 @@ def _zip(archive: ArchiveZip) -> list[str]:
     elif archive.is_on_disk:
         disk = "on disk, as it was parsed"
     lines = [
-        f"{archive.key} ({decimal(archive.size)}): {archive.verdict}{reason}",
+        f"{archive.key} ({decimal(archive.size)}): {archive.integrity_status}{reason}",
         f"SHA-256 {archive.sha256}",
         f"CHECKSUM {archive.published_sha256 or 'none'}",
         disk,
@@ -140,7 +140,7 @@ def _zip(archive: ArchiveZip) -> list[str]:
     return lines
 
 
-def _hole(hole: Hole) -> list[str]:
+def _hole(hole: RequestedRange) -> list[str]:
     expected = "" if hole.expected is None else f" of {hole.expected}"
     lines = [
         f"{_time(hole.start)} to {_time(hole.end)}, because {hole.reason}",

@@ -28,7 +28,7 @@ _MAX_DIGITS = 30
 _SHOWN = 40
 
 
-class Place(NamedTuple):
+class Position(NamedTuple):
     """Where a value was set."""
 
     source: str
@@ -47,9 +47,9 @@ class Document(NamedTuple):
     """Settings of one source, and where each of them is."""
 
     values: dict[str, Any]
-    keys: dict[KeyPath, Place]
+    keys: dict[KeyPath, Position]
     """Where each key is; of what stands in a list, its value."""
-    places: dict[KeyPath, Place]
+    places: dict[KeyPath, Position]
     """Where each value is."""
 
 
@@ -83,7 +83,9 @@ def read(path: Path, *, shown: str | None = None) -> Document:
     composer = _Composer(_decoded(content, name), source=name)
     node = composer.document()
     if not isinstance(node, yaml.MappingNode):
-        place = Place(name, 1, 1) if node is None else composer.place(node.start_mark)
+        place = (
+            Position(name, 1, 1) if node is None else composer.place(node.start_mark)
+        )
         msg = f"{place}: holds no settings; expected YAML such as `offline: false`"
         raise ConfigError(msg)
     document = Document({}, {}, {})
@@ -136,16 +138,16 @@ def _checked(text: str, name: str, *, with_lines: bool = True) -> str:
     found = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if found is None:
         return text
-    place = _place_after(text[: found.start()], name) if with_lines else Place(name)
+    place = _place_after(text[: found.start()], name) if with_lines else Position(name)
     msg = (
         f"{place}: the character U+{ord(found[0]):04X} has no place in YAML; remove it"
     )
     raise ConfigError(msg)
 
 
-def _place_after(before: str, name: str) -> Place:
+def _place_after(before: str, name: str) -> Position:
     *lines, last = before.split("\n")
-    return Place(name, len(lines) + 1, len(last) + 1)
+    return Position(name, len(lines) + 1, len(last) + 1)
 
 
 class _Composer(yaml.SafeLoader):
@@ -193,11 +195,11 @@ class _Composer(yaml.SafeLoader):
         finally:
             self._depth -= 1
 
-    def place(self, mark: Any) -> Place:
+    def place(self, mark: Any) -> Position:
         """Return where a mark is."""
         if not self._has_lines:
-            return Place(self._source)
-        return Place(self._source, mark.line + 1, mark.column + 1)
+            return Position(self._source)
+        return Position(self._source, mark.line + 1, mark.column + 1)
 
     def value(self, node: yaml.Node, path: KeyPath, document: Document) -> Any:
         """Return the value of a node, and add where its keys and values are."""
@@ -269,7 +271,7 @@ class _Composer(yaml.SafeLoader):
         return int(text) if node.tag == f"{_TAG}int" else float(text)
 
     def _fault(self, mark: Any, words: str) -> ConfigError:
-        place = Place(self._source) if mark is None else self.place(mark)
+        place = Position(self._source) if mark is None else self.place(mark)
         return ConfigError(f"{place}: {words}")
 
 

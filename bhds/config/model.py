@@ -106,7 +106,7 @@ class Http(_Closed):
         return None if is_loopback else self.proxy
 
 
-class Listing(_Closed):
+class ListingSettings(_Closed):
     """How long a bucket listing is believed."""
 
     max_age_h: Number = Field(
@@ -219,7 +219,7 @@ class Resample(_Closed):
         return self
 
 
-class Results(_Closed):
+class ResultSettings(_Closed):
     """How partitions become results."""
 
     vwap: Flag = Field(default=True, description="fill the column vwap")
@@ -256,7 +256,7 @@ class Dataset(_Closed):
         Discriminator(_symbols_form),
         Field(description="a list of names, or a filter"),
     ] = SymbolFilter()
-    results: Results = Results()
+    results: ResultSettings = ResultSettings()
 
     @property
     def entry(self) -> DataType:
@@ -340,7 +340,7 @@ class Dataset(_Closed):
 
     @model_validator(mode="after")
     def _only_klines_have_results(self) -> "Dataset":
-        if not self.has_results and self.results != Results():
+        if not self.has_results and self.results != ResultSettings():
             msg = (
                 f"results: only klines become results, not {self.data_type}; remove it"
             )
@@ -394,7 +394,7 @@ class Settings(_Closed):
     )
     endpoints: Endpoints = Endpoints()
     http: Http = Http()
-    listing: Listing = Listing()
+    listing: ListingSettings = ListingSettings()
     api: Api = Api()
     datasets: Annotated[list[Dataset], Field(min_length=1)]
 

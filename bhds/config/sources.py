@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from bhds.config import documents, values
-from bhds.config.documents import Document, KeyPath, Place
+from bhds.config.documents import Document, KeyPath, Position
 from bhds.config.model import Settings
 from bhds.config.problems import Problem, explain, shown_path
 from bhds.core.errors import ConfigError
@@ -147,7 +147,7 @@ def _message(merged: Document, problem: Problem, *, where: str) -> str:
     return ": ".join([*([] if place is None else [str(place)]), shown, problem.words])
 
 
-def _place(merged: Document, path: KeyPath, *, is_key: bool) -> Place | None:
+def _place(merged: Document, path: KeyPath, *, is_key: bool) -> Position | None:
     """Return where a value is; of one that is missing, where its group begins."""
     found = merged.keys if is_key else merged.places
     for length in range(len(path), 0, -1):
@@ -206,11 +206,11 @@ def _defaults(
 
 def _of_source(given: dict[str, Any], source: str) -> Document:
     """Return settings that come from one place without lines."""
-    places: dict[KeyPath, Place] = {}
+    places: dict[KeyPath, Position] = {}
 
     def note(value: Any, path: KeyPath) -> None:
         if path:
-            places[path] = Place(source)
+            places[path] = Position(source)
         if isinstance(value, dict):
             for key, each in value.items():
                 note(each, (*path, key))

@@ -13,8 +13,8 @@ from bhds.archive.integrity.zip_reader import find_csv
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import ParseError
 from bhds.explanation import revisions
-from bhds.explanation.place import Place
-from bhds.explanation.values import ArchiveZip, Publication
+from bhds.explanation.place import SymbolFiles
+from bhds.explanation.values import ArchiveZip, PublishedRow
 from bhds.io import storage
 from bhds.parse.csv_reader import CsvBody
 from bhds.parse.csv_stream import csv_pieces
@@ -28,7 +28,7 @@ _UNITS_US = {"ms": 1_000, "us": 1}
 _LF = 10
 
 
-def covering_zips(place: Place) -> list[dict[str, Any]]:
+def covering_zips(place: SymbolFiles) -> list[dict[str, Any]]:
     """Return the entries of the partitions' sources whose zip covers the bar."""
     first, last = place.open_time.date(), (place.end - _MICROSECOND).date()
     found = []
@@ -62,7 +62,7 @@ def described(
                 etag=entry["etag"],
                 sha256=entry["sha256"],
                 published_sha256=entry["published_sha256"],
-                verdict=entry["verdict"],
+                integrity_status=entry["integrity_status"],
                 reason=entry["reason"],
                 sha256_on_disk=_sha256(data_dir / path),
                 revisions=fetched.get(entry["key"], ()),
@@ -74,11 +74,11 @@ def described(
 
 
 def lines_of(
-    place: Place, *, archive: ArchiveZip, time_unit: str | None
-) -> list[Publication]:
+    place: SymbolFiles, *, archive: ArchiveZip, time_unit: str | None
+) -> list[PublishedRow]:
     """Return the lines of a zip on disk whose bar lies in the bar explained.
 
-    None of a zip that cannot be read: its verdict says why.
+    None of a zip that cannot be read: its integrity status says why.
     """
     file = ArchiveFile.from_path(archive.path)
     table = table_of(
@@ -93,7 +93,7 @@ def lines_of(
             entry = find_csv(opened, stem=stem, bounds=bounds_of_file(file))
             for body in csv_pieces(opened, entry=entry, table=table):
                 found += [
-                    Publication(
+                    PublishedRow(
                         source=file.frequency.value,
                         key=archive.key,
                         open_time=open_time,
@@ -112,14 +112,14 @@ def lines_of(
     return found
 
 
-def rows_of_partition(place: Place) -> list[Publication]:
+def rows_of_partition(place: SymbolFiles) -> list[PublishedRow]:
     """Return the rows of the partitions that lie in the bar, where zips are gone."""
     found = []
     for name in place.partitions:
         path = place.data_dir / place.series.folder / f"{name}.parquet"
         if path.is_file():
             found += [
-                Publication(
+                PublishedRow(
                     source=row["source"],
                     key=None,
                     open_time=row["open_time"],
@@ -131,7 +131,7 @@ def rows_of_partition(place: Place) -> list[Publication]:
     return found
 
 
-def rows_within(path: Path, *, place: Place) -> pl.DataFrame:
+def rows_within(path: Path, *, place: SymbolFiles) -> pl.DataFrame:
     """Return the rows of a Parquet file whose `open_time` lies in the bar."""
     time = pl.col("open_time")
     inside = (time >= place.open_time) & (time < place.end)
@@ -144,7 +144,7 @@ def _plain_values(row: Mapping[str, Any]) -> dict[str, float | int | None]:
 
 
 def _lines(
-    body: CsvBody, *, place: Place, time_unit: str | None
+    body: CsvBody, *, place: SymbolFiles, time_unit: str | None
 ) -> Iterator[tuple[int, dt.datetime, str]]:
     """Yield number, time and text of the lines that open within a bar.
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from bhds.explanation.archives import rows_within
-from bhds.explanation.place import Place
-from bhds.explanation.values import Hole, Outcome, Publication
+from bhds.explanation.place import SymbolFiles
+from bhds.explanation.values import PublishedRow, RequestedRange, RowOutcome
 from bhds.io import storage
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -17,7 +17,7 @@ _SPAN = re.compile(rb'\{"start_ms":(\d+),"end_ms":(\d+),"asked_at":"([^"]+)"')
 _FILL_ROW = ("open_time", "close_time", "source")
 
 
-def holes_of(place: Place) -> tuple[Hole, ...]:
+def holes_of(place: SymbolFiles) -> tuple[RequestedRange, ...]:
     """Return the ranges covering the bar that the API was asked for."""
     found = []
     for path in place.fills:
@@ -26,7 +26,7 @@ def holes_of(place: Place) -> tuple[Hole, ...]:
             start, end = (dt.datetime.fromisoformat(hole[n]) for n in ("start", "end"))
             if start < place.end and place.open_time < end:
                 found.append(
-                    Hole(
+                    RequestedRange(
                         path=place.relative(path),
                         start=start,
                         end=end,
@@ -40,7 +40,7 @@ def holes_of(place: Place) -> tuple[Hole, ...]:
     return tuple(found)
 
 
-def answers_of(place: Place) -> list[Publication]:
+def answers_of(place: SymbolFiles) -> list[PublishedRow]:
     """Return the bars that the API answered, and whether they are in the fill."""
     found = []
     for path in place.fills:
@@ -60,7 +60,7 @@ def answers_of(place: Place) -> list[Publication]:
                         open_time,
                         values,
                         answered_at=at,
-                        outcome=Outcome.NOT_USED,
+                        outcome=RowOutcome.NOT_USED,
                         reason="not in the fill: the archive has this bar, or neither "
                         "has a trade in it",
                     )
@@ -73,10 +73,10 @@ def _publication(
     values: dict[str, Any],
     *,
     answered_at: dt.datetime | None,
-    outcome: Outcome = Outcome.KEPT,
+    outcome: RowOutcome = RowOutcome.KEPT,
     reason: str | None = None,
-) -> Publication:
-    return Publication(
+) -> PublishedRow:
+    return PublishedRow(
         source="api",
         key=None,
         open_time=open_time,
@@ -88,7 +88,7 @@ def _publication(
     )
 
 
-def _pages(path: Path, *, place: Place) -> list[tuple[dt.datetime, bytes]]:
+def _pages(path: Path, *, place: SymbolFiles) -> list[tuple[dt.datetime, bytes]]:
     """Return the answers that cover the bar, with their time, the latest last."""
     try:
         content = path.with_suffix(".answers.jsonl").read_bytes()
@@ -105,13 +105,13 @@ def _pages(path: Path, *, place: Place) -> list[tuple[dt.datetime, bytes]]:
     return sorted(found)
 
 
-def _answered_at(path: Path, *, place: Place) -> dt.datetime | None:
+def _answered_at(path: Path, *, place: SymbolFiles) -> dt.datetime | None:
     pages = _pages(path, place=place)
     return pages[-1][0] if pages else None
 
 
 def _answers(
-    path: Path, *, place: Place
+    path: Path, *, place: SymbolFiles
 ) -> dict[dt.datetime, tuple[dt.datetime, list[Any] | None]]:
     """Return time of answer and fields of each bar answered, by its `open_time`."""
     found: dict[dt.datetime, tuple[dt.datetime, list[Any] | None]] = {}

@@ -9,18 +9,18 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval, TradeType
 from bhds.explanation import archives, backfills, surroundings
-from bhds.explanation.place import Place
+from bhds.explanation.place import SymbolFiles
 from bhds.explanation.values import (
     ArchiveZip,
     Explanation,
-    Outcome,
-    Publication,
+    PublishedRow,
     Result,
+    RowOutcome,
     State,
 )
 from bhds.io import places
@@ -29,7 +29,7 @@ from bhds.schemas.impossible_values import has_impossible_values
 from bhds.schemas.klines import parsed_klines
 
 _COMPARED = ("open", "high", "low", "close", "volume", "trade_count")
-_USELESS = {Verdict.CORRUPT, Verdict.VANISHED}
+_USELESS = {IntegrityStatus.CORRUPT, IntegrityStatus.VANISHED}
 _AGAIN = "build it again: bhds generate kline"
 
 
@@ -70,7 +70,7 @@ def explain(
     ResultError
         If a file cannot be read.
     """
-    place = Place(
+    place = SymbolFiles(
         Path(data_dir),
         TradeType(trade_type),
         symbol,
@@ -89,7 +89,7 @@ def explain(
         raise ResultError(msg) from error
 
 
-def _explained(place: Place) -> Explanation:
+def _explained(place: SymbolFiles) -> Explanation:
     result = surroundings.result_of(place)
     bar = surroundings.row_of(place.result, open_time=place.open_time)
     entries = archives.covering_zips(place)
@@ -123,16 +123,16 @@ def _explained(place: Place) -> Explanation:
 
 
 def _publications(
-    place: Place, zips: Sequence[ArchiveZip], entries: Sequence[Mapping[str, Any]]
-) -> list[Publication]:
+    place: SymbolFiles, zips: Sequence[ArchiveZip], entries: Sequence[Mapping[str, Any]]
+) -> list[PublishedRow]:
     """Return every publication of the bar at hand, judged, in time order."""
-    found: list[Publication] = []
+    found: list[PublishedRow] = []
     for archive, entry in zip(zips, entries, strict=True):
         if archive.is_on_disk:
             unit = entry["time_unit"]
             lines = archives.lines_of(place, archive=archive, time_unit=unit)
             found += [_as_used(line, archive) for line in lines]
-    seen = {(p.source, p.open_time) for p in found if p.outcome is Outcome.KEPT}
+    seen = {(p.source, p.open_time) for p in found if p.outcome is RowOutcome.KEPT}
     found += [
         replace(row, key=_key_of(row, zips))
         for row in archives.rows_of_partition(place)
@@ -141,17 +141,17 @@ def _publications(
     return _judged(place, [*found, *backfills.answers_of(place)])
 
 
-def _as_used(line: Publication, archive: ArchiveZip) -> Publication:
-    if archive.verdict in _USELESS:
-        reason = f"the zip is {archive.verdict}: its rows are left out"
-        return replace(line, outcome=Outcome.NOT_USED, reason=reason)
+def _as_used(line: PublishedRow, archive: ArchiveZip) -> PublishedRow:
+    if archive.integrity_status in _USELESS:
+        reason = f"the zip is {archive.integrity_status}: its rows are left out"
+        return replace(line, outcome=RowOutcome.NOT_USED, reason=reason)
     if archive.is_another_revision:
         reason = "the zip on disk is not the revision that the partition was made of"
-        return replace(line, outcome=Outcome.NOT_USED, reason=reason)
+        return replace(line, outcome=RowOutcome.NOT_USED, reason=reason)
     return line
 
 
-def _key_of(row: Publication, zips: Iterable[ArchiveZip]) -> str | None:
+def _key_of(row: PublishedRow, zips: Iterable[ArchiveZip]) -> str | None:
     """Return the key of the zip that a row of a partition came from."""
     day = row.open_time.date()
     for archive in zips:
@@ -164,10 +164,12 @@ def _key_of(row: Publication, zips: Iterable[ArchiveZip]) -> str | None:
     return None
 
 
-def _judged(place: Place, publications: Sequence[Publication]) -> list[Publication]:
+def _judged(
+    place: SymbolFiles, publications: Sequence[PublishedRow]
+) -> list[PublishedRow]:
     """Judge what became of each publication, as parsing and merging decide."""
     ordered = sorted(publications, key=lambda p: p.open_time)
-    used = [n for n, p in enumerate(ordered) if p.outcome is Outcome.KEPT]
+    used = [n for n, p in enumerate(ordered) if p.outcome is RowOutcome.KEPT]
     bars = _frame(place, [ordered[number] for number in used])
     chosen = choose_bars(
         bars.with_columns(number=pl.Series(used, dtype=pl.Int64)),
@@ -179,12 +181,12 @@ def _judged(place: Place, publications: Sequence[Publication]) -> list[Publicati
         for number, winner in dropped.select("number", "kept_number").iter_rows():
             reason = _why_dropped(place, ordered[number], ordered[winner])
             ordered[number] = replace(
-                ordered[number], outcome=Outcome.DROPPED, reason=reason
+                ordered[number], outcome=RowOutcome.DROPPED, reason=reason
             )
     return ordered
 
 
-def _frame(place: Place, publications: Sequence[Publication]) -> pl.DataFrame:
+def _frame(place: SymbolFiles, publications: Sequence[PublishedRow]) -> pl.DataFrame:
     """Return publications as bars, each zip a `file`; the API and all others are one.
 
     Their close times are not known, and decide nothing.
@@ -199,7 +201,7 @@ def _frame(place: Place, publications: Sequence[Publication]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema | {"file": pl.UInt32()})
 
 
-def _why_dropped(place: Place, dropped: Publication, kept: Publication) -> str:
+def _why_dropped(place: SymbolFiles, dropped: PublishedRow, kept: PublishedRow) -> str:
     if kept.is_traded != dropped.is_traded:
         return "it has no trades, what was kept has"
     wrong = has_impossible_values("klines", place.trade_type)
@@ -222,20 +224,20 @@ _WHY_NO_BAR = {
 
 
 def _as_in_result(
-    publications: Sequence[Publication], *, state: State
-) -> list[Publication]:
+    publications: Sequence[PublishedRow], *, state: State
+) -> list[PublishedRow]:
     """Mark what would be kept where the result has no bar of its time."""
     reason = _WHY_NO_BAR.get(state)
     return [
-        replace(p, outcome=Outcome.NOT_USED, reason=reason)
-        if reason is not None and p.outcome is Outcome.KEPT
+        replace(p, outcome=RowOutcome.NOT_USED, reason=reason)
+        if reason is not None and p.outcome is RowOutcome.KEPT
         else p
         for p in publications
     ]
 
 
 def _state(
-    place: Place,
+    place: SymbolFiles,
     result: Result,
     *,
     bar: Mapping[str, Any] | None,
@@ -267,7 +269,7 @@ def _summary(
     state: State,
     *,
     why: str,
-    place: Place,
+    place: SymbolFiles,
     result: Result,
     bar: Mapping[str, Any] | None,
 ) -> str:
@@ -290,9 +292,9 @@ def _summary(
 
 
 def _warnings(
-    place: Place,
+    place: SymbolFiles,
     zips: Iterable[ArchiveZip],
-    publications: Iterable[Publication],
+    publications: Iterable[PublishedRow],
     *,
     bar: Mapping[str, Any] | None,
 ) -> list[str]:
@@ -316,7 +318,7 @@ def _warnings(
                 f"{place.relative(path)}: the result was built from another state of "
                 f"this partition; {_AGAIN}"
             )
-    kept = [p for p in publications if p.outcome is Outcome.KEPT]
+    kept = [p for p in publications if p.outcome is RowOutcome.KEPT]
     if bar is not None and len(kept) == 1 and _differs(kept[0], bar):
         found.append(f"the bar differs from its publication; {_AGAIN}")
     if bar is not None and bar["source"] != "filled" and not kept:
@@ -324,13 +326,13 @@ def _warnings(
     return found
 
 
-def _partitions_on_disk(place: Place) -> list[Path]:
+def _partitions_on_disk(place: SymbolFiles) -> list[Path]:
     folder = place.data_dir / place.series.folder
     paths = [folder / f"{name}.parquet" for name in place.partitions]
     return [*(path for path in paths if path.is_file()), *place.fills]
 
 
-def _differs(publication: Publication, bar: Mapping[str, Any]) -> bool:
+def _differs(publication: PublishedRow, bar: Mapping[str, Any]) -> bool:
     return any(publication.values.get(name) != bar[name] for name in _COMPARED)
 
 

@@ -20,7 +20,7 @@ _KLINES = "klines"
 
 
 @dataclass(frozen=True)
-class Place:
+class SymbolFiles:
     """A bar of one symbol, and the files that tell of it."""
 
     data_dir: Path
@@ -86,7 +86,7 @@ class Place:
         """Return a path below the data directory."""
         return path.relative_to(self.data_dir).as_posix()
 
-    def with_phase(self) -> "Place":
+    def with_phase(self) -> "SymbolFiles":
         """Return the place with the phase of its 3d bars, as the result records it."""
         known = phase.from_metadata(
             self.interval, storage.read_parquet_metadata(str(self.result))
@@ -115,7 +115,7 @@ class Place:
         instruments.select_named([self.symbol], built, where=where)
 
 
-def partitioned(place: Place) -> set[str]:
+def partitioned(place: SymbolFiles) -> set[str]:
     """Return the symbols that have partitions of the market's bars."""
     folder = place.data_dir / f"parsed_data/{place.trade_type}/{_KLINES}"
     return {path.name for path in folder.glob("*") if path.is_dir()}

@@ -7,8 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from bhds.explanation.place import Place
-from bhds.explanation.values import FundingEvent, Result
+from bhds.explanation.place import SymbolFiles
+from bhds.explanation.values import ExplainedFunding, Result
 from bhds.io import storage
 
 _FUNDING = (
@@ -17,7 +17,7 @@ _FUNDING = (
 )
 
 
-def result_of(place: Place) -> Result:
+def result_of(place: SymbolFiles) -> Result:
     """Describe the file of the result."""
     metadata = storage.read_parquet_metadata(place.result)
     # Of a year of seconds, a column is not read for its ends.
@@ -36,12 +36,12 @@ def result_of(place: Place) -> Result:
     )
 
 
-def inputs_of(place: Place) -> set[str]:
+def inputs_of(place: SymbolFiles) -> set[str]:
     """Return the SHA-256s of what the result was made from."""
     return set(storage.read_parquet_metadata(place.result).get("inputs", "").split())
 
 
-def judged_until(place: Place) -> str | None:
+def judged_until(place: SymbolFiles) -> str | None:
     """Return the last UTC day up to which the symbol was judged, or None if never.
 
     A symbol that has ended is not built beyond its end, though others are. One that the
@@ -62,7 +62,7 @@ def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:
     return rows.row(0, named=True) if rows.height else None
 
 
-def segment_of(place: Place, *, number: int) -> dict[str, Any]:
+def segment_of(place: SymbolFiles, *, number: int) -> dict[str, Any]:
     """Return number, first and last open time of a segment."""
     bars = pl.scan_parquet(place.result, glob=False).filter(pl.col("segment") == number)
     time = pl.col("open_time")
@@ -71,7 +71,7 @@ def segment_of(place: Place, *, number: int) -> dict[str, Any]:
     return {"number": number, "first_open_time": begin, "last_open_time": end}
 
 
-def gap_around(place: Place) -> dict[str, Any] | None:
+def gap_around(place: SymbolFiles) -> dict[str, Any] | None:
     """Return the stretch without trades that the bar lies in, with its class.
 
     The class is None where the market's gaps are not classified (`quality_all`).
@@ -92,7 +92,7 @@ def gap_around(place: Place) -> dict[str, Any] | None:
     return gap | _classified(place, gap)
 
 
-def conflicts_in(place: Place) -> tuple[dict[str, Any], ...]:
+def conflicts_in(place: SymbolFiles) -> tuple[dict[str, Any], ...]:
     """Return the publications that gave way to others with other values."""
     path = place.results / "conflicts" / f"{place.symbol}.parquet"
     if not path.is_file():
@@ -104,7 +104,7 @@ def conflicts_in(place: Place) -> tuple[dict[str, Any], ...]:
     )
 
 
-def condition_of(place: Place) -> dict[str, Any] | None:
+def condition_of(place: SymbolFiles) -> dict[str, Any] | None:
     """Return the condition of the day, or None where the market's is not judged."""
     path = place.quality("condition-klines")
     if not path.is_file():
@@ -118,7 +118,7 @@ def condition_of(place: Place) -> dict[str, Any] | None:
     return rows.row(0, named=True) if rows.height else None
 
 
-def funding_in(place: Place) -> tuple[FundingEvent, ...]:
+def funding_in(place: SymbolFiles) -> tuple[ExplainedFunding, ...]:
     """Return the funding events of the contract within the bar, in time order."""
     path = place.data_dir / place.series.funding_path
     if not path.is_file():
@@ -130,10 +130,10 @@ def funding_in(place: Place) -> tuple[FundingEvent, ...]:
         .select(_FUNDING)
         .collect()
     )
-    return tuple(FundingEvent(**row) for row in rows.iter_rows(named=True))
+    return tuple(ExplainedFunding(**row) for row in rows.iter_rows(named=True))
 
 
-def _classified(place: Place, gap: Mapping[str, Any]) -> dict[str, Any]:
+def _classified(place: SymbolFiles, gap: Mapping[str, Any]) -> dict[str, Any]:
     unknown: dict[str, Any] = dict.fromkeys(("class", "alive", "silent", "outage"))
     path = place.quality("gaps")
     if not path.is_file():

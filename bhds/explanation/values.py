@@ -20,7 +20,7 @@ class State(StrEnum):
     """Later than the last day that the result may hold."""
 
 
-class Outcome(StrEnum):
+class RowOutcome(StrEnum):
     """What became of a publication of a bar."""
 
     KEPT = "kept"
@@ -57,7 +57,7 @@ class ArchiveZip:
     etag: str | None
     sha256: str
     published_sha256: str | None
-    verdict: str
+    integrity_status: str
     reason: str | None
     sha256_on_disk: str | None
     """Of the file as it is now; None: it is not on disk any more."""
@@ -78,7 +78,7 @@ class ArchiveZip:
 
 
 @dataclass(frozen=True)
-class Publication:
+class PublishedRow:
     """One bar as it was published once."""
 
     source: str
@@ -96,7 +96,7 @@ class Publication:
     fields: tuple[str, ...] = ()
     """What the fields of the line are."""
     answered_at: dt.datetime | None = None
-    outcome: Outcome = Outcome.KEPT
+    outcome: RowOutcome = RowOutcome.KEPT
     reason: str | None = None
     """Why it was not kept."""
 
@@ -107,7 +107,7 @@ class Publication:
 
 
 @dataclass(frozen=True)
-class Hole:
+class RequestedRange:
     """What the API was asked for, of a range that covers the bar."""
 
     path: str
@@ -123,7 +123,7 @@ class Hole:
 
 
 @dataclass(frozen=True)
-class FundingEvent:
+class ExplainedFunding:
     """A funding event of the contract within the bar."""
 
     funding_time: dt.datetime
@@ -166,14 +166,14 @@ class Explanation:
     """The row, as built."""
     segment: Mapping[str, Any] | None = None
     """Number, first and last open time of the segment."""
-    publications: tuple[Publication, ...] = ()
+    publications: tuple[PublishedRow, ...] = ()
     conflicts: tuple[Mapping[str, Any], ...] = ()
     """Rows of `columns.conflicts`: what gave way, though its zip may be gone."""
     zips: tuple[ArchiveZip, ...] = ()
-    holes: tuple[Hole, ...] = ()
+    holes: tuple[RequestedRange, ...] = ()
     gap: Mapping[str, Any] | None = None
     """The stretch without trades that the time lies in: `columns.CLASSIFIED_GAPS`."""
-    funding: tuple[FundingEvent, ...] = ()
+    funding: tuple[ExplainedFunding, ...] = ()
     condition: Mapping[str, Any] | None = None
     """Of the day: `columns.CONDITION`."""
     warnings: tuple[str, ...] = field(default_factory=tuple)

@@ -19,14 +19,20 @@ from bhds.instruments.exchange_info import (
     read_exchange_info,
     record_exchange_info,
 )
-from bhds.instruments.selection import SETTLED, Reason, Selection, select, select_named
+from bhds.instruments.selection import (
+    SETTLED,
+    ExclusionReason,
+    Selection,
+    select,
+    select_named,
+)
 from bhds.instruments.settlements import settlements, settlements_day
 
 __all__ = [
     "SETTLED",
     "ContractType",
+    "ExclusionReason",
     "Known",
-    "Reason",
     "Selection",
     "SymbolClass",
     "classify",

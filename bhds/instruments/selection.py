@@ -22,7 +22,7 @@ _SELECTABLE = (
 """The types that a filter may name; those of other types pass every filter of types."""
 
 
-class Reason(StrEnum):
+class ExclusionReason(StrEnum):
     """Why a symbol was not selected."""
 
     EXCLUDED = "excluded by name"
@@ -38,7 +38,7 @@ class Selection:
     """The outcome of a filter: every symbol is in one of the two, both sorted."""
 
     selected: list[str]
-    excluded: dict[str, Reason]
+    excluded: dict[str, ExclusionReason]
 
     @property
     def unmatched(self) -> list[str]:
@@ -46,7 +46,7 @@ class Selection:
         return [
             symbol
             for symbol, reason in self.excluded.items()
-            if reason is Reason.UNMATCHED
+            if reason is ExclusionReason.UNMATCHED
         ]
 
 
@@ -110,9 +110,9 @@ def select(
     included = _matching(include, names, where=trade_type)
     selected, excluded = [], {}
     for name in sorted(names):
-        reason: Reason | None
+        reason: ExclusionReason | None
         if any(fnmatchcase(name, pattern) for pattern in exclude):
-            reason = Reason.EXCLUDED
+            reason = ExclusionReason.EXCLUDED
         elif name in included:
             reason = None
         else:
@@ -137,19 +137,19 @@ def _reason_against(
     contract_type: Sequence[str] | None,
     stable_pairs: bool,
     leveraged: bool,
-) -> Reason | None:
+) -> ExclusionReason | None:
     """Return the first filter that a symbol fails, None if it passes them all."""
     is_of_type = _is_of_type(symbol, contract_type)
     if symbol.contract_type is ContractType.UNCLASSIFIED:
-        return None if quote is None and is_of_type else Reason.UNMATCHED
+        return None if quote is None and is_of_type else ExclusionReason.UNMATCHED
     if quote is not None and symbol.quote not in quote:
-        return Reason.QUOTE
+        return ExclusionReason.QUOTE
     if not is_of_type:
-        return Reason.CONTRACT_TYPE
+        return ExclusionReason.CONTRACT_TYPE
     if symbol.stable_pair and not stable_pairs:
-        return Reason.STABLE_PAIR
+        return ExclusionReason.STABLE_PAIR
     if symbol.leveraged and not leveraged:
-        return Reason.LEVERAGED
+        return ExclusionReason.LEVERAGED
     return None
 
 

@@ -1,7 +1,7 @@
 """Tables that several processes add to at once: a file for each addition.
 
 No process writes the table itself: each adds a part file of its own to the table's
-folder, and `PartedTable.compact` merges the parts into the table's file now and
+folder, and `AppendTable.compact` merges the parts into the table's file now and
 then. That file's metadata name the parts that it holds, so a part that outlived its
 merger (the process was killed before it removed it) is not counted twice.
 """
@@ -30,7 +30,7 @@ _READ_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
-class PartedTable:
+class AppendTable:
     """A table below the data directory: its merged file, and parts not yet merged."""
 
     file: str

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.zip_input import Period
+from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import ParseError
 from bhds.core.events import EventRule, number_events
 from bhds.parse.order import ascends
@@ -71,7 +71,7 @@ class RowDifference:
 
 
 def row_differences(
-    old: Path | str, new: Path | str, *, table: Table, periods: Sequence[Period]
+    old: Path | str, new: Path | str, *, table: Table, periods: Sequence[FilePeriod]
 ) -> list[RowDifference]:
     """Compare two partitions, on some days alone.
 
@@ -130,7 +130,7 @@ def _rows(path: Path | str, *, columns: Sequence[str]) -> pl.LazyFrame:
 
 
 def _chunk_differences(
-    old: pl.LazyFrame, new: pl.LazyFrame, *, table: Table, days: Period
+    old: pl.LazyFrame, new: pl.LazyFrame, *, table: Table, days: FilePeriod
 ) -> Iterator[RowDifference]:
     """Compare the rows of some days, `_CHUNK_ROWS` of each partition at a time."""
     time, order = pl.col(table.time), table.key[0] if table.key else table.time

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.zip_input import DAY_US, HOUR_US, Period, day_us
+from bhds.archive.integrity.zip_input import DAY_US, HOUR_US, FilePeriod, day_us
 from bhds.core.markets import Interval
 from bhds.core.timegrid import DAY_MS, Grid
 
@@ -80,7 +80,7 @@ def rows_per_day(time: pl.Series) -> Counter[int]:
 def expected_per_day(
     present: Mapping[int, int],
     *,
-    covered: Iterable[Period],
+    covered: Iterable[FilePeriod],
     interval: Interval | None = None,
     spacing: dt.timedelta | None = None,
     due: Mapping[int, int] | None = None,

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.zip_input import ArchiveInput, Period, day_us, in_order
+from bhds.archive.integrity.zip_input import ArchiveInput, FilePeriod, day_us, in_order
 from bhds.archive.integrity.zip_reader import CsvEntry
 from bhds.core.errors import ParseError
 from bhds.core.markets import Frequency, TradeType
@@ -87,7 +87,7 @@ def parse_large(
         As `parse_table`.
     """
     entry = datatypes.data_type(data_type)
-    span = Period.parse(partition)
+    span = FilePeriod.parse(partition)
     dated = in_order(inputs, series=f"{symbol}-{data_type}", span=span)
     work = _Work(
         table=table_of(entry, trade_type, interval=None),
@@ -125,11 +125,11 @@ class _Work:
 
     table: Table
     symbol: str
-    days: Period
+    days: FilePeriod
     """Those that the partition may hold."""
     zips: Sequence[OpenedArchive]
     """Sorted by period."""
-    covered: Sequence[Period]
+    covered: Sequence[FilePeriod]
     """The days that they should have rows of."""
     sizes: Sizes
     piece_bytes: int
@@ -292,7 +292,7 @@ def _wanted_rows(
 
 
 def _of_days(
-    rows: pl.DataFrame, period: Period, *, days: Period, time: str
+    rows: pl.DataFrame, period: FilePeriod, *, days: FilePeriod, time: str
 ) -> pl.DataFrame:
     """Keep all rows of a zip whose period lies within some days, else those of them."""
     if days.covers(period):

@@ -11,7 +11,7 @@ import polars as pl
 from bhds.archive.integrity.zip_input import (
     DAY_US,
     ArchiveInput,
-    Period,
+    FilePeriod,
     day_us,
     in_order,
 )
@@ -50,7 +50,7 @@ _COMPARED_ROWS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Partition:
+class ParsedPartition:
     """One symbol's rows of a year or a month, and where they come from."""
 
     frame: pl.DataFrame
@@ -70,7 +70,7 @@ def parse_table(
     partition: str,
     first_day: dt.date | None = None,
     last_day: dt.date | None = None,
-) -> Partition:
+) -> ParsedPartition:
     """Parse the zips that make up one partition.
 
     Parameters
@@ -90,7 +90,7 @@ def parse_table(
 
     Returns
     -------
-    Partition
+    ParsedPartition
         `frame` holds one row for each bar or key published by a zip that can be used,
         chosen by `bhds.parse.precedence`. Rows without a key
         are all kept, but of identical ones each second. `sources` holds `inputs`
@@ -106,11 +106,11 @@ def parse_table(
         If a zip is not of this series and partition, or is passed twice, or the
         partition is not named as above.
     ParseError
-        If a zip does not exist. Bad content makes a verdict instead.
+        If a zip does not exist. Bad content makes an integrity status instead.
     """
     entry = datatypes.data_type(data_type)
     table = table_of(entry, trade_type, interval=interval)
-    span = Period.parse(partition)
+    span = FilePeriod.parse(partition)
     series = f"{symbol}-{interval or data_type}"
     files = [
         open_archive(source, period, bounds=period.bounds(data_type, interval=interval))
@@ -156,7 +156,7 @@ def parse_table(
         "last_day": last_day and last_day.isoformat(),
     }
     frame = unique.kept.select(table.schema.names()).rechunk()
-    return Partition(frame, sources | account)
+    return ParsedPartition(frame, sources | account)
 
 
 def table_of(
@@ -191,7 +191,7 @@ def table_of(
 
 
 def _opening_within(
-    rows: pl.DataFrame, *, span: Period, days: Period, interval: Interval
+    rows: pl.DataFrame, *, span: FilePeriod, days: FilePeriod, interval: Interval
 ) -> pl.DataFrame:
     """Keep the bars that open within a partition and reach into some days of it."""
     begin = max(day_us(span.begin), earliest_open_us(days.begin, interval))
@@ -201,7 +201,7 @@ def _opening_within(
 
 
 def _of_days(
-    rows: pl.DataFrame, files: Sequence[OpenedArchive], *, days: Period, time: str
+    rows: pl.DataFrame, files: Sequence[OpenedArchive], *, days: FilePeriod, time: str
 ) -> pl.DataFrame:
     """Keep the rows of files that lie within some days, and of others those of them."""
     whole = pl.Series([days.covers(file.period) for file in files], dtype=pl.Boolean)
@@ -356,7 +356,7 @@ def _account(
     faults: FaultTally,
     table: Table,
     interval: Interval | None,
-    days: Period,
+    days: FilePeriod,
 ) -> dict[str, Any]:
     """Return the part of the sources that tells what became of zips and rows.
 

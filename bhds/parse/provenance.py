@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.integrity.bounds import cut, cut_list
-from bhds.archive.integrity.status import Archive, Verdict
+from bhds.archive.integrity.status import Archive, IntegrityStatus
 from bhds.archive.integrity.zip_input import ArchiveInput, utc_time
 from bhds.core.markets import Interval
 from bhds.parse.dedupe import Collapsed
@@ -28,7 +28,7 @@ class SourceRecord:
     """One zip's entry; the counts are of its rows.
 
     `rows_read = rows_kept + rows_outside + duplicates + conflicts`, and all are 0
-    where the verdict is `corrupt` or `vanished`.
+    where the integrity status is `corrupt` or `vanished`.
     """
 
     key: str
@@ -37,7 +37,7 @@ class SourceRecord:
     size: int
     sha256: str
     published_sha256: str | None
-    verdict: Verdict
+    integrity_status: IntegrityStatus
     reason: str | None
     warnings: list[str] = field(default_factory=list)
     header: bool | None = None
@@ -75,7 +75,7 @@ class SourceRecord:
             size=archive.size,
             sha256=archive.sha256,
             published_sha256=archive.published_sha256,
-            verdict=archive.verdict,
+            integrity_status=archive.integrity_status,
             reason=archive.reason,
             warnings=list(archive.warnings),
         )
@@ -89,7 +89,7 @@ class SourceRecord:
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain values."""
         entry = vars(self) | {
-            "verdict": self.verdict.value,
+            "integrity_status": self.integrity_status.value,
             "reason": self.reason and cut(self.reason),
             "warnings": cut_list(self.warnings),
         }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import polars as pl
 
 from bhds.archive.integrity.bounds import MAX_PARTITION_ROWS, Bounds, cut
-from bhds.archive.integrity.status import Verdict, judge_archive
-from bhds.archive.integrity.zip_input import ArchiveInput, Period
+from bhds.archive.integrity.status import IntegrityStatus, judge_archive
+from bhds.archive.integrity.zip_input import ArchiveInput, FilePeriod
 from bhds.archive.integrity.zip_reader import CsvEntry
 from bhds.core.errors import ParseError
 from bhds.core.markets import Interval, TradeType
@@ -32,7 +32,7 @@ class OpenedArchive:
     """A zip on its way into a partition."""
 
     source: ArchiveInput
-    period: Period
+    period: FilePeriod
     record: SourceRecord
     entry: CsvEntry | None
     """None if the zip is, or has turned out to be, of no use."""
@@ -42,23 +42,25 @@ class OpenedArchive:
     def refuse(self, reason: str) -> None:
         """Leave the zip out of the partition because of its content."""
         self.entry = None
-        self.record.verdict = Verdict.CORRUPT
+        self.record.integrity_status = IntegrityStatus.CORRUPT
         self.record.reason = cut(reason)
         self.record.time_unit = None
-        self.log_verdict()
+        self.log_status()
 
-    def log_verdict(self) -> None:
+    def log_status(self) -> None:
         """Warn of a zip that is left out, and record one that is not beyond doubt."""
         record = self.record
         if self.entry is None:
-            left_out = f"{record.verdict}, its rows are left out"
+            left_out = f"{record.integrity_status}, its rows are left out"
             logger.warning("%s: %s: %s", record.key, left_out, record.reason)
-        elif record.verdict is not Verdict.OK:
-            logger.info("%s: %s: %s", record.key, record.verdict, record.reason)
+        elif record.integrity_status is not IntegrityStatus.OK:
+            logger.info(
+                "%s: %s: %s", record.key, record.integrity_status, record.reason
+            )
 
 
 def open_archive(
-    source: ArchiveInput, period: Period, *, bounds: Bounds
+    source: ArchiveInput, period: FilePeriod, *, bounds: Bounds
 ) -> OpenedArchive:
     """Judge a zip on disk; its CSV is not read yet.
 
@@ -74,7 +76,7 @@ def open_archive(
         msg = f"{source.path}: no such file: expected the zip of {source.key}; fetch it"
         raise ParseError(msg) from error
     file = OpenedArchive(source, period, SourceRecord.of(source, archive), entry)
-    file.log_verdict()
+    file.log_status()
     return file
 
 
@@ -130,7 +132,7 @@ def published_rows(
     Parameters
     ----------
     files
-        n >= 0 zips; those that are refused here change their verdict.
+        n >= 0 zips; those that are refused here change their integrity status.
     table
         What their CSVs hold.
     symbol, interval, trade_type

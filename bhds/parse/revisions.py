@@ -25,12 +25,12 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.download import ledger
-from bhds.archive.integrity.zip_input import Period
+from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import BhdsError, ParseError
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 from bhds.parse.differences import RowDifference, row_differences
 from bhds.schemas.datatypes import data_type
 
@@ -74,7 +74,7 @@ changed from one number to another; old values of 0 do not count for the latter.
 the rows were compared.
 """
 
-_TABLE = PartedTable(
+_TABLE = AppendTable(
     file="aws_data/revisions.parquet",
     folder="aws_data/revisions.d",
     schema=CHANGES,
@@ -113,7 +113,7 @@ class Revised:
     old_sha256: str
     new_sha256: str | None
     """None for a zip that was superseded."""
-    days: Period
+    days: FilePeriod
     """What it covers of the days that both partitions may hold; never empty."""
 
     @property
@@ -220,7 +220,7 @@ def revised_inputs(
         if after.get(key) == sha256:
             continue
         file = ArchiveFile.from_key(key)
-        days = Period(file.first_day, file.last_day + dt.timedelta(days=1))
+        days = FilePeriod(file.first_day, file.last_day + dt.timedelta(days=1))
         for sources in (old_sources, new_sources):
             days = days.clamp(_day(sources["first_day"]), _day(sources["last_day"]))
         if days.begin < days.end:

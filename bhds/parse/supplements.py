@@ -17,7 +17,7 @@ from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency
 from bhds.core.timegrid import TIME
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 
 logger = logging.getLogger(__name__)
 
@@ -25,7 +25,7 @@ SCHEMA = pl.Schema({"key": pl.String(), "etag": pl.String(), "recorded_at": TIME
 """Columns of the table: the key of a daily zip, the ETag in the listing when it was
 used (null where it could not be fetched), and when that was (UTC)."""
 
-_TABLE = PartedTable(
+_TABLE = AppendTable(
     file="aws_data/supplements.parquet",
     folder="aws_data/supplements.d",
     schema=SCHEMA,

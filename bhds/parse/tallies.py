@@ -7,7 +7,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.zip_input import DAY_US, HOUR_US, Period, utc_time
+from bhds.archive.integrity.zip_input import DAY_US, HOUR_US, FilePeriod, utc_time
 from bhds.core.markets import Frequency
 from bhds.parse.dedupe import Collapsed
 from bhds.parse.expected_rows import expected_per_day, rows_per_day
@@ -169,7 +169,7 @@ class PartitionTally:
         self.conflict_days.update(rows_per_day(unique.conflicts[self.table.time]))
 
     def sources(
-        self, records: Sequence[SourceRecord], *, covered: Iterable[Period]
+        self, records: Sequence[SourceRecord], *, covered: Iterable[FilePeriod]
     ) -> dict[str, Any]:
         """Complete the records, and describe what the partition came of.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.zip_input import Period, day_us, utc_time
+from bhds.archive.integrity.zip_input import FilePeriod, day_us, utc_time
 from bhds.core.errors import ParseError
 from bhds.core.markets import Interval
 from bhds.parse.csv_reader import CsvBody
@@ -34,7 +34,7 @@ def check_times(
     rows: pl.DataFrame,
     *,
     body: CsvBody,
-    period: Period,
+    period: FilePeriod,
     table: Table,
     interval: Interval | None,
 ) -> str | None:
@@ -110,7 +110,7 @@ def check_unit(unit: str | None, before: str | None, *, line: int) -> None:
 
 
 def _limits(
-    table: Table, *, period: Period, interval: Interval | None
+    table: Table, *, period: FilePeriod, interval: Interval | None
 ) -> dict[str, tuple[int, int]]:
     """Return from when (included) to when the fields' times may be, in µs."""
     begin, end = day_us(period.begin), day_us(period.end)

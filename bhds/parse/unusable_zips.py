@@ -14,16 +14,16 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.core.errors import ParseError
 from bhds.core.timegrid import TIME
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 
 SCHEMA = pl.Schema({"path": pl.String(), "recorded_at": TIME})
 """Columns of the table: the sources, below the data directory, and when a zip of theirs
 could not be used (UTC)."""
 
-_TABLE = PartedTable(
+_TABLE = AppendTable(
     file="aws_data/unusable.parquet",
     folder="aws_data/unusable.d",
     schema=SCHEMA,
@@ -32,27 +32,31 @@ _TABLE = PartedTable(
     if_lost="corrupt and vanished zips are then not counted at the end of a run",
 )
 
-_UNUSABLE = (Verdict.CORRUPT, Verdict.VANISHED)
+_UNUSABLE = (IntegrityStatus.CORRUPT, IntegrityStatus.VANISHED)
 
 
 def record(data_dir: Path, sources_path: str, sources: Mapping[str, Any]) -> None:
     """Remember the sources of a partition if one of its zips cannot be used."""
-    if any(entry["verdict"] in _UNUSABLE for entry in sources["inputs"]):
+    if any(entry["integrity_status"] in _UNUSABLE for entry in sources["inputs"]):
         row = {"path": sources_path, "recorded_at": dt.datetime.now(dt.UTC)}
         _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
 
 
-def count(data_dir: Path) -> dict[Verdict, int]:
-    """Count the zips that existing partitions could not use, by their verdict."""
+def count(data_dir: Path) -> dict[IntegrityStatus, int]:
+    """Count the zips that existing partitions could not use, by integrity status."""
     zips: dict[str, str] = {}
     for path in _TABLE.read(data_dir, columns=["path"])["path"].unique():
         try:
             sources = json.loads((data_dir / path).read_bytes())
         except (FileNotFoundError, ValueError):  # to be made again
             continue
-        zips |= {entry["key"]: entry["verdict"] for entry in sources["inputs"]}
+        zips |= {entry["key"]: entry["integrity_status"] for entry in sources["inputs"]}
     numbers = Counter(zips.values())
-    return {verdict: numbers[verdict] for verdict in _UNUSABLE if numbers[verdict]}
+    return {
+        integrity_status: numbers[integrity_status]
+        for integrity_status in _UNUSABLE
+        if numbers[integrity_status]
+    }
 
 
 def compact(data_dir: Path) -> int:

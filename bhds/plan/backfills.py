@@ -8,7 +8,7 @@ from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
 from bhds.schemas.datatypes import PartitionSize
 
 
-class Fill(NamedTuple):
+class Backfill(NamedTuple):
     """What a fill may hold; the days are UTC days, both included."""
 
     has_archive: bool
@@ -32,7 +32,7 @@ def fills_of(
     start: dt.date | None,
     last_day: dt.date,
     is_whole: bool = True,
-) -> dict[str, dict[str, Fill]]:
+) -> dict[str, dict[str, Backfill]]:
     """Return the fills of each symbol by name, in time order.
 
     There is one for each period of a symbol's life that is wanted, whether the archive
@@ -75,17 +75,17 @@ def _of_symbol(
     start: dt.date,
     last_wanted: dt.date,
     is_whole: bool,
-) -> dict[str, Fill]:
+) -> dict[str, Backfill]:
     born = life.first_day
     last = min(last_wanted, life.last_day + STAYS_OPEN)
     last_archived = max(archived, default="")
-    fills: dict[str, Fill] = {}
+    fills: dict[str, Backfill] = {}
     begin = max(born, start)
     since = max(start, dt.date.min if is_whole else born)
     while begin <= last:
         following = _following(begin, size)
         name = begin.strftime(size.value)
-        fills[name] = Fill(
+        fills[name] = Backfill(
             has_archive=name in archived,
             first_day=begin,
             last_day=min(last, following - dt.timedelta(days=1)),

@@ -16,7 +16,7 @@ from bhds.config import Dataset
 from bhds.core.listing_period import ListingPeriod
 from bhds.core.unlisted import Unlisted
 from bhds.plan import files as archive
-from bhds.plan.backfills import Fill, fills_of
+from bhds.plan.backfills import Backfill, fills_of
 from bhds.plan.frequency import choose_frequency
 
 
@@ -43,7 +43,7 @@ class PlannedDataset:
     """One row a file: `symbol, partition, frequency, first_day, last_day, key, path,
     size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
     before its CHECKSUM."""
-    fills: Mapping[str, Mapping[str, Fill]] = field(default_factory=dict)
+    fills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
     """What the API is asked for, of each symbol, by the name of the partition."""
     lives: Mapping[str, ListingPeriod] = field(default_factory=dict)
     """As the archive's files tell of each symbol, whether in the time wanted or not."""

@@ -13,7 +13,7 @@ from bhds.core.listing_period import STAYS_OPEN
 from bhds.core.markets import Interval, TradeType
 from bhds.io import storage
 from bhds.plan import space
-from bhds.plan.backfills import Fill
+from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.series import Series
 from bhds.schemas.datatypes import FUNDING
@@ -74,7 +74,7 @@ def estimate(
     data_dir: Path,
     last_day: dt.date,
     has_api: bool,
-    fills: Mapping[str, Mapping[str, Fill]] | None = None,
+    fills: Mapping[str, Mapping[str, Backfill]] | None = None,
     filled: Collection[tuple[str, str]] = (),
 ) -> Estimate:
     """Estimate what the plan of one dataset takes.
@@ -116,7 +116,7 @@ def estimate(
 
 
 def _firsts(
-    fills: Mapping[str, Mapping[str, Fill]], *, filled: Collection[tuple[str, str]]
+    fills: Mapping[str, Mapping[str, Backfill]], *, filled: Collection[tuple[str, str]]
 ) -> int:
     """Count the requests for the first row of a history: one in its first fill."""
     return sum(
@@ -254,7 +254,7 @@ def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
 
 
 def _without_zips(
-    fills: Mapping[str, Mapping[str, Fill]], zips: pl.DataFrame
+    fills: Mapping[str, Mapping[str, Backfill]], zips: pl.DataFrame
 ) -> pl.DataFrame:
     """Return all the days of each symbol that the archive has no file of."""
     archived = set(zips["symbol"])

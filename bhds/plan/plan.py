@@ -20,7 +20,7 @@ from bhds.config import Dataset
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import ARCHIVE_INTERVALS, TradeType
 from bhds.core.unlisted import Unlisted
-from bhds.plan.backfills import Fill
+from bhds.plan.backfills import Backfill
 from bhds.plan.batches import Batch, batches
 from bhds.plan.dataset import Partition, PlannedDataset, directories
 from bhds.plan.files import PRESENT
@@ -298,7 +298,7 @@ class Plan:
             if series.interval == "3d"
         )
 
-    def fills(self, series: Series) -> Mapping[str, Fill]:
+    def fills(self, series: Series) -> Mapping[str, Backfill]:
         """Return the fills of a series by name, in time order; none without an API.
 
         Raises
@@ -308,7 +308,7 @@ class Plan:
         """
         return self._owner(series).fills.get(series.symbol, {})
 
-    def fill(self, series: Series, name: str) -> Fill:
+    def fill(self, series: Series, name: str) -> Backfill:
         """Return one fill of a series.
 
         Raises

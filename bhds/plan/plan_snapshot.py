@@ -23,7 +23,7 @@ from bhds.core.markets import TradeType
 from bhds.core.unlisted import Unlisted
 from bhds.core.version import __version__
 from bhds.io import storage
-from bhds.plan.backfills import Fill
+from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.files import PRESENT, STATES
 from bhds.plan.plan import Plan
@@ -44,7 +44,7 @@ class _Dataset(BaseModel):
 
     dataset: Dataset
     symbols: tuple[str, ...]
-    fills: dict[str, dict[str, Fill]]
+    fills: dict[str, dict[str, Backfill]]
     ended: frozenset[str]
     trading: frozenset[str]
     unlisted: dict[str, Unlisted]
@@ -61,7 +61,7 @@ class _Remainder(BaseModel):
     implied: list[_Dataset]
 
 
-def freeze(plan: Plan, path: Path, *, made_at: dt.datetime) -> None:
+def dump(plan: Plan, path: Path, *, made_at: dt.datetime) -> None:
     """Write a plan for other processes; they see the whole file or the one before.
 
     Parameters
@@ -91,8 +91,8 @@ def freeze(plan: Plan, path: Path, *, made_at: dt.datetime) -> None:
     storage.write_parquet(zips, path, metadata={"plan": remainder.model_dump_json()})
 
 
-def thaw(path: Path, *, symbols: Collection[str] | None = None) -> Frozen:
-    """Read a plan that `freeze` wrote.
+def load(path: Path, *, symbols: Collection[str] | None = None) -> Frozen:
+    """Read a plan that `dump` wrote.
 
     Its zips are all taken for present, CHECKSUMs are left out, and nothing is to be
     downloaded: that is for the process that made it.

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Frequency, Interval
 from bhds.core.timegrid import TIME
@@ -61,9 +61,13 @@ class Evidence:
             for day in each.get("days", ()):
                 if number := day.get("conflicts", 0):
                     counts[dt.date.fromisoformat(day["day"])] += number
-        useless = {Verdict.CORRUPT, Verdict.VANISHED}
-        files = _files(entry for entry in zips if entry["verdict"] not in useless)
-        corrupt = _files(e for e in zips if e["verdict"] == Verdict.CORRUPT)["day"]
+        useless = {IntegrityStatus.CORRUPT, IntegrityStatus.VANISHED}
+        files = _files(
+            entry for entry in zips if entry["integrity_status"] not in useless
+        )
+        corrupt = _files(
+            e for e in zips if e["integrity_status"] == IntegrityStatus.CORRUPT
+        )["day"]
         lost = corrupt.filter(~corrupt.is_in(files["day"].implode()))
         return cls(files, lost, _without_rows(found), _asked(holes), counts)
 

@@ -8,15 +8,15 @@ import polars as pl
 
 from bhds.core.errors import ResultError
 from bhds.io.storage import read_parquet_metadata
-from bhds.reader.files import Market, SymbolFile
-from bhds.reader.period import Period
+from bhds.reader.files import BuiltMarket, SymbolFile
+from bhds.reader.period import TimeRange
 
 _ENOUGH = 3
 """So many days that are not available are named, of those that there are."""
 
 
 @dataclass(frozen=True)
-class Series:
+class CheckedSeries:
     """One type of data, in one interval where it is bars."""
 
     data_type: str
@@ -36,10 +36,10 @@ class Series:
 def refuse_unavailable(
     files: Sequence[SymbolFile],
     *,
-    market: Market,
-    series: Series,
-    period: Period,
-    asked: Period | None = None,
+    market: BuiltMarket,
+    series: CheckedSeries,
+    period: TimeRange,
+    asked: TimeRange | None = None,
     symbols: Sequence[str] | None = None,
 ) -> None:
     """Make sure that every day to be read is `available`, or `not_listed`.
@@ -93,7 +93,9 @@ def refuse_unavailable(
         raise ResultError(_unavailable(bad, where=where))
 
 
-def _reaches_past(day: dt.date, files: Sequence[SymbolFile], *, period: Period) -> bool:
+def _reaches_past(
+    day: dt.date, files: Sequence[SymbolFile], *, period: TimeRange
+) -> bool:
     """Whether files that may hold later days are to be read past a day."""
     if period.last_day is not None and period.last_day <= day:
         return False

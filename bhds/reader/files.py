@@ -11,7 +11,7 @@ from bhds import config, instruments
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.reader.period import Period
+from bhds.reader.period import TimeRange
 from bhds.schemas import datatypes
 
 
@@ -24,14 +24,14 @@ class SymbolFile:
 
 
 @dataclass(frozen=True)
-class Market:
+class BuiltMarket:
     """What was built of one market."""
 
     trade_type: TradeType
     data_dir: Path
 
     @classmethod
-    def of(cls, trade_type: str, data_dir: Path | str | None) -> "Market":
+    def of(cls, trade_type: str, data_dir: Path | str | None) -> "BuiltMarket":
         """Read the name of a market, and where the data are (None: by default).
 
         Raises
@@ -136,12 +136,12 @@ class Records:
 
 
 def of_records(
-    market: Market,
+    market: BuiltMarket,
     data_type: str,
     symbols: Symbols,
     *,
     interval: str | None,
-    period: Period,
+    period: TimeRange,
 ) -> Records:
     """Find the partitions and backfills of some symbols that a period touches.
 
@@ -192,7 +192,7 @@ def _files(folders: Mapping[str, Path], symbols: Iterable[str]) -> Iterator[Symb
                 yield SymbolFile(symbol, path)
 
 
-def _has_rows(backfill: Path, period: Period) -> bool:
+def _has_rows(backfill: Path, period: TimeRange) -> bool:
     """Return whether a backfill may have rows of a period, as its sources record.
 
     The first of a symbol may have some before the period that it is named after.

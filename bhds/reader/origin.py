@@ -5,8 +5,8 @@ from pathlib import Path
 from bhds.core.errors import ConfigError
 from bhds.explanation import Explanation
 from bhds.explanation import explain as explanation_of
-from bhds.reader.files import Market
-from bhds.reader.period import Moment, Period
+from bhds.reader.files import BuiltMarket
+from bhds.reader.period import Moment, TimeRange
 
 
 def explain(
@@ -33,10 +33,10 @@ def explain(
     Returns
     -------
     Explanation
-        The bar as built; its zip with hashes, verdict and revisions, and the row as
-        published; or what the API was asked and answered; the gap it lies in, what else
-        was published of it, and its funding. Also where there is no bar: its `state`
-        then says why. `to_dict()` is fit for JSON.
+        The bar as built; its zip with hashes, integrity status and revisions, and the
+        row as published; or the API's requests and responses; the gap it lies in, what
+        else was published of it, and its funding. Where there is no bar, `state` says
+        why. `to_dict()` is fit for JSON.
 
     Raises
     ------
@@ -47,7 +47,10 @@ def explain(
     ResultError
         If a file cannot be read.
     """
-    market, moment = Market.of(trade_type, data_dir), Period.of(time, None).start
+    market, moment = (
+        BuiltMarket.of(trade_type, data_dir),
+        TimeRange.of(time, None).start,
+    )
     if moment is None:
         msg = "time None: expected a moment in the bar, such as 2025-01-31T12:00"
         raise ConfigError(msg)

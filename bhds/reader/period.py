@@ -12,14 +12,14 @@ Moment = str | dt.date | dt.datetime
 
 
 @dataclass(frozen=True)
-class Period:
+class TimeRange:
     """From `start` up to but without `end`, both UTC; None: without a bound."""
 
     start: dt.datetime | None = None
     end: dt.datetime | None = None
 
     @classmethod
-    def of(cls, start: Moment | None, end: Moment | None) -> "Period":
+    def of(cls, start: Moment | None, end: Moment | None) -> "TimeRange":
         """Read both bounds; a day is its first moment, and no zone means UTC.
 
         Raises

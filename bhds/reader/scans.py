@@ -14,9 +14,9 @@ from bhds.core.resample_rule import ResampleRule
 from bhds.core.timegrid import Grid
 from bhds.io.storage import read_parquet_metadata
 from bhds.reader import frames
-from bhds.reader.availability import Series, refuse_unavailable
+from bhds.reader.availability import CheckedSeries, refuse_unavailable
 from bhds.reader.files import (
-    Market,
+    BuiltMarket,
     SymbolFile,
     Symbols,
     interval_of,
@@ -24,7 +24,7 @@ from bhds.reader.files import (
     of_results,
 )
 from bhds.reader.frames import scan_files
-from bhds.reader.period import Moment, Period
+from bhds.reader.period import Moment, TimeRange
 from bhds.schemas import datatypes, klines
 from bhds.schemas.datatypes import FUNDING, Table
 
@@ -73,10 +73,10 @@ def scan_klines(
     >>> bars = bhds.scan_klines("spot", "1m", symbols="BTCUSDT", start="2025-01-01")
     >>> bars.group_by("symbol").agg(pl.col("volume").sum()).collect()
     """
-    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     files = of_results(market.bars(interval), symbols, suffix=".pqt")
     if strict:
-        series = Series("klines", interval)
+        series = CheckedSeries("klines", interval)
         refuse_unavailable(files, market=market, series=series, period=period)
     return scan_files(files, klines.result_klines(market.trade_type)).filter(
         *period.of_times("open_time")
@@ -116,7 +116,7 @@ def scan_resampled(
     ConfigError, ResultError, SelectionError
         As of `scan_klines`.
     """
-    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     parsed = ResampleRule.parse(rule)
     folder = market.results / "resampled_klines" / rule
     files = of_results(folder, symbols, suffix=".pqt")
@@ -125,7 +125,7 @@ def scan_resampled(
             refuse_unavailable(
                 of_base,
                 market=market,
-                series=Series("klines", base),
+                series=CheckedSeries("klines", base),
                 period=_covered_by(phased, period),
                 asked=period,
             )
@@ -163,10 +163,10 @@ def scan_funding(
     ConfigError, ResultError, SelectionError
         As of `scan_klines`.
     """
-    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     files = of_results(market.results / FUNDING, symbols, suffix=".pqt")
     if strict:
-        series = Series(FUNDING, None)
+        series = CheckedSeries(FUNDING, None)
         refuse_unavailable(files, market=market, series=series, period=period)
     return scan_files(files, klines.FUNDING).filter(*period.of_times("funding_time"))
 
@@ -209,7 +209,7 @@ def scan_records(
     ResultError, SelectionError
         As of `scan_klines`.
     """
-    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     interval = interval_of(data_type, interval)
     table = _table(market.trade_type, data_type, interval=interval)
     records = of_records(market, data_type, symbols, interval=interval, period=period)
@@ -217,7 +217,7 @@ def scan_records(
         refuse_unavailable(
             records.all,
             market=market,
-            series=Series(data_type, interval),
+            series=CheckedSeries(data_type, interval),
             period=period,
             symbols=records.symbols,
         )
@@ -285,7 +285,7 @@ def _table(trade_type: TradeType, data_type: str, *, interval: str | None) -> Ta
     return entry.table(trade_type)
 
 
-def _covered_by(rule: ResampleRule, period: Period) -> Period:
+def _covered_by(rule: ResampleRule, period: TimeRange) -> TimeRange:
     """Return the time of all bars that open in a period: the last may reach past it."""
     grid = Grid(rule.interval)
 
@@ -295,7 +295,7 @@ def _covered_by(rule: ResampleRule, period: Period) -> Period:
         since = -((_EPOCH + rule.offset - moment) // _MILLISECOND)
         return _EPOCH + rule.offset + grid.ceil(since) * _MILLISECOND
 
-    return Period(next_open(period.start), next_open(period.end))
+    return TimeRange(next_open(period.start), next_open(period.end))
 
 
 def _by_base(

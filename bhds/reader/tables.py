@@ -6,10 +6,10 @@ from pathlib import Path
 import polars as pl
 
 from bhds.bars.split import segments_table
-from bhds.reader.availability import Series
-from bhds.reader.files import Market, Symbols, chosen, interval_of, of_results
+from bhds.reader.availability import CheckedSeries
+from bhds.reader.files import BuiltMarket, Symbols, chosen, interval_of, of_results
 from bhds.reader.frames import scan_files
-from bhds.reader.period import Moment, Period
+from bhds.reader.period import Moment, TimeRange
 from bhds.schemas import klines
 
 
@@ -40,7 +40,7 @@ def segments(
     ConfigError, ResultError, SelectionError
         As of `bhds.scan_klines`.
     """
-    market = Market.of(trade_type, data_dir)
+    market = BuiltMarket.of(trade_type, data_dir)
     files = of_results(market.bars(interval), symbols, suffix=".pqt")
     schema = klines.result_klines(market.trade_type)
     bars = {file.symbol: scan_files([file], schema) for file in files}
@@ -77,7 +77,7 @@ def gaps(
     ConfigError, ResultError, SelectionError
         As of `bhds.scan_klines`; ResultError too if quality was not built.
     """
-    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     path = market.quality_table(f"gaps-{interval}")
     overlaps = []
     if period.end is not None:
@@ -89,7 +89,7 @@ def gaps(
     if symbols is None:
         return table.filter(*overlaps)
     # A symbol without gaps is not in the table, but each that was judged has days.
-    judged = market.quality_table(Series("klines", interval).condition)
+    judged = market.quality_table(CheckedSeries("klines", interval).condition)
     return table.filter(_named(symbols, where=judged), *overlaps)
 
 
@@ -125,9 +125,9 @@ def condition(
     ConfigError, ResultError, SelectionError
         As of `bhds.scan_klines`; ResultError too if quality was not built.
     """
-    market, period = Market.of(trade_type, data_dir), Period.of(start, end)
+    market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     interval = interval_of(data_type, interval)
-    path = market.quality_table(Series(data_type, interval).condition)
+    path = market.quality_table(CheckedSeries(data_type, interval).condition)
     table = pl.scan_parquet(path, glob=False).filter(*period.of_days("day"))
     return table if symbols is None else table.filter(_named(symbols, where=path))
 

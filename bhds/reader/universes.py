@@ -18,8 +18,8 @@ from bhds.instruments import SymbolClass
 from bhds.io.storage import read_parquet_metadata
 from bhds.plan.endings import unlisted
 from bhds.quality.day_condition import changes_in
-from bhds.reader.availability import Series
-from bhds.reader.files import Market, SymbolFile, Symbols, of_results
+from bhds.reader.availability import CheckedSeries
+from bhds.reader.files import BuiltMarket, SymbolFile, Symbols, of_results
 from bhds.reader.frames import scan_files
 from bhds.schemas import klines
 
@@ -90,7 +90,7 @@ def universe(
     SelectionError
         If a symbol was not built.
     """
-    market, day = Market.of(trade_type, data_dir), _day(as_of)
+    market, day = BuiltMarket.of(trade_type, data_dir), _day(as_of)
     folder = market.bars(interval) / "gaps"
     known = _exchange_info(market, day)
     rows = [
@@ -124,7 +124,7 @@ class _Row:
 
     @classmethod
     def of(
-        cls, file: SymbolFile, *, market: Market, known: instruments.Known | None
+        cls, file: SymbolFile, *, market: BuiltMarket, known: instruments.Known | None
     ) -> "_Row":
         """Read when a symbol was traded, which its gaps have in their metadata."""
         found = read_parquet_metadata(file.path)
@@ -165,7 +165,9 @@ def _day(value: str | dt.date | None) -> dt.date | None:
     return found
 
 
-def _exchange_info(market: Market, day: dt.date | None) -> instruments.Known | None:
+def _exchange_info(
+    market: BuiltMarket, day: dt.date | None
+) -> instruments.Known | None:
     """Read the recorded exchangeInfo; None if it is later than a day.
 
     It lists the symbols that were there when it was recorded, which tells who lasted.
@@ -185,7 +187,7 @@ def _refuse_unknown(
     rows: Sequence[_Row],
     day: dt.date,
     *,
-    market: Market,
+    market: BuiltMarket,
     interval: str,
     known: instruments.Known | None,
 ) -> None:
@@ -204,7 +206,9 @@ def _refuse_unknown(
     }
     reached = max(row.built_until for row in rows)
     path = (
-        market.results / "quality" / f"{Series('klines', interval).condition}.parquet"
+        market.results
+        / "quality"
+        / f"{CheckedSeries('klines', interval).condition}.parquet"
     )
     if (short or day > reached) and path.is_file():
         judged_until = dt.date.fromisoformat(read_parquet_metadata(path)["as_of"])
@@ -236,7 +240,7 @@ def _refuse_unknown(
 
 
 def _is_settled(
-    row: _Row, day: dt.date, *, market: Market, known: instruments.Known | None
+    row: _Row, day: dt.date, *, market: BuiltMarket, known: instruments.Known | None
 ) -> bool:
     """Whether a contract is settled on a day, and its result reaches so far.
 
@@ -251,7 +255,7 @@ def _is_settled(
 
 
 def _archived_until(
-    symbols: Collection[str], day: dt.date, *, market: Market, interval: str
+    symbols: Collection[str], day: dt.date, *, market: BuiltMarket, interval: str
 ) -> dict[str, dt.date]:
     """Return the last archived day of symbols that were all listed after a day.
 
@@ -276,7 +280,7 @@ def _archived_until(
 
 
 def _last_traded(
-    rows: Sequence[_Row], day: dt.date, *, market: Market, interval: str
+    rows: Sequence[_Row], day: dt.date, *, market: BuiltMarket, interval: str
 ) -> dict[str, dt.datetime]:
     """Return the last bar with trades by the end of a day, of symbols not yet stopped.
 

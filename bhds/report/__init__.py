@@ -4,6 +4,6 @@
 the page condenses them to `blocks`; `page` makes HTML of these.
 """
 
-REVISION = 4
+REVISION = 5
 """Raise by one when the same inputs must yield another page. It stands here because
 every process that plans reads it, and `job` takes half a second to import."""

@@ -15,10 +15,10 @@ from bhds.core.errors import ResultError
 from bhds.io import places
 from bhds.parse import revisions
 from bhds.plan.series import Series
-from bhds.report import conflicts, coverage, gaps, pictures, proofs, verdicts
+from bhds.report import conflicts, coverage, gaps, integrity, pictures, proofs
 from bhds.report.inputs import QualityTable, quality_tables, read_tables
+from bhds.report.integrity import IntegrityFindings
 from bhds.report.pictures import Picture
-from bhds.report.verdicts import Verdicts
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Findings:
     conflicts: pl.DataFrame
     agreement: pl.DataFrame
     volume_checks: pl.DataFrame
-    verdicts: Verdicts
+    integrity: IntegrityFindings
     fetched: Fetched
     revisions: pl.DataFrame
     usage: pl.DataFrame
@@ -81,7 +81,7 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
         volume_checks=read_tables(
             tables, "volume_checks", columns=proofs.VOLUME_COLUMNS, data_dir=data_dir
         ),
-        verdicts=verdicts.collect(_sources(tables, days, data_dir=data_dir)),
+        integrity=integrity.collect(_sources(tables, days, data_dir=data_dir)),
         fetched=_fetched(data_dir),
         revisions=revisions.read(data_dir),
         usage=usage.read(data_dir).sort("asked_at", "path"),

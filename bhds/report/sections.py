@@ -10,10 +10,10 @@ from bhds.report import (
     coverage,
     figures,
     gaps,
+    integrity,
     proofs,
     revisions,
     summary,
-    verdicts,
 )
 from bhds.report.blocks import Figure, Section, Table
 from bhds.report.findings import Fetched, Findings
@@ -121,15 +121,15 @@ def _pictures(found: Findings) -> Section:
 def _files(found: Findings) -> Section:
     return Section(
         name="files",
-        title="Verdicts and revisions",
+        title="Integrity and revisions",
         sentences=(
             "Each zip is compared with its CHECKSUM where it is read. Rows of corrupt "
             "ones are left out, and asked from the API.",
             _downloads(found.fetched),
         ),
         blocks=(
-            verdicts.series_table(found.verdicts.series),
-            verdicts.doubtful_table(found.verdicts.doubtful),
+            integrity.series_table(found.integrity.series),
+            integrity.doubtful_table(found.integrity.doubtful),
             revisions.table(revisions.by_zip(found.revisions)),
         ),
     )

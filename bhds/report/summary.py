@@ -41,7 +41,7 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
     markets = counted(names["market"].n_unique(), "market")
     gaps = of_first_series(found.gaps)
     splits = gaps["split"].sum() if gaps.height else 0
-    zips = found.verdicts.series
+    zips = found.integrity.series
     unusable = int(zips["corrupt"].sum()) + int(zips["vanished"].sum())
     came = int(found.usage["rows"].sum())
     return [

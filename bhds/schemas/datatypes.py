@@ -185,7 +185,7 @@ class DataType:
     """How much time a partition covers; a month at least for bars of 1s."""
     has_api: bool = False
     """Whether the REST API has its history too, and may be asked to fill holes."""
-    revision: int = 3
+    revision: int = 4
     """Raise by one when the same zips must yield a different partition."""
 
     @property
@@ -529,7 +529,7 @@ DATA_TYPES = {
             ),
             table=_klines,
             has_api=True,
-            revision=3,
+            revision=4,
         ),
         *(
             DataType(
@@ -537,7 +537,7 @@ DATA_TYPES = {
                 feeds=_futures_bars(),
                 table=_price_klines,
                 has_api=True,
-                revision=4,
+                revision=5,
             )
             for name in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
         ),
@@ -586,7 +586,7 @@ DATA_TYPES = {
             ),
             table=_book_ticker,
             partition=PartitionSize.MONTH,
-            revision=3,
+            revision=4,
         ),
         DataType("BVOLIndex", feeds=(Feed(TradeType.OPTION, _DAILY),)),
         DataType(

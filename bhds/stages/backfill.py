@@ -9,11 +9,11 @@ import polars as pl
 
 from bhds.archive.integrity.zip_input import DAY_US, utc_time
 from bhds.backfill import requests, unanswered
-from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.backfill.funding import Events
-from bhds.backfill.history import Wanted
+from bhds.backfill.history import RequestedHistory
 from bhds.backfill.klines import Bars
-from bhds.backfill.missing_ranges import Hole, Reason, with_hole
+from bhds.backfill.missing_ranges import MissingRange, MissingReason, with_hole
 from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Journal
 from bhds.config import Settings
@@ -62,8 +62,8 @@ def write_fill(
         Where the fill and its sources go.
     bounds
         `first_day` and `last_day` (UTC, included), `is_first`, `is_last` and `since`,
-        as in `bhds.plan.backfills.Fill`; and `asked_at`, which makes this fill differ
-        from one that was refused an answer, or is None.
+        as in `bhds.plan.backfills.Backfill`; and `asked_at`, which makes this
+        backfill differ from one that was refused an answer, or is None.
     settings
         Endpoints, proxy, time-out, connections, and whether anything may be asked.
     trade_type, data_type, symbol, partition, interval
@@ -78,11 +78,11 @@ def write_fill(
         If the partition cannot be read.
     """
     kind = _kind(TradeType(trade_type), data_type, symbol, interval)
-    held = Held.read(inputs, schema=kind.schema)
+    held = ArchivedRows.read(inputs, schema=kind.schema)
     if isinstance(kind, Bars):
         kind = kind.on_grid_of(held.rows)
     now = dt.datetime.now(dt.UTC)
-    wanted = Wanted.of(kind, held, bounds=Bounds.until(now, bounds))
+    wanted = RequestedHistory.of(kind, held, bounds=BackfillBounds.until(now, bounds))
     journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))
     asked_at = bounds["asked_at"]
     if asked_at is not None:  # the market, or this place, was refused before
@@ -152,7 +152,7 @@ def _kind(
 
 
 def _wanted(
-    rows: pl.DataFrame, holes: Sequence[Hole], *, time: str, impossible: pl.Expr
+    rows: pl.DataFrame, holes: Sequence[MissingRange], *, time: str, impossible: pl.Expr
 ) -> pl.DataFrame:
     """Keep the rows that lie in holes and are better than those that were published.
 
@@ -160,8 +160,8 @@ def _wanted(
     impossible values only possible ones.
     """
     worse = {
-        Reason.UNTRADED: pl.col("trade_count") == 0,
-        Reason.IMPOSSIBLE: impossible,
+        MissingReason.UNTRADED: pl.col("trade_count") == 0,
+        MissingReason.IMPOSSIBLE: impossible,
     }
     inside = with_hole(rows, holes, time=time)
     for reason, is_worse in worse.items():
@@ -188,7 +188,7 @@ def _days(impossible: pl.Series) -> list[dict[str, Any]]:
 
 
 def _account(
-    holes: Sequence[Hole],
+    holes: Sequence[MissingRange],
     rows: pl.DataFrame,
     *,
     not_answered: Mapping[str, Sequence[Span]],
@@ -234,7 +234,7 @@ def _overlap(one: Span, other: Span) -> bool:
     return one.start_ms < other.end_ms and other.start_ms < one.end_ms
 
 
-def _status(hole: Hole, found: int) -> str:
+def _status(hole: MissingRange, found: int) -> str:
     """Say what an answered hole has: `empty`, `part` or `filled`."""
     if not found:
         return "empty"

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.download import batch
-from bhds.archive.download.staging import Wanted
+from bhds.archive.download.staging import RequestedFile
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
 from bhds.archive.listing.directory import Directory
 from bhds.core.errors import FetchError
@@ -110,8 +110,8 @@ def outdated_pairs(
     return found
 
 
-def _wanted(path: str, row: Mapping[str, Any]) -> Wanted:
-    return Wanted(
+def _wanted(path: str, row: Mapping[str, Any]) -> RequestedFile:
+    return RequestedFile(
         key=row["key"],
         path=Path(path),
         size=row["size"],

@@ -55,7 +55,7 @@ def write_partition(
     ConfigError
         If the archive does not publish such a series, or its files are not parsed.
     ParseError
-        If a zip does not exist. Bad content of one is a verdict in the sources.
+        If a zip does not exist. Bad content is an integrity status in the sources.
     """
     inputs = _inputs(zips)
     market = TradeType(trade_type)

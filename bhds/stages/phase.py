@@ -5,9 +5,9 @@ from pathlib import Path
 
 from bhds.archive.integrity.zip_input import day_us
 from bhds.backfill import requests, unanswered
-from bhds.backfill.history import Wanted
+from bhds.backfill.history import RequestedHistory
 from bhds.backfill.klines import Bars
-from bhds.backfill.missing_ranges import Hole, Reason
+from bhds.backfill.missing_ranges import MissingRange, MissingReason
 from bhds.backfill.response_journal import Journal
 from bhds.bars import phase
 from bhds.config import Settings
@@ -61,8 +61,10 @@ def write_phase(
     begin_ms = day_us(first_day) // 1_000
     span = Span(begin_ms, begin_ms + _REQUESTED_DAYS * DAY_MS)
     journal = Journal(Path(output).with_suffix(".answers.jsonl"))
-    wanted = Wanted(
-        bars.extent, bars.begin_ms, lambda _: [Hole(span, Reason.MISSING, None)]
+    wanted = RequestedHistory(
+        bars.extent,
+        bars.begin_ms,
+        lambda _: [MissingRange(span, MissingReason.MISSING, None)],
     )
     why_not = None
     if asked_at is not None:  # the market, or this place, was refused before

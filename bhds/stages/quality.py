@@ -11,7 +11,7 @@ import polars as pl
 
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.backfill.missing_ranges import Reason
+from bhds.backfill.missing_ranges import MissingReason
 from bhds.bars.merge import merge
 from bhds.core.errors import ResultError
 from bhds.core.markets import Frequency, Interval, TradeType
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 REVISION = 3
 """Raise by one when the same inputs must yield other tables of a market."""
 
-_REPLACING = (Reason.IMPOSSIBLE, Reason.UNTRADED)
+_REPLACING = (MissingReason.IMPOSSIBLE, MissingReason.UNTRADED)
 """Why bars are requested that the archive has: those of the API replace them."""
 
 

@@ -28,10 +28,10 @@ from rich.filesize import decimal
 from bhds.archive.download import ledger
 from bhds.archive.integrity.hashing import hash_directory
 from bhds.archive.integrity.local_files import Damage, DiskFile, Finding, judge_pair
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.tables import Table, TableStore
+from bhds.archive.listing.tables import ListingTable, TableStore
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io.storage import replacing, write_parquet
@@ -52,7 +52,7 @@ VERIFICATION = pl.Schema(
         "sha256": pl.String(),
         "published_sha256": pl.String(),
         "etag": pl.String(),
-        "verdict": pl.Enum(Verdict),
+        "integrity_status": pl.Enum(IntegrityStatus),
         "reason": pl.String(),
         "damage": pl.Enum(Damage),
         "quarantined_to": pl.String(),
@@ -135,9 +135,9 @@ def verify_directory(
     Returns
     -------
     polars.DataFrame
-        `VERIFICATION`, sorted by unique `key`. Verdicts are those of parsing, except
-        that a zip which matches its CHECKSUM is `ok` without being unpacked, and that
-        a CHECKSUM which is damaged counts as missing.
+        `VERIFICATION`, sorted by unique `key`. Integrity statuses are those of parsing,
+        except that a zip which matches its CHECKSUM is `ok` without being unpacked, and
+        that a CHECKSUM which is damaged counts as missing.
 
     Raises
     ------
@@ -167,7 +167,7 @@ def _with_records(
     files: pl.DataFrame, *, directory: Directory, data_dir: Path
 ) -> pl.DataFrame:
     """Add what the listing and the ledger say of each file."""
-    listed = TableStore(data_dir).table(directory) or Table.empty()
+    listed = TableStore(data_dir).table(directory) or ListingTable.empty()
     columns = ["key", "size", "md5", "sha256", "first_seen"]
     rows = ledger.read(data_dir, columns=columns).join(files, on="key", how="semi")
     # A revision on disk stays when the server has lost a newer one.
@@ -201,7 +201,9 @@ def _settle(files: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         .join(checksums, on="key")
         .filter(pl.col("text") == pl.concat_str("sha256", pl.lit("  "), name))
         .with_columns(
-            published_sha256="sha256", verdict=pl.lit(Verdict.OK.value), reason=None
+            published_sha256="sha256",
+            integrity_status=pl.lit(IntegrityStatus.OK.value),
+            reason=None,
         )
         .with_columns(damage=None, quarantined_to=None)
     )
@@ -280,8 +282,12 @@ def _table(findings: Iterable[Finding]) -> pl.DataFrame:
 def _log_summary(table: pl.DataFrame, *, target: str, elapsed_s: float) -> None:
     is_damaged = pl.col("damage").is_not_null()
     zips = table.filter(~pl.col("key").str.ends_with(CHECKSUM_SUFFIX))
-    verdicts = zips["verdict"].cast(pl.String).value_counts().sort("verdict")
-    counts = [f"{count} {verdict}" for verdict, count in verdicts.rows()]
+    statuses = (
+        zips["integrity_status"].cast(pl.String).value_counts().sort("integrity_status")
+    )
+    counts = [
+        f"{count} {integrity_status}" for integrity_status, count in statuses.rows()
+    ]
     damaged = table.filter(is_damaged)
     size_bytes = int(table["size"].sum())
     logger.info(

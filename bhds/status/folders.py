@@ -21,7 +21,7 @@ class Stage(StrEnum):
     SPLIT = "split"
 
 
-class Kind(NamedTuple):
+class FolderKind(NamedTuple):
     """What is counted together."""
 
     trade_type: TradeType
@@ -36,7 +36,7 @@ class Kind(NamedTuple):
 class Folder(NamedTuple):
     """Files of one kind: of one symbol, or of all."""
 
-    kind: Kind
+    kind: FolderKind
     path: str
     symbol: str | None
     """None: each file is named after its symbol."""
@@ -60,29 +60,29 @@ def folders(data_dir: Path) -> Iterator[Folder]:
         for frequency in Frequency:
             root = f"{data_dir}/aws_data/{market}/{frequency}"
             for data_type in DATA_TYPES:
-                kind = Kind(market, data_type, None, Stage.RAW, frequency)
+                kind = FolderKind(market, data_type, None, Stage.RAW, frequency)
                 yield from _of_symbols(f"{root}/{data_type}", kind)
         for stage, top in _BY_SYMBOL.items():
             for data_type in DATA_TYPES:
-                kind = Kind(market, data_type, None, stage, None)
+                kind = FolderKind(market, data_type, None, stage, None)
                 yield from _of_symbols(f"{data_dir}/{top}/{market}/{data_type}", kind)
         yield from _results(f"{data_dir}/results_data/{market}", market)
 
 
 def _results(root: str, market: TradeType) -> Iterator[Folder]:
-    funding = Kind(market, FUNDING, None, Stage.RESULTS, None)
+    funding = FolderKind(market, FUNDING, None, Stage.RESULTS, None)
     if Path(root, FUNDING).is_dir():
         yield Folder(funding, f"{root}/{FUNDING}", None)
     for name, (data_type, stage) in _OF_ALL_SYMBOLS.items():
         for interval in _subfolders(f"{root}/{name}"):
-            kind = Kind(market, data_type, interval, stage, None)
+            kind = FolderKind(market, data_type, interval, stage, None)
             path = f"{root}/{name}/{interval}"
             yield Folder(kind, path, None)
             for beside in BESIDE_RESULTS if stage is Stage.RESULTS else ():
                 yield Folder(kind, f"{path}/{beside}", None)
 
 
-def _of_symbols(root: str, kind: Kind) -> Iterator[Folder]:
+def _of_symbols(root: str, kind: FolderKind) -> Iterator[Folder]:
     for symbol in _subfolders(root):
         path = f"{root}/{symbol}"
         if kind.data_type not in BAR_TYPES:

@@ -19,10 +19,14 @@ def report(data_dir: Path, *, since: dt.datetime) -> list[str]:
     """
     lines = []
     if numbers := unusable_zips.count(data_dir):
-        zips = ", ".join(f"{number:,} {verdict}" for verdict, number in numbers.items())
+        zips = ", ".join(
+            f"{number:,} {integrity_status}"
+            for integrity_status, number in numbers.items()
+        )
         lines.append(
-            f"zips that cannot be used: {zips}; their rows are left out (see `verdict` "
-            "in the sources of parsed_data); BHDS asks the API for what it has of them"
+            f"zips that cannot be used: {zips}; their rows are left out (see "
+            "`integrity_status` in the sources of parsed_data); BHDS requests "
+            "them from the API where it has them"
         )
     if number := unanswered.count(data_dir):
         lines.append(

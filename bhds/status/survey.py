@@ -12,7 +12,7 @@ import polars as pl
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.core.errors import BhdsError
 from bhds.schemas import datatypes
-from bhds.status.folders import BESIDE_RESULTS, Folder, Kind, Stage, folders
+from bhds.status.folders import BESIDE_RESULTS, Folder, FolderKind, Stage, folders
 from bhds.status.footers import read_footers
 
 __all__ = ["Holding", "Stage", "survey"]
@@ -100,7 +100,7 @@ def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
         By market, type of data, interval and stage.
     """
     found = list(folders(data_dir))
-    tallies: dict[Kind, _Tally] = {}
+    tallies: dict[FolderKind, _Tally] = {}
     for number, folder in enumerate(found):
         told("counting files", done=number, total=len(found))
         _count(folder, tallies.setdefault(folder.kind, _Tally()))
@@ -182,7 +182,7 @@ def _days_of(folder: Folder, names: Iterable[str]) -> list[dt.datetime]:
 
 
 def _read_tables(
-    kind: Kind, tally: _Tally, *, data_dir: Path, told: Callable[[int], None]
+    kind: FolderKind, tally: _Tally, *, data_dir: Path, told: Callable[[int], None]
 ) -> None:
     time = _time_column(kind)
     footers = read_footers(tally.tables, time=time, told=told)
@@ -194,12 +194,14 @@ def _read_tables(
         tally.bounds += [at for at in (footer.first, footer.last) if at is not None]
 
 
-def _time_column(kind: Kind) -> str:
+def _time_column(kind: FolderKind) -> str:
     describe = datatypes.data_type(kind.data_type).table
     return "" if describe is None else describe(kind.trade_type).time
 
 
-def _holding(kind: Kind, tally: _Tally, *, condition: dict[str, int] | None) -> Holding:
+def _holding(
+    kind: FolderKind, tally: _Tally, *, condition: dict[str, int] | None
+) -> Holding:
     is_raw = kind.stage is Stage.RAW
     return Holding(
         trade_type=kind.trade_type.value,
@@ -219,7 +221,7 @@ def _holding(kind: Kind, tally: _Tally, *, condition: dict[str, int] | None) -> 
     )
 
 
-def _judged_stage(kind: Kind, kinds: Container[Kind]) -> Stage:
+def _judged_stage(kind: FolderKind, kinds: Container[FolderKind]) -> Stage:
     """Return the stage by whose files the days of a series are judged.
 
     That is results for klines, partitions for other data, or backfills if there are
@@ -231,7 +233,7 @@ def _judged_stage(kind: Kind, kinds: Container[Kind]) -> Stage:
     return Stage.PARSED if partitions in kinds else Stage.API
 
 
-def _conditions(kind: Kind, *, data_dir: Path) -> dict[str, int] | None:
+def _conditions(kind: FolderKind, *, data_dir: Path) -> dict[str, int] | None:
     """Count the days of each condition; None where the series is not judged."""
     series = "-".join(filter(None, (kind.data_type, kind.interval)))
     folder = data_dir / "results_data" / kind.trade_type / "quality"
@@ -251,7 +253,7 @@ def _conditions(kind: Kind, *, data_dir: Path) -> dict[str, int] | None:
     return {str(name): number for name, number in counted.iter_rows()}
 
 
-def _order(kind: Kind) -> tuple[str, ...]:
+def _order(kind: FolderKind) -> tuple[str, ...]:
     stage = f"{list(Stage).index(kind.stage)}"
     words = (kind.trade_type, kind.data_type, kind.interval or "", stage)
     return (*words, kind.frequency or "")

@@ -121,11 +121,12 @@ def fault_of(folder):
     days = dict(frame["open_time"].dt.date().value_counts().iter_rows())
     rows = {str(day): count for day, count in days.items()}
     kept = rows.pop("2024-01-01", 0)
-    most = 0 if hostile["verdict"] == "corrupt" else DAY
-    if kept != DAY or sound["verdict"] == "corrupt":
-        return f"{kept} rows of the sound zip beside it, which is {sound['verdict']}"
+    most = 0 if hostile["integrity_status"] == "corrupt" else DAY
+    if kept != DAY or sound["integrity_status"] == "corrupt":
+        status = sound["integrity_status"]
+        return f"{kept} rows of the sound zip beside it, which is {status}"
     if rows.pop("2024-01-02", 0) > most or rows:
-        return f"{hostile['verdict']}, but there are rows: {days}"
+        return f"{hostile['integrity_status']}, but there are rows: {days}"
     return f"{len(text)} bytes of sources" if len(text) > MOST_SOURCES else None
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bhds.api import rows
 from bhds.archive.integrity.bounds import bounds_of
-from bhds.archive.integrity.status import read_sidecar
+from bhds.archive.integrity.status import read_checksum_file
 from bhds.archive.integrity.zip_reader import find_csv, inflated
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.pages import parse_page
@@ -84,7 +84,7 @@ def readers(folder):
 
     def read_checksum(text):
         beside.write_bytes(text)
-        read_sidecar(beside, archive_name=f"{STEM}.zip")
+        read_checksum_file(beside, archive_name=f"{STEM}.zip")
 
     def read_answer(name):
         def read(text):

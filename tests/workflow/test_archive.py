@@ -118,7 +118,7 @@ def test_every_type_of_data_is_built_and_then_up_to_date(full_archive):
         assert not table.key or frame.select(table.key).is_unique().all()
     for path in full_archive.path("parsed_data").rglob("*.sources.json"):
         sources = json.loads(path.read_text())
-        assert {source["verdict"] for source in sources["inputs"]} == {"ok"}
+        assert {source["integrity_status"] for source in sources["inputs"]} == {"ok"}
     for data_type in ("BVOLIndex", "EOHSummary"):
         folder = full_archive.path(f"aws_data/option/daily/{data_type}")
         assert len(list(folder.rglob("*.zip"))) == len(DAYS)
@@ -215,14 +215,16 @@ def test_what_the_server_serves_damaged_is_reported_and_left(newest, exchange):
     table = pl.read_parquet(
         newest.path("aws_data/um_futures/daily/klines/verification-1m.parquet")
     )
-    assert table.filter(verdict="corrupt")["key"].to_list() == [damaged]
+    assert table.filter(integrity_status="corrupt")["key"].to_list() == [damaged]
     assert table["damage"].null_count() == table.height
     assert newest.plan().is_idle
     folder = newest.path("parsed_data/um_futures/klines/NEWUSDT/1m")
     sources = json.loads((folder / "2025.sources.json").read_text())
-    verdicts = {source["key"]: source["verdict"] for source in sources["inputs"]}
-    assert verdicts.pop(damaged) == "corrupt"
-    assert set(verdicts.values()) == {"ok"}
+    statuses = {
+        source["key"]: source["integrity_status"] for source in sources["inputs"]
+    }
+    assert statuses.pop(damaged) == "corrupt"
+    assert set(statuses.values()) == {"ok"}
 
 
 def test_the_rows_that_a_revision_changed_are_kept(newest, exchange):

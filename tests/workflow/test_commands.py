@@ -258,7 +258,7 @@ def test_a_built_bar_is_explained_as_the_exchange_published_it(workspace, exchan
     assert row["text"].startswith("1741352700000,")
     (zip_,) = archived["zips"]
     assert zip_["sha256"] == hashlib.sha256(content).hexdigest()
-    assert zip_["verdict"] == "ok"
+    assert zip_["integrity_status"] == "ok"
     assert [each["is_used"] for each in zip_["revisions"]] == [True]
     assert archived["warnings"] == filled["warnings"] == []
     assert filled["bar"]["source"] == "api"

@@ -143,7 +143,7 @@ def test_three_days_of_spot_parse_to_every_minute(built):
     assert str(frame["open_time"].max()) == "2020-01-03 23:59:00+00:00"
     assert set(frame["source"]) == {"daily"}
     sources = json.loads((folder / "2020.sources.json").read_text())
-    assert [source["verdict"] for source in sources["inputs"]] == ["ok"] * 3
+    assert [source["integrity_status"] for source in sources["inputs"]] == ["ok"] * 3
     assert {day["present"] for day in sources["days"]} == {1440}
 
 
@@ -165,13 +165,13 @@ def test_three_days_of_spot_parse_to_every_minute(built):
         pytest.param(
             "um_futures/metrics/BTCUSDT/2022",
             "create_time",
-            (288, "2021-12-31 23:55:00", "2022-01-01 23:50:00", "sidecar-missing"),
+            (288, "2021-12-31 23:55:00", "2022-01-01 23:50:00", "checksum-missing"),
             id="metrics",
         ),
     ],
 )
 def test_other_types_of_data_parse_to_every_row(built, partition, time, expected):
-    rows, first, last, verdict = expected
+    rows, first, last, integrity_status = expected
     path = built.path(f"parsed_data/{partition}.parquet")
 
     frame = pl.read_parquet(path)
@@ -180,7 +180,9 @@ def test_other_types_of_data_parse_to_every_row(built, partition, time, expected
     assert str(frame[time].min()).startswith(first)
     assert str(frame[time].max()).startswith(last)
     sources = json.loads(path.with_suffix(".sources.json").read_text())
-    assert [source["verdict"] for source in sources["inputs"]] == [verdict]
+    assert [source["integrity_status"] for source in sources["inputs"]] == [
+        integrity_status
+    ]
 
 
 def recorded(rule):

@@ -38,7 +38,7 @@ def leave_plan(workspace):
         now=NOW,
         online=False,
     )
-    plan_snapshot.freeze(
+    plan_snapshot.dump(
         plan, workspace.path(".snakemake/bhds-plan.parquet"), made_at=NOW
     )
     for listing in workspace.path("aws_data").rglob("*.parquet"):

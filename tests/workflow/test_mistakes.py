@@ -265,10 +265,11 @@ def test_a_zip_that_vanished_does_not_stop_the_others(workspace, exchange):
             "parsed_data/um_futures/klines/NEWUSDT/1m/2025.sources.json"
         ).read_text()
     )
-    verdicts = {
-        source["key"][-14:-4]: source["verdict"] for source in sources["inputs"]
+    statuses = {
+        source["key"][-14:-4]: source["integrity_status"]
+        for source in sources["inputs"]
     }
-    assert verdicts == {
+    assert statuses == {
         "2025-03-06": "ok",
         "2025-03-07": "vanished",
         "2025-03-08": "ok",

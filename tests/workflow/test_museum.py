@@ -271,8 +271,8 @@ def test_d01_days_that_a_month_lacks_come_from_daily_zips(visit):
     assert "filled" not in set(known["source"])
 
     _, sources = partition(visit.before, "D01BUSDT", "2025")
-    assert zips(sources)["2025-02"]["verdict"] == "ok"
-    assert zips(sources)["2025-02-27"]["verdict"] == "ok"
+    assert zips(sources)["2025-02"]["integrity_status"] == "ok"
+    assert zips(sources)["2025-02-27"]["integrity_status"] == "ok"
     assert holes(visit.before, "D01BUSDT", "2025") == []
     unknown = result(visit.before, "D01BUSDT")
     assert_true(unknown, true_bars(visit, "D01BUSDT"))
@@ -338,7 +338,7 @@ def test_d03_a_replaced_file_is_fetched_and_only_what_comes_of_it_is_built(visit
 def test_d04_a_zip_with_an_old_checksum_is_used_told_and_not_fetched_again(visit):
     _, sources = partition(visit.before, "D04USDT", "2025")
     entry = zips(sources)["2025-03-07"]
-    assert entry["verdict"] == "sidecar-stale"
+    assert entry["integrity_status"] == "checksum-stale"
     assert entry["sha256"] != entry["published_sha256"]
     assert entry["published_sha256"] in entry["reason"]
     assert_true(result(visit.data, "D04USDT"), true_bars(visit, "D04USDT"))
@@ -358,14 +358,14 @@ def test_d05_zips_that_break_the_rules_are_told_and_filled_from_elsewhere(visit)
         "2025-02-27",
         "2025-02-28",
     }
-    verdicts = {
-        int(period[-2:]): entry["verdict"]
+    statuses = {
+        int(period[-2:]): entry["integrity_status"]
         for period, entry in entries.items()
         if period > "2025-03-04"
     }
-    assert verdicts == {
+    assert statuses == {
         5: "corrupt",
-        6: "sidecar-missing",
+        6: "checksum-missing",
         7: "corrupt",
         8: "ok",
         9: "ok",
@@ -389,7 +389,7 @@ def test_d05_zips_that_break_the_rules_are_told_and_filled_from_elsewhere(visit)
 
 def test_d06_the_rest_of_a_truncated_day_comes_from_the_api(visit):
     _, sources = partition(visit.before, "D06USDT", "2025")
-    assert zips(sources)["2025-03-07"]["verdict"] == "ok"
+    assert zips(sources)["2025-03-07"]["integrity_status"] == "ok"
     (day,) = [day for day in sources["days"] if day["day"] == "2025-03-07"]
     assert (day["expected"], day["present"]) == (1440, 480)
     assert holes(visit.before, "D06USDT", "2025") == [
@@ -448,7 +448,7 @@ def test_d09_units_are_told_apart_and_a_file_that_errs_is_named(visit):
 
     _, sources = partition(visit.before, "D09BUSDT", "2025", market=SPOT)
     mixed, elsewhere = (zips(sources)[f"2025-03-0{day}"] for day in (6, 7))
-    assert mixed["verdict"] == elsewhere["verdict"] == "corrupt"
+    assert mixed["integrity_status"] == elsewhere["integrity_status"] == "corrupt"
     assert "expected us, as in the lines before" in mixed["reason"]
     assert (
         "2025-03-08T00:00:00+00:00: expected a time of 2025-03-07"
@@ -472,9 +472,9 @@ def test_d10_headers_are_sniffed_and_their_names_checked(visit):
 
     frame, sources = partition(visit.before, "D10BUSDT", "2025")
     more, fewer = (zips(sources)[f"2025-03-0{day}"] for day in (7, 8))
-    assert (more["verdict"], more["rows_kept"]) == ("ok", 1440)
+    assert (more["integrity_status"], more["rows_kept"]) == ("ok", 1440)
     assert more["warnings"] == ["column unknown:trade_status is ignored"]
-    assert fewer["verdict"] == "corrupt"
+    assert fewer["integrity_status"] == "corrupt"
     assert "lacks count" in fewer["reason"]
     assert not [name for name in frame.columns if "trade_status" in name]
     built = result(visit.before, "D10BUSDT")

@@ -148,7 +148,7 @@ def test_outputs_name_what_they_were_made_from(workspace):
     sources = json.loads(parsed.with_name("2025.sources.json").read_text())
     assert hashes == [source["sha256"] for source in sources["inputs"]]
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in hashes)
-    assert {source["verdict"] for source in sources["inputs"]} == {"ok"}
+    assert {source["integrity_status"] for source in sources["inputs"]} == {"ok"}
 
 
 def test_no_target_means_everything(workspace):

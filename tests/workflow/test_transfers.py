@@ -104,5 +104,7 @@ def test_what_the_exchange_published_corrupt_ends_each_run_with_its_number(
         assert "bhds: warning: zips that cannot be used: 1 corrupt; " in outcome.text
     folder = strict.path("parsed_data/um_futures/klines/NEWUSDT/1m")
     inputs = json.loads((folder / "2025.sources.json").read_text())["inputs"]
-    assert {entry["key"]: entry["verdict"] for entry in inputs}[key(7)] == "corrupt"
+    assert {entry["key"]: entry["integrity_status"] for entry in inputs}[
+        key(7)
+    ] == "corrupt"
     assert strict.plan().is_idle

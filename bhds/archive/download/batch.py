@@ -30,7 +30,7 @@ from bhds.archive.download.aria2_console import (
 )
 from bhds.archive.download.progress import BatchProgress
 from bhds.archive.download.publication import Fetched
-from bhds.archive.download.staging import Staging, Wanted
+from bhds.archive.download.staging import RequestedFile, Staging
 from bhds.archive.download.transfers import Body, Digests, Hashed, Proof
 from bhds.archive.keys import CHECKSUM_SUFFIX, url_of_key
 from bhds.core.errors import FetchError
@@ -74,7 +74,7 @@ class _Source:
     timeout_s: int
     connections: int
 
-    def url(self, wanted: Wanted) -> str:
+    def url(self, wanted: RequestedFile) -> str:
         return url_of_key(self.base_url, key=wanted.key)
 
 
@@ -82,7 +82,7 @@ class _Source:
 class _Batch:
     """A batch on its way: the files, and what is known of each by its key."""
 
-    wanted: Sequence[Wanted]
+    wanted: Sequence[RequestedFile]
     staging: Staging
     digests: dict[str, Digests] = field(default_factory=dict)
     """Of files that are right."""
@@ -100,7 +100,7 @@ class _Batch:
     """Keys of files that were staged by then, in whole or in part."""
 
     @property
-    def missing(self) -> list[Wanted]:
+    def missing(self) -> list[RequestedFile]:
         done = self.digests.keys() | self.gone
         return [wanted for wanted in self.wanted if wanted.key not in done]
 
@@ -122,7 +122,7 @@ class _Batch:
 
 
 def fetch_batch(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[RequestedFile],
     *,
     data_dir: Path | str,
     base_url: str,
@@ -205,7 +205,7 @@ def fetch_batch(
     return report
 
 
-def is_as_listed(wanted: Wanted) -> bool:
+def is_as_listed(wanted: RequestedFile) -> bool:
     """Check whether a file is in place with the size and the MD5 that are listed."""
     try:
         return transfers.agrees(transfers.digest(str(wanted.path)), wanted=wanted)
@@ -213,7 +213,7 @@ def is_as_listed(wanted: Wanted) -> bool:
         return False
 
 
-def _check(batch: _Batch, wanted: Iterable[Wanted]) -> None:
+def _check(batch: _Batch, wanted: Iterable[RequestedFile]) -> None:
     """Judge the files that are staged to their end; what is not right is discarded."""
     staging = batch.staging
     found = {staged.wanted.key: staged for staged in staging.look() if staged.is_ended}
@@ -323,7 +323,7 @@ def _is_placeholder(path: Path) -> bool:
 
 def _run_aria2(
     batch: _Batch,
-    missing: Iterable[Wanted],
+    missing: Iterable[RequestedFile],
     *,
     source: _Source,
     progress: BatchProgress,
@@ -366,7 +366,11 @@ def _tell(progress: BatchProgress, batch: _Batch) -> None:
 
 
 def _settle(
-    batch: _Batch, unserved: Sequence[Wanted], *, outcome: Outcome, source: _Source
+    batch: _Batch,
+    unserved: Sequence[RequestedFile],
+    *,
+    outcome: Outcome,
+    source: _Source,
 ) -> bool:
     """Find out why files did not come; return whether to try those left again.
 

@@ -18,7 +18,7 @@ import polars as pl
 
 from bhds.core.errors import FetchError
 from bhds.core.timegrid import TIME
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 
 SCHEMA = pl.Schema(
     {
@@ -48,7 +48,7 @@ what came. `proof` is what proves bytes sound whose size or MD5 is not the liste
 such bytes were kept unproven.
 """
 
-_TABLE = PartedTable(
+_TABLE = AppendTable(
     file="aws_data/ledger.parquet",
     folder="aws_data/ledger.d",
     schema=SCHEMA,

@@ -31,7 +31,7 @@ _HOURS_FROM_S = 90 * 60
 
 
 @dataclass(frozen=True)
-class Counts:
+class FileCounts:
     """How far one batch is, or all batches together."""
 
     started: float
@@ -125,7 +125,7 @@ class BatchProgress:
         if self._began is None:
             self._began = (now, size_bytes)
         started, kept_bytes = self._began
-        counts = Counts(started, files, size_bytes, kept_bytes)
+        counts = FileCounts(started, files, size_bytes, kept_bytes)
         _write(asdict(counts), self._path)
         due = now - self._last_spoken() >= PERIOD_S
         if not due and files < self._own_total[0]:
@@ -141,7 +141,7 @@ class BatchProgress:
         spoken = _read(self._folder / _SPOKEN)
         return 0.0 if spoken is None else float(spoken["at"])
 
-    def _all_batches(self) -> tuple[Counts, tuple[int, int]]:
+    def _all_batches(self) -> tuple[FileCounts, tuple[int, int]]:
         """Return what is there, and how many files and bytes there will be."""
         run = _read(self._folder / _RUN)
         if run is None:  # a batch by itself, outside a run
@@ -150,12 +150,12 @@ class BatchProgress:
             total = (int(run["files"]), int(run["bytes"]))
             paths = list(self._folder.glob("batch-*.json"))
         found = [counts for counts in map(_read, paths) if counts is not None]
-        done = _sum(Counts(**counts) for counts in found)
+        done = _sum(FileCounts(**counts) for counts in found)
         # Jobs that come up only while the run goes on were not announced.
         return done, (max(total[0], done.files), max(total[1], done.size_bytes))
 
 
-def describe(done: Counts, *, total: tuple[int, int], now: float) -> str:
+def describe(done: FileCounts, *, total: tuple[int, int], now: float) -> str:
     """Put the state of the downloads into one line.
 
     Parameters
@@ -199,10 +199,10 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _sum(batches: Iterable[Counts]) -> Counts:
+def _sum(batches: Iterable[FileCounts]) -> FileCounts:
     """Add up the batches; the first one's start is the start of all."""
     found = list(batches)
-    return Counts(
+    return FileCounts(
         started=min(batch.started for batch in found),
         files=sum(batch.files for batch in found),
         size_bytes=sum(batch.size_bytes for batch in found),

@@ -19,7 +19,7 @@ from pathlib import Path
 import polars as pl
 
 from bhds.archive.download import ledger
-from bhds.archive.download.staging import FOLDER, Wanted
+from bhds.archive.download.staging import FOLDER, RequestedFile
 from bhds.archive.download.transfers import Digests, Proof
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.io.storage import replacing, write_parquet
@@ -34,7 +34,7 @@ _NOTE = pl.Schema({**ledger.SCHEMA, "staged": pl.String(), "path": pl.String()})
 class Fetched:
     """A file that was asked for: one that came, or one that the server has not."""
 
-    wanted: Wanted
+    wanted: RequestedFile
     staged: str
     """Where it is staged, if it came."""
     digests: Digests | None

@@ -29,7 +29,7 @@ _BLOCK = 1 << 14  # bytes that a bit of a piece on its way stands for
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedFile:
     """One file to download: a zip or a CHECKSUM."""
 
     key: str
@@ -53,7 +53,7 @@ class Wanted:
 class StagedFile:
     """A file that is staged, in whole or in part."""
 
-    wanted: Wanted
+    wanted: RequestedFile
     entry: "os.DirEntry[str]"
     is_ended: bool
     """Whether aria2 has fetched it to what it took for the end."""
@@ -62,7 +62,7 @@ class StagedFile:
 class Staging:
     """The places of a batch's files in the staging folder."""
 
-    def __init__(self, wanted: Sequence[Wanted], *, data_dir: Path) -> None:
+    def __init__(self, wanted: Sequence[RequestedFile], *, data_dir: Path) -> None:
         root = data_dir.absolute() / "aws_data"
         self.folder = data_dir.absolute() / FOLDER
         folders: dict[Path, Path] = {}
@@ -75,11 +75,11 @@ class Staging:
             tag = _UNSAFE_IN_NAME.sub("_", file.etag or "unlisted")
             self._places[file.key] = f"{folders[folder]}/{file.path.name}.{tag}"
 
-    def place(self, wanted: Wanted) -> str:
+    def place(self, wanted: RequestedFile) -> str:
         """Return where a file is staged."""
         return self._places[wanted.key]
 
-    def name(self, wanted: Wanted) -> str:
+    def name(self, wanted: RequestedFile) -> str:
         """Return where a file is staged, below the staging folder."""
         return self._places[wanted.key].removeprefix(f"{self.folder}/")
 
@@ -119,7 +119,7 @@ class Staging:
                 ):
                     self.discard(files[place])
 
-    def discard(self, wanted: Wanted) -> None:
+    def discard(self, wanted: RequestedFile) -> None:
         """Delete a staged file and the record of its parts."""
         place = self.place(wanted)
         for path in (place, place + aria2.CONTROL_SUFFIX):
@@ -127,9 +127,9 @@ class Staging:
                 Path(path).unlink()
 
     @cached_property
-    def _by_folder(self) -> dict[str, dict[str, Wanted]]:
+    def _by_folder(self) -> dict[str, dict[str, RequestedFile]]:
         """The files by the folder and the name under which they are staged."""
-        found: dict[str, dict[str, Wanted]] = defaultdict(dict)
+        found: dict[str, dict[str, RequestedFile]] = defaultdict(dict)
         for file in self._wanted:
             folder, _, name = self._places[file.key].rpartition("/")
             found[folder][name] = file
@@ -145,13 +145,13 @@ def _entries(folder: str) -> dict[str, "os.DirEntry[str]"]:
         return {}
 
 
-def _may_be_whole(entry: "os.DirEntry[str]", wanted: Wanted) -> bool:
+def _may_be_whole(entry: "os.DirEntry[str]", wanted: RequestedFile) -> bool:
     with suppress(FileNotFoundError):  # discarded with its record
         return wanted.etag is not None and entry.stat().st_size <= wanted.size
     return True
 
 
-def _can_continue(entry: "os.DirEntry[str]", wanted: Wanted) -> bool:
+def _can_continue(entry: "os.DirEntry[str]", wanted: RequestedFile) -> bool:
     """Check that aria2 can go on by a record of parts, and that it is of this size.
 
     Notes

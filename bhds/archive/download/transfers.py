@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from bhds.archive.download.staging import StagedFile, Wanted
-from bhds.archive.integrity.status import Sidecar, read_sidecar, zip_fault
+from bhds.archive.download.staging import RequestedFile, StagedFile
+from bhds.archive.integrity.status import ChecksumFile, read_checksum_file, zip_fault
 from bhds.archive.keys import CHECKSUM_SUFFIX
 
 _HASH_THREADS = min(8, os.cpu_count() or 1)
@@ -54,7 +54,7 @@ class Hashed:
 class Body:
     """A file that came to its end."""
 
-    wanted: Wanted
+    wanted: RequestedFile
     place: Path
     digests: Digests
 
@@ -69,7 +69,7 @@ class Body:
         return self.is_as_listed and self.wanted.md5 is not None
 
 
-def agrees(digests: Digests, *, wanted: Wanted) -> bool:
+def agrees(digests: Digests, *, wanted: RequestedFile) -> bool:
     """Compare with the listing; an ETag of several parts (`md5-N`) proves nothing."""
     if digests.size != wanted.size:
         return False
@@ -145,9 +145,11 @@ def _proof(
     zip_key = key.removesuffix(CHECKSUM_SUFFIX)
     archive = bodies.get(zip_key)
     checksum = bodies.get(zip_key + CHECKSUM_SUFFIX)
-    sidecar = _sidecar(checksum)
-    if sidecar.sha256 is not None:
-        is_named = archive is not None and archive.digests.sha256 == sidecar.sha256
+    checksum_file = _checksum(checksum)
+    if checksum_file.sha256 is not None:
+        is_named = (
+            archive is not None and archive.digests.sha256 == checksum_file.sha256
+        )
         return Proof.CHECKSUM if is_named else None
     if key != zip_key or (checksum is None and zip_key + CHECKSUM_SUFFIX in pending):
         return None
@@ -167,18 +169,18 @@ def is_disproved(body: Body, *, bodies: Mapping[str, Body]) -> bool:
     sha256 = body.digests.sha256
     if sum(other.digests.sha256 == sha256 for other in bodies.values()) > 1:
         return True
-    named = _sidecar(bodies.get(body.wanted.key + CHECKSUM_SUFFIX)).sha256
+    named = _checksum(bodies.get(body.wanted.key + CHECKSUM_SUFFIX)).sha256
     if named in {None, sha256}:
         return False
     return zip_fault(body.place, key=body.wanted.key) is not None
 
 
-def _sidecar(checksum: Body | None) -> Sidecar:
+def _checksum(checksum: Body | None) -> ChecksumFile:
     """Return what a CHECKSUM says, nothing if it did not come."""
     if checksum is None:
-        return Sidecar(None, None)
+        return ChecksumFile(None, None)
     name = checksum.wanted.path.name.removesuffix(CHECKSUM_SUFFIX)
-    return read_sidecar(checksum.place, archive_name=name)
+    return read_checksum_file(checksum.place, archive_name=name)
 
 
 def _ends_as_zip(path: Path) -> bool:

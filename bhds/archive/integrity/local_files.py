@@ -12,7 +12,12 @@ from functools import cached_property, partial
 from pathlib import Path
 
 from bhds.archive.integrity.hashing import MEDIUM_ERRORS
-from bhds.archive.integrity.status import Sidecar, Verdict, read_sidecar, zip_fault
+from bhds.archive.integrity.status import (
+    ChecksumFile,
+    IntegrityStatus,
+    read_checksum_file,
+    zip_fault,
+)
 from bhds.archive.keys import CHECKSUM_SUFFIX
 
 _UNLISTED = "it is not what is listed, so its transfer failed"
@@ -69,10 +74,10 @@ class Finding:
     """What is thought of a zip, or of a damaged CHECKSUM."""
 
     file: DiskFile
-    verdict: Verdict
+    integrity_status: IntegrityStatus
     """`corrupt` if the file is damaged."""
     reason: str | None
-    """Why the verdict is not `ok`."""
+    """Why the integrity status is not `ok`."""
     published_sha256: str | None = None
     damage: Damage | None = None
     quarantined_to: str | None = None
@@ -111,16 +116,18 @@ def judge_pair(
         If a file cannot be read for a reason other than `MEDIUM_ERRORS`.
     """
     findings: list[Finding] = []
-    sidecar = Sidecar(None, "there is no CHECKSUM file")
+    checksum_file = ChecksumFile(None, "there is no CHECKSUM file")
     try:
         if checksum is not None:
             sha256 = None if archive is None else archive.sha256
-            sidecar, finding = _judge_checksum(
+            checksum_file, finding = _judge_checksum(
                 checksum, archive_sha256=sha256, data_dir=data_dir
             )
             findings += [] if finding is None else [finding]
         if archive is not None:
-            findings.append(_judge_archive(archive, sidecar=sidecar, data_dir=data_dir))
+            findings.append(
+                _judge_archive(archive, checksum_file=checksum_file, data_dir=data_dir)
+            )
     except FileNotFoundError:  # removed meanwhile
         return []
     return findings
@@ -128,15 +135,17 @@ def judge_pair(
 
 def _judge_checksum(
     file: DiskFile, *, archive_sha256: str | None, data_dir: Path
-) -> tuple[Sidecar, Finding | None]:
+) -> tuple[ChecksumFile, Finding | None]:
     """Return what a CHECKSUM says, and a finding if it is damaged."""
     place = data_dir / file.path
-    sidecar = Sidecar(None, None)
+    checksum_file = ChecksumFile(None, None)
     if file.fault is None:
         name = place.name.removesuffix(CHECKSUM_SUFFIX)
-        sidecar = read_sidecar(place, archive_name=name)
+        checksum_file = read_checksum_file(place, archive_name=name)
     content = _Content(place, key=file.key)
-    is_confirmed = sidecar.sha256 is not None and sidecar.sha256 == archive_sha256
+    is_confirmed = (
+        checksum_file.sha256 is not None and checksum_file.sha256 == archive_sha256
+    )
     damage = _damage(
         file,
         content,
@@ -145,37 +154,45 @@ def _judge_checksum(
     )
     reason = f"the CHECKSUM is damaged on disk: {_mismatch(file)}"
     if damage is None:
-        is_readable = sidecar.sha256 is not None
+        is_readable = checksum_file.sha256 is not None
         if is_readable or file.size == 0 or not _is_unlike_listing(file, content):
-            return sidecar, None
-        damage, reason = Damage.FAILED_TRANSFER, f"{sidecar.reason}; {_UNLISTED}"
-    finding = Finding(file, Verdict.CORRUPT, reason, damage=damage)
-    return Sidecar(None, reason), finding
+            return checksum_file, None
+        damage, reason = Damage.FAILED_TRANSFER, f"{checksum_file.reason}; {_UNLISTED}"
+    finding = Finding(file, IntegrityStatus.CORRUPT, reason, damage=damage)
+    return ChecksumFile(None, reason), finding
 
 
-def _judge_archive(file: DiskFile, *, sidecar: Sidecar, data_dir: Path) -> Finding:
+def _judge_archive(
+    file: DiskFile, *, checksum_file: ChecksumFile, data_dir: Path
+) -> Finding:
     """Judge a zip; what cannot be read on the way is damage, too."""
     content = _Content(data_dir / file.path, key=file.key)
     try:
         damage = _damage(
             file,
             content,
-            is_confirmed=file.sha256 == sidecar.sha256,
+            is_confirmed=file.sha256 == checksum_file.sha256,
             is_acceptable=lambda: content.fault is None,
         )
         if damage is None:
-            verdict, reason = _verdict(file, content, sidecar=sidecar)
-            if verdict is Verdict.CORRUPT and _is_unlike_listing(file, content):
+            integrity_status, reason = _status(
+                file, content, checksum_file=checksum_file
+            )
+            if integrity_status is IntegrityStatus.CORRUPT and _is_unlike_listing(
+                file, content
+            ):
                 damage, reason = Damage.FAILED_TRANSFER, f"{reason}; {_UNLISTED}"
         else:
-            verdict = Verdict.CORRUPT
+            integrity_status = IntegrityStatus.CORRUPT
             reason = f"damaged on disk: {_mismatch(file)}"
     except OSError as error:
         if error.errno not in MEDIUM_ERRORS or file.fault is not None:
             raise
         unreadable = replace(file, sha256=None, fault=error.strerror)
-        return _judge_archive(unreadable, sidecar=sidecar, data_dir=data_dir)
-    return Finding(file, verdict, reason, sidecar.sha256, damage)
+        return _judge_archive(
+            unreadable, checksum_file=checksum_file, data_dir=data_dir
+        )
+    return Finding(file, integrity_status, reason, checksum_file.sha256, damage)
 
 
 class _Content:
@@ -249,22 +266,25 @@ def _mismatch(file: DiskFile) -> str:
     return f"{found}, which nothing confirms; {listed} are listed"
 
 
-def _verdict(
-    file: DiskFile, content: _Content, *, sidecar: Sidecar
-) -> tuple[Verdict, str | None]:
+def _status(
+    file: DiskFile, content: _Content, *, checksum_file: ChecksumFile
+) -> tuple[IntegrityStatus, str | None]:
     """Judge a zip that is what came, and say why it is not `ok`."""
     if file.size == 0:
-        return Verdict.VANISHED, "the file is empty: the server no longer had it"
-    if file.sha256 == sidecar.sha256:
-        return Verdict.OK, None
+        return (
+            IntegrityStatus.VANISHED,
+            "the file is empty: the server no longer had it",
+        )
+    if file.sha256 == checksum_file.sha256:
+        return IntegrityStatus.OK, None
     origin = "; so it came" if file.sha256 == file.fetched_sha256 else ""
     if content.fault is not None:
-        return Verdict.CORRUPT, f"{content.fault}{origin}"
-    if sidecar.sha256 is None:
-        return Verdict.SIDECAR_MISSING, sidecar.reason
-    mismatch = f"SHA-256 is {file.sha256}, the CHECKSUM says {sidecar.sha256}"
+        return IntegrityStatus.CORRUPT, f"{content.fault}{origin}"
+    if checksum_file.sha256 is None:
+        return IntegrityStatus.CHECKSUM_MISSING, checksum_file.reason
+    mismatch = f"SHA-256 is {file.sha256}, the CHECKSUM says {checksum_file.sha256}"
     if _is_as_listed(file, content):
         reason = f"{mismatch}; MD5 equals the listed ETag and the CRC-32 is right"
-        return Verdict.SIDECAR_STALE, reason
+        return IntegrityStatus.CHECKSUM_STALE, reason
     reason = f"{mismatch}; MD5 is not the listed ETag {file.etag}{origin}"
-    return Verdict.CORRUPT, reason
+    return IntegrityStatus.CORRUPT, reason

@@ -23,14 +23,14 @@ from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import ParseError
 
 
-class Verdict(StrEnum):
+class IntegrityStatus(StrEnum):
     """What is thought of a zip; the rows of the first three are used."""
 
     OK = "ok"
     """The zip matches its CHECKSUM and its content is sound."""
-    SIDECAR_MISSING = "sidecar-missing"
+    CHECKSUM_MISSING = "checksum-missing"
     """There is no CHECKSUM, or an unreadable one; the content is sound."""
-    SIDECAR_STALE = "sidecar-stale"
+    CHECKSUM_STALE = "checksum-stale"
     """Differs from its CHECKSUM, but is what the bucket lists, and is sound."""
     CORRUPT = "corrupt"
     """The content cannot be trusted."""
@@ -47,14 +47,14 @@ class Archive:
     sha256: str
     published_sha256: str | None
     """The hash in the CHECKSUM; None without a readable one."""
-    verdict: Verdict
+    integrity_status: IntegrityStatus
     reason: str | None
-    """Why the verdict is not `ok`."""
+    """Why the integrity status is not `ok`."""
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Sidecar:
+class ChecksumFile:
     """What a CHECKSUM says."""
 
     sha256: str | None
@@ -63,10 +63,10 @@ class Sidecar:
     """Why there is none."""
 
 
-_SIDECAR = re.compile(r"([0-9A-Fa-f]{64}) +(\S.*?)(?:\r?\n)?", re.ASCII)
+_CHECKSUM = re.compile(r"([0-9A-Fa-f]{64}) +(\S.*?)(?:\r?\n)?", re.ASCII)
 
 
-def read_sidecar(path: Path, *, archive_name: str) -> Sidecar:
+def read_checksum_file(path: Path, *, archive_name: str) -> ChecksumFile:
     """Read a CHECKSUM: `<sha256><spaces><name>`, with or without a newline.
 
     Notes
@@ -78,20 +78,22 @@ def read_sidecar(path: Path, *, archive_name: str) -> Sidecar:
         with path.open("rb") as file:
             content = file.read(MAX_CHECKSUM_BYTES + 1)
     except FileNotFoundError:
-        return Sidecar(None, "there is no CHECKSUM file")
+        return ChecksumFile(None, "there is no CHECKSUM file")
     if not content:
-        return Sidecar(None, "the CHECKSUM file is empty: the server had none")
+        return ChecksumFile(None, "the CHECKSUM file is empty: the server had none")
     if len(content) > MAX_CHECKSUM_BYTES:
         most = f"expected at most {MAX_CHECKSUM_BYTES}"
-        return Sidecar(None, f"the CHECKSUM has {path.stat().st_size} bytes: {most}")
-    match = _SIDECAR.fullmatch(content.decode("utf-8", errors="replace"))
+        return ChecksumFile(
+            None, f"the CHECKSUM has {path.stat().st_size} bytes: {most}"
+        )
+    match = _CHECKSUM.fullmatch(content.decode("utf-8", errors="replace"))
     if match is None:
         form = "expected 64 hex digits, spaces and the name of the zip"
-        return Sidecar(None, f"the CHECKSUM reads {content[:100]!r}: {form}")
+        return ChecksumFile(None, f"the CHECKSUM reads {content[:100]!r}: {form}")
     if match[2] != archive_name:
         found = cut(match[2], length=100)
-        return Sidecar(None, f"the CHECKSUM is of {found!r}, not {archive_name!r}")
-    return Sidecar(match[1].lower(), None)
+        return ChecksumFile(None, f"the CHECKSUM is of {found!r}, not {archive_name!r}")
+    return ChecksumFile(match[1].lower(), None)
 
 
 def judge_archive(
@@ -111,63 +113,71 @@ def judge_archive(
     Returns
     -------
     archive
-        A verdict that lets the zip be used stands only if its CSV turns out whole.
+        A status that lets the zip be used stands only if its CSV turns out whole.
     entry
         Its CSV; None if the zip is `corrupt` or `vanished`.
     """
     sha256 = hashlib.file_digest(archive, "sha256").hexdigest()
     size = archive.tell()
     name = source.path.name
-    sidecar = read_sidecar(Path(f"{source.path}.CHECKSUM"), archive_name=name)
-    found = Archive(size, sha256, sidecar.sha256, Verdict.OK, None)
+    checksum = read_checksum_file(Path(f"{source.path}.CHECKSUM"), archive_name=name)
+    found = Archive(size, sha256, checksum.sha256, IntegrityStatus.OK, None)
     if not size:
         reason = "the file is empty: the server no longer had it"
-        return replace(found, verdict=Verdict.VANISHED, reason=reason), None
+        return replace(
+            found, integrity_status=IntegrityStatus.VANISHED, reason=reason
+        ), None
     try:
         entry = find_csv(archive, stem=name.removesuffix(".zip"), bounds=bounds)
         found = replace(found, warnings=entry.warnings)
-        if sidecar.sha256 == sha256:
+        if checksum.sha256 == sha256:
             return found, entry
         check_csv(archive, entry=entry)
     except ParseError as error:
         reason = str(error)
-        return replace(found, verdict=Verdict.CORRUPT, reason=reason, warnings=()), None
+        return replace(
+            found, integrity_status=IntegrityStatus.CORRUPT, reason=reason, warnings=()
+        ), None
     archive.seek(0)
     md5 = hashlib.file_digest(archive, partial(hashlib.md5, usedforsecurity=False))
-    found = judge_by_etag(found, md5=md5.hexdigest(), etag=source.etag, sidecar=sidecar)
-    return found, None if found.verdict is Verdict.CORRUPT else entry
+    found = judge_by_etag(
+        found, md5=md5.hexdigest(), etag=source.etag, checksum=checksum
+    )
+    return found, None if found.integrity_status is IntegrityStatus.CORRUPT else entry
 
 
 def judge_by_etag(
-    sound: Archive, *, md5: str, etag: str | None, sidecar: Sidecar
+    sound: Archive, *, md5: str, etag: str | None, checksum: ChecksumFile
 ) -> Archive:
     """Judge a sound zip that no CHECKSUM confirms, by the ETag in the listing.
 
     Parameters
     ----------
     sound
-        The zip; its verdict so far does not count.
+        The zip; its integrity status so far does not count.
     md5
         The MD5 of its bytes, in hex.
-    etag, sidecar
+    etag, checksum
         What the listing and the CHECKSUM say.
     """
-    if sidecar.sha256 is None:
+    if checksum.sha256 is None:
         warnings = sound.warnings
         if etag is not None and "-" not in etag and etag.lower() != md5:
             warnings += (f"MD5 is {md5}, the listed ETag is {etag}",)
         return replace(
             sound,
-            verdict=Verdict.SIDECAR_MISSING,
-            reason=sidecar.reason,
+            integrity_status=IntegrityStatus.CHECKSUM_MISSING,
+            reason=checksum.reason,
             warnings=warnings,
         )
-    mismatch = f"SHA-256 is {sound.sha256}, the CHECKSUM says {sidecar.sha256}"
+    mismatch = f"SHA-256 is {sound.sha256}, the CHECKSUM says {checksum.sha256}"
     if etag is not None and etag.lower() == md5:
         reason = f"{mismatch}; MD5 equals the listed ETag and the CRC-32 is right"
-        return replace(sound, verdict=Verdict.SIDECAR_STALE, reason=reason)
+        return replace(
+            sound, integrity_status=IntegrityStatus.CHECKSUM_STALE, reason=reason
+        )
     reason = f"{mismatch}; MD5 {md5} is not the listed ETag {etag}"
-    return replace(sound, verdict=Verdict.CORRUPT, reason=reason)
+    return replace(sound, integrity_status=IntegrityStatus.CORRUPT, reason=reason)
 
 
 def zip_fault(path: Path, *, key: str, has_name: bool = False) -> str | None:

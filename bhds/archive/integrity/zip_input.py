@@ -46,7 +46,7 @@ def utc_time(time_us: int) -> str:
 
 
 @dataclass(frozen=True)
-class Period:
+class FilePeriod:
     """Whole UTC days in a row: a day, a month, a year, or what is left of one."""
 
     begin: dt.date
@@ -55,7 +55,7 @@ class Period:
     """The day after the last; `begin` if there are no days."""
 
     @classmethod
-    def parse(cls, text: str) -> "Period":
+    def parse(cls, text: str) -> "FilePeriod":
         """Read `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, padded with zeros or not.
 
         Raises
@@ -88,7 +88,7 @@ class Period:
     def __str__(self) -> str:
         return f"{self.begin} to {self.end - _DAY}"
 
-    def covers(self, other: "Period") -> bool:
+    def covers(self, other: "FilePeriod") -> bool:
         """Tell whether every day of `other` is a day of this period."""
         return self.begin <= other.begin and other.end <= self.end
 
@@ -97,14 +97,16 @@ class Period:
         name = None if interval is None else interval.name
         return bounds_of(data_type, interval=name, days=(self.end - self.begin).days)
 
-    def clamp(self, first_day: dt.date | None, last_day: dt.date | None) -> "Period":
+    def clamp(
+        self, first_day: dt.date | None, last_day: dt.date | None
+    ) -> "FilePeriod":
         """Leave out the days before `first_day` and after `last_day`."""
         begin = max(self.begin, first_day or self.begin)
         end = self.end if last_day is None else min(self.end, last_day + _DAY)
-        return Period(begin, max(begin, end))
+        return FilePeriod(begin, max(begin, end))
 
 
-def archive_period(source: ArchiveInput, *, series: str) -> Period:
+def archive_period(source: ArchiveInput, *, series: str) -> FilePeriod:
     """Return the day or month that a zip covers, from the name in its key.
 
     Parameters
@@ -135,12 +137,12 @@ def archive_period(source: ArchiveInput, *, series: str) -> Period:
             "pass the frequency of the zip's folder"
         )
         raise KeyGrammarError(msg)
-    return Period.parse(text)
+    return FilePeriod.parse(text)
 
 
 def in_order(
-    inputs: Sequence[ArchiveInput], *, series: str, span: Period
-) -> list[tuple[ArchiveInput, Period]]:
+    inputs: Sequence[ArchiveInput], *, series: str, span: FilePeriod
+) -> list[tuple[ArchiveInput, FilePeriod]]:
     """Sort zips by the period that each covers, a month before its days.
 
     Parameters

@@ -15,7 +15,7 @@ from bhds.archive.listing.bucket import BucketClient
 from bhds.archive.listing.directory import Directory, symbol_of_key
 from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.refresh import Schedule, refresh, refresh_symbols
-from bhds.archive.listing.tables import SYMBOLS_SCHEMA, Table, TableStore
+from bhds.archive.listing.tables import SYMBOLS_SCHEMA, ListingTable, TableStore
 from bhds.core.errors import ListingError
 
 __all__ = [
@@ -64,7 +64,7 @@ class Listing:
     @classmethod
     def empty(cls, directory: Directory) -> Self:
         """Return a listing of no symbols."""
-        return cls(directory, [], Table.empty().frame, None, None)
+        return cls(directory, [], ListingTable.empty().frame, None, None)
 
 
 def ensure_listings(
@@ -161,7 +161,9 @@ class _Run:
                 self._client, directory, store=self._store, schedule=self._schedule
             )
 
-    async def _table(self, directory: Directory, symbols: Collection[str]) -> Table:
+    async def _table(
+        self, directory: Directory, symbols: Collection[str]
+    ) -> ListingTable:
         async with self._turns[directory.listing_path]:
             return await refresh(
                 self._client,
@@ -185,7 +187,7 @@ def _held_offline(request: ListingRequest, *, store: TableStore) -> list[Listing
 
 def _held(request: ListingRequest, *, store: TableStore) -> list[Listing]:
     """Answer a request from the store; refuse if it knows none of the symbols."""
-    tables: list[Table] = []
+    tables: list[ListingTable] = []
     universes: list[Iterable[str]] = []
     for directory in request.directories:
         table = store.table(directory)
@@ -204,7 +206,7 @@ def _held(request: ListingRequest, *, store: TableStore) -> list[Listing]:
 
 
 def _held_listing(
-    directory: Directory, wanted: Sequence[str], *, table: Table
+    directory: Directory, wanted: Sequence[str], *, table: ListingTable
 ) -> Listing:
     """Narrow a table to those of the wanted symbols that it knows, if any."""
     symbols = [symbol for symbol in wanted if symbol in table.listed]
@@ -229,7 +231,9 @@ def _union(universes: Iterable[Iterable[str]]) -> list[str]:
     return sorted(set().union(*universes))
 
 
-def _listing(directory: Directory, symbols: list[str], *, table: Table) -> Listing:
+def _listing(
+    directory: Directory, symbols: list[str], *, table: ListingTable
+) -> Listing:
     """Narrow a table to `symbols`, each of which has been listed."""
     times = [table.listed[symbol] for symbol in symbols]
     others = table.listed.keys() - symbols

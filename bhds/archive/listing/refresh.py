@@ -21,7 +21,7 @@ import polars as pl
 from bhds.archive import keys
 from bhds.archive.listing.bucket import BucketClient
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.tables import Listed, Symbols, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 
 logger = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ async def refresh(
     *,
     store: TableStore,
     schedule: Schedule,
-) -> Table:
+) -> ListingTable:
     """Return the directory's table with each of `symbols` fresh in it.
 
     Those that are due are listed at once, whole or by their tails; all other rows
@@ -130,7 +130,7 @@ async def refresh(
         If a symbol cannot be listed to its end; the table in the store stays.
     """
     held = store.table(directory)
-    table = held or Table.empty()
+    table = held or ListingTable.empty()
     due = _due(table, symbols, schedule=schedule)
     if held is not None and not due:
         return held
@@ -144,12 +144,14 @@ async def refresh(
     times = dict.fromkeys(whole, Listed(schedule.now, schedule.now))
     for symbol in set(due).difference(whole):
         times[symbol] = table.listed[symbol]._replace(latest=schedule.now)
-    refreshed = Table(frame, table.listed | times)
+    refreshed = ListingTable(frame, table.listed | times)
     store.put_table(directory, refreshed)
     return refreshed
 
 
-def _due(table: Table, symbols: Iterable[str], *, schedule: Schedule) -> list[str]:
+def _due(
+    table: ListingTable, symbols: Iterable[str], *, schedule: Schedule
+) -> list[str]:
     """Return those of `symbols` that are to be listed, each once."""
     times = {symbol: table.listed.get(symbol) for symbol in symbols}
     return [
@@ -160,7 +162,11 @@ def _due(table: Table, symbols: Iterable[str], *, schedule: Schedule) -> list[st
 
 
 def _stretches(
-    table: Table, symbols: Sequence[str], *, directory: Directory, schedule: Schedule
+    table: ListingTable,
+    symbols: Sequence[str],
+    *,
+    directory: Directory,
+    schedule: Schedule,
 ) -> list[_Stretch]:
     """Return what is to be listed of each symbol, in the order of the keys."""
     by_prefix = {directory.symbol_prefix(symbol): symbol for symbol in symbols}

@@ -49,7 +49,7 @@ class Listed(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class ListingTable:
     """The objects of the symbols of one directory that were listed so far."""
 
     frame: pl.DataFrame
@@ -85,10 +85,10 @@ class TableStore:
     def __init__(self, data_dir: Path, *, keep: bool = True) -> None:
         self._data_dir = data_dir
         self._keep = keep
-        self._tables: dict[Directory, Table] = {}
+        self._tables: dict[Directory, ListingTable] = {}
         self._symbols: dict[str, Symbols] = {}
 
-    def table(self, directory: Directory) -> Table | None:
+    def table(self, directory: Directory) -> ListingTable | None:
         """Return a directory's table, whatever its age.
 
         None if there is none, or, with a warning, if it cannot be read.
@@ -108,7 +108,7 @@ class TableStore:
         path = self._data_dir / directory.symbols_path
         return _load(path, schema=SYMBOLS_SCHEMA, read=_symbols)
 
-    def put_table(self, directory: Directory, table: Table) -> None:
+    def put_table(self, directory: Directory, table: ListingTable) -> None:
         """Replace a directory's table."""
         if not self._keep:
             self._tables[directory] = table
@@ -134,7 +134,7 @@ class TableStore:
         )
 
 
-def _table(frame: pl.DataFrame, metadata: dict[str, str]) -> Table:
+def _table(frame: pl.DataFrame, metadata: dict[str, str]) -> ListingTable:
     latest = _times(metadata["listed"])
     # Older versions wrote one time, and always listed whole.
     whole = _times(metadata.get("listed_whole", metadata["listed"]))
@@ -142,7 +142,7 @@ def _table(frame: pl.DataFrame, metadata: dict[str, str]) -> Table:
         msg = "keys are not sorted"
         raise ValueError(msg)
     listed = {symbol: Listed(whole[symbol], at) for symbol, at in latest.items()}
-    return Table(frame, listed)
+    return ListingTable(frame, listed)
 
 
 def _symbols(frame: pl.DataFrame, metadata: dict[str, str]) -> Symbols:

@@ -8,7 +8,7 @@ from aiohttp.test_utils import TestServer
 
 from bhds.api.client import ApiClient
 from bhds.api.limits import Limit, Pool
-from bhds.api.rate_limiter import Budget
+from bhds.api.rate_limiter import RateLimiter
 from bhds.core.markets import TradeType
 
 TestServer.__test__ = False
@@ -52,7 +52,7 @@ def open_budget(tmp_path, clock):
             "clock": clock,
             "sleep": clock.sleep,
         }
-        opened.append(Budget(**(given | settings)))
+        opened.append(RateLimiter(**(given | settings)))
         return opened[-1]
 
     yield open_one

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from bhds.api.client import ApiClient, FundingPage, KlinePage
 from bhds.api.endpoints import MARKETS, Tier
 from bhds.api.rows import Bar, parse_bars
-from bhds.api.transport import Answer
+from bhds.api.transport import Response
 from bhds.core.errors import ApiError, SymbolRefusedError
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.exchange import Exchange
@@ -365,7 +365,7 @@ class SmallPages:
             [at, *["1"] * 5, at + self.width_ms - 1, "1", 1, "1", "1", "0"]
             for at in found
         ]
-        return Answer(self.changed(rows), b"", "http://x")
+        return Response(self.changed(rows), b"", "http://x")
 
     def klines(self, trade_type, budget, *, interval=MINUTE, **bounds):
         client = ApiClient(trade_type, endpoint="http://x", budget=budget)

@@ -13,7 +13,7 @@ from collections import Counter
 import pytest
 
 from bhds.api.limits import LIMITS, Limit, Pool
-from bhds.api.rate_limiter import Budget
+from bhds.api.rate_limiter import RateLimiter
 from bhds.api.rate_limiter_file import default_directory
 from bhds.core.errors import ApiError
 
@@ -24,13 +24,14 @@ TEN = dict.fromkeys(Pool, Limit(weight=11, window_s=60))
 CHILD = """
 import asyncio, json, os, sys, time
 from pathlib import Path
-from bhds.api.rate_limiter import Budget
+from bhds.api.rate_limiter import RateLimiter
 from bhds.api.limits import Limit, Pool
 
 def budget(weight=11, window_s=60.0):
     limits = dict.fromkeys(Pool, Limit(weight=weight, window_s=window_s))
     url = "http://exchange"
-    return Budget(spot=url, um=url, cm=url, directory=Path(sys.argv[1]), limits=limits)
+    folder = Path(sys.argv[1])
+    return RateLimiter(spot=url, um=url, cm=url, directory=folder, limits=limits)
 
 """
 
@@ -308,7 +309,7 @@ def test_the_default_folder_is_this_users_own(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
     assert default_directory() == tmp_path / f"bhds-{os.getuid()}"
-    with Budget(spot="http://a", um="http://b", cm="http://c") as budget:
+    with RateLimiter(spot="http://a", um="http://b", cm="http://c") as budget:
         assert budget.occupied(SPOT) == 0
     assert default_directory().stat().st_mode & 0o777 == 0o700
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from bhds.archive.download.batch import fetch_batch
-from bhds.archive.download.staging import Wanted
+from bhds.archive.download.staging import RequestedFile
 
 DEADLINE_S = 30
 KEYS = "data/spot/daily/klines/BTCUSDT/1m"
@@ -154,7 +154,7 @@ def want(bucket, tmp_path):
             "etag": md5(content or b""),
             "last_modified": LISTED_AT,
         }
-        return Wanted(**(listed | changes))
+        return RequestedFile(**(listed | changes))
 
     return want
 

@@ -17,7 +17,7 @@ from bhds.archive.integrity.status import judge_archive
 from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.archive.keys import path_of_key
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.tables import Listed, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.core.errors import FetchError, KeyGrammarError
 from bhds.core.markets import Frequency, TradeType
 from bhds.stages import verify
@@ -90,9 +90,11 @@ class DataDir:
             (key, len(content), (etags or {}).get(key, md5(content)), LISTED_AT)
             for key, content in sorted(contents.items())
         ]
-        frame = pl.DataFrame(rows, schema=Table.empty().frame.schema, orient="row")
+        frame = pl.DataFrame(
+            rows, schema=ListingTable.empty().frame.schema, orient="row"
+        )
         times = {"BTCUSDT": Listed(LISTED_AT, LISTED_AT)}
-        TableStore(self.root).put_table(directory, Table(frame, times))
+        TableStore(self.root).put_table(directory, ListingTable(frame, times))
 
     def fetch(self, contents, **listed):
         """Bring files here as a download does: listed, entered, put into place."""
@@ -167,7 +169,7 @@ def test_a_zip_that_came_so_and_matches_its_checksum_is_ok(data_dir, pair, conte
             "sha256": sha256(content),
             "published_sha256": sha256(content),
             "etag": md5(content),
-            "verdict": "ok",
+            "integrity_status": "ok",
             "reason": None,
             "damage": None,
             "quarantined_to": None,
@@ -194,8 +196,8 @@ def test_rows_are_sorted_by_key_however_they_were_judged(data_dir, content):
     table = data_dir.verify()
 
     assert table["key"].is_sorted()
-    expected = ["ok", "sidecar-missing", "sidecar-missing", "ok"]
-    assert table["verdict"].to_list() == expected
+    expected = ["ok", "checksum-missing", "checksum-missing", "ok"]
+    assert table["integrity_status"].to_list() == expected
 
 
 def test_many_files_in_many_threads_are_each_judged_by_their_own_bytes(
@@ -212,7 +214,7 @@ def test_many_files_in_many_threads_are_each_judged_by_their_own_bytes(
     tables = [data_dir.verify(threads=threads) for threads in (1, 8)]
 
     assert tables[0].equals(tables[1])
-    assert tables[0]["verdict"].to_list() == ["ok"] * 28
+    assert tables[0]["integrity_status"].to_list() == ["ok"] * 28
     expected = [sha256(contents[key]) for key in tables[0]["key"]]
     assert tables[0]["sha256"].to_list() == expected
 
@@ -226,7 +228,7 @@ def test_genuine_files_that_the_ledger_does_not_know_are_ok(data_dir):
 
     table = data_dir.verify()
 
-    assert table["verdict"].unique().to_list() == ["ok"]
+    assert table["integrity_status"].unique().to_list() == ["ok"]
     assert table.height == len(list(GENUINE.glob("*.zip"))) >= 3
 
 
@@ -249,7 +251,7 @@ def test_other_bytes_than_came_are_put_aside(data_dir, pair, spoil, damage):
 
     row = data_dir.row()
 
-    assert (row["verdict"], row["damage"]) == ("corrupt", damage)
+    assert (row["integrity_status"], row["damage"]) == ("corrupt", damage)
     assert row["sha256"] == sha256(spoilt)
     assert row["published_sha256"] == sha256(pair[KEY])
     assert f"{sha256(pair[KEY])} came" in row["reason"]
@@ -307,14 +309,20 @@ def test_a_damaged_checksum_is_put_aside_and_its_zip_judged_without(
     spoilt = spoil(pair[SUM_KEY])
     data_dir.put(SUM_KEY, spoilt)
 
-    archive, sidecar = data_dir.verify().to_dicts()
+    archive, checksum_file = data_dir.verify().to_dicts()
 
-    assert (archive["verdict"], archive["damage"]) == ("sidecar-missing", None)
+    assert (archive["integrity_status"], archive["damage"]) == (
+        "checksum-missing",
+        None,
+    )
     assert archive["published_sha256"] is None
     assert archive["reason"].startswith("the CHECKSUM is damaged on disk: ")
-    assert (sidecar["key"], sidecar["verdict"]) == (SUM_KEY, "corrupt")
-    assert sidecar["damage"] == damage
-    assert_moved(data_dir, sidecar, spoilt)
+    assert (checksum_file["key"], checksum_file["integrity_status"]) == (
+        SUM_KEY,
+        "corrupt",
+    )
+    assert checksum_file["damage"] == damage
+    assert_moved(data_dir, checksum_file, spoilt)
     assert data_dir.place(KEY).exists()
 
 
@@ -339,7 +347,7 @@ def test_what_the_disk_cannot_read_is_damage(data_dir, pair, monkeypatch, key, c
     table = data_dir.verify().filter(pl.col("key") == key)
 
     row = table.row(0, named=True)
-    assert (row["verdict"], row["damage"]) == ("corrupt", "unreadable")
+    assert (row["integrity_status"], row["damage"]) == ("corrupt", "unreadable")
     assert (row["size"], row["sha256"]) == (len(pair[key]), None)
     assert os.strerror(code) in row["reason"]
     assert_moved(data_dir, row, pair[key])
@@ -416,7 +424,7 @@ def test_what_was_served_corrupt_is_reported_and_stays(data_dir, unsound):
     rows = [data_dir.row(), data_dir.row()]
 
     assert rows[0] == rows[1]
-    assert (rows[0]["verdict"], rows[0]["damage"]) == ("corrupt", None)
+    assert (rows[0]["integrity_status"], rows[0]["damage"]) == ("corrupt", None)
     assert rows[0]["reason"].endswith("so it came")
     assert data_dir.place(KEY).read_bytes() == unsound
 
@@ -430,7 +438,7 @@ def test_a_revision_that_is_listed_but_not_entered_is_right(data_dir, pair):
 
     row = data_dir.row()
 
-    assert (row["verdict"], row["damage"]) == ("ok", None)
+    assert (row["integrity_status"], row["damage"]) == ("ok", None)
 
 
 def test_a_revision_that_stayed_when_the_server_lost_a_newer_one_is_right(
@@ -444,7 +452,7 @@ def test_a_revision_that_stayed_when_the_server_lost_a_newer_one_is_right(
     before = data_dir.row()
     data_dir.put(KEY, flipped(pair[KEY]))
 
-    assert (before["verdict"], before["damage"]) == ("ok", None)
+    assert (before["integrity_status"], before["damage"]) == ("ok", None)
     assert data_dir.row()["damage"] == "bit rot"
 
 
@@ -468,7 +476,7 @@ def test_an_empty_file_is_vanished_unless_there_should_be_more(
 
     row = data_dir.row()
 
-    assert (row["verdict"], row["damage"]) == expected
+    assert (row["integrity_status"], row["damage"]) == expected
 
 
 @pytest.fixture
@@ -477,11 +485,15 @@ def brought(data_dir, content, unsound):
 
     def bring(zip_kind, published, etag, *, is_entered):
         zip_ = content if zip_kind == "sound" else unsound
-        sidecars = {"own": checksum(zip_), "other": checksum(b"x"), "broken": b"<html>"}
+        checksums = {
+            "own": checksum(zip_),
+            "other": checksum(b"x"),
+            "broken": b"<html>",
+        }
         etags = {"own": md5(zip_), "other": "0" * 32, "parts": f"{md5(zip_)}-2"}
         contents = {KEY: zip_}
         if published is not None:
-            contents[SUM_KEY] = sidecars[published]
+            contents[SUM_KEY] = checksums[published]
         for key, each in contents.items():
             data_dir.put(key, each)
             if is_entered:
@@ -495,22 +507,22 @@ def brought(data_dir, content, unsound):
 
 
 @pytest.mark.parametrize(
-    ("state", "verdict"),
+    ("state", "integrity_status"),
     [
         (("sound", "own", None), "ok"),
-        (("sound", "other", "own"), "sidecar-stale"),
+        (("sound", "other", "own"), "checksum-stale"),
         (("sound", "other", None), "corrupt"),
         (("sound", "other", "parts"), "corrupt"),
-        (("sound", None, "own"), "sidecar-missing"),
-        (("sound", "broken", "own"), "sidecar-missing"),
+        (("sound", None, "own"), "checksum-missing"),
+        (("sound", "broken", "own"), "checksum-missing"),
         (("unsound", "other", "own"), "corrupt"),
         (("unsound", None, "own"), "corrupt"),
     ],
     ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value)),
 )
 @pytest.mark.parametrize("is_entered", [True, False], ids=["came", "unknown"])
-def test_verdicts_of_what_is_not_damaged_are_those_of_parsing(
-    data_dir, brought, state, verdict, is_entered
+def test_integrity_statuses_of_what_is_not_damaged_are_those_of_parsing(
+    data_dir, brought, state, integrity_status, is_entered
 ):
     source = brought(*state, is_entered=is_entered)
 
@@ -519,9 +531,9 @@ def test_verdicts_of_what_is_not_damaged_are_those_of_parsing(
     with source.path.open("rb") as opened:
         parsed, _ = judge_archive(opened, source=source, bounds=Bounds(9, 1 << 20))
     assert row["damage"] is None
-    assert row["verdict"] == verdict == parsed.verdict
+    assert row["integrity_status"] == integrity_status == parsed.integrity_status
     assert row["published_sha256"] == parsed.published_sha256
-    assert (row["reason"] is None) == (verdict == "ok")
+    assert (row["reason"] is None) == (integrity_status == "ok")
 
 
 @pytest.mark.parametrize(
@@ -551,7 +563,7 @@ def test_an_unsound_zip_that_its_checksum_confirms_is_what_was_published(
 
     row = data_dir.row()
 
-    assert (row["verdict"], row["damage"]) == ("ok", None)
+    assert (row["integrity_status"], row["damage"]) == ("ok", None)
     assert row["published_sha256"] == sha256(unsound)
 
 
@@ -562,10 +574,13 @@ def test_a_checksum_unlike_the_listing_that_its_zip_contradicts_is_put_aside(
     data_dir.put(KEY, pair[KEY])
     data_dir.put(SUM_KEY, checksum(b"something else"))
 
-    archive, sidecar = data_dir.verify().to_dicts()
+    archive, checksum_file = data_dir.verify().to_dicts()
 
-    assert (archive["verdict"], archive["damage"]) == ("sidecar-missing", None)
-    assert (sidecar["key"], sidecar["damage"]) == (SUM_KEY, "bit rot")
+    assert (archive["integrity_status"], archive["damage"]) == (
+        "checksum-missing",
+        None,
+    )
+    assert (checksum_file["key"], checksum_file["damage"]) == (SUM_KEY, "bit rot")
 
 
 # --- what happens meanwhile -----------------------------------------------------------
@@ -673,7 +688,7 @@ def test_the_job_writes_the_table_and_one_line(data_dir, pair, monkeypatch, capl
         table = write()
 
     assert table.schema == VERIFICATION
-    assert table["verdict"].to_list() == ["ok"]
+    assert table["integrity_status"].to_list() == ["ok"]
     (summary,) = [text for text in caplog.messages if "zips" in text]
     assert "verification-1m.parquet: 1 zips (1 ok), 0 damaged files; " in summary
     assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
@@ -706,7 +721,7 @@ def test_a_data_type_without_intervals_has_a_table_without_one(data_dir, monkeyp
         verification="verification",
     )
 
-    assert table["verdict"].to_list() == ["ok"]
+    assert table["integrity_status"].to_list() == ["ok"]
 
 
 def test_a_table_without_the_interval_that_it_needs_is_refused(data_dir, monkeypatch):

@@ -83,7 +83,10 @@ class Workspace:
         path = f"parsed_data/um_futures/klines/{SYMBOL}/1h/2025.parquet"
         folder = f"data/futures/um/daily/klines/{SYMBOL}/1h"
         inputs = [
-            {"key": f"{folder}/{SYMBOL}-1h-2025-03-{day:02}.zip", "verdict": "ok"}
+            {
+                "key": f"{folder}/{SYMBOL}-1h-2025-03-{day:02}.zip",
+                "integrity_status": "ok",
+            }
             for day in days
         ]
         storage.write_parquet(rows, path, metadata={}, symbol=SYMBOL)

@@ -8,7 +8,7 @@ import json
 import polars as pl
 import pytest
 
-from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.core.errors import ParseError
 from bhds.io import storage
 
@@ -28,13 +28,13 @@ def partition(tmp_path):
     path = tmp_path / "2025.parquet"
     rows = pl.DataFrame({"open_time": [1, 2]}, schema=SCHEMA)
     storage.write_parquet(rows, path, metadata={}, symbol="AUSDT")
-    sources = {"inputs": [{"key": KEY, "verdict": "ok"}]}
+    sources = {"inputs": [{"key": KEY, "integrity_status": "ok"}]}
     path.with_suffix(".sources.json").write_text(json.dumps(sources))
     return path
 
 
 def test_a_partition_is_read_with_the_zips_that_it_was_made_from(partition):
-    held = Held.read([str(partition)], schema=SCHEMA)
+    held = ArchivedRows.read([str(partition)], schema=SCHEMA)
 
     assert held.rows["open_time"].to_list() == [1, 2]
     assert len(held.coverage.usable) == 1
@@ -42,7 +42,7 @@ def test_a_partition_is_read_with_the_zips_that_it_was_made_from(partition):
 
 
 def test_where_the_archive_has_nothing_there_are_no_rows():
-    held = Held.read([], schema=SCHEMA)
+    held = ArchivedRows.read([], schema=SCHEMA)
 
     assert held.rows.schema == SCHEMA
     assert held.rows.is_empty()
@@ -61,7 +61,7 @@ def test_where_the_archive_has_nothing_there_are_no_rows():
         pytest.param("2025.sources.json", b'{"inputs": [{}]}', id="no key"),
         pytest.param(
             "2025.sources.json",
-            b'{"inputs": [{"key": "x", "verdict": "ok"}]}',
+            b'{"inputs": [{"key": "x", "integrity_status": "ok"}]}',
             id="key",
         ),
         pytest.param("2025.sources.json", None, id="lost"),
@@ -76,11 +76,11 @@ def test_what_cannot_be_read_is_one_error_that_says_what_to_do(
         path.write_bytes(content)
 
     with pytest.raises(ParseError, match=r"2025\.parquet.*delete both"):
-        Held.read([str(partition)], schema=SCHEMA)
+        ArchivedRows.read([str(partition)], schema=SCHEMA)
 
 
 def test_bounds_are_days_and_the_present():
-    bounds = Bounds.until(
+    bounds = BackfillBounds.until(
         NOW,
         {
             "first_day": dt.date(2025, 1, 1),
@@ -91,7 +91,7 @@ def test_bounds_are_days_and_the_present():
         },
     )
 
-    assert bounds == Bounds(
+    assert bounds == BackfillBounds(
         begin_ms=1_735_689_600_000,
         end_ms=1_741_564_800_000,
         now_ms=int(NOW.timestamp() * 1000),

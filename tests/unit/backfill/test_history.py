@@ -4,9 +4,9 @@ import datetime as dt
 
 import pytest
 
-from bhds.backfill.history import Origin, Wanted
+from bhds.backfill.history import Origin, RequestedHistory
 from bhds.backfill.klines import Bars
-from bhds.backfill.missing_ranges import Hole, Reason
+from bhds.backfill.missing_ranges import MissingRange, MissingReason
 from bhds.backfill.response_journal import Answer
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Span
@@ -19,10 +19,14 @@ KIND = Bars(TradeType.CM_FUTURES, "klines", "AUSD_PERP", Interval.parse("1d"))
 
 def wanted(*, since=0, lookback=None):
     def holes_from(begin):
-        return [] if begin is None else [Hole(Span(begin, FIRST), Reason.MISSING, None)]
+        return (
+            []
+            if begin is None
+            else [MissingRange(Span(begin, FIRST), MissingReason.MISSING, None)]
+        )
 
     origin = Origin(since_ms=since, first_ms=FIRST, lookback_ms=lookback)
-    return Wanted(KIND.extent, KIND.begin_ms, holes_from, origin)
+    return RequestedHistory(KIND.extent, KIND.begin_ms, holes_from, origin)
 
 
 def answer(start, end, *days):

@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.backfill.klines import Bars
 from bhds.backfill.missing_ranges import Coverage
 from bhds.core.errors import ConfigError
@@ -90,7 +90,7 @@ def test_holes_within_one_page_are_asked_for_together():
 def held(bars, *opens, trades=5):
     rows = bars.frame([row(open_ms, trades=trades) for open_ms in opens])
     day = OPEN // 86_400_000
-    return Held(rows, Coverage(frozenset([day]), frozenset()), "")
+    return ArchivedRows(rows, Coverage(frozenset([day]), frozenset()), "")
 
 
 @pytest.mark.parametrize(
@@ -103,9 +103,9 @@ def test_only_what_is_traded_can_lack_trades(data_type, expected):
     if data_type == "klines":
         number = pl.int_range(pl.len())
         trades = pl.when(number.is_between(100, 120)).then(0).otherwise(5)
-        day = Held(day.rows.with_columns(trade_count=trades), day.coverage, "")
+        day = ArchivedRows(day.rows.with_columns(trade_count=trades), day.coverage, "")
     end = OPEN + 1440 * MINUTE
-    bounds = Bounds(OPEN, end, now_ms=end, is_first=False, is_last=True)
+    bounds = BackfillBounds(OPEN, end, now_ms=end, is_first=False, is_last=True)
 
     found = bars.holes(day, bounds=bounds)
 

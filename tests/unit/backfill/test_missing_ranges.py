@@ -8,8 +8,8 @@ import pytest
 from bhds.archive.integrity.zip_input import DAY_US, day_us
 from bhds.backfill.missing_ranges import (
     Coverage,
-    Hole,
-    Reason,
+    MissingRange,
+    MissingReason,
     doubtful_bars,
     impossible_bars,
     missing_bars,
@@ -363,7 +363,9 @@ def test_an_impossible_bar_off_the_grid_is_one_of_the_point_before_it():
 def test_rows_outside_holes_are_kept():
     frame = bars("2025-01-01T00:00", "2025-01-01T04:00", interval="1h")
     start_ms = round(at("2025-01-01T01:00").timestamp() * 1000)
-    hole = Hole(Span(start_ms, start_ms + 7_200_000), Reason.IMPOSSIBLE, 2)
+    hole = MissingRange(
+        Span(start_ms, start_ms + 7_200_000), MissingReason.IMPOSSIBLE, 2
+    )
 
     hours = outside(frame, [hole], time="open_time")["open_time"].dt.hour()
 
@@ -374,8 +376,8 @@ def test_rows_outside_holes_are_kept():
 # --- zips
 
 
-def entry(key, verdict):
-    return {"key": key, "verdict": verdict}
+def entry(key, integrity_status):
+    return {"key": key, "integrity_status": integrity_status}
 
 
 def test_a_day_is_useless_only_if_none_of_its_zips_is_of_use():
@@ -383,7 +385,7 @@ def test_a_day_is_useless_only_if_none_of_its_zips_is_of_use():
     coverage = Coverage.of(
         [
             entry(folder.format("monthly", "2025-02"), "corrupt"),
-            entry(folder.format("daily", "2025-02-03"), "sidecar-stale"),
+            entry(folder.format("daily", "2025-02-03"), "checksum-stale"),
             entry(folder.format("daily", "2025-03-01"), "vanished"),
             entry(folder.format("daily", "2025-03-02"), "ok"),
         ]
@@ -395,4 +397,4 @@ def test_a_day_is_useless_only_if_none_of_its_zips_is_of_use():
         number("2025-03-01"),
     }
     assert coverage.last == number("2025-03-02")
-    assert coverage.reason(number("2025-02-03"), is_last=True) is Reason.MISSING
+    assert coverage.reason(number("2025-02-03"), is_last=True) is MissingReason.MISSING

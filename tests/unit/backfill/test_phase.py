@@ -10,7 +10,7 @@ import pytest
 from bhds import config
 from bhds.api.client import KlinePage
 from bhds.backfill import unanswered
-from bhds.backfill.archive_rows import Bounds, Held
+from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.backfill.klines import Bars
 from bhds.backfill.missing_ranges import Coverage
 from bhds.core.markets import Interval, TradeType
@@ -217,7 +217,10 @@ def published_3d(number):
         for n in range(number)
     ]
     folder = "data/futures/um/daily/klines/AUSDT/3d"
-    zips = [{"key": f"{folder}/AUSDT-3d-{day}.zip", "verdict": "ok"} for day in days]
+    zips = [
+        {"key": f"{folder}/AUSDT-3d-{day}.zip", "integrity_status": "ok"}
+        for day in days
+    ]
     path = "parsed_data/um_futures/klines/AUSDT/3d/2025.parquet"
     storage.write_parquet(bars.frame(rows), path, metadata={}, symbol="AUSDT")
     storage.write_json({"inputs": zips}, path.replace(".parquet", ".sources.json"))
@@ -229,12 +232,14 @@ def holes(*days, begin=FIRST, end=FIRST + 30, now=FIRST + 100):
     row = (1.0, 1.0, 1.0, 1.0, 1.0)
     rows = [(day * DAY_MS, *row, day * DAY_MS, 1.0, 1, 1.0, 1.0) for day in days]
     coverage = Coverage(frozenset(range(begin, end)), frozenset())
-    bounds = Bounds(
+    bounds = BackfillBounds(
         *(begin * DAY_MS, end * DAY_MS), now * DAY_MS, is_first=False, is_last=True
     )
     return [
         Span(hole.span.start_ms // DAY_MS - FIRST, hole.span.end_ms // DAY_MS - FIRST)
-        for hole in bars.holes(Held(bars.frame(rows), coverage, ""), bounds=bounds)
+        for hole in bars.holes(
+            ArchivedRows(bars.frame(rows), coverage, ""), bounds=bounds
+        )
     ]
 
 

@@ -187,7 +187,7 @@ def partition_of(world, number):
         if world.published[day] <= number
     ]
     folder = "data/spot/daily/klines/AUSDT/6h/AUSDT-6h"
-    inputs = [{"key": f"{folder}-{day}.zip", "verdict": "ok"} for day in days]
+    inputs = [{"key": f"{folder}-{day}.zip", "integrity_status": "ok"} for day in days]
     storage.write_parquet(rows, PARTITION, metadata={}, symbol="AUSDT")
     storage.write_json(
         {"inputs": inputs}, PARTITION.replace(".parquet", ".sources.json")

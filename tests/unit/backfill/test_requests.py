@@ -12,9 +12,9 @@ from bhds.api.client import KlinePage
 from bhds.api.codes import ApiRefusal
 from bhds.api.transport import Usage
 from bhds.backfill import api_use, refusal, requests, unanswered
-from bhds.backfill.history import Origin, Wanted
+from bhds.backfill.history import Origin, RequestedHistory
 from bhds.backfill.klines import Bars
-from bhds.backfill.missing_ranges import Hole, Reason
+from bhds.backfill.missing_ranges import MissingRange, MissingReason
 from bhds.backfill.response_journal import Answer, Journal
 from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError
 from bhds.core.markets import Interval, TradeType
@@ -106,11 +106,14 @@ class Asked:
 
         def holes_from(begin_ms):
             earlier = [] if begin_ms is None else [Span(begin_ms, origin.first_ms)]
-            return [Hole(span, Reason.MISSING, None) for span in (*earlier, *spans)]
+            return [
+                MissingRange(span, MissingReason.MISSING, None)
+                for span in (*earlier, *spans)
+            ]
 
         return requests.complete(
             dataclasses.replace(KIND, symbol=symbol),
-            Wanted(KIND.extent, KIND.begin_ms, holes_from, origin),
+            RequestedHistory(KIND.extent, KIND.begin_ms, holes_from, origin),
             self.journal,
             settings=config.load(
                 {"datasets": [{"trade_type": "spot"}], **raw}, environment={}

@@ -313,8 +313,12 @@ def test_bars_that_the_api_has_without_trades_too_are_not_in_the_fill():
         }
     ).cast({"open_time": pl.Datetime("us", "UTC")})
     start, end = (int(at(day).timestamp() * 1000) for day in (7, 9))
-    doubted = backfill.Hole(backfill.Span(start, end), backfill.Reason.UNTRADED, 2)
-    missing = backfill.Hole(backfill.Span(end, end + 1), backfill.Reason.MISSING, 1)
+    doubted = backfill.MissingRange(
+        backfill.Span(start, end), backfill.MissingReason.UNTRADED, 2
+    )
+    missing = backfill.MissingRange(
+        backfill.Span(end, end + 1), backfill.MissingReason.MISSING, 1
+    )
 
     kept = backfill._wanted(
         frame, [doubted, missing], time="open_time", impossible=pl.lit(value=False)

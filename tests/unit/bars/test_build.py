@@ -140,7 +140,7 @@ def test_a_missing_bar_is_filled_up_to_the_last_published_bar(published, minutes
 def test_counts_tell_what_was_done(eventful, funding):
     counts = build_from(eventful, funding=funding, has_ended=True).counts
 
-    assert counts == build.Counts(
+    assert counts == build.BarCounts(
         published=11,
         off_grid=2,
         combined=1,

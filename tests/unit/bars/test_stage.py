@@ -550,7 +550,7 @@ def test_days_and_gaps_tell_what_archive_and_api_have(partition):
     inputs = [
         {
             "key": key.format(f"{number:02}"),
-            "verdict": "ok",
+            "integrity_status": "ok",
             "last_time": f"2024-01-{number:02}T00:09:00+00:00",
         }
         for number in (1, 3)

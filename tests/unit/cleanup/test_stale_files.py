@@ -8,7 +8,7 @@ import pytest
 
 from bhds import config
 from bhds.archive.download import staging
-from bhds.archive.download.staging import Staging, Wanted
+from bhds.archive.download.staging import RequestedFile, Staging
 from bhds.cleanup import stale_files
 from bhds.core.errors import BhdsError
 from bhds.io import runs
@@ -129,7 +129,7 @@ def test_what_is_staged_of_a_file_in_place_is_found(staged, name):
 
 @pytest.mark.parametrize("etag", ["d41d8cd98f00b204e9800998ecf8427e-2", "a/b", None])
 def test_staged_names_are_those_that_downloads_use(tmp_path, staged, etag):
-    wanted = Wanted("key", tmp_path / f"aws_data/{FOLDER}/{NAME}", 1, etag)
+    wanted = RequestedFile("key", tmp_path / f"aws_data/{FOLDER}/{NAME}", 1, etag)
     place = Staging([wanted], data_dir=tmp_path).place(wanted)
 
     name = Path(place).name

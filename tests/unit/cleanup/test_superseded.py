@@ -208,5 +208,5 @@ def test_the_sources_are_those_that_parsing_writes(archive):
     folder = archive.data_dir / "parsed_data/um_futures/klines/AUSDT/1h"
     sources = json.loads((folder / "2025.sources.json").read_text())
 
-    assert sources["inputs"][0].keys() >= {"key", "size", "verdict"}
+    assert sources["inputs"][0].keys() >= {"key", "size", "integrity_status"}
     assert sources["days"][0].keys() == {"day", "expected", "present"}

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.archive.listing.tables import Listed, Symbols, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 from bhds.cli.app import app
 from bhds.core.markets import Frequency, TradeType
 from bhds.stages.parse import write_partition
@@ -110,7 +110,7 @@ class Archive:
                 if key.startswith(directory.prefix)
             ]
             frame = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
-            store.put_table(directory, Table(frame, listed))
+            store.put_table(directory, ListingTable(frame, listed))
             store.put_symbols(directory, Symbols(list(listed), LISTED_AT))
 
 

@@ -14,7 +14,7 @@ from bhds.archive.download import ledger
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.archive.listing.tables import Listed, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.backfill.response_journal import Answer, Journal
 from bhds.core.markets import Frequency, TradeType
 from bhds.core.timegrid import Span
@@ -199,13 +199,15 @@ class DataDir:
     def _list(self, file, *, size, etag):
         directory = Directory(UM, file.frequency, "klines", "1h")
         store = TableStore(self.root)
-        table = store.table(directory) or Table.empty()
+        table = store.table(directory) or ListingTable.empty()
         row = pl.DataFrame(
             [(file.key, size, etag, LISTED_AT)], schema=LISTING_SCHEMA, orient="row"
         )
         others = table.frame.filter(pl.col("key") != file.key)
         frame = pl.concat([others, row]).sort("key")
-        store.put_table(directory, Table(frame, {SYMBOL: Listed(LISTED_AT, LISTED_AT)}))
+        store.put_table(
+            directory, ListingTable(frame, {SYMBOL: Listed(LISTED_AT, LISTED_AT)})
+        )
 
 
 @pytest.fixture

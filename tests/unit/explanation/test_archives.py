@@ -8,7 +8,7 @@ import pytest
 
 from bhds.core.markets import Interval, TradeType
 from bhds.explanation import archives
-from bhds.explanation.place import Place
+from bhds.explanation.place import SymbolFiles
 from bhds.explanation.values import ArchiveZip
 
 HEADER = (
@@ -44,11 +44,13 @@ def lines(tmp_path):
             path=path,
             size=1,
             sha256="",
-            verdict="ok",
+            integrity_status="ok",
             sha256_on_disk="",
             revisions=(),
         )
-        place = Place(tmp_path, market, "AUSDT", Interval.parse(interval), OPEN_TIME)
+        place = SymbolFiles(
+            tmp_path, market, "AUSDT", Interval.parse(interval), OPEN_TIME
+        )
         return archives.lines_of(place, archive=zip_, time_unit=unit)
 
     return find

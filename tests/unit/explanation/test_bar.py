@@ -47,7 +47,7 @@ def test_a_published_bar_is_traced_to_the_line_of_its_zip(data, hours, as_json):
     assert archive.key == row.key
     assert archive.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert archive.published_sha256 == archive.sha256_on_disk == archive.sha256
-    assert archive.verdict == "ok"
+    assert archive.integrity_status == "ok"
     (revision,) = archive.revisions
     assert (revision.number, revision.is_used) == (1, True)
     assert archive.listed_etag == archive.etag == revision.etag
@@ -151,7 +151,7 @@ def test_rows_of_a_corrupt_zip_are_not_used(data, hours):
 
     found = explained(data, "2025-03-02T05:00")
 
-    assert found.zips[0].verdict == "corrupt"
+    assert found.zips[0].integrity_status == "corrupt"
     assert found.zips[0].reason
     assert found.bar is None
     assert found.publications == ()

@@ -4,7 +4,7 @@ import pytest
 
 from bhds.core.errors import SelectionError
 from bhds.core.markets import TradeType
-from bhds.instruments import Reason, select, select_named
+from bhds.instruments import ExclusionReason, select, select_named
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 
@@ -33,7 +33,7 @@ def test_a_selection_is_sorted_and_accounts_for_every_symbol_once():
 
     assert forward == backward
     assert forward.selected == ["BTCUSDT", "ETHUSDT"]
-    assert forward.excluded == {"BTCTRY": Reason.QUOTE}
+    assert forward.excluded == {"BTCTRY": ExclusionReason.QUOTE}
 
 
 def test_each_filter_gives_its_reason():
@@ -49,11 +49,11 @@ def test_each_filter_gives_its_reason():
 
     assert selection.selected == ["BTCUSDT"]
     assert selection.excluded == {
-        "BTCTRY": Reason.QUOTE,
-        "BTCUPUSDT": Reason.LEVERAGED,
-        "BTCXYZ": Reason.UNMATCHED,
-        "ETHUSDT": Reason.EXCLUDED,
-        "USDCUSDT": Reason.STABLE_PAIR,
+        "BTCTRY": ExclusionReason.QUOTE,
+        "BTCUPUSDT": ExclusionReason.LEVERAGED,
+        "BTCXYZ": ExclusionReason.UNMATCHED,
+        "ETHUSDT": ExclusionReason.EXCLUDED,
+        "USDCUSDT": ExclusionReason.STABLE_PAIR,
     }
     assert selection.unmatched == ["BTCXYZ"]
 
@@ -99,7 +99,7 @@ def test_contract_types_select_futures_and_keep_settled_perpetuals(wanted, selec
     selection = select_all(names, trade_type=UM, contract_type=wanted)
 
     assert selection.selected == selected
-    assert set(selection.excluded.values()) == {Reason.CONTRACT_TYPE}
+    assert set(selection.excluded.values()) == {ExclusionReason.CONTRACT_TYPE}
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_exclude_wins_over_include():
     selection = select_all(["BTCTRY", "ETHTRY"], include=["*TRY"], exclude=["BTCTRY"])
 
     assert selection.selected == ["ETHTRY"]
-    assert selection.excluded == {"BTCTRY": Reason.EXCLUDED}
+    assert selection.excluded == {"BTCTRY": ExclusionReason.EXCLUDED}
 
 
 def test_globs_respect_case():
@@ -218,8 +218,8 @@ def test_the_default_filter_on_the_bucket_of_um(real_lists):
     assert {"CVCUSDTSETTLED", "ICPUSDT_SETTLED", "龙虾USDT"} <= set(selection.selected)
     assert sorted([*selection.selected, *selection.excluded]) == sorted(symbols)
     assert selection.unmatched == []
-    assert selection.excluded["USDCUSDT"] is Reason.STABLE_PAIR
-    assert selection.excluded["BTCUSDT_260925"] is Reason.CONTRACT_TYPE
+    assert selection.excluded["USDCUSDT"] is ExclusionReason.STABLE_PAIR
+    assert selection.excluded["BTCUSDT_260925"] is ExclusionReason.CONTRACT_TYPE
 
 
 # --- select_named

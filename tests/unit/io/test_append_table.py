@@ -7,9 +7,9 @@ import pytest
 
 from bhds.core.errors import FetchError
 from bhds.io import append_table
-from bhds.io.append_table import PartedTable
+from bhds.io.append_table import AppendTable
 
-TABLE = PartedTable(
+TABLE = AppendTable(
     file="tables/notes.parquet",
     folder="tables/notes.d",
     schema=pl.Schema({"key": pl.String(), "number": pl.Int64(), "text": pl.String()}),
@@ -17,7 +17,7 @@ TABLE = PartedTable(
     error=FetchError,
     if_lost="the notes are then lost",
 )
-EARLIER = PartedTable(
+EARLIER = AppendTable(
     file=TABLE.file,
     folder=TABLE.folder,
     schema=pl.Schema({"key": pl.String(), "number": pl.Int64()}),
@@ -185,14 +185,14 @@ def test_a_part_that_comes_during_a_compaction_is_left_alone(tmp_path, monkeypat
 
 def test_a_part_that_is_merged_during_a_read_is_read_once(tmp_path, monkeypatch):
     TABLE.append(tmp_path, rows=rows("a"))
-    read_parts = PartedTable._read_parts
+    read_parts = AppendTable._read_parts
 
     def compact_before(table, found, *, columns):
-        monkeypatch.setattr(PartedTable, "_read_parts", read_parts)
+        monkeypatch.setattr(AppendTable, "_read_parts", read_parts)
         TABLE.compact(tmp_path)
         return read_parts(table, found, columns=columns)
 
-    monkeypatch.setattr(PartedTable, "_read_parts", compact_before)
+    monkeypatch.setattr(AppendTable, "_read_parts", compact_before)
 
     assert keys(tmp_path) == ["a"]
 
@@ -201,7 +201,7 @@ def test_a_table_that_never_comes_to_rest_is_an_error(tmp_path, monkeypatch):
     def gone(*_args, **_kwargs):
         raise FileNotFoundError
 
-    monkeypatch.setattr(PartedTable, "_read_parts", gone)
+    monkeypatch.setattr(AppendTable, "_read_parts", gone)
 
     with pytest.raises(FetchError, match=r"notes\.d: its files changed during each"):
         TABLE.read(tmp_path)

@@ -51,7 +51,7 @@ def archive(tmp_path):
     """Return a function that zips a CSV and tells what the listing says of it."""
 
     def make(
-        name, content="", *, members=None, sidecar="right", etag=None, method=None
+        name, content="", *, members=None, checksum="right", etag=None, method=None
     ):
         stem = name.removesuffix(".zip")
         path = tmp_path / f"{stem}.zip"
@@ -60,10 +60,10 @@ def archive(tmp_path):
             for member, text in (members or {f"{stem}.csv": content}).items():
                 opened.writestr(member, text)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        if sidecar == "right":
-            sidecar = f"{digest}  {path.name}"
-        if sidecar is not None:
-            (tmp_path / f"{path.name}.CHECKSUM").write_text(sidecar, encoding="utf-8")
+        if checksum == "right":
+            checksum = f"{digest}  {path.name}"
+        if checksum is not None:
+            (tmp_path / f"{path.name}.CHECKSUM").write_text(checksum, encoding="utf-8")
         period = stem.split("-", maxsplit=2)[-1]
         daily = period.count("-") > 1
         frequency = Frequency.DAILY if daily else Frequency.MONTHLY

@@ -69,7 +69,7 @@ def test_sources_describe_the_zip(archive, parse, csv):
             "size": source.path.stat().st_size,
             "sha256": digest,
             "published_sha256": digest,
-            "verdict": "ok",
+            "integrity_status": "ok",
             "reason": None,
             "warnings": [],
             "header": True,
@@ -168,10 +168,10 @@ def test_file_with_impossible_times_is_corrupt(archive, parse, line, bars, reaso
     partition = parse(archive(DAY_1, bad), good)
 
     refused, used = partition.sources["inputs"]
-    assert refused["verdict"] == "corrupt"
+    assert refused["integrity_status"] == "corrupt"
     assert reason in refused["reason"]
     assert (refused["rows_read"], refused["time_unit"]) == (0, None)
-    assert used["verdict"] == "ok"
+    assert used["integrity_status"] == "ok"
     assert partition.frame["open_time"].to_list() == [
         utc("2024-01-02T00:00"),
         utc("2024-01-02T00:01"),
@@ -188,14 +188,18 @@ def test_close_time_far_from_its_bar_is_corrupt(archive, parse, line):
 
     record = only(parse(archive(DAY_1, bad)))
 
-    assert record["verdict"] == "corrupt"
+    assert record["integrity_status"] == "corrupt"
     assert "line 1: close_time 1704326399999 is 2024-01-03T23:59:59" in record["reason"]
 
 
 def test_bar_across_the_end_of_its_file_is_kept(archive, parse, line):
     record = only(parse(archive(DAY_1, line("2024-01-01T23:59:14"))))
 
-    assert (record["verdict"], record["rows_kept"], record["off_grid"]) == ("ok", 1, 1)
+    assert (record["integrity_status"], record["rows_kept"], record["off_grid"]) == (
+        "ok",
+        1,
+        1,
+    )
 
 
 def test_bad_row_leaves_only_its_file_out(archive, parse, csv):
@@ -208,7 +212,7 @@ def test_bad_row_leaves_only_its_file_out(archive, parse, csv):
     partition = parse(*files)
 
     records = partition.sources["inputs"]
-    assert [record["verdict"] for record in records] == ["ok", "corrupt", "ok"]
+    assert [record["integrity_status"] for record in records] == ["ok", "corrupt", "ok"]
     assert records[1]["reason"] == "line 1: volume '': expected a finite number"
     assert [record["last_time"] for record in records] == [
         "2024-01-01T00:02:00+00:00",
@@ -223,7 +227,7 @@ def test_header_that_lacks_a_column_is_corrupt(archive, parse, csv):
 
     record = only(parse(archive(DAY_1, content)))
 
-    assert record["verdict"] == "corrupt"
+    assert record["integrity_status"] == "corrupt"
     assert "lacks quote_volume" in record["reason"]
 
 
@@ -232,7 +236,7 @@ def test_unknown_column_is_ignored_with_a_warning(archive, parse, csv):
 
     record = only(parse(archive(DAY_1, content)))
 
-    assert (record["verdict"], record["rows_kept"]) == ("ok", 2)
+    assert (record["integrity_status"], record["rows_kept"]) == ("ok", 2)
     assert record["warnings"] == ["column unknown:new is ignored"]
 
 
@@ -244,7 +248,7 @@ def test_csv_without_rows_is_used_with_a_warning(
     partition = parse(empty, archive(DAY_2, csv("2024-01-02", 1)))
 
     record = partition.sources["inputs"][0]
-    assert (record["verdict"], record["header"]) == ("ok", with_header)
+    assert (record["integrity_status"], record["header"]) == ("ok", with_header)
     assert record["warnings"] == ["the CSV has no rows"]
     assert record["first_time"] is None
     assert partition.frame.height == 1
@@ -256,7 +260,7 @@ def test_vanished_zip_leaves_its_day_empty(archive, parse):
 
     partition = parse(source)
 
-    assert only(partition)["verdict"] == "vanished"
+    assert only(partition)["integrity_status"] == "vanished"
     assert partition.sources["days"][0]["present"] == 0
 
 
@@ -435,7 +439,7 @@ def test_month_bars_are_parsed(archive, parse, line):
 
     partition = parse(archive("BTCUSDT-1mo-2024-02", content), interval="1mo")
 
-    assert only(partition)["verdict"] == "ok"
+    assert only(partition)["integrity_status"] == "ok"
     assert partition.sources["days"] == [
         {"day": "2024-02-01", "expected": 1, "present": 1}
     ]
@@ -446,7 +450,7 @@ def test_month_name_without_padding_is_read(archive, parse, csv):
         archive("BTCUSDT-1m-2020-8", csv("2020-08-31", 2)), partition="2020"
     )
 
-    assert only(partition)["verdict"] == "ok"
+    assert only(partition)["integrity_status"] == "ok"
 
 
 def test_input_that_does_not_exist_is_an_error(archive, parse, csv):
@@ -474,14 +478,14 @@ def test_interval_that_is_not_published_is_an_error(parse):
 
 
 def test_zip_cut_off_anywhere_never_passes_for_whole(archive, parse, csv):
-    source = archive(DAY_1, csv("2024-01-01", 200), sidecar=None)
+    source = archive(DAY_1, csv("2024-01-01", 200), checksum=None)
     whole = source.path.read_bytes()
     sizes = [*range(0, len(whole), 97), *range(len(whole) - 97, len(whole))]
 
     for size in sizes:
         source.path.write_bytes(whole[:size])
         record = only(parse(source))
-        assert record["verdict"] == ("corrupt" if size else "vanished")
+        assert record["integrity_status"] == ("corrupt" if size else "vanished")
         assert record["rows_kept"] == 0
 
 
@@ -492,7 +496,7 @@ def test_zip_cut_off_anywhere_never_passes_for_whole(archive, parse, csv):
 )
 @given(data=st.data())
 def test_damaged_zip_never_raises_nor_loses_rows_unseen(archive, parse, csv, data):
-    source = archive(DAY_1, csv("2024-01-01", 20), sidecar=None)
+    source = archive(DAY_1, csv("2024-01-01", 20), checksum=None)
     damaged = bytearray(source.path.read_bytes())
     spots = data.draw(
         st.lists(
@@ -507,7 +511,7 @@ def test_damaged_zip_never_raises_nor_loses_rows_unseen(archive, parse, csv, dat
 
     record = only(parse(source))
 
-    if record["verdict"] != "corrupt":
+    if record["integrity_status"] != "corrupt":
         assert record["rows_kept"] == 20
 
 
@@ -530,7 +534,7 @@ def test_damaged_csv_is_refused_or_read_line_by_line(archive, parse, csv, data):
     damaged, sound = partition.sources["inputs"]
     assert sound["rows_kept"] == 3
     lines = [line for line in content.split("\n") if line.strip()]
-    if damaged["verdict"] == "corrupt":
+    if damaged["integrity_status"] == "corrupt":
         assert damaged["reason"]
     else:
         assert damaged["rows_read"] == len(lines) - damaged["header"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bhds.archive.integrity.zip_input import Period
+from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import ParseError
 from bhds.core.markets import TradeType
 from bhds.parse import differences
@@ -17,7 +17,7 @@ from bhds.schemas.datatypes import data_type
 KLINES = data_type("klines").table(TradeType.SPOT)
 TRADES = data_type("trades").table(TradeType.SPOT)
 LIQUIDATIONS = data_type("liquidationSnapshot").table(TradeType.UM_FUTURES)
-MARCH = Period.parse("2024-03")
+MARCH = FilePeriod.parse("2024-03")
 BEGIN = dt.datetime(2024, 3, 1, tzinfo=dt.UTC)
 
 
@@ -159,7 +159,7 @@ def test_only_the_days_of_each_period_are_compared(compare):
     found = compare(
         *(old, new),
         table=KLINES,
-        periods=[Period.parse("2024-03-02"), Period.parse("2024-03-09")],
+        periods=[FilePeriod.parse("2024-03-02"), FilePeriod.parse("2024-03-09")],
     )
 
     assert [difference.rows_changed for difference in found] == [2, 0]

@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.archive.integrity.zip_input import DAY_US, Period, day_us
+from bhds.archive.integrity.zip_input import DAY_US, FilePeriod, day_us
 from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
 from bhds.parse.expected_rows import (
@@ -63,7 +63,7 @@ def table(interval, open_time, *covered):
     days = expected_per_day(
         rows_per_day(open_time),
         interval=Interval.parse(interval),
-        covered=[Period.parse(text) for text in covered],
+        covered=[FilePeriod.parse(text) for text in covered],
     )
     return [tuple(day.values()) for day in days]
 
@@ -126,7 +126,7 @@ def test_rows_of_a_known_spacing_are_counted():
 
     days = expected_per_day(
         present,
-        covered=[Period.parse("2024-01-01"), Period.parse("2024-01-02")],
+        covered=[FilePeriod.parse("2024-01-01"), FilePeriod.parse("2024-01-02")],
         spacing=dt.timedelta(minutes=5),
     )
 
@@ -175,7 +175,7 @@ def test_events_due_follow_from_the_interval_of_the_event_before(events, due):
 def test_how_many_rows_there_should_be_may_be_unknown():
     present = rows_per_day(times("2023-12-31T23:55", "2024-01-01"))
 
-    days = expected_per_day(present, covered=[Period.parse("2024-01-01")])
+    days = expected_per_day(present, covered=[FilePeriod.parse("2024-01-01")])
 
     assert [tuple(day.values()) for day in days] == [
         ("2023-12-31", None, 1),

@@ -126,7 +126,7 @@ def checked_record(partition, path):
     """Return the record of the only zip, after checks that hold for all files."""
     (record,) = partition.sources["inputs"]
     signed = path.suffix == ".csv" or Path(f"{path}.CHECKSUM").exists()
-    assert record["verdict"] == ("ok" if signed else "sidecar-missing")
+    assert record["integrity_status"] == ("ok" if signed else "checksum-missing")
     assert record["rows_kept"] == record["rows_read"] == partition.frame.height
     assert record["out_of_order"] == 0
     return record
@@ -219,7 +219,7 @@ def test_file_ruined_by_a_spreadsheet_is_refused(genuine):
 
     (record,) = partition.sources["inputs"]
     assert partition.frame.is_empty()
-    assert record["verdict"] == "corrupt"
+    assert record["integrity_status"] == "corrupt"
     assert record["reason"] == (
         "line 2: open_time '1.70027E+12': expected a whole number; a spreadsheet has "
         "rounded it, fetch the file again"

@@ -151,7 +151,7 @@ def test_every_format_is_read(parse, archive, series, content, expected):
     assert row == expected
     (record,) = sources["inputs"]
     assert record["header"] == (not content[0].isdigit())
-    assert (record["verdict"], record["time_unit"]) == ("ok", "ms")
+    assert (record["integrity_status"], record["time_unit"]) == ("ok", "ms")
 
 
 def test_book_depth_is_sorted_by_time_and_percentage(parse, archive):
@@ -214,7 +214,7 @@ def test_genuine_file_parses_whole(parse):
     milliseconds = frame["time"].dt.epoch("ms")
     assert milliseconds.to_list() == [int(row[5]) for row in published]
     (record,) = sources["inputs"]
-    assert (record["verdict"], record["header"], record["rows_kept"]) == (
+    assert (record["integrity_status"], record["header"], record["rows_kept"]) == (
         *("ok", True),
         105_280,
     )
@@ -465,7 +465,7 @@ def test_bad_line_far_behind_makes_the_zip_corrupt(parse, archive, line, reason)
 
     assert frame["id"].to_list() == list(range(7))
     record, other = sources["inputs"]
-    assert record["verdict"] == "corrupt"
+    assert record["integrity_status"] == "corrupt"
     assert re.search(reason, record["reason"])
     assert counts(record) == [0, 0, 0, 0, 0]
     assert (record["time_unit"], record["first_time"]) == (None, None)
@@ -495,23 +495,31 @@ def test_damage_that_shows_at_the_end_leaves_no_row(parse, archive):
     assert frame["id"].to_list() == list(range(50))
     assert set(frame["price"]) == {1.5}
     record = sources["inputs"][1]
-    assert record["verdict"] == "corrupt"
+    assert record["integrity_status"] == "corrupt"
     assert "CRC-32 is" in record["reason"]
     assert counts(record) == [0, 0, 0, 0, 0]
     assert record["header"] is None
 
 
-@pytest.mark.parametrize("verdict", ["vanished", "corrupt", "sidecar-missing"])
-def test_verdicts_are_in_the_sources(parse, archive, verdict, caplog):
-    source = archive("BTCUSDT-trades-2024-01-01", trade_csv(1, 2), sidecar=None)
-    if verdict != "sidecar-missing":
-        source.path.write_bytes({"vanished": b"", "corrupt": b"<html>"}[verdict])
+@pytest.mark.parametrize(
+    "integrity_status", ["vanished", "corrupt", "checksum-missing"]
+)
+def test_integrity_statuses_are_in_the_sources(
+    parse, archive, integrity_status, caplog
+):
+    source = archive("BTCUSDT-trades-2024-01-01", trade_csv(1, 2), checksum=None)
+    if integrity_status != "checksum-missing":
+        source.path.write_bytes(
+            {"vanished": b"", "corrupt": b"<html>"}[integrity_status]
+        )
 
     frame, sources = parse(source)
 
-    assert sources["inputs"][0]["verdict"] == verdict
-    assert frame.height == (2 if verdict == "sidecar-missing" else 0)
-    assert ("its rows are left out" in caplog.text) == (verdict != "sidecar-missing")
+    assert sources["inputs"][0]["integrity_status"] == integrity_status
+    assert frame.height == (2 if integrity_status == "checksum-missing" else 0)
+    assert ("its rows are left out" in caplog.text) == (
+        integrity_status != "checksum-missing"
+    )
 
 
 # --- the file -------------------------------------------------------------------------

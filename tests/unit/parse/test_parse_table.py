@@ -93,7 +93,7 @@ def only(partition):
 def refusal(partition):
     """Return why the only zip was refused, after checking that it was."""
     record = only(partition)
-    assert (record["verdict"], record["rows_read"]) == ("corrupt", 0)
+    assert (record["integrity_status"], record["rows_read"]) == ("corrupt", 0)
     assert record["time_unit"] is None
     assert partition.frame.is_empty()
     return record["reason"]
@@ -207,7 +207,11 @@ def test_header_of_a_price_may_name_ignored_columns_alike(archive, parse, csv):
     )
 
     record = only(named)
-    assert (record["verdict"], record["header"], record["warnings"]) == ("ok", True, [])
+    assert (record["integrity_status"], record["header"], record["warnings"]) == (
+        "ok",
+        True,
+        [],
+    )
     assert named.frame.equals(unnamed.frame)
     assert named.frame.height == 3
 
@@ -370,8 +374,8 @@ def test_bad_event_leaves_only_its_file_out(archive, parse):
 
     partition = parse(*sources, trade_type=UM, data_type="fundingRate")
 
-    verdicts = [record["verdict"] for record in partition.sources["inputs"]]
-    assert verdicts == ["ok", "corrupt", "ok"]
+    statuses = [record["integrity_status"] for record in partition.sources["inputs"]]
+    assert statuses == ["ok", "corrupt", "ok"]
     assert partition.frame["funding_interval_hours"].to_list() == [8, -1]
 
 
@@ -601,7 +605,7 @@ def golden_klines(archive, parse, csv, line):
         archive("BTCUSDT-1m-2024-01-02", day + day.splitlines(keepends=True)[-1]),
         archive("BTCUSDT-1m-2024-01-03", csv("2024-01-03", 60, unit="us")),
         archive("BTCUSDT-1m-2024-01-04", "nonsense"),
-        archive("BTCUSDT-1m-2024-01-05", line("2024-01-05T00:00:14"), sidecar=""),
+        archive("BTCUSDT-1m-2024-01-05", line("2024-01-05T00:00:14"), checksum=""),
         archive("BTCUSDT-1m-2024-02-01", csv("2024-02-01", 9)),
     ]
     return parse(*files, last_day=dt.date(2024, 1, 31))
@@ -683,13 +687,13 @@ def golden(archive, parse, csv, line):
 
 
 GOLDEN = {
-    "klines": {3: "7b91155b1b34abca"},
-    "markPriceKlines": {4: "420b21428c9ebf1b"},
-    "indexPriceKlines": {4: "420b21428c9ebf1b"},
-    "premiumIndexKlines": {4: "965881ab45460d3e"},
-    "fundingRate": {3: "f127ac8a459581d8"},
-    "liquidationSnapshot": {3: "25b830a9109b59e3"},
-    "metrics": {3: "98897979f15e8343"},
+    "klines": {4: "1cd6cd61db9afe60"},
+    "markPriceKlines": {5: "a3df46ab592a1fdb"},
+    "indexPriceKlines": {5: "a3df46ab592a1fdb"},
+    "premiumIndexKlines": {5: "9ba9d060ccbfd5e4"},
+    "fundingRate": {4: "ee381d94d30c8006"},
+    "liquidationSnapshot": {4: "0ae6e6e340426905"},
+    "metrics": {4: "75b1dd96733a2981"},
 }
 
 

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from bhds.archive.download import ledger
-from bhds.archive.integrity.zip_input import Period
+from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import KeyGrammarError, ParseError
 from bhds.core.markets import TradeType
 from bhds.io import storage
@@ -90,7 +90,7 @@ def test_zips_with_another_revision_and_zips_that_left_are_found(old, new, expec
     found = revised_inputs(sources_of(old), sources_of(new))
 
     assert found == [
-        Revised(key(name), before, after, Period.parse(days))
+        Revised(key(name), before, after, FilePeriod.parse(days))
         for name, before, after, days in expected
     ]
 
@@ -112,7 +112,7 @@ def test_only_days_that_both_partitions_may_hold_count():
     (found,) = revised_inputs(old, new)
 
     assert found.key == key("2024-02")
-    assert found.days == Period(dt.date(2024, 2, 5), dt.date(2024, 2, 11))
+    assert found.days == FilePeriod(dt.date(2024, 2, 5), dt.date(2024, 2, 11))
 
 
 def test_an_input_that_is_no_file_of_the_archive_is_refused():
@@ -127,9 +127,9 @@ def test_an_input_that_is_no_file_of_the_archive_is_refused():
 
 def test_a_zip_has_a_row_for_each_column_that_changed_and_one_without_any():
     zips = [
-        Revised(key("2024-01"), "a", "b", Period.parse("2024-01")),
-        Revised(key("2024-02-01"), "c", None, Period.parse("2024-02-01")),
-        Revised(key("2024-03"), "d", "e", Period.parse("2024-03")),
+        Revised(key("2024-01"), "a", "b", FilePeriod.parse("2024-01")),
+        Revised(key("2024-02-01"), "c", None, FilePeriod.parse("2024-02-01")),
+        Revised(key("2024-03"), "d", "e", FilePeriod.parse("2024-03")),
     ]
     columns = {
         "low": ColumnDifference(2, 1.5, 0.25),
@@ -162,7 +162,7 @@ def test_a_zip_has_a_row_for_each_column_that_changed_and_one_without_any():
 
 
 def test_what_is_recorded_is_read_before_and_after_compaction(tmp_path):
-    zip_ = Revised(key("2024-01"), "a", "b", Period.parse("2024-01"))
+    zip_ = Revised(key("2024-01"), "a", "b", FilePeriod.parse("2024-01"))
     rows = revisions.changes(
         sources_of({}), differences=[(zip_, None)], noticed_at={zip_.key: SEEN}
     )

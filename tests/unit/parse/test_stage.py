@@ -91,7 +91,7 @@ def test_a_partition_and_its_sources_are_written(put):
     assert frame.schema == with_symbol(parsed_klines(TradeType.SPOT))
     assert frame["symbol"].unique().to_list() == ["BTCUSDT"]
     assert frame.height == sources["rows"] == 5
-    assert [entry["verdict"] for entry in sources["inputs"]] == ["ok", "ok"]
+    assert [entry["integrity_status"] for entry in sources["inputs"]] == ["ok", "ok"]
     assert [entry["key"] for entry in sources["inputs"]] == [
         ArchiveFile.from_path(path).key for path in zips
     ]
@@ -129,15 +129,17 @@ def test_without_a_last_day_the_metadata_says_none(put):
 
 
 def test_the_listed_etag_saves_a_zip_whose_checksum_is_stale(put):
-    listed = put("2024-03-01", sidecar=f"{'0' * 64}  BTCUSDT-1m-2024-03-01.zip")
-    unlisted = put("2024-03-02", sidecar=f"{'0' * 64}  BTCUSDT-1m-2024-03-02.zip")
+    listed = put("2024-03-01", checksum=f"{'0' * 64}  BTCUSDT-1m-2024-03-01.zip")
+    unlisted = put("2024-03-02", checksum=f"{'0' * 64}  BTCUSDT-1m-2024-03-02.zip")
     md5 = hashlib.md5(Path(listed).read_bytes(), usedforsecurity=False).hexdigest()
     list_etags({listed: md5})
 
     sources = write([listed, unlisted])
 
-    assert [(entry["verdict"], entry["etag"]) for entry in sources["inputs"]] == [
-        ("sidecar-stale", md5),
+    assert [
+        (entry["integrity_status"], entry["etag"]) for entry in sources["inputs"]
+    ] == [
+        ("checksum-stale", md5),
         ("corrupt", None),
     ]
     assert pl.read_parquet(PARTITION).height == 2
@@ -146,7 +148,7 @@ def test_the_listed_etag_saves_a_zip_whose_checksum_is_stale(put):
 def test_without_a_listing_a_zip_is_judged_by_its_checksum(put):
     (entry,) = write([put("2024-03-01")])["inputs"]
 
-    assert (entry["verdict"], entry["etag"]) == ("ok", None)
+    assert (entry["integrity_status"], entry["etag"]) == ("ok", None)
 
 
 def test_a_corrupt_zip_makes_a_partition_without_it(put):
@@ -155,7 +157,10 @@ def test_a_corrupt_zip_makes_a_partition_without_it(put):
 
     sources = write(zips)
 
-    assert [entry["verdict"] for entry in sources["inputs"]] == ["corrupt", "ok"]
+    assert [entry["integrity_status"] for entry in sources["inputs"]] == [
+        "corrupt",
+        "ok",
+    ]
     assert pl.read_parquet(PARTITION).height == 2
     inputs = storage.read_parquet_metadata(PARTITION)["inputs"].split()
     assert inputs == [sha256(path) for path in zips]
@@ -305,7 +310,7 @@ def test_genuine_zips_make_a_whole_partition():
     )
 
     assert pl.read_parquet(PARTITION).height == 3 * 1440
-    assert [entry["verdict"] for entry in sources["inputs"]] == ["ok"] * 3
+    assert [entry["integrity_status"] for entry in sources["inputs"]] == ["ok"] * 3
     inputs = storage.read_parquet_metadata(PARTITION)["inputs"].split()
     checksums = [Path(f"{path}.CHECKSUM").read_text().split()[0] for path in zips]
     assert inputs == checksums

@@ -129,8 +129,8 @@ class Parsed:
         frame = pl.read_parquet("parsed/partition.parquet")
         time = "open_time" if "open_time" in frame.columns else "time"
         self.rows = Counter(frame[time].dt.date().to_list())
-        self.verdicts = {
-            ArchiveFile.from_key(entry["key"]).first_day: entry["verdict"]
+        self.statuses = {
+            ArchiveFile.from_key(entry["key"]).first_day: entry["integrity_status"]
             for entry in self.sources["inputs"]
             if entry["frequency"] == "daily"
         }
@@ -181,8 +181,8 @@ def test_a_partition_has_each_day_that_the_month_or_a_daily_zip_has(
 
     rows = {day: len(archive.rows(day)) for day in in_month | in_days}
     assert found.rows == rows
-    assert found.verdicts.keys() >= in_days - in_month
-    assert set(found.verdicts) <= in_days
+    assert found.statuses.keys() >= in_days - in_month
+    assert set(found.statuses) <= in_days
 
 
 @pytest.mark.parametrize("series", SERIES)
@@ -222,9 +222,9 @@ def test_a_day_of_which_the_month_has_less_than_half_comes_from_its_daily_zip(
 
     found = archive.parse("2023-02")
 
-    assert FEBRUARY[9] in found.verdicts
+    assert FEBRUARY[9] in found.statuses
     assert found.rows[FEBRUARY[9]] == 2 * half
-    assert FEBRUARY[5] not in found.verdicts
+    assert FEBRUARY[5] not in found.statuses
     assert found.rows[FEBRUARY[5]] == half
 
 
@@ -243,7 +243,7 @@ def test_a_range_over_midnight_comes_from_the_daily_zips_of_both_days(make):
 
     found = archive.parse("2023-02")
 
-    assert {FEBRUARY[5], FEBRUARY[6]} <= found.verdicts.keys()
+    assert {FEBRUARY[5], FEBRUARY[6]} <= found.statuses.keys()
     assert [found.rows[FEBRUARY[day]] for day in (5, 6)] == [24, 24]
     # Half a day and less: an outage may be so long.
     assert [found.rows[FEBRUARY[day]] for day in (15, 16, 25)] == [15, 21, 12]
@@ -258,7 +258,7 @@ def test_a_short_day_beside_a_supplied_one_comes_from_its_daily_zip(make):
 
     found = archive.parse("2023-02")
 
-    assert set(found.verdicts) == {FEBRUARY[10], FEBRUARY[11]}
+    assert set(found.statuses) == {FEBRUARY[10], FEBRUARY[11]}
     assert set(found.rows.values()) == {24}
 
 
@@ -270,7 +270,7 @@ def test_short_days_alone_and_days_without_a_daily_zip_cost_nothing(make):
 
     archive.publish("2023-02", listed_within)
 
-    assert archive.parse("2023-02").verdicts == {}
+    assert archive.parse("2023-02").statuses == {}
     assert archive.fetched == []
     assert supplements.read(Path()).is_empty()
 
@@ -283,7 +283,7 @@ def test_of_days_that_are_not_wanted_none_is_fetched(make):
 
     found = archive.parse("2023-02", days=(FEBRUARY[4], FEBRUARY[6]))
 
-    assert set(found.rows) == set(found.verdicts) == set(FEBRUARY[4:7])
+    assert set(found.rows) == set(found.statuses) == set(FEBRUARY[4:7])
 
 
 def test_without_settings_monthly_zips_are_taken_as_they_are(make):
@@ -307,7 +307,7 @@ def test_two_months_of_a_year_are_each_supplied(make):
 
     found = archive.parse(*months)
 
-    assert {(day.month, day.day) for day in found.verdicts} == {(1, 5), (2, 20)}
+    assert {(day.month, day.day) for day in found.statuses} == {(1, 5), (2, 20)}
 
 
 def test_daily_zips_that_are_corrupt_or_gone_are_inputs_with_their_status(make):
@@ -322,8 +322,8 @@ def test_daily_zips_that_are_corrupt_or_gone_are_inputs_with_their_status(make):
 
     found = archive.parse("2023-02", is_listed=True)
 
-    assert found.verdicts[FEBRUARY[0]] == "corrupt"
-    assert found.verdicts[FEBRUARY[1]] == "vanished"
+    assert found.statuses[FEBRUARY[0]] == "corrupt"
+    assert found.statuses[FEBRUARY[1]] == "vanished"
     assert supplements.read(Path())["etag"].null_count() == 0
 
 
@@ -352,12 +352,12 @@ def test_a_later_revision_of_the_month_that_has_all_days_needs_no_daily_zip(make
     archive = make()
     archive.publish("2023-02", [r for day in FEBRUARY[1:] for r in archive.rows(day)])
     archive.publish("2023-02-01", archive.rows(FEBRUARY[0]))
-    assert set(archive.parse("2023-02").verdicts) == {FEBRUARY[0]}
+    assert set(archive.parse("2023-02").statuses) == {FEBRUARY[0]}
 
     archive.publish("2023-02", [r for day in FEBRUARY for r in archive.rows(day)])
 
     found = archive.parse("2023-02")
-    assert found.verdicts == {}
+    assert found.statuses == {}
     assert set(found.rows) == set(FEBRUARY)
 
 

@@ -3,8 +3,8 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.archive.integrity.status import Verdict
-from bhds.archive.integrity.zip_input import Period
+from bhds.archive.integrity.status import IntegrityStatus
+from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import ParseError
 from bhds.core.markets import TradeType
 from bhds.parse.dedupe import collapse
@@ -44,7 +44,7 @@ def depth(*rows):
 
 
 def record(key="a.zip"):
-    return SourceRecord(key, "daily", None, 1, "", None, Verdict.OK, None)
+    return SourceRecord(key, "daily", None, 1, "", None, IntegrityStatus.OK, None)
 
 
 # --- of a file ------------------------------------------------------------------------
@@ -134,7 +134,7 @@ def test_days_and_quantities_are_counted_though_their_rows_are_apart():
     )
     tally.add(trades((4, "2024-01-02T00:00")), file=1)
     sources = tally.sources(
-        [record("a.zip"), record("b.zip")], covered=[Period.parse("2024-01-03")]
+        [record("a.zip"), record("b.zip")], covered=[FilePeriod.parse("2024-01-03")]
     )
 
     assert sources["days"] == [

@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.archive.integrity.zip_input import Period
+from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import ParseError
 from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
@@ -11,7 +11,7 @@ from bhds.parse.csv_reader import CsvBody
 from bhds.parse.times import check_times, microseconds
 from bhds.schemas.datatypes import Field, Kind, Table
 
-DAY = Period.parse("2024-01-02")
+DAY = FilePeriod.parse("2024-01-02")
 BODY = CsvBody(
     layout=("time",), has_header=True, rows=0, data=b"", warnings=(), first_line=2
 )

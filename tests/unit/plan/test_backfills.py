@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
-from bhds.plan.backfills import Fill, fills_of
+from bhds.plan.backfills import Backfill, fills_of
 from bhds.schemas.datatypes import PartitionSize
 
 
@@ -39,21 +39,21 @@ def test_there_is_a_fill_for_each_period_of_the_life_of_a_symbol():
     found = fills("2023-11-05", "2025-03-08", "2025-03-09", archived=["2023", "2025"])
 
     assert found == {
-        "2023": Fill(
+        "2023": Backfill(
             has_archive=True,
             first_day=day("2023-11-05"),
             last_day=day("2023-12-31"),
             is_first=True,
             is_last=False,
         ),
-        "2024": Fill(
+        "2024": Backfill(
             has_archive=False,
             first_day=day("2024-01-01"),
             last_day=day("2024-12-31"),
             is_first=False,
             is_last=False,
         ),
-        "2025": Fill(
+        "2025": Backfill(
             has_archive=True,
             first_day=day("2025-01-01"),
             last_day=day("2025-03-09"),
@@ -66,7 +66,7 @@ def test_there_is_a_fill_for_each_period_of_the_life_of_a_symbol():
 def test_a_new_year_has_a_fill_before_the_archive_has_its_first_file():
     found = fills("2025-06-01", "2025-12-31", "2026-01-01", archived=["2025"])
 
-    assert found["2026"] == Fill(
+    assert found["2026"] == Backfill(
         has_archive=False,
         first_day=day("2026-01-01"),
         last_day=day("2026-01-01"),
@@ -105,7 +105,7 @@ def test_a_symbol_without_an_archive_is_asked_for_from_its_first_day():
     found = fills("2025-03-01", "2025-03-08", "2025-03-09", archived=[])
 
     assert found == {
-        "2025": Fill(
+        "2025": Backfill(
             has_archive=False,
             first_day=day("2025-03-01"),
             last_day=day("2025-03-09"),
@@ -142,7 +142,7 @@ def test_a_symbol_whose_files_are_older_than_the_start_is_asked_for_while_it_may
     )
 
     assert found == {
-        "2025": Fill(
+        "2025": Backfill(
             has_archive=False,
             first_day=day("2025-03-05"),
             last_day=day("2025-03-09"),

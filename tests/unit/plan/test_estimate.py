@@ -9,7 +9,7 @@ from bhds import config
 from bhds.archive.download.ledger import Rate
 from bhds.io import storage
 from bhds.plan import estimate
-from bhds.plan.backfills import Fill
+from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.estimate import Estimate
 
@@ -144,7 +144,7 @@ def test_an_api_that_is_not_enabled_is_asked_for_nothing(requests):
 def test_without_zips_the_days_of_the_fills_are_asked_for(requests):
     fills = {
         symbol: {
-            "2025": Fill(
+            "2025": Backfill(
                 has_archive=False,
                 first_day=first,
                 last_day=AS_OF,
@@ -228,7 +228,7 @@ def test_what_was_filled_is_not_asked_for_again(requests, filled, expected):
 def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
     days = {"first_day": DAY(2024, 1, 1), "is_first": True, "is_last": True}
     fills = {
-        name: Fill(has_archive=True, last_day=last_day, **days)
+        name: Backfill(has_archive=True, last_day=last_day, **days)
         for name, last_day in (("2024", DAY(2024, 12, 31)), ("2025", AS_OF))
     }
     planned = PlannedDataset(
@@ -247,7 +247,7 @@ def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
 
 def test_the_first_row_of_a_history_takes_a_request(requests):
     days = {"first_day": DAY(2025, 1, 1), "last_day": AS_OF}
-    first = Fill(has_archive=True, **days, is_first=True, is_last=True)
+    first = Backfill(has_archive=True, **days, is_first=True, is_last=True)
     fills = {"A": {"2025": first}, "B": {"2024": first, "2025": first}}
     zips = [(symbol, DAY(2025, 1, 1), AS_OF) for symbol in fills]
     later = first._replace(is_first=False)

@@ -8,7 +8,7 @@ import pytest
 
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
-from bhds.plan.backfills import Fill
+from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import Partition
 from bhds.plan.plan import Plan
 from bhds.plan.series import Series
@@ -190,7 +190,7 @@ def test_a_target_that_is_configured_already_makes_no_second_group():
 AUSDT = Series(UM, "klines", "AUSDT", "1m")
 
 
-FILL = Fill(
+FILL = Backfill(
     has_archive=True,
     first_day=dt.date(2024, 3, 2),
     last_day=dt.date(2024, 3, 31),

@@ -48,12 +48,12 @@ def made(tmp_path, bucket):
 
 @pytest.fixture
 def path(tmp_path, made):
-    plan_snapshot.freeze(made, tmp_path / "plan.parquet", made_at=NOW)
+    plan_snapshot.dump(made, tmp_path / "plan.parquet", made_at=NOW)
     return tmp_path / "plan.parquet"
 
 
 def test_a_thawed_plan_names_what_the_frozen_one_did(made, path):
-    plan, made_at = plan_snapshot.thaw(path)
+    plan, made_at = plan_snapshot.load(path)
 
     assert made_at == NOW
     assert made.partitions(SERIES)
@@ -65,7 +65,7 @@ def test_a_thawed_plan_names_what_the_frozen_one_did(made, path):
 
 @pytest.mark.parametrize("symbol", ["AUSDT", "币安人生USDT", "OTHERUSDT"])
 def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
-    plan, _ = plan_snapshot.thaw(path, symbols={symbol})
+    plan, _ = plan_snapshot.load(path, symbols={symbol})
 
     for data_type, interval in (("klines", "1m"), ("fundingRate", None)):
         series = Series(UM, data_type, symbol, interval)
@@ -88,7 +88,7 @@ def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
 
 
 def test_a_plan_for_one_symbol_holds_no_other(path):
-    plan, _ = plan_snapshot.thaw(path, symbols={"AUSDT"})
+    plan, _ = plan_snapshot.load(path, symbols={"AUSDT"})
 
     assert {symbol for each in plan.datasets for symbol in each.symbols} == {"AUSDT"}
     assert set(pl.concat(each.files["symbol"] for each in plan.datasets)) == {"AUSDT"}
@@ -96,7 +96,7 @@ def test_a_plan_for_one_symbol_holds_no_other(path):
 
 
 def test_what_is_missing_is_fetched_by_the_plan_that_found_it_alone(made, path):
-    plan, _ = plan_snapshot.thaw(path)
+    plan, _ = plan_snapshot.load(path)
 
     assert made.batches
     assert plan.batches == []
@@ -108,21 +108,21 @@ def test_what_the_exchange_says_of_symbols_is_kept(made, path):
     made.known[market] = {"XUSD_PERP": entry}
     made.known[UM] = {"AUSDT": entry, "UNPLANNEDUSDT": entry}
 
-    plan_snapshot.freeze(made, path, made_at=NOW)
+    plan_snapshot.dump(made, path, made_at=NOW)
 
-    assert plan_snapshot.thaw(path).plan.known == {market: {}, UM: {"AUSDT": entry}}
+    assert plan_snapshot.load(path).plan.known == {market: {}, UM: {"AUSDT": entry}}
 
 
 def test_without_a_plan_a_job_says_where_it_should_be(tmp_path):
     with pytest.raises(PlanError, match=r"absent\.parquet: cannot be read .*shared?"):
-        plan_snapshot.thaw(tmp_path / "absent.parquet")
+        plan_snapshot.load(tmp_path / "absent.parquet")
 
 
 def test_a_plan_of_another_version_is_refused(path, monkeypatch):
     monkeypatch.setattr(plan_snapshot, "__version__", "9.9.9")
 
     with pytest.raises(PlanError, match=r"written by BHDS .*, expected 9\.9\.9; give"):
-        plan_snapshot.thaw(path)
+        plan_snapshot.load(path)
 
 
 @pytest.mark.parametrize(

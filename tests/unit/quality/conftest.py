@@ -23,11 +23,11 @@ def at():
 def zip_entry():
     """Make the entry of a zip in a partition's sources."""
 
-    def entry(period, *, last=None, first=None, verdict="ok"):
+    def entry(period, *, last=None, first=None, integrity_status="ok"):
         frequency = "daily" if period.count("-") == 2 else "monthly"
         return {
             "key": FOLDER.format(frequency=frequency, period=period),
-            "verdict": verdict,
+            "integrity_status": integrity_status,
             "first_time": None if first is None else moment(first).isoformat(),
             "last_time": None if last is None else moment(last).isoformat(),
         }

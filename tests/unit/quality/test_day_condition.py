@@ -41,7 +41,7 @@ def judged(days_of):
     return judged
 
 
-def verdicts(found, date="2024-01-31", symbol="AUSDT"):
+def rated(found, date="2024-01-31", symbol="AUSDT"):
     return found.filter(
         (pl.col("day") == dt.date.fromisoformat(date)) & (pl.col("symbol") == symbol)
     ).row(0, named=True)
@@ -82,7 +82,7 @@ def verdicts(found, date="2024-01-31", symbol="AUSDT"):
     ],
 )
 def test_a_day_is_judged_by_its_rows(judged, day, columns, expected):
-    found = verdicts(judged(day("2024-01-31", **columns)))
+    found = rated(judged(day("2024-01-31", **columns)))
 
     assert (found["condition"], found["reason"]) == expected
 
@@ -94,7 +94,7 @@ def test_a_day_is_judged_by_its_rows(judged, day, columns, expected):
 def test_a_day_is_pending_for_three_days(judged, day, date, expected):
     rows = [day(date, **NOTHING), day("2024-01-31")]
 
-    assert verdicts(judged(*rows), date)["condition"] == expected
+    assert rated(judged(*rows), date)["condition"] == expected
 
 
 def gap_of(name, first, last):
@@ -131,12 +131,12 @@ def test_the_class_of_the_longest_gap_is_the_reason(judged, day, name, condition
 
     found = judged(*rows, gaps=gaps)
 
-    assert [verdicts(found, f"2024-01-{n}")["reason"] for n in (10, 11, 12)] == [
+    assert [rated(found, f"2024-01-{n}")["reason"] for n in (10, 11, 12)] == [
         "not_published",
         name,
         name,
     ]
-    assert verdicts(found, "2024-01-11")["condition"] == condition
+    assert rated(found, "2024-01-11")["condition"] == condition
 
 
 def month(day, symbol="AUSDT", *, days, nothing=(), **more):
@@ -254,7 +254,7 @@ def test_the_file_of_the_last_month_covers_days_without_a_symbol(judged, day):
 
     found = judged(*rows, *others)
 
-    assert verdicts(found, "2024-01-11")["condition"] == "not_listed"
+    assert rated(found, "2024-01-11")["condition"] == "not_listed"
 
 
 def test_a_last_file_that_is_corrupt_is_no_end(judged, day):
@@ -263,8 +263,8 @@ def test_a_last_file_that_is_corrupt_is_no_end(judged, day):
 
     found = judged(*rows, *others)
 
-    assert verdicts(found, "2024-01-11")["reason"] == "corrupt_file"
-    assert verdicts(found, "2024-01-12")["condition"] == "not_listed"
+    assert rated(found, "2024-01-11")["reason"] == "corrupt_file"
+    assert rated(found, "2024-01-12")["condition"] == "not_listed"
 
 
 @pytest.mark.parametrize("name", ["missing_file", "relisting", "halt"])
@@ -351,8 +351,8 @@ def test_a_day_tells_when_its_zips_were_last_changed(judged, day):
 
     found = judged(day("2024-01-31"), day("2023-12-31"), changes=changes)
 
-    assert verdicts(found)["last_modified"] == times[1]
-    assert verdicts(found, "2023-12-31")["last_modified"] is None
+    assert rated(found)["last_modified"] == times[1]
+    assert rated(found, "2023-12-31")["last_modified"] is None
 
 
 def test_changes_are_those_of_the_zips_of_a_listing():

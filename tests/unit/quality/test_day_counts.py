@@ -163,8 +163,8 @@ def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):
             "inputs": [
                 zip_entry("2024-01-01"),
                 zip_entry("2024-01-02"),
-                zip_entry("2024-01-02", verdict="corrupt"),
-                zip_entry("2024-01-03", verdict="corrupt"),
+                zip_entry("2024-01-02", integrity_status="corrupt"),
+                zip_entry("2024-01-03", integrity_status="corrupt"),
             ]
         },
         {
@@ -236,9 +236,9 @@ def test_days_before_the_first_bar_count_if_a_daily_zip_was_of_them(counted, zip
     zips = ("2023-12-28", "2023-12-29", "2023-12-30", "2024-01-01")
     sources = {
         "inputs": [
-            zip_entry(zips[0], verdict="corrupt"),
+            zip_entry(zips[0], integrity_status="corrupt"),
             zip_entry(zips[1]),  # it has bars, but none with a trade
-            zip_entry(zips[2], verdict="vanished"),
+            zip_entry(zips[2], integrity_status="vanished"),
             zip_entry(zips[3]),
         ],
         "days": [{"day": day, "present": DAY} for day in zips[1::2]],

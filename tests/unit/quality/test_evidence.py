@@ -67,9 +67,9 @@ def test_a_month_is_a_file_of_each_of_its_days(judged, zip_entry):
     assert (found["empty_days"], found["absent_days"]) == (8, 0)
 
 
-@pytest.mark.parametrize("verdict", ["corrupt", "vanished"])
-def test_a_file_of_no_use_is_no_file(judged, zip_entry, verdict):
-    sources = [{"inputs": [zip_entry("2024-01-02", verdict=verdict)]}]
+@pytest.mark.parametrize("integrity_status", ["corrupt", "vanished"])
+def test_a_file_of_no_use_is_no_file(judged, zip_entry, integrity_status):
+    sources = [{"inputs": [zip_entry("2024-01-02", integrity_status=integrity_status)]}]
 
     assert judged(sources, DAY + 5, DAY + 9)["absent_days"] == 1
 

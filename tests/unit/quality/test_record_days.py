@@ -155,7 +155,10 @@ def test_without_rows_there_are_no_days(counted, sources):
 def test_a_lost_day_before_the_first_row_counts(counted, zip_entry):
     sources = {
         "days": [day("2024-01-03", 288)],
-        "inputs": [zip_entry("2024-01-01", verdict="corrupt"), zip_entry("2024-01-03")],
+        "inputs": [
+            zip_entry("2024-01-01", integrity_status="corrupt"),
+            zip_entry("2024-01-03"),
+        ],
     }
 
     found = counted(sources, last_day="2024-01-03")

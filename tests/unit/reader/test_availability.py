@@ -1,9 +1,9 @@
 import pytest
 
 from bhds.core.errors import ResultError
-from bhds.reader.availability import Series, refuse_unavailable
-from bhds.reader.files import Market, of_results
-from bhds.reader.period import Period
+from bhds.reader.availability import CheckedSeries, refuse_unavailable
+from bhds.reader.files import BuiltMarket, of_results
+from bhds.reader.period import TimeRange
 
 AVAILABLE = [f"AUSDT 2025-03-0{day} available" for day in (1, 2, 3)]
 
@@ -13,9 +13,9 @@ def check(data):
     def look(start=None, end=None, *, symbols="AUSDT"):
         refuse_unavailable(
             of_results(data.path("klines/1m"), symbols, suffix=".pqt"),
-            market=Market.of("um_futures", data.folder),
-            series=Series("klines", "1m"),
-            period=Period.of(start, end),
+            market=BuiltMarket.of("um_futures", data.folder),
+            series=CheckedSeries("klines", "1m"),
+            period=TimeRange.of(start, end),
         )
 
     return look

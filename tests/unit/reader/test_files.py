@@ -4,27 +4,27 @@ import pytest
 
 from bhds.core.errors import ConfigError, ResultError, SelectionError
 from bhds.io import storage
-from bhds.reader.files import Market, of_records, of_results
-from bhds.reader.period import Period
+from bhds.reader.files import BuiltMarket, of_records, of_results
+from bhds.reader.period import TimeRange
 
 
 def test_data_are_where_the_environment_says(monkeypatch):
     monkeypatch.setenv("CRYPTO_BASE_DIR", "/base")
-    assert Market.of("spot", None).results == Path(
+    assert BuiltMarket.of("spot", None).results == Path(
         "/base/binance_data/results_data/spot"
     )
     monkeypatch.delenv("CRYPTO_BASE_DIR")
-    assert Market.of("spot", None).data_dir == Path("binance_data")
-    assert Market.of("spot", "elsewhere").data_dir == Path("elsewhere")
+    assert BuiltMarket.of("spot", None).data_dir == Path("binance_data")
+    assert BuiltMarket.of("spot", "elsewhere").data_dir == Path("elsewhere")
     monkeypatch.setenv("HOME", "/house")
-    assert Market.of("spot", "~/data").data_dir == Path("/house/data")
+    assert BuiltMarket.of("spot", "~/data").data_dir == Path("/house/data")
     monkeypatch.setenv("CRYPTO_BASE_DIR", "~")
-    assert Market.of("spot", None).data_dir == Path("/house/binance_data")
+    assert BuiltMarket.of("spot", None).data_dir == Path("/house/binance_data")
 
 
 def test_a_market_that_is_none_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'um_futures'"):
-        Market.of("um_future", None)
+        BuiltMarket.of("um_future", None)
 
 
 def test_results_are_by_symbol(data):
@@ -71,24 +71,24 @@ def named(files):
 
 
 def test_partitions_are_by_symbol_and_time_and_only_those_of_the_period(tmp_path):
-    market = Market.of("um_futures", tmp_path)
+    market = BuiltMarket.of("um_futures", tmp_path)
     touch(market.parsed / "trades", "B/2024-12", "B/2025-03", "A/2025-02", "A/2025-01")
-    period = Period.of("2025-01-15", None)
+    period = TimeRange.of("2025-01-15", None)
     found = of_records(market, "trades", None, interval=None, period=period)
     assert named(found.partitions) == ["A/2025-01", "A/2025-02", "B/2025-03"]
     assert found.backfills == []
-    period = Period.of("2025-04-15", None)
+    period = TimeRange.of("2025-04-15", None)
     found = of_records(market, "trades", None, interval=None, period=period)
     assert (found.symbols, found.all) == (["A", "B"], [])
 
 
 def test_partitions_of_bars_lie_in_a_folder_an_interval(tmp_path):
-    market = Market.of("um_futures", tmp_path)
+    market = BuiltMarket.of("um_futures", tmp_path)
     touch(market.parsed / "markPriceKlines", "A/1m/2025", "B/5m/2025")
 
     def find(interval):
         return of_records(
-            market, "markPriceKlines", None, interval=interval, period=Period()
+            market, "markPriceKlines", None, interval=interval, period=TimeRange()
         )
 
     assert named(find("1m").partitions) == ["A/2025"]
@@ -110,7 +110,7 @@ def test_partitions_of_bars_lie_in_a_folder_an_interval(tmp_path):
 def test_backfills_with_rows_of_the_period_belong_to_records(
     tmp_path, start, end, backfills
 ):
-    market = Market.of("um_futures", tmp_path)
+    market = BuiltMarket.of("um_futures", tmp_path)
     touch(market.parsed / "markPriceKlines", "A/1m/2024", "B/1m/2025")
     written = {
         "A/1m/2024": ("2023-10-11", "2024-12-31", 5),
@@ -130,14 +130,14 @@ def test_backfills_with_rows_of_the_period_belong_to_records(
         "markPriceKlines",
         None,
         interval="1m",
-        period=Period.of(start, end),
+        period=TimeRange.of(start, end),
     )
     assert found.symbols == ["A", "B", "C"]
     assert named(found.backfills) == backfills
 
 
 def test_a_backfill_without_its_sources_is_named(tmp_path):
-    market = Market.of("um_futures", tmp_path)
+    market = BuiltMarket.of("um_futures", tmp_path)
     touch(market.backfills / "fundingRate", "A/2025")
     with pytest.raises(ResultError, match=r"A/2025\.sources\.json: cannot be read"):
-        of_records(market, "fundingRate", "A", interval=None, period=Period())
+        of_records(market, "fundingRate", "A", interval=None, period=TimeRange())

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from bhds.core.errors import ConfigError
-from bhds.reader.period import Period
+from bhds.reader.period import TimeRange
 
 NOON = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -21,18 +21,20 @@ NOON = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
     ],
 )
 def test_moments_are_utc_unless_they_say_otherwise(value):
-    assert Period.of(value, None).start == NOON
+    assert TimeRange.of(value, None).start == NOON
 
 
 @pytest.mark.parametrize("value", ["2025-03-01", dt.date(2025, 3, 1)])
 def test_a_day_is_its_first_moment(value):
-    assert Period.of(None, value).end == dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
+    assert TimeRange.of(None, value).end == dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 
 
 def test_the_end_is_not_part_of_it():
     times = pl.DataFrame({"t": [NOON - dt.timedelta(hours=1), NOON]})
-    assert times.filter(*Period.of(None, NOON).of_times("t")).height == 1
-    assert times.filter(*Period.of(NOON, None).of_times("t"))["t"].to_list() == [NOON]
+    assert times.filter(*TimeRange.of(None, NOON).of_times("t")).height == 1
+    assert times.filter(*TimeRange.of(NOON, None).of_times("t"))["t"].to_list() == [
+        NOON
+    ]
 
 
 def test_days_are_those_that_a_moment_lies_in():
@@ -40,7 +42,7 @@ def test_days_are_those_that_a_moment_lies_in():
 
     def touched(start, end):
         return [
-            d.day for d in days.filter(*Period.of(start, end).of_days("day"))["day"]
+            d.day for d in days.filter(*TimeRange.of(start, end).of_days("day"))["day"]
         ]
 
     assert touched("2025-03-02", "2025-03-04") == [2, 3]
@@ -63,7 +65,7 @@ def test_days_are_those_that_a_moment_lies_in():
     ],
 )
 def test_partitions_are_told_by_their_names(partition, start, end, touched):
-    assert Period.of(start, end).touches(partition) == touched
+    assert TimeRange.of(start, end).touches(partition) == touched
 
 
 @pytest.mark.parametrize(
@@ -77,4 +79,4 @@ def test_partitions_are_told_by_their_names(partition, start, end, touched):
 )
 def test_what_is_no_period_is_refused(start, end, message):
     with pytest.raises(ConfigError, match=message):
-        Period.of(start, end)
+        TimeRange.of(start, end)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.archive.listing.tables import Listed, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.core.errors import ConfigError, ResultError, SelectionError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
@@ -96,7 +96,7 @@ class Market:
         rows = [(key, 10, "a", moment(0)) for key in keys]
         frame = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
         at = moment(listed_on)
-        table = Table(frame, {symbol: Listed(at, at)})
+        table = ListingTable(frame, {symbol: Listed(at, at)})
         TableStore(self.folder).put_table(directory, table)
 
     def exchange_info(self, *, recorded, **contract_types):

@@ -105,13 +105,13 @@ def result_of(*, holes=()):
     ).cast({"open_time": TIME, "source": klines.RESULT_SOURCES})
 
 
-def zip_entry(file, *, verdict="ok", **more):
+def zip_entry(file, *, integrity_status="ok", **more):
     """Make the entry of a zip in a partition's sources."""
     return {
         "key": f"data/spot/daily/klines/AUSDT/1m/{file}",
         "size": 1_000_000,
-        "verdict": verdict,
-        "reason": None if verdict == "ok" else "its sum differs",
+        "integrity_status": integrity_status,
+        "reason": None if integrity_status == "ok" else "its sum differs",
         "warnings": [],
         "rows_read": 1440,
         "duplicates": 2,
@@ -172,7 +172,7 @@ def fill_spot(data):
     data.quality("spot", "conflicts-1m", conflicts, schema)
     for symbol in SYMBOLS:
         data.result("spot", symbol, result_of(holes=range(4501, 5100)))
-    entries = [zip_entry("A-1.zip"), zip_entry("A-2.zip", verdict="corrupt")]
+    entries = [zip_entry("A-1.zip"), zip_entry("A-2.zip", integrity_status="corrupt")]
     data.sources("spot", "AUSDT", entries)
 
 

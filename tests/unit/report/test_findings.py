@@ -20,10 +20,10 @@ def test_sources_of_all_symbols_with_days_are_read_and_no_hidden_ones(data_dir):
     hidden = sources.with_name(f".{sources.name}.before")
     hidden.write_text("an old partition, about to be compared")
 
-    verdicts = found_in(data_dir).verdicts
+    integrity = found_in(data_dir).integrity
 
-    assert verdicts.series["zips"].to_list() == [2]
-    assert verdicts.doubtful["file"].to_list() == ["A-2.zip"]
+    assert integrity.series["zips"].to_list() == [2]
+    assert integrity.doubtful["file"].to_list() == ["A-2.zip"]
 
 
 def test_the_symbols_with_most_gaps_are_drawn(data_dir):

@@ -13,7 +13,7 @@ from bhds.stages import report as job
 
 from .conftest import AS_OF
 
-GOLDEN = {4: "cd0449de658f7a7a"}
+GOLDEN = {5: "31936ba64955bb9e"}
 
 
 def written(data, name="quality.html"):
@@ -57,7 +57,7 @@ def test_every_part_has_what_was_found(data_dir):
             "gaps-by-class",
             "gaps-longest",
         ),
-        *("verdicts-by-series", "verdicts-doubtful", "revisions-table"),
+        *("integrity-by-series", "integrity-doubtful", "revisions-table"),
         *("conflicts-table", "proofs-by-column", "proofs-differing", "volumes-table"),
         *("api-by-series", "api-unanswered", "sources-table"),
     }

@@ -3,13 +3,13 @@
 import pytest
 
 from bhds.core.markets import Frequency, TradeType
-from bhds.status.folders import Kind, Stage, folders
+from bhds.status.folders import FolderKind, Stage, folders
 
 UM = TradeType.UM_FUTURES
 
 
 def kind(data_type, interval, stage, frequency=None):
-    return Kind(UM, data_type, interval, stage, frequency)
+    return FolderKind(UM, data_type, interval, stage, frequency)
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,10 @@ NOW = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 def write(tmp_path):
     """Write the sources of a partition as its parse job does."""
 
-    def write(name, **verdicts):
-        entries = [{"key": key, "verdict": each} for key, each in verdicts.items()]
+    def write(name, **statuses):
+        entries = [
+            {"key": key, "integrity_status": each} for key, each in statuses.items()
+        ]
         path = f"parsed_data/{name}.sources.json"
         (tmp_path / "parsed_data").mkdir(exist_ok=True)
         (tmp_path / path).write_text(json.dumps({"inputs": entries}))
@@ -29,13 +31,13 @@ def write(tmp_path):
 
 
 def test_nothing_is_reported_of_what_is_complete(tmp_path, write):
-    write("2024", a="ok", b="sidecar-stale", c="sidecar-missing")
+    write("2024", a="ok", b="checksum-stale", c="checksum-missing")
 
     assert incomplete.report(tmp_path, since=NOW) == []
     assert list((tmp_path / "aws_data").glob("*")) == []
 
 
-def test_unusable_zips_are_counted_by_their_verdict(tmp_path, write):
+def test_unusable_zips_are_counted_by_their_status(tmp_path, write):
     write("2023", a="corrupt", b="vanished", c="ok")
     write("2024", d="corrupt", e="corrupt")
 

@@ -692,9 +692,11 @@ CHILD = """
 import json, sys
 from pathlib import Path
 from bhds.archive.download.batch import fetch_batch
-from bhds.archive.download.staging import Wanted
+from bhds.archive.download.staging import RequestedFile
 order = json.loads(sys.stdin.read())
-wanted = [Wanted(path=Path(one.pop("path")), **one) for one in order.pop("wanted")]
+wanted = [
+    RequestedFile(path=Path(one.pop("path")), **one) for one in order.pop("wanted")
+]
 fetch_batch(wanted, **order)
 """
 

@@ -2,7 +2,12 @@ import io
 
 import pytest
 
-from bhds.archive.download.progress import BatchProgress, Counts, begin_run, describe
+from bhds.archive.download.progress import (
+    BatchProgress,
+    FileCounts,
+    begin_run,
+    describe,
+)
 
 MB = 1_000_000
 START = 1_000_000.0
@@ -49,31 +54,31 @@ def said(console):
     ("done", "total", "expected"),
     [
         pytest.param(
-            Counts(START, files=1200, size_bytes=1_200 * MB, kept_bytes=0),
+            FileCounts(START, files=1200, size_bytes=1_200 * MB, kept_bytes=0),
             (16_956, 14_100 * MB),
             "1,200 of 16,956 files, 1.2 of 14.1 GB, 12.0 MB/s, about 18 min left",
             id="under way",
         ),
         pytest.param(
-            Counts(START, files=10, size_bytes=10 * MB, kept_bytes=0),
+            FileCounts(START, files=10, size_bytes=10 * MB, kept_bytes=0),
             (16, 15 * MB),
             "10 of 16 files, 10.0 of 15.0 MB, 100.0 kB/s, about 50 s left",
             id="nearly done",
         ),
         pytest.param(
-            Counts(START, files=1, size_bytes=10 * MB, kept_bytes=0),
+            FileCounts(START, files=1, size_bytes=10 * MB, kept_bytes=0),
             (9000, 3_000 * MB),
             "1 of 9,000 files, 0.0 of 3.0 GB, 100.0 kB/s, about 8.3 h left",
             id="slow",
         ),
         pytest.param(
-            Counts(START, files=5, size_bytes=500, kept_bytes=500),
+            FileCounts(START, files=5, size_bytes=500, kept_bytes=500),
             (10, 900),
             "5 of 10 files, 500 of 900 bytes",
             id="nothing new",
         ),
         pytest.param(
-            Counts(START, files=2, size_bytes=2 * MB, kept_bytes=MB),
+            FileCounts(START, files=2, size_bytes=2 * MB, kept_bytes=MB),
             (2, 2 * MB),
             "2 of 2 files, 2.0 of 2.0 MB, 10.0 kB/s",
             id="done, half of it kept",

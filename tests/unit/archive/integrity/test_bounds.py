@@ -131,7 +131,7 @@ def test_the_largest_zips_are_left_out_where_all_have_too_many_rows(
     parsed = parse(*days)
 
     records = parsed.sources["inputs"]
-    assert [record["verdict"] for record in records] == ["ok", "corrupt", "ok"]
+    assert [record["integrity_status"] for record in records] == ["ok", "corrupt", "ok"]
     assert [record["rows_kept"] for record in records] == [100, 0, 150]
     assert records[1]["reason"] == (
         "BTCUSDT-1m-2024-03-02.csv has 200 rows, and all files of the partition 450: "
@@ -172,8 +172,8 @@ def test_files_read_in_many_batches_are_read_alike(parse, archive, csv, monkeypa
     monkeypatch.setattr(published, "PIECE_BYTES", 10_000)
     pieces = parse(*days)
 
-    verdicts = [record["verdict"] for record in whole.sources["inputs"]]
-    assert verdicts == ["ok"] * 3 + ["corrupt"] * 2
+    statuses = [record["integrity_status"] for record in whole.sources["inputs"]]
+    assert statuses == ["ok"] * 3 + ["corrupt"] * 2
     assert pieces.frame.equals(whole.frame)
     for one, other in zip(
         pieces.sources["inputs"], whole.sources["inputs"], strict=True

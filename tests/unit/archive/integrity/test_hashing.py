@@ -35,7 +35,7 @@ def test_zips_and_checksums_are_hashed(hash_all, folder):
     files = hash_all()
 
     assert files.schema == HASHED
-    archive, sidecar = files.to_dicts()
+    archive, checksum = files.to_dicts()
     stat = (folder / NAME).stat()
     assert archive == {
         "key": f"data/spot/daily/klines/BTCUSDT/1m/{NAME}",
@@ -48,8 +48,8 @@ def test_zips_and_checksums_are_hashed(hash_all, folder):
         "text": None,
         "fault": None,
     }
-    assert sidecar["is_checksum"]
-    assert sidecar["text"] == "text \ufffd"
+    assert checksum["is_checksum"]
+    assert checksum["text"] == "text \ufffd"
 
 
 def test_nothing_to_hash_is_an_empty_frame(hash_all):

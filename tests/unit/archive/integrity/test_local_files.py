@@ -67,7 +67,7 @@ def judge(content, tmp_path):
     source = ArchiveInput(place, file.key, Frequency.DAILY, None)
     with place.open("rb") as opened:
         parsed, _ = judge_archive(opened, source=source, bounds=Bounds(9, 1 << 20))
-    return finding, parsed.verdict
+    return finding, parsed.integrity_status
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def judge(content, tmp_path):
 def test_a_zip_of_one_whole_csv_is_sound_as_in_parsing(content, tmp_path):
     finding, parsed = judge(content, tmp_path)
 
-    assert finding.verdict == parsed == "sidecar-missing"
+    assert finding.integrity_status == parsed == "checksum-missing"
     assert finding.reason == "there is no CHECKSUM file"
     assert finding.damage is None
 
@@ -108,7 +108,7 @@ def test_a_zip_of_one_whole_csv_is_sound_as_in_parsing(content, tmp_path):
 def test_any_other_zip_is_corrupt_as_in_parsing(content, reason, tmp_path):
     finding, parsed = judge(content, tmp_path)
 
-    assert finding.verdict == parsed == "corrupt"
+    assert finding.integrity_status == parsed == "corrupt"
     assert reason in finding.reason
     assert finding.reason.endswith("; so it came")
     assert finding.damage is None
@@ -116,12 +116,12 @@ def test_any_other_zip_is_corrupt_as_in_parsing(content, reason, tmp_path):
 
 def test_a_zip_with_a_bit_turned_anywhere_is_judged_as_in_parsing(tmp_path):
     content = zipped({CSV: ROWS})
-    verdicts = set()
+    statuses = set()
     for position in range(len(content)):
         turned = bytearray(content)
         turned[position] ^= 1 << position % 8
         finding, parsed = judge(bytes(turned), tmp_path)
-        verdicts.add((finding.verdict, parsed))
+        statuses.add((finding.integrity_status, parsed))
 
     # Some bits carry nothing, such as those of the time.
-    assert verdicts == {("corrupt",) * 2, ("sidecar-missing",) * 2}
+    assert statuses == {("corrupt",) * 2, ("checksum-missing",) * 2}

@@ -3,7 +3,11 @@ import hashlib
 import pytest
 
 from bhds.archive.integrity.bounds import MAX_CHECKSUM_BYTES, MAX_TEXT, Bounds
-from bhds.archive.integrity.status import Verdict, judge_archive, read_sidecar
+from bhds.archive.integrity.status import (
+    IntegrityStatus,
+    judge_archive,
+    read_checksum_file,
+)
 
 NAME = "BTCUSDT-1m-2024-01-01.zip"
 DIGEST = "ab" * 32
@@ -15,8 +19,8 @@ def judge(source):
         archive, entry = judge_archive(
             opened, source=source, bounds=Bounds(rows=10, size=100)
         )
-    unusable = {Verdict.CORRUPT, Verdict.VANISHED}
-    assert (entry is None) == (archive.verdict in unusable)
+    unusable = {IntegrityStatus.CORRUPT, IntegrityStatus.VANISHED}
+    assert (entry is None) == (archive.integrity_status in unusable)
     return archive
 
 
@@ -30,20 +34,20 @@ def judge(source):
         f"{DIGEST.upper()}  {NAME}",
     ],
 )
-def test_sidecar_is_read_with_or_without_a_newline(tmp_path, text):
-    path = tmp_path / "sidecar"
+def test_checksum_is_read_with_or_without_a_newline(tmp_path, text):
+    path = tmp_path / "checksum"
     path.write_text(text, newline="")
 
-    assert read_sidecar(path, archive_name=NAME).sha256 == DIGEST
+    assert read_checksum_file(path, archive_name=NAME).sha256 == DIGEST
 
 
-def test_sidecar_of_a_non_ascii_symbol_is_read(tmp_path):
-    path = tmp_path / "sidecar"
+def test_checksum_of_a_non_ascii_symbol_is_read(tmp_path):
+    path = tmp_path / "checksum"
     path.write_text(f"{DIGEST}  币安人生USDT-1m-2024-01.zip", encoding="utf-8")
 
-    sidecar = read_sidecar(path, archive_name="币安人生USDT-1m-2024-01.zip")
+    checksum = read_checksum_file(path, archive_name="币安人生USDT-1m-2024-01.zip")
 
-    assert sidecar.sha256 == DIGEST
+    assert checksum.sha256 == DIGEST
 
 
 @pytest.mark.parametrize(
@@ -65,35 +69,35 @@ def test_sidecar_of_a_non_ascii_symbol_is_read(tmp_path):
         pytest.param(f"{DIGEST}  {'b' * 900}".encode(), "is of 'bbb", id="long name"),
     ],
 )
-def test_unreadable_sidecar_has_a_reason(tmp_path, content, reason):
-    path = tmp_path / "sidecar"
+def test_unreadable_checksum_has_a_reason(tmp_path, content, reason):
+    path = tmp_path / "checksum"
     if content is not None:
         path.write_bytes(content)
 
-    sidecar = read_sidecar(path, archive_name=NAME)
+    checksum = read_checksum_file(path, archive_name=NAME)
 
-    assert sidecar.sha256 is None
-    assert reason in sidecar.reason
-    assert len(sidecar.reason) < MAX_TEXT
+    assert checksum.sha256 is None
+    assert reason in checksum.reason
+    assert len(checksum.reason) < MAX_TEXT
 
 
-def test_zip_that_matches_its_sidecar_is_ok(archive):
+def test_zip_that_matches_its_checksum_is_ok(archive):
     source = archive(NAME, "rows")
 
     read = judge(source)
 
-    assert read.verdict is Verdict.OK
+    assert read.integrity_status is IntegrityStatus.OK
     assert read.reason is None
     assert read.size == source.path.stat().st_size
     assert read.sha256 == read.published_sha256
     assert read.sha256 == hashlib.sha256(source.path.read_bytes()).hexdigest()
 
 
-@pytest.mark.parametrize("sidecar", [None, "", "nonsense"])
-def test_sound_zip_without_a_readable_sidecar_is_used(archive, sidecar):
-    read = judge(archive(NAME, "rows", sidecar=sidecar))
+@pytest.mark.parametrize("checksum", [None, "", "nonsense"])
+def test_sound_zip_without_a_readable_checksum_is_used(archive, checksum):
+    read = judge(archive(NAME, "rows", checksum=checksum))
 
-    assert read.verdict is Verdict.SIDECAR_MISSING
+    assert read.integrity_status is IntegrityStatus.CHECKSUM_MISSING
     assert "CHECKSUM" in read.reason
     assert read.published_sha256 is None
 
@@ -103,10 +107,12 @@ def test_sound_zip_without_a_readable_sidecar_is_used(archive, sidecar):
     [(None, False), ("0" * 32 + "-3", False), ("0" * 32, True)],
     ids=["unknown", "multipart", "other"],
 )
-def test_zip_without_sidecar_that_differs_from_the_listing_warns(archive, etag, warned):
-    read = judge(archive(NAME, "rows", sidecar=None, etag=etag))
+def test_zip_without_checksum_that_differs_from_the_listing_warns(
+    archive, etag, warned
+):
+    read = judge(archive(NAME, "rows", checksum=None, etag=etag))
 
-    assert read.verdict is Verdict.SIDECAR_MISSING
+    assert read.integrity_status is IntegrityStatus.CHECKSUM_MISSING
     assert any("listed ETag" in warning for warning in read.warnings) == warned
 
 
@@ -114,20 +120,20 @@ def restated(source, **changes):
     return type(source)(**(vars(source) | changes))
 
 
-def test_sound_zip_that_only_the_etag_confirms_has_a_stale_sidecar(archive):
-    source = archive(NAME, "rows", sidecar=f"{DIGEST}  {NAME}")
+def test_sound_zip_that_only_the_etag_confirms_has_a_stale_checksum(archive):
+    source = archive(NAME, "rows", checksum=f"{DIGEST}  {NAME}")
     md5 = hashlib.md5(source.path.read_bytes(), usedforsecurity=False).hexdigest()
 
     read = judge(restated(source, etag=md5))
 
-    assert read.verdict is Verdict.SIDECAR_STALE
+    assert read.integrity_status is IntegrityStatus.CHECKSUM_STALE
     assert read.published_sha256 == DIGEST
     assert f"the CHECKSUM says {DIGEST}" in read.reason
 
 
 @pytest.mark.parametrize("etag", [None, "0" * 32, "multipart"])
 def test_mismatch_that_no_etag_explains_is_corrupt(archive, etag):
-    source = archive(NAME, "rows", sidecar=f"{DIGEST}  {NAME}")
+    source = archive(NAME, "rows", checksum=f"{DIGEST}  {NAME}")
     if etag == "multipart":
         etag = (
             hashlib.md5(source.path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -136,12 +142,12 @@ def test_mismatch_that_no_etag_explains_is_corrupt(archive, etag):
 
     read = judge(restated(source, etag=etag))
 
-    assert read.verdict is Verdict.CORRUPT
+    assert read.integrity_status is IntegrityStatus.CORRUPT
     assert f"is not the listed ETag {etag}" in read.reason
 
 
 def test_zip_that_nothing_confirms_is_inflated_to_find_its_damage(archive):
-    source = archive(NAME, "rows", sidecar=f"{DIGEST}  {NAME}", method=0)
+    source = archive(NAME, "rows", checksum=f"{DIGEST}  {NAME}", method=0)
     source.path.write_bytes(source.path.read_bytes().replace(b"rows", b"cows"))
 
     assert judge(source).reason.startswith(f"{NAME[:-4]}.csv: CRC-32 is")
@@ -153,7 +159,7 @@ def test_unsound_zip_is_corrupt_whatever_confirms_it(archive):
 
     read = judge(restated(source, etag=md5))
 
-    assert read.verdict is Verdict.CORRUPT
+    assert read.integrity_status is IntegrityStatus.CORRUPT
     assert "2 CSVs" in read.reason
     assert read.sha256 == read.published_sha256
 
@@ -164,5 +170,5 @@ def test_empty_file_has_vanished(archive):
 
     read = judge(source)
 
-    assert read.verdict is Verdict.VANISHED
+    assert read.integrity_status is IntegrityStatus.VANISHED
     assert read.size == 0

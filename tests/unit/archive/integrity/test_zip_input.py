@@ -5,7 +5,7 @@ import pytest
 
 from bhds.archive.integrity.zip_input import (
     ArchiveInput,
-    Period,
+    FilePeriod,
     archive_period,
     day_us,
     in_order,
@@ -32,7 +32,7 @@ def source(name, frequency=Frequency.MONTHLY, key_name=None):
     ],
 )
 def test_period_is_read_from_its_name(text, begin, end):
-    assert Period.parse(text) == Period(begin, end)
+    assert FilePeriod.parse(text) == FilePeriod(begin, end)
 
 
 @pytest.mark.parametrize(
@@ -51,14 +51,14 @@ def test_period_is_read_from_its_name(text, begin, end):
 )
 def test_period_that_no_calendar_has_is_refused(text):
     with pytest.raises(KeyGrammarError, match="expected YYYY"):
-        Period.parse(text)
+        FilePeriod.parse(text)
 
 
 def test_clamped_period_has_no_days_outside_the_bounds():
-    year = Period.parse("2024")
+    year = FilePeriod.parse("2024")
 
     assert year.clamp(None, None) == year
-    assert year.clamp(dt.date(2024, 5, 1), dt.date(2024, 5, 31)) == Period.parse(
+    assert year.clamp(dt.date(2024, 5, 1), dt.date(2024, 5, 31)) == FilePeriod.parse(
         "2024-05"
     )
     empty = year.clamp(dt.date(2025, 5, 1), None)
@@ -69,8 +69,10 @@ def test_period_of_a_zip_is_that_of_its_name():
     month = source("币安人生USDT-1m-2024-02.zip")
     day = source("BTCUSDT-1m-2024-02-03.zip", Frequency.DAILY)
 
-    assert archive_period(month, series="币安人生USDT-1m") == Period.parse("2024-02")
-    assert archive_period(day, series="BTCUSDT-1m") == Period.parse("2024-02-03")
+    assert archive_period(month, series="币安人生USDT-1m") == FilePeriod.parse(
+        "2024-02"
+    )
+    assert archive_period(day, series="BTCUSDT-1m") == FilePeriod.parse("2024-02-03")
 
 
 @pytest.mark.parametrize(
@@ -111,13 +113,13 @@ def test_zips_are_sorted_by_period_a_month_before_its_days():
     dated = in_order(
         [of_period(period) for period in periods],
         series="BTCUSDT-1m",
-        span=Period.parse("2024"),
+        span=FilePeriod.parse("2024"),
     )
 
     assert [source.path.stem.removeprefix("BTCUSDT-1m-") for source, _ in dated] == [
         *("2024-01", "2024-01-01", "2024-01-02", "2024-01-31", "2024-02")
     ]
-    assert [period for _, period in dated][1] == Period.parse("2024-01-01")
+    assert [period for _, period in dated][1] == FilePeriod.parse("2024-01-01")
 
 
 @pytest.mark.parametrize(
@@ -133,5 +135,5 @@ def test_zip_that_does_not_belong_is_an_error(periods, message):
         in_order(
             [of_period(period) for period in periods],
             series="BTCUSDT-1m",
-            span=Period.parse("2024"),
+            span=FilePeriod.parse("2024"),
         )

@@ -16,7 +16,7 @@ from bhds.archive.listing.bucket import BucketClient
 from bhds.archive.listing.cache import ListingRequest
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.archive.listing.tables import Listed, Symbols, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 from bhds.core.errors import ListingError
 from bhds.core.markets import Frequency, TradeType
 
@@ -158,7 +158,7 @@ def test_ensure_lists_the_tail_of_what_was_listed_whole_lately(tmp_path, s3_endp
     store = TableStore(tmp_path)
     store.put_symbols(UM_KLINES, Symbols(["BTCUSDT", "ETHUSDT"], NOON))
     times = {"BTCUSDT": Listed(yesterday, yesterday)}
-    store.put_table(UM_KLINES, Table(frame, times))
+    store.put_table(UM_KLINES, ListingTable(frame, times))
 
     [listed] = ensure(
         UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint, full_every=WEEK

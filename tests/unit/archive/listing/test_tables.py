@@ -8,7 +8,7 @@ import pytest
 
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.archive.listing.tables import Listed, Symbols, Table, TableStore
+from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 from bhds.core.markets import Frequency, TradeType
 from bhds.io.storage import read_parquet_metadata, write_parquet
 
@@ -20,7 +20,7 @@ WHOLE = NOON - dt.timedelta(days=3)
 FRAME = pl.DataFrame(
     [("a", 1, "e", NOON), ("b", 2, None, None)], schema=LISTING_SCHEMA, orient="row"
 )
-TABLE = Table(FRAME, {"币": Listed(WHOLE, NOON), "A": Listed(NOON, NOON)})
+TABLE = ListingTable(FRAME, {"币": Listed(WHOLE, NOON), "A": Listed(NOON, NOON)})
 SYMBOLS = Symbols(["A", "币"], NOON)
 
 
@@ -55,7 +55,7 @@ def test_a_table_with_one_time_a_symbol_was_listed_whole(tmp_path):
 
     table = TableStore(tmp_path).table(UM_KLINES)
 
-    assert_same(table, Table(FRAME, {"A": Listed(NOON, NOON)}))
+    assert_same(table, ListingTable(FRAME, {"A": Listed(NOON, NOON)}))
 
 
 def test_nothing_on_disk_is_no_reason_for_a_warning(tmp_path, caplog):
@@ -82,9 +82,9 @@ def test_what_is_on_disk_stays_where_nothing_is_kept(tmp_path):
     store = TableStore(tmp_path, keep=False)
     assert_same(store.table(UM_KLINES), TABLE)
 
-    store.put_table(UM_KLINES, Table.empty())
+    store.put_table(UM_KLINES, ListingTable.empty())
 
-    assert_same(store.table(UM_KLINES), Table.empty())
+    assert_same(store.table(UM_KLINES), ListingTable.empty())
     assert_same(TableStore(tmp_path).table(UM_KLINES), TABLE)
 
 

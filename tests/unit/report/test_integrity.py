@@ -1,6 +1,6 @@
-"""Verdicts of zips, from the sources of partitions."""
+"""Integrity statuses of zips, from the sources of partitions."""
 
-from bhds.report import verdicts
+from bhds.report import integrity
 
 from .conftest import zip_entry
 
@@ -15,10 +15,12 @@ def partition(*entries, symbol="AUSDT", data_type="klines", interval="1m"):
     }
 
 
-def test_zips_are_counted_by_verdict_with_their_rows():
-    found = verdicts.collect(
+def test_zips_are_counted_by_status_with_their_rows():
+    found = integrity.collect(
         [
-            partition(zip_entry("1.zip"), zip_entry("2.zip", verdict="corrupt")),
+            partition(
+                zip_entry("1.zip"), zip_entry("2.zip", integrity_status="corrupt")
+            ),
             partition(zip_entry("3.zip", out_of_order=5), symbol="BUSDT"),
             partition(zip_entry("4.zip"), data_type="metrics", interval=None),
         ]
@@ -34,28 +36,28 @@ def test_zips_are_counted_by_verdict_with_their_rows():
 def test_markets_stand_in_their_order():
     futures = partition(zip_entry("1.zip")) | {"trade_type": "cm_futures"}
 
-    found = verdicts.collect([futures, partition(zip_entry("2.zip"))])
+    found = integrity.collect([futures, partition(zip_entry("2.zip"))])
 
     assert found.series["market"].to_list() == ["spot", "cm_futures"]
 
 
 def test_zips_in_doubt_are_listed_with_their_reasons_the_worst_first():
     warned = zip_entry("w.zip", warnings=["another CSV is in it"])
-    stale = zip_entry("s.zip", verdict="sidecar-stale")
-    gone = zip_entry("v.zip", verdict="vanished", reason="it was not served")
+    stale = zip_entry("s.zip", integrity_status="checksum-stale")
+    gone = zip_entry("v.zip", integrity_status="vanished", reason="it was not served")
 
-    found = verdicts.collect([partition(zip_entry("ok.zip"), warned, stale, gone)])
+    found = integrity.collect([partition(zip_entry("ok.zip"), warned, stale, gone)])
 
-    table = verdicts.doubtful_table(found.doubtful)
+    table = integrity.doubtful_table(found.doubtful)
     assert [row[3:] for row in table.values()] == [
         ["v.zip", "vanished", "it was not served"],
-        ["s.zip", "sidecar-stale", "its sum differs"],
+        ["s.zip", "checksum-stale", "its sum differs"],
         ["w.zip", "ok", "another CSV is in it"],
     ]
 
 
-def test_without_partitions_there_are_no_verdicts():
-    found = verdicts.collect([])
+def test_without_partitions_there_are_no_integrity_statuses():
+    found = integrity.collect([])
 
     assert found.series.is_empty()
     assert found.doubtful.is_empty()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from bhds.archive.integrity.status import Verdict
+from bhds.archive.integrity.status import IntegrityStatus
 from bhds.report.blocks import Column, Kind, Table, capped
 from bhds.report.inputs import MARKET
 
@@ -19,12 +19,12 @@ SERIES = pl.Schema(
         "market": pl.String(),
         "series": pl.String(),
         "zips": pl.Int64(),
-        **{verdict.value: pl.Int64() for verdict in Verdict},
+        **{integrity_status.value: pl.Int64() for integrity_status in IntegrityStatus},
         **dict.fromkeys(_ADDED_UP, pl.Int64()),
     }
 )
 """By market and series: how many `zips` and bytes are inputs of partitions, how many
-have which verdict, and what their rows were."""
+have which integrity_status, and what their rows were."""
 
 DOUBTFUL = pl.Schema(
     {
@@ -32,14 +32,14 @@ DOUBTFUL = pl.Schema(
         "series": pl.String(),
         "symbol": pl.String(),
         "file": pl.String(),
-        "verdict": pl.String(),
+        "integrity_status": pl.String(),
         "reason": pl.String(),
     }
 )
-"""The zips of which the verdict is not `ok`, or that were taken with a warning."""
+"""The zips whose integrity status is not `ok`, or that were used with a warning."""
 
 
-class Verdicts(NamedTuple):
+class IntegrityFindings(NamedTuple):
     """What the sources of all partitions say."""
 
     series: pl.DataFrame
@@ -54,8 +54,8 @@ _BY_SERIES = (
     Column("zips", "Zips", Kind.COUNT),
     Column("size", "Size", Kind.BYTES),
     Column("ok", "Ok", Kind.COUNT, "agree with their CHECKSUM"),
-    Column("sidecar-stale", "CHECKSUM old", Kind.COUNT, "the zip is sound"),
-    Column("sidecar-missing", "No CHECKSUM", Kind.COUNT, "the zip is sound"),
+    Column("checksum-stale", "CHECKSUM old", Kind.COUNT, "the zip is sound"),
+    Column("checksum-missing", "No CHECKSUM", Kind.COUNT, "the zip is sound"),
     Column("corrupt", "Corrupt", Kind.COUNT, "their rows are left out"),
     Column("vanished", "Vanished", Kind.COUNT, "listed, but not served"),
     Column("rows_read", "Rows read", Kind.COUNT),
@@ -70,13 +70,13 @@ _DOUBTS = (
     Column("series", "Data"),
     Column("symbol", "Symbol", Kind.SYMBOL),
     Column("file", "Zip"),
-    Column("verdict", "Verdict"),
+    Column("integrity_status", "IntegrityStatus"),
     Column("reason", "Why", Kind.PROSE),
 )
 
 
-def collect(sources: Iterable[Mapping[str, Any]]) -> Verdicts:
-    """Count the zips of partitions by their verdict, and list those in doubt.
+def collect(sources: Iterable[Mapping[str, Any]]) -> IntegrityFindings:
+    """Count the zips of partitions by their integrity status, and list those in doubt.
 
     Parameters
     ----------
@@ -91,10 +91,10 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> Verdicts:
         counts = totals.setdefault(series, Counter())
         for entry in partition["inputs"]:
             counts["zips"] += 1
-            counts[entry["verdict"]] += 1
+            counts[entry["integrity_status"]] += 1
             for name in _ADDED_UP:
                 counts[name] += entry[name]
-            if entry["verdict"] != Verdict.OK or entry["warnings"]:
+            if entry["integrity_status"] != IntegrityStatus.OK or entry["warnings"]:
                 doubtful.append(_doubtful(entry, (*series, partition["symbol"])))
     rows = [
         {"market": market, "series": series}
@@ -102,10 +102,12 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> Verdicts:
         for (market, series), counts in totals.items()
     ]
     by_market = pl.col("market").cast(MARKET)
-    worst = pl.col("verdict").cast(
-        pl.Enum([verdict.value for verdict in reversed(Verdict)])
+    worst = pl.col("integrity_status").cast(
+        pl.Enum(
+            [integrity_status.value for integrity_status in reversed(IntegrityStatus)]
+        )
     )
-    return Verdicts(
+    return IntegrityFindings(
         pl.DataFrame(rows, schema=SERIES).sort(by_market, "series"),
         pl.DataFrame(doubtful, schema=DOUBTFUL, orient="row").sort(
             worst, by_market, "series", "symbol", "file"
@@ -114,10 +116,10 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> Verdicts:
 
 
 def series_table(series: pl.DataFrame) -> Table:
-    """Show how many zips have which verdict."""
+    """Show how many zips have which integrity_status."""
     return Table(
-        name="verdicts-by-series",
-        caption="Zips by verdict",
+        name="integrity-by-series",
+        caption="Zips by integrity_status",
         columns=_BY_SERIES,
         rows=series,
         if_empty="No zip is parsed.",
@@ -129,7 +131,7 @@ def doubtful_table(doubtful: pl.DataFrame) -> Table:
     where = "parsed_data/…/<partition>.sources.json"
     rows, note = capped(doubtful, at=_LISTED, where=where)
     return Table(
-        name="verdicts-doubtful",
+        name="integrity-doubtful",
         caption="Zips that are not beyond doubt",
         columns=_DOUBTS,
         rows=rows,
@@ -141,4 +143,4 @@ def doubtful_table(doubtful: pl.DataFrame) -> Table:
 def _doubtful(entry: Mapping[str, Any], series: tuple[str, ...]) -> tuple[str, ...]:
     file = entry["key"].rpartition("/")[2]
     reasons = filter(None, (entry["reason"], *entry["warnings"]))
-    return (*series, file, entry["verdict"], "; ".join(reasons))
+    return (*series, file, entry["integrity_status"], "; ".join(reasons))
