@@ -7,11 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import typer
 from rich.filesize import decimal
 from rich.progress import Progress
 from rich.table import Table
 
+from bhds.backfill import api_use
 from bhds.cli.options import AsJson, DataDir, examples
 from bhds.cli.settings import ConfigFile, ConfigValues, read_data_dir
 from bhds.cli.terminal import console, print_whole, progress
@@ -37,11 +39,20 @@ def status(
         root = read_data_dir(configfile, values=config or (), data_dir=data_dir)
         with _telling() as told:
             found = survey(root, told=told)
+        numbers = ("requests", "weight", "refusals", "rows")
+        used = api_use.read(root).select(pl.col(numbers).sum()).row(0, named=True)
     if as_json:
-        document = _document(root, found)
+        document = _document(root, found) | {"api_use": used}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
         _show(root, found)
+        if used["requests"]:
+            console().print(
+                f"REST API so far: {used['requests']:,} requests (weight "
+                f"{used['weight']:,}, {used['refusals']:,} refused), "
+                f"{used['rows']:,} rows received",
+                soft_wrap=True,
+            )
 
 
 @contextmanager

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.download import ledger
-from bhds.backfill import api_use as usage
 from bhds.backfill import unanswered
 from bhds.core.errors import ResultError
 from bhds.io import places
@@ -44,7 +43,6 @@ class Findings:
     integrity: IntegrityFindings
     fetched: Fetched
     revisions: pl.DataFrame
-    usage: pl.DataFrame
     unanswered: pl.DataFrame
     pictures: Sequence[Picture]
 
@@ -57,8 +55,8 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
     paths
         The quality tables of all markets, below the data directory.
     data_dir
-        The data directory. Its ledger, revisions, usage and sources of partitions
-        are read as far as there are any.
+        The data directory. Its ledger, revisions, unanswered partitions and
+        sources of partitions are read as far as there are any.
 
     Raises
     ------
@@ -84,7 +82,6 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
         integrity=integrity.collect(_sources(tables, days, data_dir=data_dir)),
         fetched=_fetched(data_dir),
         revisions=revisions.read(data_dir),
-        usage=usage.read(data_dir).sort("asked_at", "path"),
         unanswered=unanswered.lacking(data_dir),
         pictures=_pictures(found, data_dir=data_dir),
     )

@@ -34,16 +34,17 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        One row for each `key` and `noticed_at`: `market`, `series`, `symbol`, `file`,
+        One row per `key` and change of hash, though it was recorded twice, as after a
+        kill: `market`, `series`, `symbol`, `file`, `noticed_at` (first),
         `first_day`, `last_day`, `kind` (`revised` or `superseded`), `rows_added`,
         `rows_removed`, `rows_changed` (null where they could not be compared),
         `columns` (names of those that changed) and `max_rel_change` (of all of them).
         Those that changed first, then the newest.
     """
-    names = pl.col("column").drop_nulls().sort().str.join(", ")
+    names = pl.col("column").drop_nulls().unique().sort().str.join(", ")
     return (
         changes.lazy()
-        .group_by("key", "noticed_at", "old_sha256")
+        .group_by("key", "old_sha256", "new_sha256")
         .agg(
             pl.col("trade_type").first().alias("market"),
             pl.concat_str("data_type", "interval", separator=" ", ignore_nulls=True)
@@ -51,20 +52,20 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
             .alias("series"),
             pl.col("symbol", "first_day", "last_day").first(),
             pl.col("rows_added", "rows_removed", "rows_changed").first(),
-            pl.col("new_sha256").first().is_null().alias("is_superseded"),
+            pl.col("noticed_at").min(),
             names.alias("columns"),
             pl.col("max_rel_change").max(),
         )
         .with_columns(
             file=pl.col("key").str.split("/").list.last(),
-            kind=pl.when("is_superseded")
+            kind=pl.when(pl.col("new_sha256").is_null())
             .then(pl.lit("superseded"))
             .otherwise(pl.lit("revised")),
             changed=pl.sum_horizontal("rows_added", "rows_removed", "rows_changed") > 0,
         )
         .sort(
-            *("changed", "noticed_at", "key", "old_sha256"),
-            descending=[True, True, False, False],
+            *("changed", "noticed_at", "key", "old_sha256", "new_sha256"),
+            descending=[True, True, False, False, False],
             nulls_last=True,
         )
         .collect()

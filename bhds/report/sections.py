@@ -4,7 +4,7 @@ import polars as pl
 from rich.filesize import decimal
 
 from bhds.report import (
-    api_use,
+    backfill,
     bar_sources,
     conflicts,
     coverage,
@@ -15,7 +15,7 @@ from bhds.report import (
     revisions,
     summary,
 )
-from bhds.report.blocks import Figure, Section, Table
+from bhds.report.blocks import Section
 from bhds.report.findings import Fetched, Findings
 from bhds.report.inputs import paths_of
 
@@ -192,19 +192,20 @@ def _proofs(found: Findings) -> Section:
 
 
 def _api(found: Findings) -> Section:
-    unanswered = api_use.unanswered_table(found.unanswered)
-    if found.usage.is_empty():
-        sentence = (
-            "The API was asked for nothing: it is switched off (`api.enabled`), or "
-            "the archive lacks nothing."
-        )
-        blocks: list[Figure | Table] = [unanswered] if found.unanswered.height else []
-    else:
-        sentence = "What the archive lacks is asked from the REST API, once."
-        table = api_use.series_table(api_use.by_series(found.usage))
-        blocks = [table, unanswered]
+    rows = summary.rows_of_api(found)
+    sentence = (
+        f"The REST API supplies {summary.counted(rows, 'row')} that the archive lacks."
+        if rows
+        else "No row comes from the REST API: it is switched off (`api.enabled`), or "
+        "it has nothing that the archive lacks."
+    )
     return Section(
-        name="api", title="Use of the API", sentences=(sentence,), blocks=blocks
+        name="api",
+        title="Backfill",
+        sentences=(sentence,),
+        blocks=[backfill.unanswered_table(found.unanswered)]
+        if rows or found.unanswered.height
+        else [],
     )
 
 

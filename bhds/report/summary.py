@@ -24,7 +24,7 @@ _TABLE = (
 
 
 def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
-    """Return the totals: days, gaps, conflicts, proofs, zips, requests.
+    """Return the totals: days, gaps, conflicts, proofs, zips, API rows.
 
     Gaps are those of the series that stands first of each market.
 
@@ -43,7 +43,6 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
     splits = gaps["split"].sum() if gaps.height else 0
     zips = found.integrity.series
     unusable = int(zips["corrupt"].sum()) + int(zips["vanished"].sum())
-    came = int(found.usage["rows"].sum())
     return [
         Fact("Symbols", f"{names.height:,}", f"in {markets}"),
         Fact(
@@ -56,10 +55,13 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
         _proof(found),
         Fact("Conflicts", f"{found.conflicts.height:,}", "bars with two values"),
         Fact("Zips", f"{zips['zips'].sum():,}", f"{unusable:,} of no use"),
-        Fact(
-            "API requests", f"{found.usage['requests'].sum():,}", f"{came:,} rows came"
-        ),
+        Fact("API rows", f"{rows_of_api(found):,}", "that the archive lacks"),
     ]
+
+
+def rows_of_api(found: Findings) -> int:
+    """Return how many rows of all series come from the REST API."""
+    return int(found.days["api"].sum()) if found.days.height else 0
 
 
 def table(found: Findings, symbols: pl.DataFrame) -> Table:

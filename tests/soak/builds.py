@@ -19,11 +19,16 @@ from tests.soak.part import HANG_S, MEMORY_BOUND
 from tests.soak.proxy import between
 from tests.workflow.conftest import ROOT, UNIVERSE, Workspace, settings_for
 
-PAGE = "reports/quality.html"
 LOST_DAY = "data/futures/um/daily/klines/龙虾USDT/1m/龙虾USDT-1m-2025-03-08.zip"
 """A day that the archive lacks, so that the API is asked."""
-JOBS = sorted(path.stem for path in (ROOT / "scripts").glob("*.py"))
-OF_JOB = re.compile(rf"\.({'|'.join(JOBS)})\.py$")
+STAGE_OF = {
+    script: rules.stem
+    for rules in (ROOT / "rules").glob("*.smk")
+    for script in re.findall(r"scripts/(\w+)\.py", rules.read_text())
+}
+"""The stage of each script: the file of its rule."""
+STAGES = sorted(set(STAGE_OF.values()))
+OF_JOB = re.compile(rf"\.({'|'.join(STAGE_OF)})\.py$")
 """How the command line of a job ends."""
 KILLS = ("group", "group", "main", "main", "job", "terminate")
 SHARES = (0.05, 0.2, 0.5, 1.0)
@@ -44,7 +49,7 @@ def run(parts, *, folder):
         status, text = Run(undisturbed, "all").finish()
         if status:
             raise RuntimeError(text)
-        expected = comparable(undisturbed.data)
+        expected = built_files(undisturbed.data)
         by_name = {part.name: part for part in parts}
         for part in parts:
             part.begin()
@@ -71,13 +76,6 @@ def new_workspace(folder, proxy):
     return Workspace(folder, settings | {"as_of": "2025-03-09"})
 
 
-def comparable(data_dir):
-    """Return what was built, but for the page: it shows how often runs had to ask."""
-    files = built_files(data_dir)
-    del files[PAGE]
-    return files
-
-
 class Chain:
     """One build in many runs, which are killed, or badly served, or both."""
 
@@ -85,17 +83,17 @@ class Chain:
         self.workspace, self.proxy = workspace, proxy
         self.kills, self.faults = kills, faults
         self.part = kills or faults
-        many = max(4, int(self.part.left_s / 15)) if kills else 0
-        self.due = set(self.part.random.sample(JOBS, min(many, len(JOBS))))
-        """Jobs that are still to be killed."""
+        many = min(max(4, int(self.part.left_s / 15)), len(STAGES)) if kills else 0
+        self.due = set(self.part.random.sample(STAGES, many))
+        """Stages that are still to be killed."""
 
     def fault(self, expected):
         """Run until all is there, and return in what it is not as expected."""
-        targets = ("all", "verify_all") if "verify_archives" in self.due else ("all",)
+        targets = ("all", "verify_all") if "verify" in self.due else ("all",)
         for target in targets:
             if found := self._fault_of(target):
                 return found
-        if other := sorted(differing(comparable(self.workspace.data), expected)):
+        if other := sorted(differing(built_files(self.workspace.data), expected)):
             return f"{len(other)} files differ: {', '.join(other[:3])}"
         return None
 
@@ -103,35 +101,37 @@ class Chain:
         is_bad, undisturbed = self.faults is not None, 0
         while undisturbed < ATTEMPTS:
             goes_on = self.part.left_s > 0
-            job, (status, text) = self._one_run(target, goes_on=goes_on, is_bad=is_bad)
+            stage, (status, text) = self._one_run(
+                target, goes_on=goes_on, is_bad=is_bad
+            )
             if "Traceback (most recent call last)" in text:
                 return text[text.index("Traceback") :][-2_000:]
             if text.startswith("hangs") or "MiB at once" in text[:20]:
                 return text
-            if status == 0 and job is None:
+            if status == 0 and stage is None:
                 return None
-            undisturbed += not is_bad and job is None
+            undisturbed += not is_bad and stage is None
             is_bad = (
                 self.faults is not None and goes_on and self.part.random.random() < 0.5
             )
         return f"{target}: exit code {status} on a sound network: {text[-1_500:]}"
 
     def _one_run(self, target, *, goes_on, is_bad):
-        """Run once; return which job was killed, if any was, and how it ended."""
+        """Run once; return the stage that was killed, if one was, and how it ended."""
         chance = self.part.random
         self.proxy.share = chance.choice(SHARES) if is_bad else 0.0
         before = self.proxy.served.copy()
         patience_s = chance.uniform(10, 60) if is_bad else HANG_S
         due = self.due if goes_on else set()
         run = Run(self.workspace, target)
-        job = run.struck(due, chance, patience_s=patience_s)
-        if job is not None and self.kills is not None:
-            self.kills.count(job)
-        self.due.discard(job)
+        stage = run.struck(due, chance, patience_s=patience_s)
+        if stage is not None and self.kills is not None:
+            self.kills.count(stage)
+        self.due.discard(stage)
         ended = run.finish()
         for name, times in (self.proxy.served - before).items():
             self.faults.count(name, times=times)
-        return job, ended
+        return stage, ended
 
 
 class Run:
@@ -156,7 +156,7 @@ class Run:
             )
 
     def struck(self, due, chance, *, patience_s):
-        """Kill the run when a job that is due runs, or it takes too long; say which."""
+        """Kill the run in a stage that is due, which is returned, or if it is late."""
         while self._main.poll() is None:
             jobs = self._jobs()
             is_late = time.monotonic() - self._began > patience_s
@@ -165,10 +165,13 @@ class Run:
                 continue
             if patience_s == HANG_S and is_late:
                 self.fault = f"hangs: more than {HANG_S} s"
-            name = chance.choice(sorted(due & jobs.keys()) or ["late"])
-            time.sleep(chance.random() * 1.5)
-            self._kill(jobs.get(name), chance.choice(KILLS))
-            return name
+            stage = chance.choice(sorted(due & jobs.keys()) or ["late"])
+            job = jobs.get(stage)
+            if job is not None:  # at some moment of it, or just as it has ended
+                with suppress(psutil.TimeoutExpired):
+                    job.wait(chance.random() * 1.5)
+            self._kill(job, chance.choice(KILLS))
+            return stage
         return None
 
     def finish(self):
@@ -184,7 +187,7 @@ class Run:
 
     def _kill(self, job, how):
         with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if how == "job" and job is not None:
+            if how == "job" and job is not None and job.is_running():
                 job.kill()
             elif how == "main":
                 self._main.kill()
@@ -194,7 +197,7 @@ class Run:
                 os.killpg(self._main.pid, signal.SIGKILL)
 
     def _jobs(self):
-        """Return the processes of jobs by their rule, and see what memory they take."""
+        """Return a process of each stage that runs, and see what memory they take."""
         jobs = {}
         with suppress(psutil.NoSuchProcess):
             for process in self._main.children(recursive=True):
@@ -204,5 +207,5 @@ class Run:
                     if used > MEMORY_BOUND:
                         self.fault = f"{used >> 20} MiB at once: {command[-80:]}"
                     if found := OF_JOB.search(command):
-                        jobs[found[1]] = process
+                        jobs[STAGE_OF[found[1]]] = process
         return jobs

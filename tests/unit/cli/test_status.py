@@ -1,6 +1,7 @@
 """The command that tells what is there."""
 
 import contextlib
+import datetime as dt
 import json
 import os
 import pty
@@ -13,6 +14,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
+from bhds.backfill import api_use
 from bhds.cli.app import app
 from bhds.core.timegrid import TIME
 from bhds.io import storage
@@ -45,7 +47,7 @@ def status(data_dir, *arguments, columns="200"):
 def test_the_document_is_as_documented(data_dir):
     document = json.loads(status(data_dir, "--json").stdout)
 
-    assert sorted(document) == ["data_dir", "holdings", "total"]
+    assert sorted(document) == ["api_use", "data_dir", "holdings", "total"]
     assert document["data_dir"] == str(data_dir)
     (holding,) = document["holdings"]
     assert sorted(holding) == sorted(FIELDS)
@@ -91,6 +93,19 @@ def test_the_days_are_told_by_their_condition(data_dir):
     told = status(data_dir).stdout
 
     assert "Days of spot klines 1h: 2 available, 1 pending\n" in told
+
+
+def test_requests_of_all_backfills_are_added_up(data_dir):
+    numbers = {"requests": 700, "weight": 900, "refusals": 1, "rows": 1_000}
+    for path in ("a.parquet", "b.parquet"):
+        now = dt.datetime.now(dt.UTC)
+        api_use.append(data_dir, asked_at=now, path=path, **numbers)
+
+    document = json.loads(status(data_dir, "--json").stdout)
+
+    assert document["api_use"] == {name: 2 * n for name, n in numbers.items()}
+    line = "REST API so far: 1,400 requests (weight 1,800, 2 refused), 2,000 rows"
+    assert line in status(data_dir).stdout
 
 
 def test_a_table_that_cannot_be_read_is_told(data_dir):

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from bhds.archive.download import ledger
-from bhds.backfill import api_use, unanswered
+from bhds.backfill import unanswered
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
@@ -214,8 +214,6 @@ def fill_records(data):
     }
     revisions.record(data.root, rows=pl.DataFrame([change]).cast({"noticed_at": TIME}))
     path = "api_data/spot/klines/AUSDT/1m/2025.parquet"
-    numbers = {"requests": 12, "weight": 24, "refusals": 1, "rows": 2000}
-    api_use.append(data.root, asked_at=START, path=path, **numbers)
     unanswered.tell(data.root, path, asked_at=None, is_answered=False)
 
 

@@ -25,12 +25,12 @@ def change(key, *, column=None, changed=0, part=None, new="2"):
     }
 
 
-def test_the_columns_of_a_zip_stand_in_one_row_and_changes_first():
+def test_columns_of_a_zip_are_one_row_even_if_recorded_twice_and_changes_first():
     changes = pl.DataFrame(
         [
             change("same.zip", new=None),
             change("moved.zip", column="volume", changed=7, part=0.5),
-            change("moved.zip", column="close", changed=7, part=0.1),
+            *2 * [change("moved.zip", column="close", changed=7, part=0.1)],
         ],
         schema=CHANGES,
     )

@@ -22,7 +22,7 @@ def test_totals_are_of_all_markets(found):
         "Published values equal": ("91.67 %", "of 12 compared"),
         "Conflicts": ("1", "bars with two values"),
         "Zips": ("2", "1 of no use"),
-        "API requests": ("12", "2,000 rows came"),
+        "API rows": ("2,000", "that the archive lacks"),
     }
 
 

@@ -1,0 +1,42 @@
+"""Partitions for which the REST API did not answer every request."""
+
+import polars as pl
+
+from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.inputs import MARKET
+
+_LISTED = 1_000
+_PATH = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.(?:parquet|json)$"
+
+_UNANSWERED = (
+    Column("market", "Market", Kind.MARKET),
+    Column("series", "Data"),
+    Column("symbol", "Symbol", Kind.SYMBOL),
+    Column("partition", "Partition"),
+)
+
+
+def unanswered_table(unanswered: pl.DataFrame) -> Table:
+    """List the backfills that lack an answer, by their `path`."""
+    market, data_type, symbol, interval, partition = (
+        pl.col("path").str.extract(_PATH, group) for group in range(1, 6)
+    )
+    named = unanswered.select(
+        market=market.cast(MARKET),
+        series=pl.concat_str(data_type, interval, separator=" ", ignore_nulls=True),
+        symbol=symbol,
+        partition=partition,
+    )
+    rows, note = capped(
+        named.sort("market", "series", "symbol", "partition"),
+        at=_LISTED,
+        where="api_data/unanswered.parquet",
+    )
+    return Table(
+        name="api-unanswered",
+        caption="Partitions whose requests were not all answered",
+        columns=_UNANSWERED,
+        rows=rows,
+        note=note,
+        if_empty="Every request was answered.",
+    )
