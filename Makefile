@@ -47,11 +47,12 @@ demo: setup ## Build results from the sandbox exchange in DEMO_DIR (demo_data) o
 
 test: check docs unit workflow-tests ## Run every check and every test
 
-check: setup-dev ## Check format, lint, types and layers of code and rules
+check: setup-dev ## Check format, lint, types, layers and words of code, rules and pages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python docs/prose.py
 	$(BIN)/snakefmt --check Snakefile rules workflow
 	$(BIN)/snakemake --lint --config offline=true data_dir=build/lint
 
