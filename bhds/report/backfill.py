@@ -1,23 +1,21 @@
-"""Partitions for which the REST API did not answer every request."""
+"""Partitions with requests to the REST API that were not answered."""
 
 import polars as pl
 
-from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.blocks import OF_SYMBOL, Column, Table, capped
 from bhds.report.inputs import MARKET
 
 _LISTED = 1_000
 _PATH = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.(?:parquet|json)$"
 
 _UNANSWERED = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
+    *OF_SYMBOL,
     Column("partition", "Partition"),
 )
 
 
 def unanswered_table(unanswered: pl.DataFrame) -> Table:
-    """List the backfills that lack an answer, by their `path`."""
+    """List the backfills with unanswered requests, by their `path`."""
     market, data_type, symbol, interval, partition = (
         pl.col("path").str.extract(_PATH, group) for group in range(1, 6)
     )
@@ -34,7 +32,7 @@ def unanswered_table(unanswered: pl.DataFrame) -> Table:
     )
     return Table(
         name="api-unanswered",
-        caption="Partitions whose requests were not all answered",
+        caption="Partitions with unanswered requests",
         columns=_UNANSWERED,
         rows=rows,
         note=note,

@@ -1,8 +1,8 @@
-"""Where rows come from: daily or monthly zips, the API, or nowhere."""
+"""Source of rows: daily or monthly zips, the API, or forward fill."""
 
 import polars as pl
 
-from bhds.report.blocks import Column, Kind, Table
+from bhds.report.blocks import OF_SERIES, Column, Kind, Table
 
 SOURCES = {
     "monthly": "#3f7fb5",
@@ -13,8 +13,7 @@ SOURCES = {
 """The sources, each with its colour."""
 
 _TABLE = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
+    *OF_SERIES,
     Column("rows", "Rows", Kind.COUNT),
     Column("monthly", "Monthly zips", Kind.COUNT),
     Column("daily", "Daily zips", Kind.COUNT),
@@ -51,7 +50,7 @@ def by_month(days: pl.DataFrame) -> pl.DataFrame:
 
 
 def table(months: pl.DataFrame) -> Table:
-    """Show what `by_month` added up, for each series in all, with shares."""
+    """Show the totals of `by_month` per series, with shares."""
     rows = (
         months.group_by("market", "series", maintain_order=True)
         .agg(pl.col(list(SOURCES)).sum())
@@ -66,5 +65,5 @@ def table(months: pl.DataFrame) -> Table:
         caption="Rows by source",
         columns=_TABLE,
         rows=rows,
-        if_empty="No data set is parsed.",
+        if_empty="No dataset is parsed.",
     )

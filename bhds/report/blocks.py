@@ -1,4 +1,4 @@
-"""What the page is made of: sections of sentences, figures, tables and counts."""
+"""The elements of the page: sections with sentences, totals, figures and tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -43,6 +43,11 @@ class Column:
     """What it means, where the title does not say it."""
 
 
+OF_SERIES = (Column("market", "Market", Kind.MARKET), Column("series", "Data"))
+OF_SYMBOL = (*OF_SERIES, Column("symbol", "Symbol", Kind.SYMBOL))
+"""The columns that most tables begin with."""
+
+
 @dataclass(frozen=True)
 class Table:
     """A table that can be searched, sorted and turned page by page."""
@@ -52,9 +57,9 @@ class Table:
     caption: str
     columns: Sequence[Column]
     rows: pl.DataFrame
-    """Columns of other names are left out."""
+    """Columns of other names are omitted."""
     note: str | None = None
-    """What is not shown, and where it is."""
+    """How many rows are omitted, and which file has all."""
     if_empty: str = "There are none."
 
     def values(self) -> list[list[Any]]:
@@ -72,18 +77,17 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, as Plotly is told to draw it."""
+    """A Plotly figure."""
 
     name: str
     """Unique in the page: letters, digits and hyphens."""
     title: str
     description: str
-    """What it shows, for those who cannot see it."""
+    """The text alternative, for screen readers."""
     plot: dict[str, Any]
     """`data` and `layout`, as JSON can hold them."""
     market: str | None = None
-    """What it is of, where it is of one market or symbol alone: the page's filter
-    hides it."""
+    """The market or symbol of a figure of one alone; the page's filter acts on it."""
     symbol: str | None = None
 
 
@@ -96,12 +100,12 @@ class Heatmap:
     description: str
     series: list[dict[str, Any]]
     levels: list[dict[str, str]]
-    """What the levels of a cell are called, and their colours."""
+    """Name, colour and meaning of each level of a cell."""
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A number that stands out."""
+    """A total at the head of the page."""
 
     label: str
     value: str
@@ -110,7 +114,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page under a heading of its own."""
+    """A part of the page with its heading."""
 
     name: str
     title: str
@@ -120,16 +124,16 @@ class Section:
 
 
 def capped(rows: pl.DataFrame, *, at: int, where: str) -> tuple[pl.DataFrame, str]:
-    """Cut rows to the first `at`, and say in a sentence what is not shown.
+    """Cut rows to the first `at`, and return a sentence about the omitted ones.
 
     Parameters
     ----------
     rows
-        n >= 0 rows, what matters most first.
+        n >= 0 rows, the most important first.
     at
-        How many are shown at most.
+        Maximum number of rows shown.
     where
-        Which files have them all, as in `results_data/spot/quality/gaps-1m.parquet`.
+        The files with all rows, as in `results_data/spot/quality/gaps-1m.parquet`.
 
     Returns
     -------

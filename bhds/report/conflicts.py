@@ -1,39 +1,39 @@
-"""Bars that were published twice with other values."""
+"""Conflicts: bars that were published twice with different values."""
 
 import polars as pl
 
-from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.blocks import OF_SYMBOL, Column, Kind, Table, capped
 
 _VALUES = ("open", "high", "low", "close", "volume", "trade_count")
 COLUMNS = (
     *("symbol", "open_time", "source", "key", *_VALUES),
     *(f"kept_{name}" for name in ("source", "key", *_VALUES)),
 )
-"""What is read of the conflicts."""
+"""Columns read from the conflicts."""
 
 _LISTED = 2_000
 
 _TABLE = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
+    *OF_SYMBOL,
     Column("open_time", "Bar"),
     Column("columns", "Differ in"),
-    Column("difference", "Prices by", Kind.SHARE, "at most"),
+    Column(
+        "difference", "Price difference", Kind.SHARE, "the largest of the four prices"
+    ),
     Column("kept_source", "Kept"),
     Column("kept_close", "Close kept", Kind.NUMBER),
     Column("close", "Close dropped", Kind.NUMBER),
     Column("kept_volume", "Volume kept", Kind.NUMBER),
     Column("volume", "Volume dropped", Kind.NUMBER),
     Column("source", "Dropped"),
-    Column("key", "Dropped from", hint="its zip; none for the API"),
+    Column("key", "Dropped from", hint="its zip; a dash for the API"),
 )
 
 
 def table(conflicts: pl.DataFrame, *, where: str) -> Table:
-    """List bars of which one version was dropped, those first that differ most.
+    """List bars of which one version was dropped, the largest difference first.
 
-    How much they differ is the largest relative difference of a price.
+    The difference is the largest relative one of the four prices.
     """
     prices = _VALUES[:4]
     differs = [
@@ -56,7 +56,7 @@ def table(conflicts: pl.DataFrame, *, where: str) -> Table:
     shown, note = capped(rows, at=_LISTED, where=where)
     return Table(
         name="conflicts-table",
-        caption="Bars with two values, those first whose prices differ most",
+        caption="Bars with two values, the largest price difference first",
         columns=_TABLE,
         rows=shown.with_columns(pl.col("key").str.split("/").list.last()),
         note=note,

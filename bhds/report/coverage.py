@@ -1,67 +1,71 @@
-"""Which days are there of which symbol: by month for the heat map, and in all."""
+"""Coverage of days by symbol: per month for the heat map, and in total."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
-from bhds.report.blocks import Column, Heatmap, Kind, Table, capped
+from bhds.report.blocks import (
+    OF_SERIES,
+    OF_SYMBOL,
+    Column,
+    Heatmap,
+    Kind,
+    Table,
+    capped,
+)
 
 COLUMNS = (
     *("symbol", "day", "condition", "reason", "conflicts", "last_modified"),
     *("daily", "monthly", "api", "filled"),
 )
-"""What is read of the condition of days."""
+"""Columns read from the day conditions."""
 
 _COUNTED = ("available", "degraded", "missing", "pending")
-"""The conditions of a day on which there should be rows."""
+"""Conditions of a listed day."""
 _SHOWN = 10_000
 _MUCH = 0.1
-"""The part of a month's days that are degraded from which on it is much."""
+"""Share of degraded days in a month above which its level is `degraded`."""
 
 LEVELS = (
     ("pending", "#a9b0ba", "not due yet"),
     ("available", "#3f7fb5", "every day complete"),
     ("touched", "#f3d896", "up to a tenth of the days degraded"),
-    ("degraded", "#e39a1e", "more of the days degraded"),
+    ("degraded", "#e39a1e", "more than a tenth of the days degraded"),
     ("lacking", "#cf4f1d", "some days missing"),
     ("missing", "#9e1a5c", "every day missing"),
 )
-"""What a month of a symbol can be, from nothing to worry about to the worst; its
-colour, which the colour-blind tell from the others by lightness; and what it means.
-Months without a day on which rows should be have none."""
+"""Level of a month of a symbol, from harmless to worst; its colour, which differs from
+the others in lightness too; its meaning. Months before and after the listing period
+have no level."""
 
 _BASE = 32
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
 
 _TABLE = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
+    *OF_SYMBOL,
     Column("first_day", "First day"),
     Column("last_day", "Last day"),
-    Column("days", "Days", Kind.COUNT, "days on which there should be rows"),
+    Column("days", "Days", Kind.COUNT, "days while listed"),
     Column("share", "Available", Kind.SHARE, "of the days that are due"),
     Column(
         "degraded",
         "Degraded",
         Kind.COUNT,
-        "days with rows, but not all, or not all right",
+        "rows are missing or wrong",
     ),
     Column("missing", "Missing", Kind.COUNT, "days without a published row"),
     Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
-    Column("gaps", "Gaps", Kind.COUNT, "a dash: none, or not looked for"),
-    Column("lost", "Lost to gaps", Kind.SPAN, "time in them, but for the last"),
-    Column("conflicts", "Conflicts", Kind.COUNT, "days with a row in conflict"),
-    Column("reason", "Commonest reason"),
-    Column("last_modified", "Archive changed", hint="the newest zip of its days"),
+    Column("gaps", "Gaps", Kind.COUNT, "a dash: none, or not searched for"),
+    Column("lost", "Time in gaps", Kind.SPAN, "without the time after the last trade"),
+    Column("conflicts", "Conflicts", Kind.COUNT, "days with a conflicting row"),
+    Column("reason", "Most frequent reason"),
+    Column("last_modified", "Archive changed", hint="time of the newest zip"),
 )
 
 
 _BY_REASON = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
+    *OF_SERIES,
     Column("reason", "Reason"),
     Column("symbols", "Symbols", Kind.COUNT),
     Column("days", "Days", Kind.COUNT),
@@ -83,7 +87,7 @@ def by_month(days: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         One row for each `market`, `series`, `symbol` and `month` (the first of it, a
         Date): `available`, `degraded`, `missing`, `pending` (Int64, days), and `level`
-        (Int8), the place in `LEVELS` or null. Sorted by the four.
+        (Int8), the position in `LEVELS` or null. Sorted by the four.
     """
     key = ("market", "series", "symbol", "month")
     counts = [
@@ -102,19 +106,19 @@ def by_month(days: pl.DataFrame) -> pl.DataFrame:
 
 
 def heatmap(months: pl.DataFrame) -> Heatmap:
-    """Lay out what `by_month` counted, each series by itself, the worst symbols first.
+    """Lay out the counts of `by_month` per series, the worst symbols first.
 
-    Of each symbol there is one digit a month: the place in `LEVELS`, and the days of
-    each condition to the base of 32; a space where there is no such day. So a thousand
-    symbols over seven years take half a megabyte.
+    Each month of a symbol is one digit: the position in `LEVELS`, and the days of each
+    condition to the base of 32; a space for 0 days. A thousand symbols over seven
+    years take half a megabyte.
     """
     parts = months.partition_by("market", "series", maintain_order=True)
     return Heatmap(
         name="coverage-map",
         title="Days by symbol and month",
         description=(
-            "A row a symbol, a column a month, coloured by the condition of the days; "
-            "the table below has the same counts in numbers."
+            "One row per symbol, one column per month, coloured by the condition of "
+            "the days. The table below has the same counts in numbers."
         ),
         series=[_laid_out(part) for part in parts],
         levels=[
@@ -136,11 +140,10 @@ def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
     -------
     polars.DataFrame
         One row for each `market`, `series` and `symbol`: `first_day`, `last_day` (Date,
-        of days on which there should be rows; null without one), `days`, the counts
-        of the conditions, `share` (of the days that are due: the part that is
-        `available`, null without any), `conflicts` (days that have one), `reason` (the
-        commonest of days that are not `available`, null without any) and
-        `last_modified` (UTC).
+        of listed days; null without one), `days`, the counts of the conditions,
+        `share` (the available part of the days that are due, null without any),
+        `conflicts` (days that have one), `reason` (the most frequent one of days that
+        are not `available`, null without any) and `last_modified` (UTC).
     """
     key = ("market", "series", "symbol")
     is_counted = pl.col("condition").is_in(_COUNTED)
@@ -157,7 +160,9 @@ def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
             pl.col("last_modified").max(),
         )
         .with_columns(
-            share=pl.col("available") / _none_for_0(pl.col("days") - pl.col("pending"))
+            share=pl.when(pl.col("days") > pl.col("pending")).then(
+                pl.col("available") / (pl.col("days") - pl.col("pending"))
+            )
         )
     )
     return (
@@ -171,17 +176,17 @@ def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
 
 
 def symbol_table(symbols: pl.DataFrame, gaps: pl.DataFrame, *, where: str) -> Table:
-    """Show what `by_symbol` counted, and of gaps `gaps.by_symbol`."""
+    """Show the counts of `by_symbol` and of `gaps.by_symbol`."""
     key = ["market", "series", "symbol"]
     joined = symbols.join(gaps, on=key, how="left", maintain_order="left")
     rows, note = capped(joined, at=_SHOWN, where=where)
     return Table(
         name="coverage-table",
-        caption="Days by symbol, those that lack most first",
+        caption="Days by symbol, most missing days first",
         columns=_TABLE,
         rows=rows,
         note=note,
-        if_empty="No data set is parsed.",
+        if_empty="No dataset is parsed.",
     )
 
 
@@ -232,7 +237,7 @@ def _level() -> pl.Expr:
 
 
 def _laid_out(months: pl.DataFrame) -> dict[str, Any]:
-    """Write the months of one series as strings, a symbol each."""
+    """Return the months of one series as one string per symbol."""
     grid = months.select(
         pl.date_range(pl.min("month"), pl.max("month"), interval="1mo")
     ).to_series()
@@ -261,17 +266,13 @@ def _laid_out(months: pl.DataFrame) -> dict[str, Any]:
         "series": months["series"][0],
         "months": grid.dt.strftime("%Y-%m").to_list(),
         "symbols": symbols["symbol"].to_list(),
-        **{name: list(_trimmed(symbols[name])) for name in columns},
+        # Most rows end with many spaces.
+        **{name: symbols[name].str.strip_chars_end(" ").to_list() for name in columns},
     }
 
 
-def _trimmed(texts: pl.Series) -> Iterator[str]:
-    """Leave out the spaces at the end, of which most rows have many."""
-    return (text.rstrip(" ") for text in texts)
-
-
 def _reasons(days: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:
-    """Pick the commonest reason of each symbol, the first by name of equals."""
+    """Pick the most frequent reason of each symbol; of equals, the first by name."""
     return (
         days.filter(pl.col("reason").is_not_null())
         .group_by(*key, "reason")
@@ -280,7 +281,3 @@ def _reasons(days: pl.LazyFrame, key: tuple[str, ...]) -> pl.LazyFrame:
         .group_by(key, maintain_order=True)
         .agg(pl.col("reason").first())
     )
-
-
-def _none_for_0(number: pl.Expr) -> pl.Expr:
-    return pl.when(number > 0).then(number)

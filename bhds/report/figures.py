@@ -1,4 +1,4 @@
-"""The plots, as Plotly is told to draw them; the page colours text and grid."""
+"""Plotly figures; the page colours text and grid."""
 
 import datetime as dt
 import json
@@ -17,18 +17,18 @@ from bhds.report.pictures import Picture
 
 _PRICE = "#3f7fb5"
 _LOG_FROM = 8
-"""The highest price over the lowest from which on prices are drawn by logarithm."""
+"""Ratio of highest to lowest price above which the scale is logarithmic."""
 _MONTH = dt.timedelta(days=30)
 _MONTHS = 12
-"""How many months a figure has room for, at least."""
+"""Minimum number of months on the axis."""
 _NARROWEST = 0.004
-"""The part of a picture's time that the mark of a gap takes at least, to be seen."""
+"""Minimum width of the mark of a gap, as a share of the time axis."""
 
 
 def gaps_by_month(months: pl.DataFrame) -> Figure:
     """Draw how many gaps of each class begin in each month: `gaps.by_month`.
 
-    Only the series that stands first of each market is drawn.
+    Only the first series of each market is drawn.
     """
     drawn = of_first_series(months).sort("class", maintain_order=True)
     colours = {name: colour for name, (colour, _) in CLASSES.items()}
@@ -39,8 +39,8 @@ def gaps_by_month(months: pl.DataFrame) -> Figure:
     return Figure(
         name="gaps-by-month",
         title=f"Gaps that begin in each month, by class ({_series(drawn)})",
-        description="Stacked bars, a month each: the number of gaps of each class. "
-        "The tables below have the same gaps, one by one.",
+        description="Stacked bars, one per month: the number of gaps of each class. "
+        "The tables below list the gaps.",
         plot=_plot(bars, title="gaps"),
     )
 
@@ -48,7 +48,7 @@ def gaps_by_month(months: pl.DataFrame) -> Figure:
 def sources_by_month(months: pl.DataFrame) -> Figure:
     """Draw how many bars of each month are of which source: `bar_sources.by_month`.
 
-    Only the series of klines that stands first of each market is drawn.
+    Only the first series of klines of each market is drawn.
     """
     is_bars = pl.col("series").cast(pl.String).str.starts_with("klines ")
     drawn = of_first_series(months.filter(is_bars))
@@ -61,8 +61,8 @@ def sources_by_month(months: pl.DataFrame) -> Figure:
     return Figure(
         name="sources-by-month",
         title=f"Bars of each month by source ({_series(drawn)})",
-        description="Stacked bars, a month each: the number of bars of each source. "
-        "A click on a source in the legend takes it out. The table below has the sums.",
+        description="Stacked bars, one per month: the number of bars of each source. "
+        "A click on a source in the legend hides it. The table below has the sums.",
         plot=_plot(bars, title="bars"),
     )
 
@@ -78,35 +78,26 @@ def price_and_volume(picture: Picture) -> Figure:
     for trace in _price_lines(windows, times):
         figure.add_trace(trace, row=1, col=1)
     figure.add_trace(_volumes(windows, times), row=2, col=1)
-    scale = "log" if _is_wide(windows) else "linear"
+    low, high = windows.select(pl.col("low").min(), pl.col("high").max()).row(0)
+    scale = "log" if low and high / low > _LOG_FROM else "linear"
     figure.update_yaxes(type=scale, title_text="price", row=1, col=1)
     figure.update_yaxes(title_text="volume", row=2, col=1)
     figure.update_xaxes(range=[times[0], times[-1]])
     marks_axis = {"overlaying": "y", "range": [0, 1], "visible": False}
     figure.update_layout(yaxis3=marks_axis, bargap=0, hovermode="x")
+    shown, count = picture.gaps.height, picture.gaps_in_all
+    marked = (
+        f"all {shown:,}" if shown == count else f"the {shown:,} longest of {count:,}"
+    )
     return Figure(
         name=f"picture-{picture.market}-{picture.symbol}",
         title=f"{picture.symbol} · {picture.market} · {picture.series}",
         description=f"Price and volume of {picture.symbol}, from {times[0]} to "
-        f"{times[-1]}, with gaps marked by class: {_marked(picture)}.",
+        f"{times[-1]}, with gaps marked by class: {marked}.",
         plot=_as_json(figure),
         market=picture.market,
         symbol=picture.symbol,
     )
-
-
-def _marked(picture: Picture) -> str:
-    """Describe how many of a symbol's gaps are marked."""
-    shown = picture.gaps.height
-    if shown == picture.gaps_in_all:
-        return f"all {shown:,}"
-    return f"the {shown:,} longest of {picture.gaps_in_all:,}"
-
-
-def _is_wide(windows: pl.DataFrame) -> bool:
-    """Return whether prices differ so much that only a logarithm shows all of them."""
-    low, high = windows.select(pl.col("low").min(), pl.col("high").max()).row(0)
-    return bool(low) and bool(high / low > _LOG_FROM)
 
 
 def _volumes(windows: pl.DataFrame, times: Sequence[str]) -> go.Bar:
@@ -121,7 +112,7 @@ def _volumes(windows: pl.DataFrame, times: Sequence[str]) -> go.Bar:
 
 
 def _price_lines(windows: pl.DataFrame, times: Sequence[str]) -> list[go.Scatter]:
-    """Draw the closes as a line, and the span from low to high as a band."""
+    """Draw the closes as a line, and the range from low to high as a band."""
     band_x, band_y = _band(windows, times)
     return [
         go.Scatter(
@@ -150,17 +141,17 @@ def _price_lines(windows: pl.DataFrame, times: Sequence[str]) -> list[go.Scatter
 def _band(
     windows: pl.DataFrame, times: Sequence[str]
 ) -> tuple[list[str | None], list[float | int | None]]:
-    """Go around the areas between lows and highs, one for each stretch of windows."""
+    """Outline the areas between lows and highs, one per run of windows with prices."""
     x: list[str | None] = []
     y: list[float | int | None] = []
     lows, highs = _numbers(windows["low"]), _numbers(windows["high"])
     runs = windows["low"].is_null().rle().struct.unnest()
     begin = 0
-    for length, is_hole in runs.select("len", "value").iter_rows():
+    for length, is_empty in runs.select("len", "value").iter_rows():
         end = begin + length
-        if not is_hole:
+        if not is_empty:
             around = [*range(begin, end), *reversed(range(begin, end))]
-            x += [*(times[place] for place in around), None]
+            x += [*(times[number] for number in around), None]
             y += [*highs[begin:end], *reversed(lows[begin:end]), None]
         begin = end
     return x, y
@@ -176,7 +167,7 @@ def _gap_marks(picture: Picture) -> list[go.Scatter]:
         y: list[int | None] = []
         for begin, end in gaps.select("begin", "end").iter_rows():
             right = max(end, begin + narrowest)
-            x += [*map(_minute, (begin, begin, right, right)), None]
+            x += [*(f"{t:%Y-%m-%d %H:%M}" for t in (begin, begin, right, right)), None]
             y += [0, 1, 1, 0, None]
         colour = CLASSES[str(name)][0]
         marks.append(
@@ -200,7 +191,7 @@ def _gap_marks(picture: Picture) -> list[go.Scatter]:
 def _bars(
     rows: pl.DataFrame, column: str, *, name: str, colour: str, market: str
 ) -> go.Bar:
-    """Draw one stretch of each stack; the page shows those of the market filtered."""
+    """Draw one layer of the stacks; `meta` is for the market filter of the page."""
     return go.Bar(
         x=_texts(rows["month"]),
         y=_numbers(rows[column]),
@@ -213,7 +204,7 @@ def _bars(
 
 
 def _plot(traces: Sequence[go.Bar], *, title: str) -> dict[str, Any]:
-    """Stack bars, one a month; few of them are no wider than many."""
+    """Stack bars, one per month, of a fixed width."""
     figure = go.Figure(traces)
     figure.update_layout(barmode="stack", bargap=0.2, hovermode="x unified")
     figure.update_yaxes(title_text=title, rangemode="tozero", tickformat=",~d")
@@ -252,12 +243,8 @@ def _texts(times: pl.Series) -> list[str]:
     return times.dt.to_string(pattern).to_list()
 
 
-def _minute(time: dt.datetime) -> str:
-    return f"{time:%Y-%m-%d %H:%M}"
-
-
 def _numbers(values: pl.Series) -> list[float | int | None]:
-    """Return numbers with no more digits than can be seen."""
+    """Return numbers with the digits that are visible."""
     if values.dtype.is_float():
         values = values.round_sig_figs(7)
     return values.to_list()

@@ -1,4 +1,4 @@
-"""Read all that the report is made from."""
+"""Read all inputs of the report."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from bhds.core.errors import ResultError
 from bhds.io import places
 from bhds.parse import revisions
 from bhds.plan.series import Series
-from bhds.report import conflicts, coverage, gaps, integrity, pictures, proofs
+from bhds.report import conflicts, coverage, gaps, integrity, pictures, reconciliation
 from bhds.report.inputs import QualityTable, quality_tables, read_tables
 from bhds.report.integrity import IntegrityFindings
 from bhds.report.pictures import Picture
@@ -22,17 +22,17 @@ from bhds.report.pictures import Picture
 
 @dataclass(frozen=True)
 class Fetched:
-    """What the ledger of downloads has in all."""
+    """Totals of the ledger of downloads."""
 
     files: int
     size_bytes: int
     replaced: int
-    """Files of which more than one revision came."""
+    """Files that were downloaded in more than one revision."""
 
 
 @dataclass(frozen=True)
 class Findings:
-    """All that is known, as frames; those of tables that lack have no columns."""
+    """Inputs of the report; the frame of a missing table has no rows."""
 
     tables: Sequence[QualityTable]
     days: pl.DataFrame
@@ -48,7 +48,7 @@ class Findings:
 
 
 def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
-    """Read the quality tables, and what lies beside the data that they are of.
+    """Read the quality tables, and the records next to the data.
 
     Parameters
     ----------
@@ -66,6 +66,12 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
     tables = quality_tables(paths)
     days = read_tables(tables, "condition", columns=coverage.COLUMNS, data_dir=data_dir)
     found = read_tables(tables, "gaps", columns=gaps.COLUMNS, data_dir=data_dir)
+    drawn = (
+        pictures.picture(
+            found, market=market, series=series, symbol=symbol, data_dir=data_dir
+        )
+        for market, series, symbol in (pictures.richest(found) if found.height else ())
+    )
     return Findings(
         tables=tables,
         days=days,
@@ -74,35 +80,29 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
             tables, "conflicts", columns=conflicts.COLUMNS, data_dir=data_dir
         ),
         agreement=read_tables(
-            tables, "agreement", columns=proofs.AGREEMENT_COLUMNS, data_dir=data_dir
+            tables,
+            "agreement",
+            columns=reconciliation.AGREEMENT_COLUMNS,
+            data_dir=data_dir,
         ),
         volume_checks=read_tables(
-            tables, "volume_checks", columns=proofs.VOLUME_COLUMNS, data_dir=data_dir
+            tables,
+            "volume_checks",
+            columns=reconciliation.VOLUME_COLUMNS,
+            data_dir=data_dir,
         ),
         integrity=integrity.collect(_sources(tables, days, data_dir=data_dir)),
         fetched=_fetched(data_dir),
         revisions=revisions.read(data_dir),
         unanswered=unanswered.lacking(data_dir),
-        pictures=_pictures(found, data_dir=data_dir),
+        pictures=[each for each in drawn if each is not None],
     )
-
-
-def _pictures(found: pl.DataFrame, *, data_dir: Path) -> list[Picture]:
-    if found.is_empty():
-        return []
-    drawn = (
-        pictures.picture(
-            found, market=market, series=series, symbol=symbol, data_dir=data_dir
-        )
-        for market, series, symbol in pictures.richest(found)
-    )
-    return [each for each in drawn if each is not None]
 
 
 def _sources(
     tables: Sequence[QualityTable], days: pl.DataFrame, *, data_dir: Path
 ) -> Iterator[dict[str, Any]]:
-    """Read what lies beside the partitions of all symbols that have days."""
+    """Yield the provenance of the partitions of all symbols that have days."""
     for table in tables:
         if table.kind != "condition":
             continue
@@ -114,23 +114,19 @@ def _sources(
             series = Series(table.trade_type, table.data_type, symbol, table.interval)
             folder = data_dir / series.folder
             for path in sorted(folder.glob("[!.]*.sources.json")):
-                yield _read(path)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
-        msg = f"{path}: cannot be read ({error}); {places.remedy(error)}"
-        raise ResultError(msg) from error
-    return found
+                try:
+                    yield json.loads(path.read_bytes())
+                except (OSError, ValueError) as error:
+                    msg = f"{path}: cannot be read ({error}); {places.remedy(error)}"
+                    raise ResultError(msg) from error
 
 
 def _fetched(data_dir: Path) -> Fetched:
-    rows = ledger.read(data_dir, columns=["key", "size", "sha256"])
+    rows = ledger.read(data_dir, columns=["key", "size", "sha256", "first_seen"])
     files = (
         rows.lazy()
         .filter(pl.col("sha256").is_not_null())
+        .sort("first_seen")  # the order of parts depends on interrupted runs
         .group_by("key")
         .agg(pl.col("size").last(), pl.col("sha256").n_unique() > 1)
         .select(pl.len(), pl.col("size", "sha256").sum())

@@ -1,34 +1,36 @@
-"""The stretches without trades: by class and month, and the longest of each class."""
+"""Gaps between trades: by class and month, and the longest of each class."""
 
 import polars as pl
 
-from bhds.report.blocks import Column, Kind, Table
+from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table
 
 COLUMNS = (
     *("symbol", "last_open_time", "first_open_time", "missing_bars", "untraded_bars"),
     *("duration", "price_change", "split", "absent_days", "api", "class"),
     *("alive", "silent", "outage"),
 )
-"""What is read of the classified gaps."""
+"""Columns read from the classified gaps."""
 
 CLASSES = {
-    "outage": ("#0072b2", "the exchange stood still"),
+    "outage": ("#0072b2", "the whole exchange halted"),
     "missing_file": ("#d55e00", "the archive has no file"),
     "truncated": ("#e69f00", "a file ends early"),
-    "halt": ("#cc79a7", "trading in the symbol stood still"),
+    "halt": ("#cc79a7", "trading of the symbol halted"),
     "relisting": ("#009e73", "delisted, and listed again"),
-    "not_published": ("#7f8793", "nobody has the bars"),
-    "delisted_tail": ("#a6761d", "ended: bars without trades left out"),
+    "not_published": ("#7f8793", "no source explains it"),
+    "delisted_tail": (
+        "#a6761d",
+        "delisted; bars without trades after the last trade are omitted",
+    ),
 }
-"""Colour and meaning of each class; the colours are of Okabe and Ito, which the colour-
-blind can tell apart, but for the last two."""
+"""Colour and meaning of each class. All colours but the last two are from the palette
+of Okabe and Ito, which colour-blind people can distinguish."""
 
 _LISTED = 250
-"""How many gaps are listed of each class in each market and series."""
+"""Maximum number of gaps listed per class, market and series."""
 
 _BY_CLASS = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
+    *OF_SERIES,
     Column("class", "Class"),
     Column("meaning", "Meaning"),
     Column("gaps", "Gaps", Kind.COUNT),
@@ -41,20 +43,18 @@ _BY_CLASS = (
 
 
 _LONGEST = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
+    *OF_SYMBOL,
     Column("class", "Class"),
     Column("last_open_time", "Last trade"),
-    Column("first_open_time", "Next trade", hint="none: not traded since"),
+    Column("first_open_time", "Next trade", hint="a dash: not traded since"),
     Column("duration", "Length", Kind.SPAN),
     Column("missing_bars", "Bars missing", Kind.COUNT, "never published"),
     Column("untraded_bars", "Without trades", Kind.COUNT, "published bars"),
     Column("price_change", "Price", Kind.CHANGE),
     Column("splits", "Splits", hint="whether a new segment begins"),
     Column("absent_days", "Days without file", Kind.COUNT),
-    Column("api", "API says"),
-    Column("others", "Others silent", hint="of the symbols then traded"),
+    Column("api", "API response"),
+    Column("others", "Others silent", hint="of the other symbols then traded"),
 )
 
 
@@ -79,7 +79,7 @@ def by_month(gaps: pl.DataFrame) -> pl.DataFrame:
 
 
 def by_class(gaps: pl.DataFrame) -> Table:
-    """Count the gaps of each class, with how long they last."""
+    """Show the number and length of the gaps of each class."""
     rows = (
         gaps.lazy()
         .group_by("market", "series", "class")

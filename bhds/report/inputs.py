@@ -1,4 +1,4 @@
-"""Which tables the report is made from, and what each of them is of."""
+"""Quality tables: their market and series by path, and their rows."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -34,12 +34,12 @@ class QualityTable:
 
     @property
     def series(self) -> str:
-        """Name what its rows are of, as in `klines 1m`."""
+        """Data type and interval, as in `klines 1m`."""
         return " ".join(filter(None, (self.data_type, self.interval)))
 
 
 def quality_tables(paths: Iterable[str]) -> list[QualityTable]:
-    """Return what tables of markets are of, by their paths.
+    """Return the tables of some paths.
 
     Returns
     -------
@@ -50,7 +50,7 @@ def quality_tables(paths: Iterable[str]) -> list[QualityTable]:
     Raises
     ------
     ResultError
-        If a path is none of a quality table.
+        If a path is not that of a quality table.
     """
     return sorted(map(_table, paths), key=_order)
 
@@ -63,27 +63,27 @@ def read_tables(
     Parameters
     ----------
     tables
-        What there is.
+        Tables of all kinds.
     kind
-        Which of them are read.
+        The kind that is read.
     columns
-        The columns wanted, which all of them have.
+        Columns that every table of the kind has.
     data_dir
         The data directory.
 
     Returns
     -------
     polars.DataFrame
-        The rows of all of them, one table after another. First stand `market`
-        (`MARKET`), `data_type`, and `series`, as in `klines 1m` (an Enum in the order
-        of `tables`). Without such a table there are no rows, and no further columns.
+        The rows of all of them, one table after another. The first columns are
+        `market` (`MARKET`), `data_type`, and `series`, as in `klines 1m` (an Enum in
+        the order of `tables`). Without such a table there are no rows, and no further
+        columns.
 
     Raises
     ------
     ResultError
         If a table cannot be read.
     """
-    # Sorted by series, short intervals stand before long ones, and klines first.
     series = pl.Enum(list(dict.fromkeys(table.series for table in tables)))
     nothing = pl.DataFrame(
         schema={"market": MARKET, "data_type": pl.String, "series": series}
@@ -102,10 +102,10 @@ def read_tables(
 
 
 def of_first_series(rows: pl.DataFrame) -> pl.DataFrame:
-    """Pick the rows of the series that stands first of each market.
+    """Pick the rows of the first series of each market.
 
-    What is wrong with bars of a minute is wrong with the hours of the same symbol too:
-    counted together, it would count twice.
+    A fault in 1m bars is one in the 1h bars of the same symbol too: counted in all
+    series, it would count twice.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def of_first_series(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def paths_of(tables: Sequence[QualityTable], kind: str) -> str:
-    """Describe in which files the rows of a kind of table are."""
+    """Return the path of a kind of table, or a pattern of several paths."""
     found = [table.path for table in tables if table.kind == kind]
     if len(found) <= 1:
         return "".join(found) or "no file"
@@ -129,7 +129,7 @@ def _table(path: str) -> QualityTable:
     match = _PATH.fullmatch(path)
     if match is None:
         msg = (
-            f"{path}: is no quality table; expected "
+            f"{path}: not a quality table; expected "
             "results_data/<trade_type>/quality/<kind>[-<series>].parquet"
         )
         raise ResultError(msg)

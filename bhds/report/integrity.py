@@ -1,4 +1,4 @@
-"""What was thought of each zip as it was read, from the sources of the partitions."""
+"""Integrity status of each zip, from the provenance of the partitions."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -7,24 +7,23 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from bhds.archive.integrity.status import IntegrityStatus
-from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table, capped
 from bhds.report.inputs import MARKET
 
 _LISTED = 2_000
 _ADDED_UP = ("size", "rows_read", "duplicates", "conflicts", "out_of_order")
-_SERIES = ("market", "series")
 
 SERIES = pl.Schema(
     {
         "market": pl.String(),
         "series": pl.String(),
         "zips": pl.Int64(),
-        **{integrity_status.value: pl.Int64() for integrity_status in IntegrityStatus},
+        **{status.value: pl.Int64() for status in IntegrityStatus},
         **dict.fromkeys(_ADDED_UP, pl.Int64()),
     }
 )
-"""By market and series: how many `zips` and bytes are inputs of partitions, how many
-have which integrity_status, and what their rows were."""
+"""Per market and series: the number of `zips` and bytes that are inputs of partitions,
+of zips of each integrity status, and of rows."""
 
 DOUBTFUL = pl.Schema(
     {
@@ -36,11 +35,11 @@ DOUBTFUL = pl.Schema(
         "reason": pl.String(),
     }
 )
-"""The zips whose integrity status is not `ok`, or that were used with a warning."""
+"""Zips whose integrity status is not `ok`, or that were used with a warning."""
 
 
 class IntegrityFindings(NamedTuple):
-    """What the sources of all partitions say."""
+    """Zips counted and listed from the provenance of all partitions."""
 
     series: pl.DataFrame
     """`SERIES`, sorted by market and series."""
@@ -49,14 +48,13 @@ class IntegrityFindings(NamedTuple):
 
 
 _BY_SERIES = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
+    *OF_SERIES,
     Column("zips", "Zips", Kind.COUNT),
     Column("size", "Size", Kind.BYTES),
-    Column("ok", "Ok", Kind.COUNT, "agree with their CHECKSUM"),
-    Column("checksum-stale", "CHECKSUM old", Kind.COUNT, "the zip is sound"),
-    Column("checksum-missing", "No CHECKSUM", Kind.COUNT, "the zip is sound"),
-    Column("corrupt", "Corrupt", Kind.COUNT, "their rows are left out"),
+    Column("ok", "Ok", Kind.COUNT, "match their CHECKSUM"),
+    Column("checksum-stale", "CHECKSUM stale", Kind.COUNT, "the zip is sound"),
+    Column("checksum-missing", "CHECKSUM missing", Kind.COUNT, "the zip is sound"),
+    Column("corrupt", "Corrupt", Kind.COUNT, "their rows are omitted"),
     Column("vanished", "Vanished", Kind.COUNT, "listed, but not served"),
     Column("rows_read", "Rows read", Kind.COUNT),
     Column("duplicates", "Duplicates", Kind.COUNT, "dropped"),
@@ -66,22 +64,20 @@ _BY_SERIES = (
 
 
 _DOUBTS = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
+    *OF_SYMBOL,
     Column("file", "Zip"),
-    Column("integrity_status", "IntegrityStatus"),
-    Column("reason", "Why", Kind.PROSE),
+    Column("integrity_status", "Integrity status"),
+    Column("reason", "Reason", Kind.PROSE),
 )
 
 
 def collect(sources: Iterable[Mapping[str, Any]]) -> IntegrityFindings:
-    """Count the zips of partitions by their integrity status, and list those in doubt.
+    """Count the zips of partitions by integrity status, and list the doubtful ones.
 
     Parameters
     ----------
     sources
-        The contents of `<partition>.sources.json`, one after another; none is kept.
+        Contents of `<partition>.sources.json`; may be an iterator.
     """
     totals: dict[tuple[str, str], Counter[str]] = {}
     doubtful = []
@@ -95,18 +91,18 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> IntegrityFindings:
             for name in _ADDED_UP:
                 counts[name] += entry[name]
             if entry["integrity_status"] != IntegrityStatus.OK or entry["warnings"]:
-                doubtful.append(_doubtful(entry, (*series, partition["symbol"])))
+                file = entry["key"].rpartition("/")[2]
+                reason = "; ".join(filter(None, (entry["reason"], *entry["warnings"])))
+                status = entry["integrity_status"]
+                doubtful.append((*series, partition["symbol"], file, status, reason))
     rows = [
         {"market": market, "series": series}
-        | {name: counts[name] for name in SERIES if name not in _SERIES}
+        | {name: counts[name] for name in list(SERIES)[2:]}
         for (market, series), counts in totals.items()
     ]
     by_market = pl.col("market").cast(MARKET)
-    worst = pl.col("integrity_status").cast(
-        pl.Enum(
-            [integrity_status.value for integrity_status in reversed(IntegrityStatus)]
-        )
-    )
+    statuses = pl.Enum([status.value for status in reversed(IntegrityStatus)])
+    worst = pl.col("integrity_status").cast(statuses)
     return IntegrityFindings(
         pl.DataFrame(rows, schema=SERIES).sort(by_market, "series"),
         pl.DataFrame(doubtful, schema=DOUBTFUL, orient="row").sort(
@@ -116,10 +112,10 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> IntegrityFindings:
 
 
 def series_table(series: pl.DataFrame) -> Table:
-    """Show how many zips have which integrity_status."""
+    """Show the number of zips of each integrity status."""
     return Table(
         name="integrity-by-series",
-        caption="Zips by integrity_status",
+        caption="Zips by integrity status",
         columns=_BY_SERIES,
         rows=series,
         if_empty="No zip is parsed.",
@@ -127,20 +123,14 @@ def series_table(series: pl.DataFrame) -> Table:
 
 
 def doubtful_table(doubtful: pl.DataFrame) -> Table:
-    """List zips in doubt, with why."""
+    """List doubtful zips with the reason."""
     where = "parsed_data/…/<partition>.sources.json"
     rows, note = capped(doubtful, at=_LISTED, where=where)
     return Table(
         name="integrity-doubtful",
-        caption="Zips that are not beyond doubt",
+        caption="Zips with another status than ok, or with a warning",
         columns=_DOUBTS,
         rows=rows,
         note=note,
-        if_empty="Every zip agrees with its CHECKSUM, and its content is sound.",
+        if_empty="Every zip matches its CHECKSUM, and its content is sound.",
     )
-
-
-def _doubtful(entry: Mapping[str, Any], series: tuple[str, ...]) -> tuple[str, ...]:
-    file = entry["key"].rpartition("/")[2]
-    reasons = filter(None, (entry["reason"], *entry["warnings"]))
-    return (*series, file, entry["integrity_status"], "; ".join(reasons))

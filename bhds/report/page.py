@@ -1,4 +1,4 @@
-"""Make one HTML page of sections, with all that it needs in it."""
+"""Render sections as one self-contained HTML page."""
 
 import datetime as dt
 import json
@@ -26,16 +26,16 @@ def render(
     Parameters
     ----------
     sections
-        What it shows, in order.
+        Sections in their order.
     symbols
-        Market and symbol of each that the page's filter knows, sorted.
+        Market and symbol of each entry of the page's filter, sorted.
     as_of
-        The last UTC day wanted.
+        The last requested UTC day.
 
     Notes
     -----
-    Plotly.js (4.8 MB) and DataTables (0.6 MB) stand in the page, and its content
-    security policy forbids every request: it looks the same for ever, and offline.
+    The page contains Plotly.js (4.8 MB) and DataTables (0.6 MB), and its content
+    security policy forbids every request: it works offline, and never changes.
     """
     blocks = [block for section in sections for block in section.blocks]
     data = {
@@ -72,10 +72,10 @@ def _script_text(value: Any) -> str:
 
 @cache
 def assets() -> dict[str, str]:
-    """Return the styles and scripts that stand in every page, by name.
+    """Return the styles and scripts of every page, by name.
 
-    Those of Plotly.js and DataTables are as their packages bring them; `css` and `js`
-    are the page's own.
+    Those of Plotly.js and DataTables are from their packages; `css` and `js` are our
+    own.
     """
     own = files("bhds.report") / "assets"
     bundle = files("itables") / "html"

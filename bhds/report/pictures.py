@@ -12,17 +12,17 @@ from bhds.report.inputs import of_first_series
 
 _SYMBOLS = 6
 _POINTS = 800
-"""Windows that the bars of a picture are put together in, at most."""
+"""Maximum number of windows into which the bars of a picture are aggregated."""
 _MARKED = 200
-"""Gaps that are marked in a picture, the longest."""
+"""Maximum number of gaps marked in a picture, the longest."""
 
 BARS = ("open_time", "high", "low", "close", "volume", "source")
-"""What is read of a result."""
+"""Columns read from a result."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """What is drawn of one symbol."""
+    """Data of the picture of one symbol."""
 
     market: str
     series: str
@@ -35,7 +35,7 @@ class Picture:
 
 
 def richest(gaps: pl.DataFrame) -> list[tuple[str, str, str]]:
-    """Name the symbols that lost most time to gaps.
+    """Return the symbols with most time in gaps.
 
     Parameters
     ----------
@@ -45,9 +45,8 @@ def richest(gaps: pl.DataFrame) -> list[tuple[str, str, str]]:
     Returns
     -------
     list of tuple
-        Market, series (`klines 1m`) and symbol, at most six, a symbol of a market once:
-        with the series that stands first. A symbol that is not traded any more lost
-        none by that.
+        Market, series (`klines 1m`) and symbol, at most six, of the first series of
+        each market. The time after the last trade does not count.
     """
     found = (
         of_first_series(gaps)
@@ -61,7 +60,7 @@ def richest(gaps: pl.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def windows_of(bars: pl.DataFrame) -> pl.DataFrame:
-    """Put bars together in windows of one length.
+    """Aggregate bars into windows of equal length.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def windows_of(bars: pl.DataFrame) -> pl.DataFrame:
     polars.DataFrame
         At most 800 windows: `open_time` (UTC), the start; `close`, `low`, `high` of the
         bars that were published, null where none was; `volume`, the sum. Windows
-        without bars, as between segments, are rows too, with nulls: a line breaks.
+        without bars, as between segments, are rows of nulls, so that lines break.
     """
     first, last = bars["open_time"][0], bars["open_time"][-1]
     length = _window(bars["open_time"])
@@ -106,14 +105,14 @@ def windows_of(bars: pl.DataFrame) -> pl.DataFrame:
 def picture(
     gaps: pl.DataFrame, *, market: str, series: str, symbol: str, data_dir: Path
 ) -> Picture | None:
-    """Read the result of a symbol, and choose which of its gaps are marked.
+    """Read the result of a symbol, and choose the gaps that are marked.
 
     Parameters
     ----------
     gaps
         The gaps of all symbols, as `richest` takes them.
     market, series, symbol
-        Which symbol is drawn: one that `richest` named.
+        The symbol that is drawn: one of `richest`.
     data_dir
         The data directory.
 
@@ -151,7 +150,7 @@ def picture(
 
 
 def _window(times: pl.Series) -> dt.timedelta:
-    """Return the shortest whole number of bars of which few enough make the time."""
+    """Return the shortest multiple of the interval with at most `_POINTS` windows."""
     spacing = times.diff().min()
     if not isinstance(spacing, dt.timedelta):  # a single bar
         return dt.timedelta(days=1)

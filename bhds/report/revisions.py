@@ -1,15 +1,13 @@
-"""Files that the exchange replaced: which, when it was noticed, and what changed."""
+"""Zips that the exchange replaced: when it was noticed, and which values changed."""
 
 import polars as pl
 
-from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.blocks import OF_SYMBOL, Column, Kind, Table, capped
 
 _LISTED = 2_000
 
 _TABLE = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
+    *OF_SYMBOL,
     Column("file", "Zip"),
     Column("kind", "How", hint="revised, or superseded by other zips"),
     Column("noticed_at", "Noticed"),
@@ -19,12 +17,12 @@ _TABLE = (
     Column("rows_removed", "Removed", Kind.COUNT),
     Column("rows_changed", "Changed", Kind.COUNT),
     Column("columns", "In columns"),
-    Column("max_rel_change", "At most", Kind.SHARE, "of the value before"),
+    Column("max_rel_change", "Largest change", Kind.SHARE, "relative to the old value"),
 )
 
 
 def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
-    """Put the columns that changed in a zip together in one row.
+    """Join the changed columns of a zip in one row.
 
     Parameters
     ----------
@@ -38,8 +36,8 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
         kill: `market`, `series`, `symbol`, `file`, `noticed_at` (first),
         `first_day`, `last_day`, `kind` (`revised` or `superseded`), `rows_added`,
         `rows_removed`, `rows_changed` (null where they could not be compared),
-        `columns` (names of those that changed) and `max_rel_change` (of all of them).
-        Those that changed first, then the newest.
+        `columns` (names of the changed ones) and `max_rel_change` (of all of them).
+        Zips with changed rows first, then the newest.
     """
     names = pl.col("column").drop_nulls().unique().sort().str.join(", ")
     return (
@@ -73,13 +71,13 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
 
 
 def table(zips: pl.DataFrame) -> Table:
-    """Show what `by_zip` put together."""
+    """Show the rows of `by_zip`."""
     rows, note = capped(zips, at=_LISTED, where="aws_data/revisions.parquet")
     return Table(
         name="revisions-table",
-        caption="Zips that were replaced, those that changed rows first",
+        caption="Replaced zips, those with changed rows first",
         columns=_TABLE,
         rows=rows,
         note=note,
-        if_empty="No zip was replaced since it was first fetched.",
+        if_empty="No zip was replaced after its first download.",
     )

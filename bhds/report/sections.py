@@ -1,4 +1,4 @@
-"""The parts of the page, in their order: which tables and figures say what."""
+"""Sections of the page, in their order, with their text, tables and figures."""
 
 import polars as pl
 from rich.filesize import decimal
@@ -11,7 +11,7 @@ from bhds.report import (
     figures,
     gaps,
     integrity,
-    proofs,
+    reconciliation,
     revisions,
     summary,
 )
@@ -21,14 +21,14 @@ from bhds.report.inputs import paths_of
 
 
 def sections(found: Findings) -> list[Section]:
-    """Lay out all that was found, what matters most first."""
+    """Lay out the findings, the most important first."""
     return [
         *(_days(found) if found.days.height else [_NOTHING]),
         _gaps(found),
         _pictures(found),
         _files(found),
         _conflicts(found),
-        _proofs(found),
+        _reconciliation(found),
         _api(found),
         *([_sources(found)] if found.days.height else []),
     ]
@@ -38,7 +38,7 @@ _NOTHING = Section(
     name="summary",
     title="Summary",
     sentences=(
-        "There are no quality tables: the settings name no data set that is parsed.",
+        "There are no quality tables: the settings name no dataset that is parsed.",
     ),
 )
 
@@ -57,10 +57,10 @@ def _days(found: Findings) -> list[Section]:
             name="coverage",
             title="Coverage",
             sentences=(
-                "A day is available if every row was published and nothing speaks "
-                "against any, degraded if some lack or are in doubt, missing if there "
-                "is none though the symbol was listed, and pending while its file may "
-                "still come.",
+                "A day is available if all rows were published and are sound. It is "
+                "degraded if some rows are missing or wrong, missing if the symbol was "
+                "listed but no row was published, and pending while its file may still "
+                "be published.",
             ),
             blocks=(
                 coverage.heatmap(coverage.by_month(found.days)),
@@ -81,9 +81,9 @@ def _gaps_of_symbols(found: Findings) -> pl.DataFrame:
 def _gaps(found: Findings) -> Section:
     if found.gaps.is_empty():
         none = (
-            "Every symbol traded in every bar: there are no gaps."
+            "There are no gaps: every symbol traded in every bar."
             if _has(found, "gaps")
-            else "Gaps are looked for in klines, and the settings name none."
+            else "Gaps are searched for in klines, and the settings name none."
         )
         return Section(name="gaps", title="Gaps", sentences=(none,))
     where = paths_of(found.tables, "gaps")
@@ -91,8 +91,8 @@ def _gaps(found: Findings) -> Section:
         name="gaps",
         title="Gaps",
         sentences=(
-            "Stretches in which a symbol has no trades, and why: what its files, the "
-            "API and the other symbols of its market say.",
+            "A gap is time without trades between two traded bars. Its class depends "
+            "on its files, the API and the other symbols of the market.",
         ),
         blocks=(
             figures.gaps_by_month(gaps.by_month(found.gaps)),
@@ -104,12 +104,11 @@ def _gaps(found: Findings) -> Section:
 
 def _pictures(found: Findings) -> Section:
     sentence = (
-        "Price (the close, and the span from low to high) and volume of the symbols "
-        "that lost most time to gaps. Gaps are marked in the colour of their class; "
-        "short ones are drawn wider than they are, to be seen. The line breaks where "
-        "nothing was published."
+        "Price (the close, and the range from low to high) and volume of the symbols "
+        "with most time in gaps. Gaps are marked in the colour of their class; short "
+        "ones are widened to be visible. The line breaks where no bar was published."
     )
-    none = "No symbol has gaps that could be shown."
+    none = "No symbol has gaps to show."
     return Section(
         name="pictures",
         title="Symbols with most gaps",
@@ -123,8 +122,8 @@ def _files(found: Findings) -> Section:
         name="files",
         title="Integrity and revisions",
         sentences=(
-            "Each zip is compared with its CHECKSUM where it is read. Rows of corrupt "
-            "ones are left out, and asked from the API.",
+            "Each zip is compared with its CHECKSUM when it is read. Rows of corrupt "
+            "zips are omitted and requested from the API.",
             _downloads(found.fetched),
         ),
         blocks=(
@@ -136,68 +135,73 @@ def _files(found: Findings) -> Section:
 
 
 def _downloads(fetched: Fetched) -> str:
-    """Show what the archive served, and how much of it in more than one revision."""
+    """Return a sentence on the downloaded files."""
     if not fetched.files:
-        return "The ledger of downloads has no file."
+        return "No file was downloaded."
     files = summary.counted(fetched.files, "file")
     replaced = f"{fetched.replaced:,}" if fetched.replaced else "none"
     return (
-        f"{files} ({decimal(fetched.size_bytes)}; zips and CHECKSUMs) came from the "
-        f"archive, {replaced} of them in more than one revision."
+        f"{files} ({decimal(fetched.size_bytes)}; zips and CHECKSUMs) were downloaded "
+        f"from the archive, {replaced} of them in more than one revision."
     )
 
 
 def _conflicts(found: Findings) -> Section:
     if not _has(found, "conflicts"):
-        none = "Conflicts are looked for in klines, and the settings name none."
+        none = "Conflicts are searched for in klines, and the settings name none."
         return Section(name="conflicts", title="Conflicts", sentences=(none,))
     where = paths_of(found.tables, "conflicts")
     return Section(
         name="conflicts",
         title="Conflicts",
         sentences=(
-            "Bars that were published twice with other values: which was kept, and "
-            "which was dropped. A bar with trades goes before one without; then daily "
-            "zips go before the API, and that before monthly ones.",
+            "A conflict is a bar that was published twice with different values. A bar "
+            "with trades takes precedence over one without; then daily zips over the "
+            "API, and the API over monthly zips.",
         ),
         blocks=(conflicts.table(found.conflicts, where=where),),
     )
 
 
-def _proofs(found: Findings) -> Section:
+def _reconciliation(found: Findings) -> Section:
     sentences, blocks = [], []
     if _has(found, "agreement"):
         sentences.append(
-            "Bars resampled from the results are compared with those that the "
-            "exchange itself published: prices and numbers of trades must be the same, "
-            "sums may differ by what adding up in another order costs."
+            "Bars resampled from the results are compared with those that the exchange "
+            "published. Prices and trade counts must be equal; sums may differ by "
+            "rounding errors."
         )
         where = paths_of(found.tables, "agreement")
-        blocks.append(proofs.by_column(found.agreement))
-        blocks.append(proofs.differing(found.agreement, where=where))
+        blocks.append(reconciliation.by_column(found.agreement))
+        blocks.append(reconciliation.differing(found.agreement, where=where))
     else:
         sentences.append(
-            "The settings name no klines of a longer interval of the same symbols that "
-            "the results could be compared with; a dataset of 1d klines, say, would do."
+            "The settings name no klines of a longer interval to compare the results "
+            "with; add a dataset such as 1d klines of the same symbols."
         )
     if _has(found, "volume_checks"):
         checks = found.volume_checks
         sentences.append(
-            f"On {checks['agrees'].sum():,} of {checks.height:,} days that were "
-            "checked, the quantities of aggTrades add up to the volume of the bars."
+            f"On {checks['agrees'].sum():,} of {checks.height:,} checked days, the "
+            "quantities of aggTrades add up to the volume of the bars."
         )
         where = paths_of(found.tables, "volume_checks")
-        blocks.append(proofs.volumes(checks, where=where))
-    return Section(name="proofs", title="Proofs", sentences=sentences, blocks=blocks)
+        blocks.append(reconciliation.volumes(checks, where=where))
+    return Section(
+        name="reconciliation",
+        title="Reconciliation",
+        sentences=sentences,
+        blocks=blocks,
+    )
 
 
 def _api(found: Findings) -> Section:
     rows = summary.rows_of_api(found)
     sentence = (
-        f"The REST API supplies {summary.counted(rows, 'row')} that the archive lacks."
+        f"The REST API supplies {summary.counted(rows, 'row')} missing in the archive."
         if rows
         else "No row comes from the REST API: it is switched off (`api.enabled`), or "
-        "it has nothing that the archive lacks."
+        "it has no rows that are missing in the archive."
     )
     return Section(
         name="api",
@@ -217,8 +221,8 @@ def _sources(found: Findings) -> Section:
         name="sources",
         title="Bars by source",
         sentences=(
-            "Rows of daily and monthly zips, of the API where the archive lacks them, "
-            "and bars that were never published and are filled.",
+            "Rows come from daily and monthly zips, or from the API where the archive "
+            "has none. Bars that were never published are forward-filled.",
         ),
         blocks=[figures.sources_by_month(months), table] if has_bars else [table],
     )

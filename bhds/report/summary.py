@@ -1,39 +1,37 @@
-"""What there is in all: the numbers that the page begins with."""
+"""Totals at the head of the page."""
 
 import polars as pl
 
-from bhds.report import proofs
-from bhds.report.blocks import Column, Fact, Kind, Table
+from bhds.report.blocks import OF_SERIES, Column, Fact, Kind, Table
 from bhds.report.findings import Findings
 from bhds.report.inputs import of_first_series
 
 _COUNTS = ("days", "available", "degraded", "missing", "pending")
 _TABLE = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Data"),
+    *OF_SERIES,
     Column("symbols", "Symbols", Kind.COUNT),
     Column("first_day", "First day"),
     Column("last_day", "Last day"),
     Column("days", "Symbol-days", Kind.COUNT),
     Column("share", "Available", Kind.SHARE, "of the days that are due"),
-    Column("degraded", "Degraded", Kind.COUNT, "days with rows, but not all"),
+    Column("degraded", "Degraded", Kind.COUNT, "rows are missing or wrong"),
     Column("missing", "Missing", Kind.COUNT, "days without a published row"),
     Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
-    Column("gaps", "Gaps", Kind.COUNT, "none where there are no results"),
+    Column("gaps", "Gaps", Kind.COUNT, "a dash: not searched for"),
 )
 
 
 def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
-    """Return the totals: days, gaps, conflicts, proofs, zips, API rows.
+    """Return the totals: days, gaps, equal values, conflicts, zips, API rows.
 
-    Gaps are those of the series that stands first of each market.
+    Gaps are those of the first series of each market.
 
     Parameters
     ----------
     found
-        All that was read.
+        All tables.
     symbols
-        What `coverage.by_symbol` counted.
+        The counts of `coverage.by_symbol`.
     """
     names = symbols.select("market", "symbol").unique()
     days = {name: int(symbols[name].sum()) for name in _COUNTS}
@@ -43,6 +41,12 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
     splits = gaps["split"].sum() if gaps.height else 0
     zips = found.integrity.series
     unusable = int(zips["corrupt"].sum()) + int(zips["vanished"].sum())
+    comparisons = found.agreement
+    compared, equal = (
+        comparisons.select(pl.col("compared", "equal").sum()).row(0)
+        if comparisons.height
+        else (0, 0)
+    )
     return [
         Fact("Symbols", f"{names.height:,}", f"in {markets}"),
         Fact(
@@ -52,10 +56,16 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
         ),
         Fact("Days missing", f"{days['missing']:,}", f"{days['degraded']:,} degraded"),
         Fact("Gaps", f"{gaps.height:,}", f"{splits:,} split a history"),
-        _proof(found),
+        Fact(
+            "Published values equal",
+            percent(equal, compared),
+            f"of {compared:,} compared"
+            if comparisons.height
+            else "no resampled bars to compare",
+        ),
         Fact("Conflicts", f"{found.conflicts.height:,}", "bars with two values"),
-        Fact("Zips", f"{zips['zips'].sum():,}", f"{unusable:,} of no use"),
-        Fact("API rows", f"{rows_of_api(found):,}", "that the archive lacks"),
+        Fact("Zips", f"{zips['zips'].sum():,}", f"{unusable:,} unusable"),
+        Fact("API rows", f"{rows_of_api(found):,}", "missing in the archive"),
     ]
 
 
@@ -65,7 +75,7 @@ def rows_of_api(found: Findings) -> int:
 
 
 def table(found: Findings, symbols: pl.DataFrame) -> Table:
-    """Show what there is of each market and type of data."""
+    """Show the symbols, days and gaps of each market and series."""
     key = ("market", "series")
     rows = (
         symbols.sort(key)
@@ -85,16 +95,16 @@ def table(found: Findings, symbols: pl.DataFrame) -> Table:
     )
     return Table(
         name="series",
-        caption="What there is of each market",
+        caption="Data of each market",
         columns=_TABLE,
         rows=rows,
     )
 
 
 def _gaps(found: Findings, symbols: pl.DataFrame) -> pl.DataFrame:
-    """Count the gaps of each market and series in which they are looked for."""
+    """Count the gaps of each market and series with a table of gaps."""
     key = ("market", "series")
-    looked_for = [
+    searched = [
         (table.trade_type.value, table.series)
         for table in found.tables
         if table.kind == "gaps"
@@ -102,14 +112,14 @@ def _gaps(found: Findings, symbols: pl.DataFrame) -> pl.DataFrame:
     schema = {name: symbols.schema[name] for name in key}
     counts = found.gaps.group_by(key).agg(gaps=pl.len())
     return (
-        pl.DataFrame(looked_for, schema=schema, orient="row")
+        pl.DataFrame(searched, schema=schema, orient="row")
         .join(counts, on=key, how="left")
         .with_columns(pl.col("gaps").fill_null(0))
     )
 
 
 def percent(part: int, whole: int) -> str:
-    """Write a part in per cent; one that is not all of it never as 100 %."""
+    """Return a share in per cent; only a share of 1 is `100 %`."""
     if not whole:
         return "–"
     if part == whole:
@@ -118,16 +128,5 @@ def percent(part: int, whole: int) -> str:
 
 
 def counted(number: int, noun: str) -> str:
-    """Write a number of things."""
+    """Return a number with its noun, in the plural unless it is 1."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _proof(found: Findings) -> Fact:
-    if found.agreement.is_empty():
-        return Fact("Published values equal", "–", "no longer bars to compare with")
-    agreement = proofs.in_all(found.agreement)
-    return Fact(
-        "Published values equal",
-        percent(agreement.equal, agreement.compared),
-        f"of {agreement.compared:,} compared",
-    )

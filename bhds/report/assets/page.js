@@ -1,7 +1,7 @@
 "use strict";
 
-// The page: tables, figures and the heat map from the data that it brings, and the
-// filter that acts on all of them. Nothing is fetched from anywhere.
+// Draw tables, figures and the heat map from the data in the page, and apply the
+// filter to all of them. Nothing is fetched.
 
 const page = JSON.parse(document.getElementById("page-data").textContent);
 const filter = { market: "", symbol: "" };
@@ -105,7 +105,7 @@ function drawTable(element, DataTable) {
       info: "_START_–_END_ of _TOTAL_",
       infoEmpty: "none",
       infoFiltered: "(of _MAX_)",
-      zeroRecords: "None of the market and symbol that are filtered.",
+      zeroRecords: "No rows match the filter of market and symbol.",
       thousands: ",",
     },
   });

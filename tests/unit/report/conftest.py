@@ -1,4 +1,4 @@
-"""A small data directory with everything that the report reads."""
+"""A small data directory with all inputs of the report."""
 
 import datetime as dt
 import json
@@ -90,11 +90,23 @@ def conflict_row(symbol, *, close, kept_close):
     }
 
 
-def result_of(*, holes=()):
-    """Make six days of minutes; `holes` are the minutes that were never published."""
+def of_series(rows, schema, *, market="spot", series="klines 1m"):
+    """Make a table of some rows as `read_tables` returns it."""
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    return frame.with_columns(market=pl.lit(market), series=pl.lit(series))
+
+
+def rows_of(table):
+    """Return the rows of a table of the page, by the names of its columns."""
+    names = [column.name for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in table.values()]
+
+
+def result_of(*, missing=()):
+    """Make six days of minutes, of which the `missing` were never published."""
     minutes = pl.int_range(_DAYS * 1440, eager=True)
     price = 100 + (minutes % 97).cast(pl.Float64)
-    source = pl.when(minutes.is_in(list(holes))).then(pl.lit("filled"))
+    source = pl.when(minutes.is_in(list(missing))).then(pl.lit("filled"))
     return pl.select(
         open_time=pl.lit(START) + pl.duration(minutes=minutes),
         high=price + 1,
@@ -122,7 +134,7 @@ def zip_entry(file, *, integrity_status="ok", **more):
 
 
 class DataDir:
-    """Writes what stages before the report leave."""
+    """Writes the outputs of the stages before the report."""
 
     def __init__(self, root):
         self.root = root
@@ -171,13 +183,13 @@ def fill_spot(data):
     schema = klines.conflicts(TradeType.SPOT)
     data.quality("spot", "conflicts-1m", conflicts, schema)
     for symbol in SYMBOLS:
-        data.result("spot", symbol, result_of(holes=range(4501, 5100)))
+        data.result("spot", symbol, result_of(missing=range(4501, 5100)))
     entries = [zip_entry("A-1.zip"), zip_entry("A-2.zip", integrity_status="corrupt")]
     data.sources("spot", "AUSDT", entries)
 
 
 def fill_futures(data):
-    """Write bars and proofs of USD-M futures; nothing is missing there."""
+    """Write bars and comparisons of USD-M futures; nothing is missing there."""
     days = day_rows("AUSDT", conditions=["available"] * 6)
     data.quality("um_futures", "condition-klines-1m", days, klines.CONDITION)
     data.quality("um_futures", "gaps-1m", [], klines.CLASSIFIED_GAPS)
@@ -191,7 +203,7 @@ def fill_futures(data):
 
 
 def fill_records(data):
-    """Write what was downloaded, replaced and asked for."""
+    """Record downloads, a replaced zip and an unanswered request."""
     keys = ["a.zip", "a.zip", "b.zip"]
     rows = {
         "key": keys,

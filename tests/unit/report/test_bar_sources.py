@@ -2,21 +2,18 @@
 
 import datetime as dt
 
-import polars as pl
 import pytest
 
 from bhds.report import bar_sources
 from bhds.schemas import klines
 
-from .conftest import day_rows
+from .conftest import day_rows, of_series
 
 
 @pytest.fixture
 def months():
     rows = day_rows("A", conditions=["available"] * 3 + ["degraded"])
-    frame = pl.DataFrame(rows, schema=klines.CONDITION)
-    frame = frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
-    return bar_sources.by_month(frame)
+    return bar_sources.by_month(of_series(rows, klines.CONDITION))
 
 
 def test_rows_are_added_up_by_month_and_source(months):

@@ -1,12 +1,10 @@
 """Bars with two values."""
 
-import polars as pl
-
 from bhds.core.markets import TradeType
 from bhds.report import conflicts
 from bhds.schemas import klines
 
-from .conftest import conflict_row
+from .conftest import conflict_row, of_series, rows_of
 
 
 def test_a_conflict_names_the_columns_that_differ_and_the_worst_stands_first():
@@ -15,13 +13,10 @@ def test_a_conflict_names_the_columns_that_differ_and_the_worst_stands_first():
         conflict_row("B", close=15.0, kept_close=10.0),
         conflict_row("C", close=10.0, kept_close=10.0) | {"volume": 7.0},
     ]
-    frame = pl.DataFrame(rows, schema=klines.conflicts(TradeType.SPOT))
-    frame = frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
+    frame = of_series(rows, klines.conflicts(TradeType.SPOT))
 
-    table = conflicts.table(frame, where="conflicts.parquet")
+    found = rows_of(conflicts.table(frame, where="conflicts.parquet"))
 
-    names = [column.name for column in table.columns]
-    found = [dict(zip(names, row, strict=True)) for row in table.values()]
     assert [row["symbol"] for row in found] == ["B", "A", "C"]
     assert [row["columns"] for row in found] == ["close", "close", "volume"]
     assert found[0]["difference"] == 0.5

@@ -8,7 +8,7 @@ import pytest
 from bhds.report import coverage
 from bhds.schemas import klines
 
-from .conftest import day_rows
+from .conftest import day_rows, of_series, rows_of
 
 LEVEL = {name: place for place, (name, _, _) in enumerate(coverage.LEVELS)}
 
@@ -20,8 +20,7 @@ def days_of(**conditions):
         for symbol, names in conditions.items()
         for row in day_rows(symbol, conditions=names)
     ]
-    frame = pl.DataFrame(rows, schema=klines.CONDITION)
-    return frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
+    return of_series(rows, klines.CONDITION)
 
 
 @pytest.mark.parametrize(
@@ -101,9 +100,7 @@ def test_a_symbol_has_its_gaps_beside_its_days():
 
     table = coverage.symbol_table(symbols, gaps, where="x.parquet")
 
-    names = [column.name for column in table.columns]
-    rows = [dict(zip(names, row, strict=True)) for row in table.values()]
-    assert [(row["symbol"], row["gaps"], row["lost"]) for row in rows] == [
+    assert [(row["symbol"], row["gaps"], row["lost"]) for row in rows_of(table)] == [
         ("B", None, None),
         ("A", 2, 3 * 3600),
     ]
@@ -118,12 +115,8 @@ def test_days_are_counted_by_their_reason():
         ("B", 4, "available", None),
         ("B", 5, "pending", "not_published"),
     ]
-    days = pl.DataFrame(rows, ["symbol", "day", "condition", "reason"], orient="row")
-    days = days.with_columns(
-        market=pl.lit("spot"),
-        series=pl.lit("klines 1m"),
-        day=pl.lit(start) + pl.duration(days="day"),
-    )
+    days = of_series(rows, ["symbol", "day", "condition", "reason"])
+    days = days.with_columns(day=pl.lit(start) + pl.duration(days="day"))
 
     table = coverage.by_reason(days)
 

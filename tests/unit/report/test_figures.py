@@ -1,4 +1,4 @@
-"""What Plotly is told to draw."""
+"""Plotly figures."""
 
 import datetime as dt
 
@@ -9,7 +9,7 @@ from bhds.report import bar_sources, figures, gaps, pictures
 from bhds.report.pictures import Picture
 from bhds.schemas import klines
 
-from .conftest import START, day_rows, gap_row, result_of
+from .conftest import START, day_rows, gap_row, of_series, result_of
 
 MINUTE = dt.timedelta(minutes=1)
 
@@ -32,10 +32,9 @@ def test_gaps_are_stacked_by_class_in_their_colours():
         gap_row("A", begin=0, minutes=5, name="halt"),
         gap_row("A", begin=9, minutes=5, name="missing_file"),
     ]
-    found = pl.DataFrame(rows, schema=klines.CLASSIFIED_GAPS)
+    found = of_series(rows, klines.CLASSIFIED_GAPS)
 
-    of_market = {"market": pl.lit("spot"), "series": pl.lit("klines 1m")}
-    figure = figures.gaps_by_month(gaps.by_month(found.with_columns(**of_market)))
+    figure = figures.gaps_by_month(gaps.by_month(found))
 
     drawn = [(t["name"], t["marker"]["color"], t["y"]) for t in figure.plot["data"]]
     assert drawn == [
@@ -46,11 +45,9 @@ def test_gaps_are_stacked_by_class_in_their_colours():
     assert figure.title == "Gaps that begin in each month, by class (klines 1m)"
 
 
-def test_bars_of_which_none_was_published_are_no_bars():
+def test_months_without_a_bar_have_no_bars():
     days = day_rows("A", conditions=["missing"] * 3)
-    frame = pl.DataFrame(days, schema=klines.CONDITION).with_columns(
-        market=pl.lit("spot"), series=pl.lit("klines 1m")
-    )
+    frame = of_series(days, klines.CONDITION)
 
     figure = figures.sources_by_month(bar_sources.by_month(frame))
 
@@ -76,7 +73,7 @@ def test_the_mark_of_a_short_gap_is_wide_enough_to_be_seen():
 
 
 def test_the_band_of_prices_breaks_where_nothing_was_published():
-    picture = picture_of(result_of(holes=range(1440, 2880)), begin=1440, minutes=1440)
+    picture = picture_of(result_of(missing=range(1440, 2880)), begin=1440, minutes=1440)
 
     figure = figures.price_and_volume(picture)
 

@@ -1,4 +1,4 @@
-"""What is read besides the quality tables."""
+"""Inputs of the report besides the quality tables."""
 
 import polars as pl
 
@@ -39,7 +39,7 @@ def test_a_symbol_whose_result_is_empty_is_not_drawn(data_dir):
     assert [picture.symbol for picture in found_in(data_dir).pictures] == ["AUSDT"]
 
 
-def test_what_was_refused_is_told(data_dir):
+def test_unanswered_backfills_are_read(data_dir):
     assert found_in(data_dir).unanswered["path"].to_list() == [
         "api_data/spot/klines/AUSDT/1m/2025.parquet"
     ]

@@ -2,22 +2,14 @@
 
 import datetime as dt
 
-import polars as pl
-
 from bhds.report import gaps
 from bhds.schemas import klines
 
-from .conftest import gap_row
+from .conftest import gap_row, of_series, rows_of
 
 
 def gaps_of(*rows):
-    frame = pl.DataFrame(rows, schema=klines.CLASSIFIED_GAPS)
-    return frame.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
-
-
-def rows_of(table):
-    names = [column.name for column in table.columns]
-    return [dict(zip(names, row, strict=True)) for row in table.values()]
+    return of_series(rows, klines.CLASSIFIED_GAPS)
 
 
 def test_gaps_are_counted_by_the_month_in_which_they_begin():
@@ -46,7 +38,7 @@ def test_a_class_has_its_bars_and_its_longest_gap():
     assert (row["gaps"], row["symbols"], row["missing"]) == (2, 1, 1503)
     assert row["longest"] == 1500 * 60
     assert row["split"] == 1
-    assert row["meaning"] == "trading in the symbol stood still"
+    assert row["meaning"] == "trading of the symbol halted"
 
 
 def test_a_symbol_loses_no_time_after_its_last_trade():
@@ -84,7 +76,7 @@ def test_of_many_gaps_the_longest_of_each_class_are_listed():
     )
 
 
-def test_a_gap_says_how_many_others_were_silent():
+def test_a_gap_has_the_number_of_silent_others():
     found = gaps_of(gap_row("A", begin=0, minutes=9, name="outage", alive=7, silent=6))
 
     (row,) = rows_of(gaps.longest(found, where="x"))

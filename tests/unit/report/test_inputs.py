@@ -1,4 +1,4 @@
-"""What tables are of, by their paths, and the order in which they stand."""
+"""Market and series of tables by their paths, and their order."""
 
 import polars as pl
 import pytest
@@ -49,7 +49,7 @@ def test_klines_stand_first_and_short_intervals_before_long_ones():
     ["results_data/moon/quality/gaps-1m.parquet", ROOT.format("spot", "holes-1m")],
 )
 def test_another_path_is_refused(path):
-    with pytest.raises(ResultError, match=f"{path}: is no quality table; expected"):
+    with pytest.raises(ResultError, match=f"{path}: not a quality table; expected"):
         quality_tables([path])
 
 

@@ -1,4 +1,4 @@
-"""Integrity statuses of zips, from the sources of partitions."""
+"""Integrity statuses of zips, from the provenance of partitions."""
 
 from bhds.report import integrity
 
@@ -41,7 +41,7 @@ def test_markets_stand_in_their_order():
     assert found.series["market"].to_list() == ["spot", "cm_futures"]
 
 
-def test_zips_in_doubt_are_listed_with_their_reasons_the_worst_first():
+def test_doubtful_zips_are_listed_with_their_reasons_the_worst_first():
     warned = zip_entry("w.zip", warnings=["another CSV is in it"])
     stale = zip_entry("s.zip", integrity_status="checksum-stale")
     gone = zip_entry("v.zip", integrity_status="vanished", reason="it was not served")

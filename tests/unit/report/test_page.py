@@ -10,7 +10,7 @@ from bhds.schemas import klines
 from bhds.stages import report as job
 from tests import chromium
 
-from .conftest import AS_OF, MARKUP, day_rows
+from .conftest import AS_OF, MARKUP, day_rows, of_series
 
 DESKTOP, PHONE = 1280, 390
 
@@ -82,7 +82,7 @@ def test_the_market_filter_acts_on_tables_figures_and_the_heat_map(browser, repo
         assert visit.texts("#matches") == ["1 of 4 symbols"]
         rows = visit.rows("coverage-table")
         assert [row[0] for row in rows] == ["um_futures"]
-        assert visit.rows("gaps-longest")[0][0].startswith("None of the market")
+        assert visit.rows("gaps-longest")[0][0].startswith("No rows match")
         assert visit.texts(".heatmap option")[0] == "um_futures klines 1m"
         assert visit.texts(".heatmap .count") == ["1 of 1 symbols"]
         pictures = visit.page.locator("figure[data-symbol]")
@@ -172,9 +172,8 @@ def heatmap_of(number):
         for name, condition in whole.items()
         for row in day_rows(name, conditions=[condition] * 2)
     ]
-    days = pl.DataFrame(rows, schema=klines.CONDITION)
-    days = days.with_columns(market=pl.lit("spot"), series=pl.lit("klines 1m"))
-    return coverage.heatmap(coverage.by_month(days)), [("spot", n) for n in names]
+    months = coverage.by_month(of_series(rows, klines.CONDITION))
+    return coverage.heatmap(months), [("spot", n) for n in names]
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])

@@ -1,4 +1,4 @@
-"""Which symbols are drawn, and their bars put together."""
+"""Symbols with a picture, and their bars in windows."""
 
 import datetime as dt
 
@@ -10,12 +10,11 @@ from bhds.io import storage
 from bhds.report import pictures
 from bhds.schemas import klines
 
-from .conftest import START, gap_row, result_of
+from .conftest import START, gap_row, of_series, result_of
 
 
-def gaps_of(*rows, market="spot", series="klines 1m"):
-    frame = pl.DataFrame(rows, schema=klines.CLASSIFIED_GAPS)
-    return frame.with_columns(market=pl.lit(market), series=pl.lit(series))
+def gaps_of(*rows, series="klines 1m"):
+    return of_series(rows, klines.CLASSIFIED_GAPS, series=series)
 
 
 def test_symbols_that_lost_most_time_are_drawn_but_not_for_their_end():
@@ -47,7 +46,7 @@ def test_at_most_six_symbols_are_drawn():
     assert [symbol for *_, symbol in found] == ["S8", "S7", "S6", "S5", "S4", "S3"]
 
 
-def test_bars_are_put_together_in_few_windows_of_one_length():
+def test_bars_are_aggregated_into_few_windows_of_equal_length():
     bars = result_of()
 
     windows = pictures.windows_of(bars)
@@ -62,7 +61,7 @@ def test_bars_are_put_together_in_few_windows_of_one_length():
 
 
 def test_windows_of_filled_bars_have_no_price():
-    windows = pictures.windows_of(result_of(holes=range(1440, 2880)))
+    windows = pictures.windows_of(result_of(missing=range(1440, 2880)))
 
     lacking = windows.filter(pl.col("close").is_null())
     assert lacking["open_time"][0] == START + dt.timedelta(minutes=1441)

@@ -1,4 +1,4 @@
-"""What the exchange replaced, a row a zip."""
+"""Replaced zips, one row per zip."""
 
 import polars as pl
 

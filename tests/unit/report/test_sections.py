@@ -1,4 +1,4 @@
-"""The parts of the page, and what they say where there is nothing to show."""
+"""Sections of the page, and their text without data."""
 
 import pytest
 
@@ -20,12 +20,12 @@ def parts_of():
     return lay_out
 
 
-def test_the_parts_stand_in_order_and_none_lacks(parts_of, data_dir):
+def test_all_sections_are_in_order(parts_of, data_dir):
     parts = parts_of(data_dir)
 
     assert list(parts) == [
-        *("summary", "coverage", "gaps", "pictures", "files", "conflicts", "proofs"),
-        *("api", "sources"),
+        *("summary", "coverage", "gaps", "pictures", "files", "conflicts"),
+        *("reconciliation", "api", "sources"),
     ]
     assert all(part.blocks for part in parts.values())
 
@@ -41,34 +41,33 @@ def test_names_of_blocks_are_unique(parts_of, data_dir):
 def test_files_are_counted_with_those_that_were_replaced(parts_of, data_dir):
     text = " ".join(parts_of(data_dir)["files"].sentences)
 
-    assert "2 files (17 bytes; zips and CHECKSUMs) came from the archive, 1 of" in text
+    assert "2 files (17 bytes; zips and CHECKSUMs) were downloaded" in text
+    assert "1 of them in more than one revision" in text
 
 
-def test_data_without_results_has_neither_gaps_nor_proofs(parts_of, empty_dir):
+def test_data_without_results_has_neither_gaps_nor_comparisons(parts_of, empty_dir):
     days = day_rows("AUSDT", conditions=["available"])
     empty_dir.quality("um_futures", "condition-metrics", days, klines.CONDITION)
 
     parts = parts_of(empty_dir)
 
     said = {name: " ".join(part.sentences) for name, part in parts.items()}
-    assert "Gaps are looked for in klines" in said["gaps"]
-    assert "Conflicts are looked for in klines" in said["conflicts"]
-    assert "a dataset of 1d klines" in said["proofs"]
+    assert "Gaps are searched for in klines" in said["gaps"]
+    assert "Conflicts are searched for in klines" in said["conflicts"]
+    assert "add a dataset such as 1d klines" in said["reconciliation"]
     assert "No symbol has gaps" in said["pictures"]
     assert [block.name for block in parts["sources"].blocks] == ["sources-table"]
 
 
-def test_a_market_without_gaps_is_told_from_one_in_which_none_are_looked_for(
-    parts_of, empty_dir
-):
+def test_a_market_without_gaps_has_a_sentence_of_its_own(parts_of, empty_dir):
     empty_dir.quality("spot", "gaps-1m", [], klines.CLASSIFIED_GAPS)
 
     assert parts_of(empty_dir)["gaps"].sentences == (
-        "Every symbol traded in every bar: there are no gaps.",
+        "There are no gaps: every symbol traded in every bar.",
     )
 
 
 def test_days_on_which_trades_add_up_are_counted(parts_of, data_dir):
-    text = " ".join(parts_of(data_dir)["proofs"].sentences)
+    text = " ".join(parts_of(data_dir)["reconciliation"].sentences)
 
-    assert "On 0 of 1 days that were checked" in text
+    assert "On 0 of 1 checked days" in text

@@ -1,4 +1,4 @@
-"""The page as a file: what it is made of, and that the same inputs give the same."""
+"""The page as a file: its content, and that it depends on its inputs alone."""
 
 import hashlib
 import json
@@ -58,7 +58,8 @@ def test_every_part_has_what_was_found(data_dir):
             "gaps-longest",
         ),
         *("integrity-by-series", "integrity-doubtful", "revisions-table"),
-        *("conflicts-table", "proofs-by-column", "proofs-differing", "volumes-table"),
+        *("conflicts-table", "volumes-table"),
+        *("reconciliation-by-column", "reconciliation-differing"),
         *("api-unanswered", "sources-table"),
     }
     assert set(content["figures"]) == {
@@ -71,9 +72,9 @@ def test_every_part_has_what_was_found(data_dir):
 def test_without_tables_and_records_the_page_says_so(empty_dir):
     text = written(empty_dir)
 
-    assert "the settings name no data set that is parsed" in text
+    assert "the settings name no dataset that is parsed" in text
     assert "No row comes from the REST API" in text
-    assert "The ledger of downloads has no file." in text
+    assert "No file was downloaded." in text
     assert "No zip was replaced" in text
     assert content_of(text)["symbols"] == []
 
@@ -97,5 +98,5 @@ def test_sources_that_cannot_be_read_are_named(data_dir):
 def test_a_path_that_is_no_quality_table_is_refused(data_dir):
     data_dir.tables.append("results_data/spot/klines/1m/AUSDT.pqt")
 
-    with pytest.raises(BhdsError, match=r"AUSDT\.pqt: is no quality table; expected"):
+    with pytest.raises(BhdsError, match=r"AUSDT\.pqt: not a quality table; expected"):
         written(data_dir)

@@ -21,8 +21,8 @@ def test_totals_are_of_all_markets(found):
         "Gaps": ("2", "0 split a history"),
         "Published values equal": ("91.67 %", "of 12 compared"),
         "Conflicts": ("1", "bars with two values"),
-        "Zips": ("2", "1 of no use"),
-        "API rows": ("2,000", "that the archive lacks"),
+        "Zips": ("2", "1 unusable"),
+        "API rows": ("2,000", "missing in the archive"),
     }
 
 
@@ -45,5 +45,5 @@ def test_a_market_has_its_symbols_days_and_gaps(found):
         (0, 0, "–"),
     ],
 )
-def test_only_all_of_it_is_a_hundred_per_cent(part, whole, text):
+def test_only_a_share_of_1_is_100_percent(part, whole, text):
     assert summary.percent(part, whole) == text

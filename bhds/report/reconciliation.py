@@ -1,63 +1,44 @@
-"""Proofs: bars made from results against published ones, trades against volumes."""
-
-from dataclasses import dataclass
+"""Reconciliation of resampled bars with published ones, and of trades with volumes."""
 
 import polars as pl
 
-from bhds.report.blocks import Column, Kind, Table, capped
+from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table, capped
 
 AGREEMENT_COLUMNS = (
     *("symbol", "interval", "column", "compared", "equal", "off_grid"),
     *("worst", "worst_time"),
 )
-"""What is read of the agreement with published bars."""
+"""Columns read from the comparison with published bars."""
 VOLUME_COLUMNS = (
     *("symbol", "day", "compared_with", "trades_quantity", "bars_volume"),
     *("difference", "agrees"),
 )
-"""What is read of the volume checks."""
+"""Columns read from the volume checks."""
 
 _LISTED = 2_000
 
 
-@dataclass(frozen=True)
-class Agreement:
-    """How many values were compared, and how many are equal."""
-
-    compared: int
-    equal: int
-
-
-def in_all(agreement: pl.DataFrame) -> Agreement:
-    """Add up what `columns.AGREEMENT` counts."""
-    compared, equal = agreement.select(pl.col("compared", "equal").sum()).row(0)
-    return Agreement(compared, equal)
-
-
 _BY_COLUMN = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Made from"),
-    Column("interval", "Against"),
+    *OF_SERIES,
+    Column("interval", "Resampled to"),
     Column("column", "Column"),
     Column("symbols", "Symbols", Kind.COUNT),
     Column("compared", "Bars compared", Kind.COUNT),
     Column("equal", "Equal", Kind.COUNT),
     Column("off_grid", "Off the grid", Kind.COUNT, "not compared"),
     Column("share", "Equal, %", Kind.SHARE),
-    Column("worst", "Worst difference", Kind.NUMBER, "absolute"),
+    Column("worst", "Largest difference", Kind.NUMBER, "absolute"),
 )
 
 
 _DIFFERING = (
-    Column("market", "Market", Kind.MARKET),
-    Column("series", "Made from"),
-    Column("symbol", "Symbol", Kind.SYMBOL),
-    Column("interval", "Against"),
+    *OF_SYMBOL,
+    Column("interval", "Resampled to"),
     Column("column", "Column"),
     Column("compared", "Bars compared", Kind.COUNT),
     Column("different", "Different", Kind.COUNT),
-    Column("worst", "Worst difference", Kind.NUMBER, "absolute"),
-    Column("worst_time", "Worst bar"),
+    Column("worst", "Largest difference", Kind.NUMBER, "absolute"),
+    Column("worst_time", "Bar of the largest"),
 )
 
 
@@ -69,12 +50,12 @@ _VOLUMES = (
     Column("trades_quantity", "Of trades", Kind.NUMBER),
     Column("bars_volume", "Of bars", Kind.NUMBER),
     Column("difference", "Difference", Kind.NUMBER),
-    Column("part", "Part", Kind.CHANGE, "of the volume"),
+    Column("part", "Relative difference", Kind.CHANGE, "to the volume"),
 )
 
 
 def by_column(agreement: pl.DataFrame) -> Table:
-    """Show how each column of resampled bars agrees, over all symbols of a market."""
+    """Show how many values of each column are equal, over all symbols of a market."""
     key = ("market", "series", "interval", "column")
     rows = (
         agreement.lazy()
@@ -87,7 +68,6 @@ def by_column(agreement: pl.DataFrame) -> Table:
             worst=pl.col("worst").max(),
         )
         .with_columns(
-            # Where nothing was compared, nothing is proven.
             share=pl.when(pl.col("compared") > 0).then(
                 pl.col("equal") / pl.col("compared")
             )
@@ -95,23 +75,23 @@ def by_column(agreement: pl.DataFrame) -> Table:
         .collect()
     )
     return Table(
-        name="proofs-by-column",
-        caption="Longer bars made from results, against those of the exchange",
+        name="reconciliation-by-column",
+        caption="Resampled bars compared with published bars",
         columns=_BY_COLUMN,
         rows=rows,
-        if_empty="No bars of a longer interval are configured to compare results with.",
+        if_empty="No resampled bar could be compared.",
     )
 
 
 def differing(agreement: pl.DataFrame, *, where: str) -> Table:
-    """List the symbols of which bars differ, those with the most first.
+    """List the symbols with different bars, most differences first.
 
-    Those of which no bar was compared are listed too, unless all are off the grid.
+    Symbols without a compared bar are listed too, unless all are off the grid.
     """
     differs = pl.col("equal") < pl.col("compared")
-    is_unproven = (pl.col("compared") == 0) & (pl.col("off_grid") == 0)
+    is_unchecked = (pl.col("compared") == 0) & (pl.col("off_grid") == 0)
     rows = (
-        agreement.filter(differs | is_unproven)
+        agreement.filter(differs | is_unchecked)
         .with_columns(different=pl.col("compared") - pl.col("equal"))
         .sort(
             *("different", "market", "symbol", "interval", "column"),
@@ -120,17 +100,17 @@ def differing(agreement: pl.DataFrame, *, where: str) -> Table:
     )
     shown, note = capped(rows, at=_LISTED, where=where)
     return Table(
-        name="proofs-differing",
-        caption="Symbols of which bars differ, or none could be compared",
+        name="reconciliation-differing",
+        caption="Symbols with different bars, or without a compared bar",
         columns=_DIFFERING,
         rows=shown,
         note=note,
-        if_empty="Every bar that was compared is equal.",
+        if_empty="All compared bars are equal.",
     )
 
 
 def volumes(checks: pl.DataFrame, *, where: str) -> Table:
-    """List the days on which trades do not add up to the volume, the worst first."""
+    """List the days whose trades and volume differ, the largest difference first."""
     rows = (
         checks.filter(~pl.col("agrees"))
         .with_columns(part=pl.col("difference") / pl.col("bars_volume"))
@@ -143,9 +123,9 @@ def volumes(checks: pl.DataFrame, *, where: str) -> Table:
     shown, note = capped(rows, at=_LISTED, where=where)
     return Table(
         name="volumes-table",
-        caption="Days on which trades do not add up to the volume of the bars",
+        caption="Days whose trades do not add up to the volume of the bars",
         columns=_VOLUMES,
         rows=shown,
         note=note,
-        if_empty="On every day that was checked they do.",
+        if_empty="The trades of all checked days add up.",
     )
