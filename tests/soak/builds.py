@@ -30,6 +30,8 @@ STAGE_OF = {
 STAGES = sorted(set(STAGE_OF.values()))
 OF_JOB = re.compile(rf"\.({'|'.join(STAGE_OF)})\.py$")
 """How the command line of a job ends."""
+STAGES_KILLED = 5
+"""In how many stages one build is killed at most."""
 KILLS = ("group", "group", "main", "main", "job", "terminate")
 SHARES = (0.05, 0.2, 0.5, 1.0)
 """How many answers of a badly served run are wrong."""
@@ -83,8 +85,10 @@ class Chain:
         self.workspace, self.proxy = workspace, proxy
         self.kills, self.faults = kills, faults
         self.part = kills or faults
-        many = min(max(4, int(self.part.left_s / 15)), len(STAGES)) if kills else 0
-        self.due = set(self.part.random.sample(STAGES, many))
+        stages = self.part.random.sample(STAGES, len(STAGES)) if kills else []
+        # Short stages are easily missed: those killed least come first.
+        stages.sort(key=self.part.tried.__getitem__)
+        self.due = set(stages[:STAGES_KILLED])
         """Stages that are still to be killed."""
 
     def fault(self, expected):
