@@ -38,6 +38,11 @@ LEVELS = (
 the others in lightness too; its meaning. Months before and after the listing period
 have no level."""
 
+AVAILABLE_SHARE = pl.when(pl.col("days") > pl.col("pending")).then(
+    pl.col("available") / (pl.col("days") - pl.col("pending"))
+)
+"""The available part of the days that are due; null without any."""
+
 _BASE = 32
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
@@ -159,11 +164,7 @@ def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
             (pl.col("conflicts") > 0).sum(),
             pl.col("last_modified").max(),
         )
-        .with_columns(
-            share=pl.when(pl.col("days") > pl.col("pending")).then(
-                pl.col("available") / (pl.col("days") - pl.col("pending"))
-            )
-        )
+        .with_columns(share=AVAILABLE_SHARE)
     )
     return (
         totals.join(_reasons(days.lazy().filter(is_counted), key), on=key, how="left")

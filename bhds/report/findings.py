@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,8 +65,9 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
         If a file cannot be read; the message names it.
     """
     tables = quality_tables(paths)
-    days = read_tables(tables, "condition", columns=coverage.COLUMNS, data_dir=data_dir)
-    found = read_tables(tables, "gaps", columns=gaps.COLUMNS, data_dir=data_dir)
+    read = partial(read_tables, tables, data_dir=data_dir)
+    days = read("condition", columns=coverage.COLUMNS)
+    found = read("gaps", columns=gaps.COLUMNS)
     drawn = (
         pictures.picture(
             found, market=market, series=series, symbol=symbol, data_dir=data_dir
@@ -76,21 +78,9 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
         tables=tables,
         days=days,
         gaps=found,
-        conflicts=read_tables(
-            tables, "conflicts", columns=conflicts.COLUMNS, data_dir=data_dir
-        ),
-        agreement=read_tables(
-            tables,
-            "agreement",
-            columns=reconciliation.AGREEMENT_COLUMNS,
-            data_dir=data_dir,
-        ),
-        volume_checks=read_tables(
-            tables,
-            "volume_checks",
-            columns=reconciliation.VOLUME_COLUMNS,
-            data_dir=data_dir,
-        ),
+        conflicts=read("conflicts", columns=conflicts.COLUMNS),
+        agreement=read("agreement", columns=reconciliation.AGREEMENT_COLUMNS),
+        volume_checks=read("volume_checks", columns=reconciliation.VOLUME_COLUMNS),
         integrity=integrity.collect(_sources(tables, days, data_dir=data_dir)),
         fetched=_fetched(data_dir),
         revisions=revisions.read(data_dir),

@@ -3,6 +3,7 @@
 import polars as pl
 
 from bhds.report.blocks import OF_SERIES, Column, Fact, Kind, Table
+from bhds.report.coverage import AVAILABLE_SHARE
 from bhds.report.findings import Findings
 from bhds.report.inputs import of_first_series
 
@@ -86,11 +87,7 @@ def table(found: Findings, symbols: pl.DataFrame) -> Table:
             pl.col("last_day").max(),
             pl.col(_COUNTS).sum(),
         )
-        .with_columns(
-            share=pl.when(pl.col("days") > pl.col("pending")).then(
-                pl.col("available") / (pl.col("days") - pl.col("pending"))
-            )
-        )
+        .with_columns(share=AVAILABLE_SHARE)
         .join(_gaps(found, symbols), on=key, how="left", maintain_order="left")
     )
     return Table(
