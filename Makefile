@@ -11,6 +11,8 @@ CORES ?= $(shell nproc)
 SECONDS ?= 60
 SEED ?=
 PARTS ?=
+# Which folders or modules `make mutants` changes.
+MUTATED ?= bhds/core/timegrid.py bhds/bars bhds/quality bhds/parse bhds/backfill
 # More arguments for pytest: make unit PYTEST_ARGS="-k gaps"
 PYTEST_ARGS ?=
 
@@ -31,7 +33,7 @@ SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
 # Prerequisites are steps, in this order, whatever -j says.
 .NOTPARALLEL:
 .PHONY: help setup setup-dev demo test check docs docs-links reference unit workflow-tests \
-	soak test-cluster format screenshots bench-plan clean
+	soak test-cluster format screenshots bench-plan mutants clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
@@ -89,6 +91,9 @@ screenshots: setup-dev ## Take the pictures of the documents from the demo's rep
 
 bench-plan: setup ## Measure how long planning takes
 	$(BIN)/python benchmarks/plan.py
+
+mutants: setup-dev ## Count the mutants of MUTATED that unit tests catch, from SEED (1)
+	$(BIN)/python benchmarks/mutants.py --seed $(or $(SEED),1) $(MUTATED)
 
 clean: ## Remove caches and build artefacts; never data, logs or .venv
 	rm -rf build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -312,10 +312,19 @@ def test_days_that_no_symbol_has_are_missing_then_pending(judged, day):
     ]
 
 
-def test_no_days_are_added_to_what_ended_long_ago(judged, day):
-    found = judged(day("2023-11-29"), day("2024-01-31", symbol="BUSDT"))
+@pytest.mark.parametrize(
+    ("last", "added"),
+    [
+        pytest.param({}, 1, id="the last published day is not long ago"),
+        pytest.param({"daily": 0, "filled": 1440}, 0, id="it is long ago"),
+    ],
+)
+def test_no_days_are_added_where_published_rows_ended_long_ago(
+    judged, day, last, added
+):
+    found = judged(day("2023-11-29"), day("2024-01-30", **last))
 
-    assert found.height == 2
+    assert found.height == 2 + added
 
 
 def test_what_most_other_symbols_lack_is_an_outage(judged, day):
