@@ -57,7 +57,7 @@ DATASETS: list[dict[str, Any]] = [
         "results": {"resample": _RESAMPLE},
     },
 ]
-"""What the demo asks for: every market, some with a short history."""
+"""What the demo requests: every market, some with a short history."""
 
 REPORT = "reports/quality.html"
 """The quality report, below the data directory."""
@@ -66,7 +66,7 @@ _LATE = [
     f"data/futures/um/daily/klines/ETHUSDT/1m/ETHUSDT-1m-2025-03-0{day}.zip"
     for day in (8, 9)
 ]
-"""Files that the archive does not have yet, so that the API is asked for their bars."""
+"""Files missing in the archive, so that their bars are requested from the API."""
 
 
 def main() -> int:
@@ -106,7 +106,7 @@ def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
 
 
 def show_results(data_dir: Path, console: Console) -> None:
-    """Print one line a result: bars, those of the API, fills, and the time covered."""
+    """Print one line per result: bars, those of the API, fills, and time covered."""
     root = data_dir / "results_data"
     table = Table(title="Results", title_justify="left", box=None, pad_edge=False)
     for heading in ("market", "symbol", "first bar", "last bar"):

@@ -1,4 +1,4 @@
-"""Say why symbols did not trade."""
+"""Classify the gaps of symbols."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

@@ -1,4 +1,4 @@
-"""Ask the REST API for the funding events that one partition lacks."""
+"""Fetch from the REST API the funding events that one partition lacks."""
 
 import os
 

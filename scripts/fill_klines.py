@@ -1,4 +1,4 @@
-"""Ask the REST API for the bars that one partition lacks."""
+"""Fetch from the REST API the bars that one partition lacks."""
 
 import os
 

@@ -1,6 +1,6 @@
-"""Ask one market's REST API for bars, funding and what it lists.
+"""Fetch bars, funding and exchange information from one market's REST API.
 
-Ranges of bars are asked for in as few requests as can be: first whole, for an answer
+Ranges of bars are requested in as few requests as can be: first whole, for an answer
 with room left says all there is to say of it, be it years without a bar; what is left
 after a full answer in pages, several at once.
 """
@@ -49,7 +49,7 @@ class FundingPage(NamedTuple):
 
 @dataclass(frozen=True)
 class _Series:
-    """Bars of one symbol, and how they are asked for."""
+    """Bars of one symbol, and how they are requested."""
 
     data_type: str
     symbol: str
@@ -119,7 +119,7 @@ class ApiClient:
 
     @property
     def usage(self) -> Usage:
-        """What was asked for and got so far."""
+        """Requests and received rows so far."""
         return self._transport.usage
 
     async def server_time(self) -> int:
@@ -295,7 +295,7 @@ class ApiClient:
         """Yield pages that together cover a range.
 
         As long as answers have room left, and again where pages stay empty, as much as
-        may be is asked for at once: that is how absences are skipped.
+        may be is requested at once: that is how absences are skipped.
         """
         cutter = series.cutter
         is_sparse = True
@@ -327,7 +327,7 @@ class ApiClient:
         return KlinePage(*span, sorted(found))
 
     async def _ask(self, series: _Series, span: Span) -> KlinePage:
-        """Ask once for the bars of a range; return those of the part answered."""
+        """Request once the bars of a range; return those of the part answered."""
         request = self._market.klines(
             series.data_type,
             series.symbol,

@@ -33,7 +33,7 @@ FUNDING_LIMIT = 1_000
 
 
 class Tier(NamedTuple):
-    """The most rows that a request of one weight can ask for."""
+    """The most rows that a request of one weight can return."""
 
     limit: int
     weight: int

@@ -1,7 +1,7 @@
 """Read JSON that others wrote, as strictly as it is specified.
 
 Python's own reader takes `NaN`, lets the last of several equal names win, and takes
-as much memory and recursion as the text asks for.
+as much memory and recursion as the text needs.
 """
 
 import json

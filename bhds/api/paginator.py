@@ -2,7 +2,7 @@
 
 A request for n grid points has room for more than n bars, so that an answer with room
 left is known to be whole even where bars lie between grid points. Of an answer without
-room left, the grid point at which it was cut off is asked for again.
+room left, the grid point at which it was cut off is requested again.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class Cutter:
     longest_span_ms: int | None = None
 
     def longest(self, rest: Span) -> Span:
-        """Return as much of a range, from the end that goes first, as may be asked."""
+        """Return the part of a range to request next, from the end that goes first."""
         if self.longest_span_ms is None:
             return rest
         if not self.newest_first:
@@ -66,12 +66,12 @@ class Cutter:
         return Span(answered.end_ms, rest.end_ms)
 
     def answered(self, asked: Span, bars: Sequence[Bar], *, limit: int) -> Span:
-        """Return of which part of the range asked for an answer has all bars.
+        """Return the part of the requested range of which an answer has all bars.
 
         Parameters
         ----------
         asked
-            The range that was asked for.
+            The range that was requested.
         bars
             The answer, sorted.
         limit

@@ -118,7 +118,7 @@ class RateLimiter:
         """Wait until a request may be sent, and count it while the block runs.
 
         Within the block the request is sent and its answer read. Requests are granted
-        in the order in which they were asked for, across processes.
+        in the order in which they were requested, across processes.
 
         Parameters
         ----------
@@ -144,7 +144,7 @@ class RateLimiter:
             self._settle(pool, weight, claim=claim, used_weight=spending.used_weight)
 
     def shut(self, pool: Pool, seconds: float) -> None:
-        """Let no process send a request until some seconds from now.
+        """Stop all processes from sending a request until some seconds from now.
 
         A longer pause that was ordered before stays.
 

@@ -170,7 +170,7 @@ def parse_server_time(answer: Any, *, subject: str) -> int:
     Raises
     ------
     ApiError
-        If the answer does not tell it.
+        If the answer does not show it.
     """
     form = "an object with serverTime in ms"
     return _Fields(answer, form=form, subject=subject).read("serverTime", _time)

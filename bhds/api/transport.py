@@ -1,11 +1,11 @@
-"""Send requests within the budget, and tell passing faults from lasting ones.
+"""Send requests within the budget, and separate passing faults from lasting ones.
 
 Notes
 -----
 Binance API documentation, "HTTP Return Codes" and "LIMITS", read 2026-07: 429 and 418
-tell in `Retry-After` for how many seconds to send nothing; 418 is a ban of 2 minutes to
-3 days; 403 comes from the firewall, 451 from a place that is not served; after 5xx it
-is unknown whether the request was carried out, which for questions is no matter.
+state in `Retry-After` for how many seconds to send nothing; 418 is a ban of 2 minutes
+to 3 days; 403 comes from the firewall, 451 from a place that is not served; after 5xx
+it is unknown whether the request was carried out, which for questions is no matter.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ class Response(NamedTuple):
 
 @dataclass
 class Usage:
-    """What a client has asked for and got so far."""
+    """Requests and received rows of a client so far."""
 
     requests: int = 0
     """Those sent, refused or failed ones too."""
@@ -146,7 +146,7 @@ class Transport:
             raise ApiError(msg) from error
 
     async def _ask_once(self, request: Request, subject: str) -> Response:
-        """Ask until the server does not order a pause, which is no fault."""
+        """Repeat the request until the server orders no pause; a pause is no fault."""
         for _ in range(_MOST_REFUSALS):
             received = await self._send(request)
             if received.status not in _DEFAULT_PAUSE_S:

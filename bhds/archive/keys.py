@@ -1,6 +1,6 @@
 """The grammar of bucket keys and of the local paths that mirror them, both ways.
 
-A key and its path differ in the root only, by which the market is told::
+A key and its path differ in the root only, which shows the market::
 
     data/futures/um/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-02.zip
     aws_data/um_futures/monthly/klines/BTCUSDT/1m/BTCUSDT-1m-2024-02.zip
@@ -48,7 +48,7 @@ _FIELD_COUNTS = (4, 5)  # below the root, without and with the interval
 
 @dataclass(frozen=True, slots=True)
 class ArchiveFile:
-    """One zip of the archive, by the fields that its key is made of.
+    """One zip of the archive, by the fields that its key is built from.
 
     Raises
     ------
@@ -156,7 +156,7 @@ class ArchiveFile:
 
 
 def layer_fault(data_type: str, *, interval: str | None) -> str | None:
-    """Say what is wrong with a data type and its interval; None if nothing is."""
+    """Return what is wrong with a data type and its interval; None if nothing is."""
     if _DATA_TYPE.fullmatch(data_type) is None:
         return f"data type '{cut(data_type)}': expected ASCII letters and digits"
     if data_type in BAR_TYPES:
@@ -170,7 +170,7 @@ def layer_fault(data_type: str, *, interval: str | None) -> str | None:
 
 
 def symbol_fault(symbol: str) -> str | None:
-    r"""Say what is wrong with a symbol; None if nothing is.
+    r"""Return what is wrong with a symbol; None if nothing is.
 
     This decides for listings, folders, settings and the command line alike. A symbol
     becomes part of paths, patterns and messages, so it has letters and digits of any
@@ -196,7 +196,7 @@ def symbol_fault(symbol: str) -> str | None:
 
 
 def period_fault(period: str, *, frequency: Frequency) -> str | None:
-    """Say what is wrong with a file's period; None if nothing is.
+    """Return what is wrong with a file's period; None if nothing is.
 
     A period is a real UTC day for daily files, or a real month for monthly ones,
     with all its zeros: `2020-8`, which the bucket holds, is refused.

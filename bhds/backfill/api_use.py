@@ -1,4 +1,4 @@
-"""What the API was asked for: one row for each fill that asked for anything."""
+"""Requests to the API: one row for each fill that made any."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bars of named symbols and days, asked for by hand: no partition, no fill."""
+"""Bars of named symbols and days, requested by hand: no partition, no fill."""
 
 import datetime as dt
 from pathlib import Path
@@ -32,7 +32,7 @@ def days_span(start: dt.date, end: dt.date) -> Span:
 
 
 async def ask_bars(bars: Bars, span: Span, client: ApiClient) -> pl.DataFrame:
-    """Ask for all bars of a range that are closed by the server's time.
+    """Request all bars of a range that are closed by the server's time.
 
     Returns
     -------
@@ -52,7 +52,7 @@ async def ask_bars(bars: Bars, span: Span, client: ApiClient) -> pl.DataFrame:
 
 
 def write_bars(frame: pl.DataFrame, path: Path, *, bars: Bars, span: Span) -> None:
-    """Write what was asked for by hand, and say so in the file's metadata."""
+    """Write what was requested by hand, and say so in the file's metadata."""
     days = (dt.datetime.fromtimestamp(ms / 1000, dt.UTC).date() for ms in span)
     first_day, after = days
     metadata = {

@@ -53,7 +53,7 @@ class Events:
     def holes(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
-        """List what is to be asked for, in time order."""
+        """List what is to be requested, in time order."""
         return missing_events(
             held.rows,
             begin_ms=bounds.begin_ms,
@@ -74,7 +74,7 @@ class Events:
     def ask(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
     ) -> AsyncIterator["FundingPage"]:
-        """Ask for the events of a range, up to a moment."""
+        """Request the events of a range, up to a moment."""
         return client.funding_rates(
             self.symbol,
             start_ms=span.start_ms,
@@ -84,7 +84,7 @@ class Events:
     async def ask_first(
         self, client: "ApiClient", span: Span
     ) -> AsyncIterator["FundingPage"]:
-        """Ask for the first event of a range.
+        """Request the first event of a range.
 
         Another may be of the same moment: the answer is about the time before it.
         """

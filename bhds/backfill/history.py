@@ -1,7 +1,7 @@
-"""What is wanted of a series: where its history begins, and what the archive lacks.
+"""The requested ranges of a series: its first row, and what the archive lacks.
 
 A history begins with the first row that anyone has, and the first archived file may
-lack it. So the API is asked once for the first row before those of the archive. Its
+lack it. So the API is queried once for the first row before those of the archive. Its
 answer stays among the answers of the first fill, which also holds all rows from that
 one to the archive's first, be they of an earlier period than the fill is named after.
 """
@@ -28,12 +28,12 @@ class Origin:
     first_ms: int
     """When the first row begins."""
     lookback_ms: int | None
-    """How far back of the first row known is asked at once; None: all the time."""
+    """How far back of the first known row is requested at once; None: all the time."""
 
 
 @dataclass(frozen=True)
 class RequestedHistory:
-    """What is wanted of a series, given what the API answered so far."""
+    """The requested ranges of a series, given what the API answered so far."""
 
     extent: Callable[[Row], Span]
     """Returns the range that a row is about."""
@@ -49,7 +49,7 @@ class RequestedHistory:
     def of(
         cls, kind: RequestedSeries, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> Self:
-        """Return what is wanted of a partition, given what the archive has of it."""
+        """Return the requested ranges of a partition that the archive has in part."""
 
         @cache
         def holes_from(begin_ms: int | None) -> list[MissingRange]:
@@ -107,7 +107,7 @@ class RequestedHistory:
         return min(begins, default=None)
 
     def _before(self, answers: Sequence[Answer]) -> list[Span]:
-        """Return the time before the first row known, as far back as is asked."""
+        """Return the time before the first row known, as far back as is requested."""
         if self.origin is None:
             return []
         begin_ms = self._begin_ms(answers)

@@ -29,7 +29,7 @@ _API_FIELDS = 11
 """The API's bars have the fields of the archive's, in their order, but for the last."""
 
 _PAGE_BARS = 498
-"""Holes that one request for so many bars spans are asked for at once."""
+"""Missing ranges within one request for so many bars are requested at once."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Bars:
     def holes(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
-        """List what is to be asked for, in time order."""
+        """List what is to be requested, in time order."""
         interval = self.on_grid_of(held.rows).interval
         missing = missing_bars(
             held.rows,
@@ -123,7 +123,7 @@ class Bars:
     def ask(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
     ) -> AsyncIterator["KlinePage"]:
-        """Ask for the bars of a range that are over by a moment."""
+        """Request the bars of a range that are over by a moment."""
         return client.klines(
             self.data_type,
             self.symbol,
@@ -136,7 +136,7 @@ class Bars:
     async def ask_first(
         self, client: "ApiClient", span: Span
     ) -> AsyncIterator["KlinePage"]:
-        """Ask for the first bar that lies within a range as a whole.
+        """Request the first bar that lies within a range as a whole.
 
         Where the API answers from the end, all bars of the range are requested.
         """

@@ -36,14 +36,14 @@ the symbol does not trade in every one."""
 
 
 class MissingReason(StrEnum):
-    """Why the API is asked for bars."""
+    """Why bars are requested from the API."""
 
     MISSING = "missing"
     """The files of the day lack them."""
     TRUNCATED = "truncated"
     """The files of the day end before it does."""
     CORRUPT = "corrupt"
-    """No file of the day is of use."""
+    """No file of the day is usable."""
     MISSING_FILE = "missing_file"
     """The archive has no file of the day."""
     TAIL = "tail"
@@ -56,7 +56,7 @@ class MissingReason(StrEnum):
 
 @dataclass(frozen=True)
 class MissingRange:
-    """What is asked for: the bars or events of a range of time."""
+    """What is requested: the bars or events of a range of time."""
 
     span: Span
     """Of bars, from the first one's opening to the last one's end."""
@@ -93,7 +93,7 @@ class Coverage:
         return max(self.usable | self.useless, default=-1)
 
     def reason(self, day: int, *, is_last: bool) -> MissingReason:
-        """Say why a UTC day, counted from 1970, lacks what it lacks.
+        """Return why a UTC day, counted from 1970, lacks what it lacks.
 
         `is_last`: the archive has no later partition.
         """
@@ -138,8 +138,8 @@ def missing_bars(
     coverage
         What the partition was made from.
     is_first
-        Whether the symbol has no earlier partition. Its life then begins with its
-        first bar, or with the first day whose zips are of no use.
+        Whether the symbol has no earlier partition. Its listing period then begins with
+        its first bar, or with the first day whose zips are unusable.
     is_last
         Whether the archive has no later partition of it.
     """

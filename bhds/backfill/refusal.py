@@ -103,7 +103,7 @@ def of_market(data_dir: Path, market: str) -> list[SymbolRefusal]:
 
 
 def message(data_dir: Path) -> str | None:
-    """Say at the end of a run which symbols were refused with which codes."""
+    """Log at the end of a run which symbols were refused with which codes."""
     symbols: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
     for folder in sorted((data_dir / _FOLDER).glob("*.symbols")):
         market = folder.name.removesuffix(".symbols")
@@ -121,7 +121,7 @@ def message(data_dir: Path) -> str | None:
 
 
 def forget(data_dir: Path) -> None:
-    """Begin a run: what was refused in the last one may be asked for again."""
+    """Begin a run: what was refused in the last one may be requested again."""
     shutil.rmtree(data_dir / _FOLDER, ignore_errors=True)
 
 

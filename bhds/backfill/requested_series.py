@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aioht
 
 
 class RequestedSeries(Protocol):
-    """What is asked for: bars, or funding events, of one series."""
+    """What is requested: bars, or funding events, of one series."""
 
     @property
     def trade_type(self) -> TradeType:
@@ -28,7 +28,7 @@ class RequestedSeries(Protocol):
 
     @property
     def time(self) -> str:
-        """The column that tells where a row lies."""
+        """The column that shows where a row lies."""
 
     @property
     def symbol(self) -> str:
@@ -47,7 +47,7 @@ class RequestedSeries(Protocol):
     def holes(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
-        """List what is to be asked for, in time order."""
+        """List what is to be requested, in time order."""
 
     def joint_span_ms(self) -> int:
         """Return how long a time one request may answer for, holes and all."""
@@ -58,12 +58,12 @@ class RequestedSeries(Protocol):
     def ask(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
     ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
-        """Ask for the rows of a range that are complete by a moment."""
+        """Request the rows of a range that are complete by a moment."""
 
     def ask_first(
         self, client: "ApiClient", span: Span
     ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
-        """Ask for the first row of a range, all of which is over."""
+        """Request the first row of a range, all of which is over."""
 
     def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:
         """Return the rows of answers, the latest last, as partitions have them."""

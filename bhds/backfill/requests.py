@@ -1,4 +1,4 @@
-"""Ask the API for what is outstanding, and keep every page of its answers."""
+"""Request outstanding ranges from the API, and keep every page of the responses."""
 
 import asyncio
 import datetime as dt
@@ -36,13 +36,13 @@ def complete(
     settings: Settings,
     path: str,
 ) -> str | None:
-    """Ask for what the journal does not answer yet.
+    """Request what the journal does not answer yet.
 
     Returns
     -------
     str or None
         Why something was not answered: this place or the whole market is refused, or
-        no server may be asked. None if all was, or if the API refuses this symbol.
+        no server may be queried. None if all was, or if the API refuses this symbol.
 
     Raises
     ------
@@ -122,7 +122,7 @@ async def _ask(
     settings: Settings,
     path: str,
 ) -> None:
-    """Ask for what is outstanding, and write down each page as it comes."""
+    """Request what is outstanding, and write down each page as it comes."""
     begun = dt.datetime.now(dt.UTC)
     async with open_client(kind.trade_type, settings) as client:
         try:
@@ -161,7 +161,7 @@ async def _find_origin(
     client: "ApiClient",
     journal: Journal,
 ) -> None:
-    """Ask for the first row, further back for as long as there are earlier ones."""
+    """Request the first row, further back for as long as there are earlier ones."""
     while spans := wanted.unknown_origin(journal.answers, now=dt.datetime.now(dt.UTC)):
         rows = 0
         for span in spans:
@@ -174,7 +174,7 @@ async def _find_origin(
 async def _fill(
     kind: RequestedSeries, spans: Sequence[Span], client: "ApiClient", journal: Journal
 ) -> None:
-    """Ask for ranges, near ones together."""
+    """Request ranges, near ones together."""
     closed_by_ms = await client.server_time()
     joined = joined_within(_before(spans, closed_by_ms), span_ms=kind.joint_span_ms())
     ask = partial(_ask_range, kind, client, journal, closed_by_ms=closed_by_ms)

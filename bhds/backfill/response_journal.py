@@ -1,8 +1,8 @@
-"""Keep what the API answered, so that nothing is asked twice.
+"""Keep what the API answered, so that nothing is requested twice.
 
 Every page that comes is appended to a file beside the fill, as a line of JSON, before
-the next is asked for: a run that is killed loses no more than the pages under way. The
-file outlives the fill, which Snakemake removes before it is made anew.
+the next is requested: a run that is killed loses no more than the pages under way. The
+file outlives the fill, which Snakemake removes before it is made again.
 """
 
 import datetime as dt
@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 Row = Sequence[Any]
 
 SETTLED_AFTER = dt.timedelta(days=3)
-"""What the API did not have of a range when it was asked that long after its end, it
-will not have: it is asked no more. ASSUME: outages are made good within days."""
+"""What the API did not have of a range when it was requested so long after its end, it
+will not have: it is requested no more. ASSUME: outages are made good within days."""
 
 _BELIEVED_FOR = dt.timedelta(hours=12)
 """How long a younger answer without rows is believed: a run that is repeated does not
@@ -40,7 +40,7 @@ class Answer:
     asked_at: dt.datetime
     """UTC."""
     rows: tuple[Row, ...]
-    """As the client's typed rows, with the time in ms first or as `Journal` is told."""
+    """Typed rows of the client, with the time in ms first or as given to `Journal`."""
     refusal: ApiRefusal | None = None
     """The API's error, if it refused the symbol instead; there are no rows then."""
 
@@ -60,7 +60,7 @@ class Answer:
         """Check whether what the answer lacks need not be requested again.
 
         That of the future is not final: a clock was wrong, and it is not known when
-        it was asked for.
+        it was requested.
         """
         expires_at = self.expires_at
         return self.asked_at <= now and (expires_at is None or now < expires_at)
@@ -140,7 +140,7 @@ def outstanding(
     now: dt.datetime,
     extent: Callable[[Row], Span],
 ) -> list[Span]:
-    """Return what of the wanted ranges is still to be asked for.
+    """Return what of the wanted ranges is still to be requested.
 
     Parameters
     ----------

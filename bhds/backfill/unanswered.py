@@ -1,7 +1,7 @@
 """Remember which fills could not ask all that they had to, so that a later run asks.
 
 Snakemake takes a fill that is there for done. One that was refused an answer, or whose
-answer expires, is told to the plan by this table, and gets the time of the run as a
+answer expires, is passed to the plan by this table, and gets the time of the run as a
 parameter, which makes it out of date; the fill that was answered keeps the parameter
 that it was made with.
 """
@@ -56,7 +56,7 @@ def tell(
         The parameter that the fill was made with; None unless it is made again
         because it was refused an answer before.
     is_answered
-        Whether all that had to be asked was answered.
+        Whether all that had to be requested was answered.
     expires_at
         From when on, UTC, the answer is requested again; None: it stays.
     """

@@ -20,7 +20,7 @@ def fill_segments(bars: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        m >= n rows with the columns of `bars`; within a segment one row a grid
+        m >= n rows with the columns of `bars`; within a segment one row per grid
         point, but for one that a new count of 3d bars cuts short. Inserted bars have
         `open`, `high`, `low` and `close` of the close before, volumes and counts of 0,
         and `source` `filled`. The rest is unchanged, also bars without trades.

@@ -12,7 +12,7 @@ from bhds.parse.precedence import choose_bars
 
 @dataclass(frozen=True)
 class Merged:
-    """Every published bar once, and those that gave way to other values."""
+    """Every published bar once, and those that lost to other values."""
 
     bars: pl.DataFrame
     """Sorted by unique `open_time`, with the columns of the partitions."""

@@ -34,8 +34,8 @@ def resample(
     Windows are `[k * every + offset, + every)` in UTC, those of 3d from the days of the
     symbol's phase, and a bar is labelled with the start of its window. Its prices are
     those of the base bars with trades, if there are any, as of the exchange's own
-    longer bars. Only windows that lie within one segment, from its first bar to the end
-    of its last, are written.
+    resampled bars. Only windows that lie within one segment, from its first bar to the
+    end of its last, are written.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ def resample(
 
 
 def _aggregate(bars: pl.DataFrame, *, trade_type: TradeType) -> pl.DataFrame:
-    """Return one row a window that has bars, sorted by `label`, partial ones too.
+    """Return one row per window that has bars, sorted by `label`, partial ones too.
 
     A window that two segments share has the `segment` of the earlier one.
     """

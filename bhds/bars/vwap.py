@@ -29,7 +29,7 @@ def vwap(
     It is quote over base volume, and for COIN-M futures the contracts' worth in USD
     over the base coin, kept within [low, high], from which rounding could move it.
     A bar without trades has its open. `contract_usd` is the size of a COIN-M contract,
-    where the exchange was asked; default: `contract_size`.
+    where the exchange was queried; default: `contract_size`.
     """
     turnover, _ = turnover_columns(trade_type)
     if trade_type is TradeType.CM_FUTURES:

@@ -62,7 +62,7 @@ def staged_in_place(planned: Sequence[PlannedDataset], *, data_dir: Path) -> lis
     """Find staged downloads of files that are in place, and not to be replaced.
 
     Looked at are files of the configured datasets' symbols; what else is staged may
-    be of use to other settings.
+    be usable by other settings.
 
     Parameters
     ----------

@@ -46,7 +46,7 @@ class Standing(StrEnum):
     REPLACED = "replaced"
     """It may: the month's zip holds all rows that it has."""
     UNPARSED = "unparsed"
-    """It stays: the month's zip is not parsed yet, or was of no use."""
+    """It stays: the month's zip is not parsed yet, or was unusable."""
     LACKING = "lacking"
     """It stays: the month's zip has fewer rows of the day."""
 
@@ -67,7 +67,7 @@ def superseded(planned: Sequence[PlannedDataset], *, data_dir: Path) -> pl.DataF
     Returns
     -------
     polars.DataFrame
-        One row a file, sorted by unique `path` (below the data directory), with the
+        One row per file, sorted by unique `path` (below the data directory), with the
         `standing` of it.
     """
     inputs = pl.concat([found.files.select("path") for found in planned])
@@ -95,7 +95,7 @@ def _daily_files(planned: PlannedDataset, *, data_dir: Path) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        One row a file: `symbol`, `period` (the day), `path`, `is_checksum`; and of
+        One row per file: `symbol`, `period` (the day), `path`, `is_checksum`; and of
         its month: `partition`, `month_key`, `month_size` (bytes), `month_etag`.
     """
     months = planned.files.filter(

@@ -80,7 +80,7 @@ class _Written:
 
 @dataclass(frozen=True)
 class _Range:
-    """What is asked for of every symbol, and where it goes."""
+    """What is requested of every symbol, and where it goes."""
 
     trade_type: TradeType
     data_type: str
@@ -245,7 +245,7 @@ def _range(
     folder: Path,
     is_own_folder: bool,
 ) -> _Range:
-    """Check what is asked for, before any server is."""
+    """Check what is requested, before any server is."""
     entry = datatypes.data_type(data_type)
     if not (entry.has_api and entry.has_intervals):
         known = [n for n, e in datatypes.DATA_TYPES.items() if e.has_api]
@@ -275,7 +275,7 @@ def _may_ask(settings: Settings) -> None:
 async def _ask(
     symbols: Sequence[str], wanted: _Range, *, settings: Settings
 ) -> tuple[list[_Written], list[str], dict[str, Any]]:
-    """Ask for one symbol after the other; a fault of one leaves the others."""
+    """Request one symbol after the other; a fault of one leaves the others."""
     written: list[_Written] = []
     faults: list[str] = []
     each = list(dict.fromkeys(symbols))

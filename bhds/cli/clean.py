@@ -154,7 +154,7 @@ def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Fi
 
 
 def _is_confirmed(found: _Findings) -> bool:
-    """Ask on a terminal; elsewhere nobody is there to agree."""
+    """Prompt for confirmation on a terminal; refuse elsewhere."""
     if not _is_terminal():
         return False
     files = len(found.total.sizes)

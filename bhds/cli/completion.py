@@ -1,6 +1,6 @@
 """What a shell offers when Tab is pressed: known words, and symbols listed here.
 
-No server is asked, and an error offers nothing: a shell has no place for messages.
+No server is contacted, and an error offers nothing: a shell has no place for messages.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The dataset that a command is for: as the settings say, but for what was asked."""
+"""The dataset of a command: the settings, overridden by its options."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +29,7 @@ _USUAL: dict[TradeType, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Asked:
-    """What a command line asks for; what it leaves open is as the settings say."""
+    """What a command line requests; what it leaves open is as the settings say."""
 
     trade_type: TradeType
     data_type: str = KLINES
@@ -37,7 +37,7 @@ class Asked:
     symbols: Sequence[str] | None = None
     """Names; none: the filter's."""
     filter: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `config.SymbolFilter` that go before those of the settings."""
+    """Fields of `config.SymbolFilter` that override those of the settings."""
     more: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `config.Dataset` that do, such as `frequency`."""
     results: Mapping[str, Any] = field(default_factory=dict)
@@ -80,7 +80,7 @@ def dataset_of(asked: Asked, *, settings: Settings) -> Dataset:
     Raises
     ------
     SelectionError
-        If both names and a filter are asked for.
+        If both names and a filter are requested.
     ConfigError
         If there is no such dataset.
     """

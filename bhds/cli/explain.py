@@ -81,11 +81,11 @@ def explain(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell where a bar came from: source, zip, SHA-256, revision, the published row.
+    """Print where a bar came from: source, zip, SHA-256, revision, the published row.
 
-    Also what became of every other publication of it, what the API was asked and
-    answered, in which gap a filled bar lies, and the funding joined. Where there is no
-    bar, why. Nothing is asked of a server.
+    Also what became of every other publication of it, what was requested from the API
+    and answered, in which gap a filled bar lies, and the funding joined. Where there is
+    no bar, why. No server is contacted.
     """
     with one_line_errors():
         moment = _moment(time)

@@ -52,7 +52,7 @@ class _DatasetPlan:
 
 @dataclass(frozen=True)
 class _Report:
-    """All that is told of a plan."""
+    """All that is reported of a plan."""
 
     data_dir: Path
     last_day: dt.date
@@ -80,7 +80,7 @@ def plan(
     as_json: AsJson = False,
     with_files: _WithFiles = False,
 ) -> None:
-    """Tell what a run would download, ask the API for, and take of disk and time.
+    """Print what a run would download and request, and its disk space and time.
 
     Nothing is changed: listings that are too old are fetched, but not kept.
     """
@@ -261,7 +261,7 @@ def _time(seconds: float) -> str:
 
 
 def _notes(report: _Report) -> list[str]:
-    """Say what the figures stand for, and what does not fit."""
+    """Return what the figures stand for, and what does not fit."""
     needed, free = decimal(report.needed_bytes), decimal(report.free_bytes)
     taken = report.estimate
     disk = (

@@ -51,11 +51,11 @@ def read_settings(
     Parameters
     ----------
     configfile
-        A file whose settings go before those of the default one, which is
+        A file whose settings take precedence over those of the default one, which is
         `config/config.yaml` in the current directory, else in the checkout.
     values
-        Settings `KEY=VALUE` that go before all files; values are YAML, and a dot in
-        a key goes down into a group.
+        Settings `KEY=VALUE` that take precedence over all files; values are YAML, and a
+        dot in a key goes down into a group.
     data_dir
         The data directory; None: as the settings say.
     environment
@@ -123,7 +123,7 @@ def _given(values: Iterable[str]) -> dict[str, Any]:
 
 
 def _files(configfile: Path | None) -> list[Path]:
-    """Return the files to read, those that go before others last."""
+    """Return the files to read, those that take precedence over others last."""
     defaults = (_DEFAULT_FILE, _CHECKOUT / _DEFAULT_FILE)
     default = next((path for path in defaults if path.is_file()), None)
     return [path for path in (default, configfile) if path is not None]

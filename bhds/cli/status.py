@@ -1,4 +1,4 @@
-"""The command `bhds status`: what is there."""
+"""The command `bhds status`: what exists."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,10 +30,10 @@ def status(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what is on disk: symbols, range, rows, size, age, condition of the days.
+    """Print the data on disk: symbols, range, rows, size, age, condition of the days.
 
-    Whatever the settings select; no server is asked, and nothing is changed. Conditions
-    are those of the last `quality_all`.
+    Whatever the settings select; no server is contacted, and nothing is changed.
+    Conditions are those of the last `quality_all`.
     """
     with one_line_errors():
         root = read_data_dir(configfile, values=config or (), data_dir=data_dir)

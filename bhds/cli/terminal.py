@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 _PIPE_WIDTH = 160
-"""Room for one line a row, where nobody tells how much there is."""
+"""Room for one line per row, where the terminal's size is unknown."""
 
 _ANY_WIDTH = 10_000
 

@@ -31,7 +31,7 @@ class Versions:
 
 
 def version(*, as_json: AsJson = False) -> None:
-    """Tell the versions of BHDS, Python, Polars, Snakemake and aria2c."""
+    """Print the versions of BHDS, Python, Polars, Snakemake and aria2c."""
     found = asdict(versions())
     if as_json:
         typer.echo(json.dumps(found, indent=2))

@@ -124,7 +124,7 @@ def run_snakemake(
 
 
 def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
-    """Have Snakemake remove the lock of a run that was killed on this machine."""
+    """Remove, by Snakemake, the lock of a run that was killed on this machine."""
     owner = runs.owner_of_stale_lock(data_dir)
     if owner is None:
         return
@@ -184,7 +184,7 @@ def _run(command: Sequence[str], *, told_on_stderr: bool) -> int:
 def _handling(
     numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
 ) -> Iterator[None]:
-    """Have a function handle some signals."""
+    """Handle some signals by a function."""
     before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield

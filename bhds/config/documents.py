@@ -297,7 +297,7 @@ def _kind(node: yaml.ScalarNode) -> str:
 
 
 def _words(error: yaml.MarkedYAMLError) -> str:
-    """Say in one line what PyYAML found wrong, and what to do about a tab."""
+    """Return in one line what PyYAML found wrong, and what to do about a tab."""
     problem = " ".join(str(error.problem).split())
     if "'\\t'" in problem:
         return "a tab is no indentation in YAML; indent with blanks"

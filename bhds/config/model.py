@@ -125,7 +125,7 @@ class ListingSettings(_Closed):
 
 
 class Api(_Closed):
-    """Whether the REST API may be asked."""
+    """Whether the REST API may be queried."""
 
     enabled: Flag = Field(
         default=True, description="ask the REST API for what the archive lacks"

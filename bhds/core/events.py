@@ -1,6 +1,6 @@
 """Match the events that several sources have: which rows are the same event.
 
-Of bars and other states there is one at a time, so a time tells which they are. Events
+Of bars and other states there is one at a time, so a time identifies them. Events
 may share the time, or the id, that they are known by: funding for a dividend falls into
 the minute of the regular one, and two aggregate trades once had one id. So rows of one
 source that share a key and are not identical are separate events, and only between
@@ -42,7 +42,7 @@ def number_events(
     key
         The columns that all rows of an event share; not null.
     rank
-        The column that tells sources apart, an integer; others are matched with those
+        The column that distinguishes sources, an integer; others are matched with those
         of a source of a higher rank.
     values
         The other columns; rows of one source that agree in them are one event. Times

@@ -10,7 +10,7 @@ asked of a delisted symbol does not change from day to day."""
 
 
 class ListingPeriod(NamedTuple):
-    """When a symbol was traded, as far as files tell: UTC days, both included."""
+    """When a symbol was traded, as far as files show: UTC days, both included."""
 
     first_day: dt.date
     last_day: dt.date

@@ -1,4 +1,4 @@
-"""What the API was asked for of a bar, and what it answered."""
+"""What was requested from the API for a bar, and the response."""
 
 import datetime as dt
 import json
@@ -18,7 +18,7 @@ _FILL_ROW = ("open_time", "close_time", "source")
 
 
 def holes_of(place: SymbolFiles) -> tuple[RequestedRange, ...]:
-    """Return the ranges covering the bar that the API was asked for."""
+    """Return the ranges covering the bar that were requested from the API."""
     found = []
     for path in place.fills:
         sources = storage.read_sources(path)

@@ -43,7 +43,7 @@ def explain(
 ) -> Explanation:
     """Explain where the bar that contains a moment came from.
 
-    Nothing is asked of a server, and nothing is changed. Files of one symbol are read,
+    No server is contacted, and nothing is changed. Files of one symbol are read,
     and of the market's tables the rows of it.
 
     Parameters
@@ -64,7 +64,7 @@ def explain(
     Raises
     ------
     SelectionError
-        If the symbol has no result; the message tells the nearest name that has.
+        If the symbol has no result; the message names the nearest name that has.
     ConfigError
         If there is no such interval.
     ResultError

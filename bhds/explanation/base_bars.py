@@ -1,4 +1,4 @@
-"""Which base bars a resampled bar was made of."""
+"""Which base bars a resampled bar was built from."""
 
 import datetime as dt
 import hashlib
@@ -58,7 +58,7 @@ def explain_longer(
     symbol: str,
     time: dt.datetime,
 ) -> LongerExplanation:
-    """Return which base bars the resampled bar that contains a moment was made of.
+    """Return which base bars the resampled bar that contains a moment was built from.
 
     Parameters
     ----------
@@ -72,11 +72,11 @@ def explain_longer(
     Raises
     ------
     SelectionError
-        If the symbol has no such file; the message tells the nearest name that has.
+        If the symbol has no such file; the message names the nearest name that has.
     ConfigError
         If there is no such rule.
     ResultError
-        If the result that the file was made of is not there any more.
+        If the result that the file was built from is not there any more.
     """
     root, market = Path(data_dir), TradeType(trade_type)
     parsed = ResampleRule.parse(rule)
@@ -133,7 +133,7 @@ def _window(
 
 
 def _result_of(path: Path, *, root: Path, trade_type: TradeType, symbol: str) -> Path:
-    """Return the result that a resampled file was made of."""
+    """Return the result that a resampled file was built from."""
     made_of = storage.read_parquet_metadata(path).get("inputs", "").partition(" ")[0]
     folders = sorted(root.glob(f"results_data/{trade_type}/klines/*"))
     for result in (folder / f"{symbol}.pqt" for folder in folders):

@@ -21,7 +21,7 @@ _KLINES = "klines"
 
 @dataclass(frozen=True)
 class SymbolFiles:
-    """A bar of one symbol, and the files that tell of it."""
+    """A bar of one symbol, and the files about it."""
 
     data_dir: Path
     trade_type: TradeType
@@ -99,7 +99,7 @@ class SymbolFiles:
         Raises
         ------
         SelectionError
-            If it has none; the message tells the nearest name that has.
+            If it has none; the message names the nearest name that has.
         """
         if self.result.is_file():
             return

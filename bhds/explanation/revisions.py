@@ -24,7 +24,7 @@ def fetched(
     """Return the revisions of zips that were fetched, by key, in the order they came.
 
     Reads the part of the ledger that has the keys; `used` are the SHA-256s of what
-    partitions were made of.
+    partitions were built from.
     """
     paths = [path for pattern in _LEDGER for path in sorted(data_dir.glob(pattern))]
     tables = [_selected(path, keys) for path in paths]

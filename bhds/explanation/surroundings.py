@@ -93,7 +93,7 @@ def gap_around(place: SymbolFiles) -> dict[str, Any] | None:
 
 
 def conflicts_in(place: SymbolFiles) -> tuple[dict[str, Any], ...]:
-    """Return the publications that gave way to others with other values."""
+    """Return the publications that lost to others with different values."""
     path = place.results / "conflicts" / f"{place.symbol}.parquet"
     if not path.is_file():
         return ()

@@ -8,7 +8,7 @@ from typing import Any
 
 
 class State(StrEnum):
-    """What there is at the time that was asked for."""
+    """What there is at the time that was requested."""
 
     BAR = "bar"
     BETWEEN_SEGMENTS = "between_segments"
@@ -26,7 +26,7 @@ class RowOutcome(StrEnum):
     KEPT = "kept"
     DROPPED = "dropped"
     NOT_USED = "not_used"
-    """It was not even compared: of another revision, not asked for, or of a time of
+    """It was not even compared: of another revision, not requested, or of a time of
     which the result has no bar."""
 
 
@@ -40,11 +40,11 @@ class Revision:
     size: int | None
     sha256: str | None
     last_modified: dt.datetime | None
-    """As listed when it was asked for."""
+    """As listed when it was requested."""
     first_seen: dt.datetime | None
     """When it came."""
     is_used: bool
-    """Whether the partition was made of it."""
+    """Whether the partition was built from it."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class ArchiveZip:
 
     @property
     def is_another_revision(self) -> bool:
-        """Whether the file that is there is not what the partition was made of."""
+        """Whether the file that is there is not what the partition was built from."""
         return self.is_on_disk and self.sha256_on_disk != self.sha256
 
 
@@ -108,7 +108,7 @@ class PublishedRow:
 
 @dataclass(frozen=True)
 class RequestedRange:
-    """What the API was asked for, of a range that covers the bar."""
+    """A request to the API for a range that covers the bar."""
 
     path: str
     """Of the fill."""
@@ -156,7 +156,7 @@ class Explanation:
     symbol: str
     interval: str
     time: dt.datetime
-    """As asked for."""
+    """As requested."""
     open_time: dt.datetime
     """Of the bar that contains it."""
     state: State
@@ -168,7 +168,7 @@ class Explanation:
     """Number, first and last open time of the segment."""
     publications: tuple[PublishedRow, ...] = ()
     conflicts: tuple[Mapping[str, Any], ...] = ()
-    """Rows of `columns.conflicts`: what gave way, though its zip may be gone."""
+    """Rows of `columns.conflicts`: what lost precedence, though its zip may be gone."""
     zips: tuple[ArchiveZip, ...] = ()
     holes: tuple[RequestedRange, ...] = ()
     gap: Mapping[str, Any] | None = None

@@ -186,7 +186,7 @@ def select_named(
     Raises
     ------
     SelectionError
-        If a name is not among `symbols`; the message tells the nearest that is.
+        If a name is not among `symbols`; the message names the nearest that is.
     """
     existing = set(symbols)
     unknown = [name for name in names if name not in existing]

@@ -1,1 +1,1 @@
-"""Read and write files, logs and HTTP; a file is written whole or not at all."""
+"""Read and write files, logs and HTTP; a file is written whole, or left as it was."""

@@ -11,7 +11,7 @@ from bhds.core.errors import BhdsError
 from bhds.io import places, runs
 
 INTERRUPTED = 130
-"""The exit code after Ctrl-C, as a shell tells it."""
+"""The exit code after Ctrl-C, as a shell shows it."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 

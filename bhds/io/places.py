@@ -63,7 +63,7 @@ def explained(error: Exception) -> str | None:
 
 
 def remedy(error: Exception, *, else_: str = "delete it and run again") -> str:
-    """Say what to do about a file that cannot be read: none goes for its rights."""
+    """Return what to do about a file that cannot be read: none goes for its rights."""
     number = number_of(error)
     if number in {errno.EACCES, errno.EPERM}:
         return "change its rights"

@@ -64,7 +64,7 @@ class Process(NamedTuple):
 
 
 def current() -> Process | None:
-    """Return this process; None where the system does not tell when it began."""
+    """Return this process; None where the system does not report when it began."""
     pid = os.getpid()
     started = _started(pid)
     known = started is not None and started != _HIDDEN
@@ -79,7 +79,7 @@ def named(name: str) -> Process | None:
 
 @cache
 def _machine() -> str:
-    """Tell this machine, since it was started, from others, and from containers."""
+    """Return an identity of this machine since its start, unlike any container's."""
     parts = [socket.gethostname()]
     with suppress(OSError):
         parts.append(Path("/proc/sys/kernel/random/boot_id").read_text().strip())
@@ -88,7 +88,7 @@ def _machine() -> str:
 
 
 def _started(pid: int) -> int | None:
-    """Return when a process began; None if there is none, or nothing tells."""
+    """Return when a process began; None if there is none, or if it is unknown."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:

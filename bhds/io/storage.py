@@ -166,7 +166,7 @@ def _check_symbol(path: Path | str, names: Sequence[str]) -> None:
 
 
 def read_sources(partition: Path | str) -> dict[str, Any]:
-    """Read what lies beside a partition or a fill: what it was made from.
+    """Read what is next to a partition or a fill: what it was made from.
 
     Raises
     ------
@@ -195,7 +195,7 @@ def read_json(path: Path | str) -> dict[str, Any]:
 def provenance(
     stage: str, revision: int, inputs: Iterable[Path | str]
 ) -> dict[str, str]:
-    """Return the metadata that tells what made a file: stage, revision, SHA-256s."""
+    """Return the metadata that shows what made a file: stage, revision, SHA-256s."""
     return {
         "stage": stage,
         "revision": str(revision),

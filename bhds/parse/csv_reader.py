@@ -115,7 +115,7 @@ def word_warnings(body: CsvBody, *, table: Table) -> list[str]:
 def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
     """Return the columns that a header line names, in its order.
 
-    Names of columns that are not looked at may repeat, and are told apart by number.
+    Names of columns that are not looked at may repeat, and are distinguished by number.
 
     Notes
     -----
@@ -204,7 +204,7 @@ def _csv_dtype(field: Field | None) -> pl.DataType:
 
 
 def _has_quotes(table: Table) -> bool:
-    """Tell whether fields may stand in quotes: where one may be blank, as `""`."""
+    """Return whether fields may stand in quotes: where one may be blank, as `""`."""
     return any(field.kind is Kind.OPTIONAL_NUMBER for field in table.fields)
 
 
@@ -295,7 +295,7 @@ def _parse_clock(name: str) -> pl.Expr:
 def _is_sound(
     frame: pl.DataFrame, data: bytes, *, rows: int, table: Table, symbol: str
 ) -> bool:
-    """Tell whether a frame that was read from `data` is all that it should be."""
+    """Return whether a frame that was read from `data` is all that it should be."""
     nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True))
     symbols = [field.name for field in table.fields if field.kind is Kind.SYMBOL]
     needed = [
@@ -323,7 +323,7 @@ def _is_sound(
 def _fault(
     bodies: Sequence[CsvBody], table: Table, symbol: str, *, default: str
 ) -> str:
-    """Say what is wrong with a CSV; of several, only that something is."""
+    """Return what is wrong with a CSV; of several, only that something is."""
     if len(bodies) > 1:
         return default
     body = _narrowed(bodies[0], table, symbol)

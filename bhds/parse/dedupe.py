@@ -12,7 +12,7 @@ from bhds.parse.order import ascends
 
 @dataclass(frozen=True)
 class Collapsed:
-    """Unique rows, and those that gave way to them."""
+    """Unique rows, and those that lost to them."""
 
     kept: pl.DataFrame
     """Sorted by and unique on the key; without a key, sorted by time."""
@@ -80,7 +80,7 @@ def _parted(
     values: Sequence[str],
     moment: str | None = None,
 ) -> Collapsed:
-    """Tell duplicates from conflicts, with the kept row beside each dropped one.
+    """Separate duplicates from conflicts, with the kept row beside each dropped one.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def collapse_events(
     precedence
         Columns that decide between the rows of an event before `rank` does.
     rank
-        The column that tells sources apart: an integer, higher for one that takes
+        The column that distinguishes sources: an integer, higher for one that takes
         precedence.
     rule
         How the events of several sources are matched; see `bhds.core.events`.

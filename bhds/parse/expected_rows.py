@@ -42,7 +42,7 @@ def earliest_open_us(day: dt.date, interval: Interval) -> int:
 
 
 def is_off_grid(open_us: pl.Expr, *, interval: Interval) -> pl.Expr:
-    """Tell which openings, in microseconds since 1970, are not on the grid.
+    """Return which openings, in microseconds since 1970, are not on the grid.
 
     Bars of up to a day open at multiples of their length from midnight, weeks on
     Monday, months on the 1st, all at 00:00 UTC; 3d bars on any day, because they are
@@ -104,7 +104,7 @@ def expected_per_day(
         How many rows days should have, numbered as in `present`, where it depends on
         the rows; see `events_due`.
     conflicts
-        The rows of days that gave way to others, numbered as in `present`.
+        The rows of days that lost to others, numbered as in `present`.
     quantities
         What the rows of days add up to, where they have a quantity.
     counts

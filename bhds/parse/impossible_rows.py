@@ -30,7 +30,7 @@ class FaultTally:
     data_type, trade_type
         What the rows are of.
     time
-        The column that tells the day of a row.
+        The column that shows the day of a row.
     """
 
     def __init__(self, data_type: str, trade_type: TradeType, *, time: str) -> None:

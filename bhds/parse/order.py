@@ -1,4 +1,4 @@
-"""Tell whether rows are in the order of their key."""
+"""Return whether rows are in the order of their key."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import polars as pl
 
 
 def ascends(rows: pl.DataFrame, *, key: Sequence[str]) -> bool:
-    """Tell whether each row's key is greater than that of the row before it."""
+    """Return whether each row's key is greater than that of the row before it."""
     return bool(rows.select(_exceeds_former(key).slice(1).all()).item())
 
 
@@ -19,7 +19,7 @@ def descents(rows: pl.DataFrame, *, key: Sequence[str]) -> int:
 
 
 def _exceeds_former(key: Sequence[str]) -> pl.Expr:
-    """Tell of each row but the first whether its key is greater than the former's."""
+    """Return for each row but the first whether its key is above the former's."""
     greater = pl.lit(value=False)
     for name in reversed(key):
         column, before = pl.col(name), pl.col(name).shift()

@@ -239,7 +239,7 @@ def _unique(
     Returns
     -------
     Collapsed
-        Its `duplicates` and `conflicts` tell `file` and time alone.
+        Its `duplicates` and `conflicts` show `file` and time alone.
     conflicts
         At least the first `CONFLICTS_LISTED` conflicts, with all that `Collapsed` has.
     """
@@ -358,7 +358,7 @@ def _account(
     interval: Interval | None,
     days: FilePeriod,
 ) -> dict[str, Any]:
-    """Return the part of the sources that tells what became of zips and rows.
+    """Return the part of the sources that shows what became of zips and rows.
 
     Parameters
     ----------

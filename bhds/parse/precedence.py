@@ -124,7 +124,7 @@ def choose_bars(
 
 
 def _point(interval: Interval) -> pl.Expr:
-    """Return an expression: the grid point of a bar, as far as it tells bars apart.
+    """Return an expression: the grid point of a bar, as far as it distinguishes bars.
 
     The days on which bars of 3d open differ by symbol, so for these it is the day.
     """

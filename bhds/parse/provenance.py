@@ -191,7 +191,7 @@ def list_conflicts(
     key: Sequence[str],
     columns: Sequence[str],
 ) -> dict[str, Any]:
-    """Describe the rows that gave way to others of the same key.
+    """Describe the rows that lost to others of the same key.
 
     Parameters
     ----------

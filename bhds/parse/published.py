@@ -35,7 +35,7 @@ class OpenedArchive:
     period: FilePeriod
     record: SourceRecord
     entry: CsvEntry | None
-    """None if the zip is, or has turned out to be, of no use."""
+    """None if the zip is, or has turned out to be, unusable."""
     rows: int = 0
     """How many were read so far."""
 

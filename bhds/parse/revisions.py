@@ -1,8 +1,8 @@
 """What changed in the rows when the exchange replaced files, for the quality report.
 
-1. Before a partition is made anew, `keep` gives the one on disk a hidden name more:
+1. Before a partition is made again, `keep` gives the one on disk a hidden name more:
    a workflow deletes the outputs of a job before it begins.
-2. The sources of both tell which zips have another revision, or gave way to others.
+2. The sources of both show which zips have another revision, or lost to others.
 3. The rows of the days of these zips are compared (`bhds.parse.differences`).
 4. What was found goes into the table `aws_data/revisions.parquet`, to which jobs add
    parts (`bhds.io.append_table`).
@@ -63,7 +63,7 @@ CHANGES = pl.Schema(
 """Columns of the revisions: a row for each revised zip and column that changed.
 
 A zip of which no column changed has one row, whose `column` is null. `key` is the
-zip's in the bucket; `new_sha256` is null where the zip gave way to others
+zip's in the bucket; `new_sha256` is null where the zip lost to others
 (`RevisionKind.SUPERSEDED`). `first_day` and `last_day` are the UTC days compared, both
 included. `rows_changed` counts rows of the same key with another value in any column,
 `column_rows_changed` those with another value in `column`; rows without a key are only
@@ -125,7 +125,7 @@ class Revised:
 
 
 def keep(partition_path: Path | str, *, sources_path: Path | str) -> bool:
-    """Let a partition outlive its replacement, until `recording` has compared it.
+    """Keep a partition beyond its replacement, until `recording` has compared it.
 
     It gets a hidden name more, beside its own, which takes no space. What has such a
     name already, and was not compared since, stays instead.
@@ -168,7 +168,7 @@ def recording(
     ----------
     partition_path, sources_path
         The partition and its sources, which are new as the block ends. Those before
-        are what was kept (`keep`), or else what is there as the block begins: each
+        are what was kept (`keep`), or else what exists as the block begins: each
         has to be replaced by renaming.
     data_dir
         The data directory, where the revisions and the ledger are.
@@ -193,7 +193,7 @@ def recording(
 def revised_inputs(
     old_sources: Mapping[str, Any], new_sources: Mapping[str, Any]
 ) -> list[Revised]:
-    """Tell which zips of a partition have another revision, or are no input any more.
+    """Return which zips of a partition have another revision, or are no input any more.
 
     Parameters
     ----------
@@ -408,7 +408,7 @@ def _day(text: str | None) -> dt.date | None:
 def _noticed_at(
     revised: Sequence[Revised], *, data_dir: Path | str
 ) -> dict[str, dt.datetime]:
-    """Look up when each revision came; now, where the ledger does not tell."""
+    """Look up when each revision came; now, where the ledger does not have it."""
     noticed_at = dict.fromkeys((zip_.key for zip_ in revised), dt.datetime.now(dt.UTC))
     sought = {zip_.key: zip_.new_sha256 for zip_ in revised if zip_.new_sha256}
     if sought:

@@ -50,7 +50,7 @@ def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
     Parameters
     ----------
     sources
-        What a partition was made of (`bhds.parse.parse_table.parse_table`).
+        What a partition was built from (`bhds.parse.parse_table.parse_table`).
     """
     if sources["rows"] and not any(_missing(entry)[0] for entry in sources["days"]):
         return []  # nearly always

@@ -100,7 +100,7 @@ class FileTally:
             record.warnings.append(f"{_SIDE} is {side} in all {self.rows} rows")
 
     def _is_one_sided(self) -> bool:
-        """Tell whether the file says of too many trades that takers were all alike.
+        """Return whether the file says of too many trades that takers were all alike.
 
         Notes
         -----
@@ -126,7 +126,7 @@ class PartitionTally:
     id_holes: int = 0
     """The stretches that they make."""
     missing_trade_ids: Counter[int] = field(default_factory=Counter)
-    """Likewise of the trades that rows are made of."""
+    """Likewise of the trades that rows are built from."""
     first_id: tuple[int, int] | None = None
     """The first id and its time, in microseconds since 1970."""
     last_ids: dict[str, pl.DataFrame] = field(default_factory=dict)
@@ -140,7 +140,7 @@ class PartitionTally:
     duplicates: Counter[int] = field(default_factory=Counter)
     conflicts: Counter[int] = field(default_factory=Counter)
     conflict_days: Counter[int] = field(default_factory=Counter)
-    """The rows that gave way to others, by the number of the UTC day since 1970."""
+    """The rows that lost to others, by the number of the UTC day since 1970."""
     quantities: dict[int, float] = field(default_factory=dict)
     """What the rows that have a `quantity` add up to, by the number of the UTC day."""
     listed: list[pl.DataFrame] = field(default_factory=list)
@@ -155,7 +155,7 @@ class PartitionTally:
         self.days_of_files[file].update(rows_per_day(rows[self.table.time]))
 
     def add_unique(self, unique: Collapsed) -> None:
-        """Count the next rows, n >= 0, and those that gave way to them."""
+        """Count the next rows, n >= 0, and those that lost to them."""
         self._add(unique.kept)
         if self.faults is not None:
             self.faults.add(unique.kept)

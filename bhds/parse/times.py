@@ -1,7 +1,7 @@
 """Check that the times of a file are times, in one unit, and of its own period.
 
 Archive values are milliseconds, and microseconds for spot from 2025-01-01
-(binance/binance-public-data, README); the magnitude tells which. Some types of data
+(binance/binance-public-data, README); the magnitude shows which. Some types of data
 have text at a resolution of seconds instead (#381 there).
 """
 
@@ -154,7 +154,7 @@ def _common_unit(
 
 
 def _unit(time: int) -> str | None:
-    """Tell the unit of a time by its magnitude; None if it is no time at all."""
+    """Return the unit of a time by its magnitude; None if it is no time at all."""
     for unit, values in _UNITS.items():
         if time in values:
             return unit

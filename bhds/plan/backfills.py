@@ -1,4 +1,4 @@
-"""Which partitions the API is asked to fill, and which days each may hold."""
+"""Which partitions are filled from the API, and which days each may hold."""
 
 import datetime as dt
 from collections.abc import Collection, Mapping
@@ -35,9 +35,9 @@ def fills_of(
 ) -> dict[str, dict[str, Backfill]]:
     """Return the fills of each symbol by name, in time order.
 
-    There is one for each period of a symbol's life that is wanted, whether the archive
-    has files of that period or not. The life goes on after its last file for
-    `STAYS_OPEN`.
+    There is one for each wanted period within a symbol's listing period, whether
+    the archive has files of that period or not. The listing period goes on after its
+    last file for `STAYS_OPEN`.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def fills_of(
     size
         How much time one covers.
     lives
-        The life of each symbol, as the archive or another series of the symbol tells,
-        whether wanted or not. Symbols without one are left out.
+        The listing period of each symbol, as the archive or another series of the
+        symbol shows, whether wanted or not. Symbols without one are left out.
     start, last_day
         The first UTC day wanted, if not all are, and the last.
     is_whole

@@ -39,17 +39,17 @@ class Batch:
 
 
 def batches(files: pl.DataFrame) -> Iterator[Batch]:
-    """Cut what is missing and what was replaced into batches, in the order given.
+    """Cut missing and replaced files into batches, in the order given.
 
     A zip and its CHECKSUM are fetched together: where either is not the listed one,
-    both are. So the zip's age alone tells whether a partition is out of date, and
+    both are. So the zip's age alone shows whether a partition is out of date, and
     the graph of jobs has half the edges.
 
     Parameters
     ----------
     files
         `path`, `size` (bytes), `etag` (null for a file that is not listed),
-        `is_checksum` and `state`, one row a file.
+        `is_checksum` and `state`, one row per file.
     """
     pairs = _pairs(files)
     for state in (MISSING, REPLACED):
@@ -57,7 +57,7 @@ def batches(files: pl.DataFrame) -> Iterator[Batch]:
 
 
 def _pairs(files: pl.DataFrame) -> pl.DataFrame:
-    """Return one row a zip, with what is known of its CHECKSUM and of both."""
+    """Return one row per zip, with what is known of its CHECKSUM and of both."""
     # What the server does not list cannot be fetched, and stays as it is.
     is_listed = pl.col("etag").is_not_null()
     checksums = files.filter("is_checksum", is_listed).select(

@@ -40,13 +40,13 @@ class PlannedDataset:
     symbols: tuple[str, ...]
     """The symbols selected, whether the archive has files in the time wanted or not."""
     files: pl.DataFrame
-    """One row a file: `symbol, partition, frequency, first_day, last_day, key, path,
+    """One row per file: `symbol, partition, frequency, first_day, last_day, key, path,
     size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
     before its CHECKSUM."""
     fills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
-    """What the API is asked for, of each symbol, by the name of the partition."""
+    """What is requested from the API, of each symbol, by the name of the partition."""
     lives: Mapping[str, ListingPeriod] = field(default_factory=dict)
-    """As the archive's files tell of each symbol, whether in the time wanted or not."""
+    """From the archive's files of each symbol, whether in the time wanted or not."""
     ended: frozenset[str] = frozenset()
     """The symbols of which it is known that they have ended."""
     trading: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ def plan_dataset(
         `key` and `etag` of daily zips that parse jobs wanted beside monthly ones; see
         `bhds.parse.supplements`.
     offline
-        Whether no server may be asked for those that are not on disk.
+        Whether no server may be contacted for those that are not on disk.
     last_day
         The last UTC day wanted.
     """
@@ -157,7 +157,7 @@ def with_fills(
     last_day: dt.date,
     lives: Mapping[str, ListingPeriod] | None = None,
 ) -> PlannedDataset:
-    """Add what the API is asked for, if it has data of that type.
+    """Add requests to the API, if it has data of that type.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def with_fills(
     last_day
         The last UTC day wanted.
     lives
-        What other series tell of the symbols: those begin no later, and those without
+        What other series show of the symbols: those begin no later, and those without
         any file of the dataset end with these.
     """
     dataset = planned.dataset
@@ -189,7 +189,7 @@ def with_fills(
 
 
 def _lives(zips: pl.DataFrame) -> dict[str, ListingPeriod]:
-    """Return the life of each symbol, as far as its zips tell."""
+    """Return the listing period of each symbol, as far as its zips show."""
     days = zips.group_by("symbol").agg(
         pl.col("first_day").min(), pl.col("last_day").max()
     )

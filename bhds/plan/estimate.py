@@ -90,10 +90,10 @@ def estimate(
     last_day
         The last UTC day wanted.
     has_api
-        Whether the API is asked for what the archive lacks.
+        Whether the API supplies what the archive lacks.
     fills
-        Its fills, as `PlannedDataset.fills`; of symbols without files only these tell
-        what is asked for.
+        Its fills, as `PlannedDataset.fills`; of symbols without files only these show
+        what is requested.
     filled
         Symbol and partition of the fills that are up to date; see `filled_partitions`.
     """
@@ -127,7 +127,7 @@ def _firsts(
 
 
 def total(estimates: Sequence[Estimate]) -> Estimate:
-    """Add up datasets, as if the API were asked for one after the other."""
+    """Add up datasets, as if they were requested one after the other."""
     return Estimate(
         sum(estimate.api_requests for estimate in estimates),
         sum(estimate.api_seconds for estimate in estimates),
@@ -137,7 +137,7 @@ def total(estimates: Sequence[Estimate]) -> Estimate:
 
 
 def download_seconds(rate: Rate | None, *, files: int, size_bytes: int) -> float | None:
-    """Estimate how long downloads take; None if no rate was measured to tell by."""
+    """Estimate how long downloads take; None if no rate was measured."""
     if files == 0:
         return 0.0
     return (
@@ -206,7 +206,7 @@ def _requests(dataset: Dataset, runs: pl.DataFrame, *, paging: Paging) -> int:
 
 
 def _paging(dataset: Dataset) -> Paging | None:
-    """Return how a dataset is asked for; None if it cannot be."""
+    """Return how a dataset is requested; None if it cannot be."""
     if dataset.data_type == FUNDING:
         return _EVENTS
     return _BARS.get(dataset.trade_type) if dataset.entry.has_intervals else None

@@ -72,10 +72,10 @@ def find(
 
 
 def repair(future: Future, *, data_dir: Path) -> None:
-    """Give files from the future times that Snakemake decides rightly by.
+    """Set times of files from the future by which Snakemake decides rightly.
 
     What was downloaded is of now. What was built is of long ago, and is built again:
-    nothing tells whether its inputs have changed since.
+    nothing shows whether its inputs have changed since.
     """
     recorded = {
         str(instruments.exchange_info_path(Path(), market)) for market in TradeType

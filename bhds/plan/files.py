@@ -135,7 +135,7 @@ def with_state(
     A file is present if the ledger says that it was fetched under the listed etag,
     and if it has the listed size and MD5. Two exceptions, lest a file be fetched for
     ever: one of other bytes that are proven sound, and one that the server did not
-    have when it was last asked; that one is asked for again when a later listing still
+    have when it was last asked; that one is requested again when a later listing still
     has it. A file that the ledger does not know (brought here by other means) is
     judged by its size.
 

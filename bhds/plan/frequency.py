@@ -66,15 +66,15 @@ def choose_frequency(
     """Keep the zips that cover each day once, or twice where once is not enough.
 
     `auto` takes the monthly zip of a month and, for months that have none (yet), the
-    daily ones. A month that is known to be bad comes from its daily zips; unless
-    there is one for each of its days, its monthly zip is taken as well, and the rows
-    of daily zips go before it where they are parsed. `monthly` and `daily` take one
+    daily ones. A month that is known to be bad comes from its daily zips; unless there
+    is one for each of its days, its monthly zip is taken as well, and the rows of daily
+    zips take precedence over it where they are parsed. `monthly` and `daily` take one
     kind alone.
 
     Parameters
     ----------
     archives
-        One row a zip: `symbol`, `frequency`, `first_day`, and any other columns.
+        One row per zip: `symbol`, `frequency`, `first_day`, and any other columns.
     choice
         As in the settings.
     trade_type, data_type, interval

@@ -31,7 +31,7 @@ _GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...]]
 
 
 class Plan:
-    """Names of everything that the settings and the targets ask for.
+    """Names of everything that the settings and the targets request.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Plan:
         The datasets of the settings.
     implied
         Datasets that single file targets stand for. They add to what can be made,
-        but not to what `results_all` and its like ask for.
+        but not to what `results_all` and its like request.
     listings
         Paths of the listings that the plan was made from.
     asked_at
@@ -101,7 +101,7 @@ class Plan:
         """The download jobs of everything that is missing or was replaced.
 
         Each file is in one batch. Series that targets name come first and have
-        batches of their own: who asks for one file does not download others' zips.
+        batches of their own: who requests one file does not download others' zips.
         """
         found: list[Batch] = []
         seen = pl.DataFrame(schema={"key": pl.String})
@@ -122,7 +122,7 @@ class Plan:
 
     @cached_property
     def api(self) -> list[str]:
-        """Every fill and its sources, and what tells the phase of 3d bars."""
+        """Every fill and its sources, and what shows the phase of 3d bars."""
         fills = [path for planned in self.datasets for path in _fill_files(planned)]
         phases = {
             path
@@ -251,10 +251,10 @@ class Plan:
         raise SelectionError(msg)
 
     def phase_of(self, group: ResampleGroup, symbol: str) -> list[str]:
-        """Return the file that tells on which days the 3d bars of a symbol open.
+        """Return the file that shows on which days the 3d bars of a symbol open.
 
         That is the result of its published 3d bars if these are configured, else the
-        answer of the API for one bar if it may be asked, else none.
+        answer of the API for one bar if it may be queried, else none.
         """
         if (group.trade_type, symbol) in self._with_3d_bars:
             return [f"results_data/{group.trade_type}/klines/3d/{symbol}.pqt"]
@@ -267,12 +267,12 @@ class Plan:
         return f"api_data/{trade_type}/klines/{symbol}/phase.json"
 
     def phase_first_day(self, trade_type: str, symbol: str) -> dt.date:
-        """Return the first UTC day of which the API is asked for klines of a symbol.
+        """Return the first UTC day of which klines of a symbol come from the API.
 
         Raises
         ------
         SelectionError
-            If it is not asked for any.
+            If none come from the API.
         """
         days = [
             fill.first_day
@@ -314,7 +314,8 @@ class Plan:
         Raises
         ------
         SelectionError
-            If there is nothing to ask the API for in that time, or it may not be asked.
+            If there is nothing to request from the API in that time, or it may not be
+            queried.
         """
         found = self.fills(series)
         if name not in found:

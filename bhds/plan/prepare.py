@@ -62,14 +62,14 @@ def plan(
     keep: bool = True,
     record: bool = True,
 ) -> Plan:
-    """Plan what the settings and the targets ask for.
+    """Plan what the settings and the targets request.
 
     Parameters
     ----------
     settings
         The settings.
     targets
-        What was asked for; a path among it may name a series that the settings do
+        What was requested; a path among it may name a series that the settings do
         not.
     data_dir
         The data directory.
@@ -230,7 +230,7 @@ class _Planner:
         planned: PlannedDataset,
         lives: Mapping[TradeType, Mapping[str, ListingPeriod]],
     ) -> PlannedDataset:
-        """Add what the API is asked for, if it may be asked."""
+        """Add requests to the API, if it may be queried."""
         if not self._settings.api.enabled:
             return planned
         is_funding = planned.dataset.data_type == FUNDING
@@ -357,7 +357,7 @@ def _has_funding(symbol: instruments.SymbolClass) -> bool:
 def _lives(
     planned: Iterable[PlannedDataset],
 ) -> dict[TradeType, dict[str, ListingPeriod]]:
-    """Return the life of each symbol that has klines, by market."""
+    """Return the listing period of each symbol that has klines, by market."""
     found: dict[TradeType, dict[str, ListingPeriod]] = defaultdict(dict)
     for each in planned:
         if each.dataset.has_results:
@@ -406,7 +406,7 @@ def _expect_something(planned: PlannedDataset) -> None:
     ------
     SelectionError
         If there are no symbols, or neither files in the time wanted nor anything to
-        ask the API for.
+        request from the API.
     """
     ended = planned.dataset.ended
     if ended and planned.files.is_empty():

@@ -1,4 +1,4 @@
-"""Which quality tables the plan asks for, and what each is made from.
+"""Which quality tables the plan requests, and what each is made from.
 
 All paths are relative to the data directory.
 """
@@ -27,7 +27,7 @@ class QualityTables:
 
     @cached_property
     def paths(self) -> list[str]:
-        """Every table that the configured datasets ask for."""
+        """Every table that the configured datasets request."""
         found = []
         for trade_type, interval in self._results:
             folder = f"results_data/{trade_type}/quality"
@@ -259,7 +259,7 @@ class QualityTables:
 
 
 def _is_longer(interval: str, *, than: str) -> bool:
-    """Return whether bars of one interval can be made of those of another."""
+    """Return whether bars of one interval can be built from those of another."""
     if interval == than:
         return False
     try:

@@ -1,8 +1,8 @@
 """Record what the exchange says of its symbols, or warn that it is not.
 
-The name of a symbol does not tell a perpetual on a share from one on a coin, and the
-table that BHDS brings along ends at some day. So a plan that may ask the REST API asks
-it once a day for exchangeInfo, in one request for each market.
+The name of a symbol does not distinguish a perpetual on a share from one on a coin, and
+the table that BHDS brings along ends at some day. So a plan that may ask the REST API
+asks it once a day for exchangeInfo, in one request for each market.
 """
 
 import asyncio
@@ -51,7 +51,7 @@ def known_symbols(
     now
         The present, UTC.
     online
-        Whether a server may be asked.
+        Whether a server may be queried.
     keep
         Whether an answer is recorded.
 
@@ -97,7 +97,7 @@ def warn_of_younger(
     known: Mapping[TradeType, Known],
     data_dir: Path,
 ) -> None:
-    """Warn of perpetuals that are younger than what tells shares from coins.
+    """Warn of perpetuals that are younger than what distinguishes shares from coins.
 
     Parameters
     ----------

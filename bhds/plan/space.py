@@ -106,7 +106,7 @@ def result_bytes(dataset: Dataset, zips: pl.DataFrame, *, data_dir: Path) -> int
 def _bytes_to_come(files: pl.DataFrame, *, data_dir: Path, per_zip_byte: float) -> int:
     """Estimate what files of one stage will take beyond what they do now.
 
-    `per_zip_byte` is the size of a plain file, where none is there to tell.
+    `per_zip_byte` is the size of a plain file, where none exists yet.
     """
     folders = files["path"].str.replace("/[^/]*$", "").unique()
     disk = archive.scan_disk(folders, data_dir=data_dir)

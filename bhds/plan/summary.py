@@ -21,7 +21,7 @@ class Row:
     dataset: str
     symbols: int
     """Those selected that have something in the time wanted: files, or days that the
-    API is asked for."""
+    API is requested."""
     server_files: int
     server_bytes: int
     """What the server lists."""

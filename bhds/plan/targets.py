@@ -1,6 +1,6 @@
 """Read which series a file target belongs to.
 
-A single file can be asked for by its path whether the settings select it or not: the
+A single file can be requested by its path whether the settings select it or not: the
 path says market, type of data, symbol and interval.
 """
 
@@ -45,7 +45,7 @@ def implied_datasets(
 
     It has the settings of the first configured dataset of the same market, type of
     data and interval, and defaults where there is none. A resampled file of which
-    the path tells no base interval is made from the market's first configured one
+    the path names no base interval is made from the market's first configured one
     that has the rule, else from the first that the rule fits, else from 1m. Targets
     that are no such path imply nothing.
 

@@ -43,7 +43,7 @@ def account(
     evidence
         What is known of the days.
     conflicts
-        Bars between partitions that gave way to others: `open_time`. Those within a
+        Bars between partitions that lost to others: `open_time`. Those within a
         partition are in the evidence.
     faults
         `FAULTS` of days that have any.

@@ -37,15 +37,15 @@ class Evidence:
     """What the sources of a series' partitions and fills say, all times UTC."""
 
     files: pl.DataFrame
-    """`day, last_time, is_daily`: the days of which the archive has a zip of use,
+    """`day, last_time, is_daily`: the days of which the archive has a usable zip,
     sorted; the time of the last row of these zips (of a month's zip: that of the
     month); and whether there is one of the day alone."""
     corrupt: pl.Series
-    """The days of which it has only zips of no use, unsorted."""
+    """The days of which it has only unusable zips, unsorted."""
     without_rows: pl.Series
     """The days of which it has a daily zip, usable or not, but no row; sorted."""
     asked: pl.DataFrame
-    """`start, end, answer`: the ranges that the API was asked for and has not filled,
+    """`start, end, answer`: the ranges that were requested from the API and not filled,
     sorted; they do not overlap, and `end` is exclusive."""
     conflict_days: Mapping[dt.date, int]
     """How many bars of a day were dropped for others; all are counted."""
@@ -124,7 +124,7 @@ class Evidence:
     def answers(self, begin: pl.Series, end: pl.Series) -> pl.Series:
         """Return what the API answered of the missing rows of ranges (`end` exclusive).
 
-        Null where it was not asked, or has filled what it was asked for.
+        Null where it was not asked, or has filled what was requested.
 
         Where it says several things of one range, the worst: `unanswered` before
         `pending` before `refused` before `empty`.

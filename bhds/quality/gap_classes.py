@@ -51,7 +51,8 @@ def classify(
       other symbols that traded before and after have a gap at the same time, of which
       there are at least two, or one and the API has no bars of the gap, and no file is
       to blame.
-    - Of days without a file of use that the API was not, or could not be, asked for:
+    - Of days without a usable file that were not, or could not be, requested from the
+    API:
       `not_published` if they are all of the last 3 days wanted; `relisting` if they are
       more than 30; else `missing_file`.
     - `truncated`: a file ends where the gap begins, and the API was not, or could not

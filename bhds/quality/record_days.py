@@ -29,7 +29,7 @@ _FEW = 0.75
 _VERY_FEW = 0.25
 """No era has less than this part of the rows of the one next to it."""
 _USUAL_HOURS = 8
-"""Between funding events, where there is only one to tell from."""
+"""Between funding events, where there is only one event."""
 _FAULTS = ("impossible", "frozen", "missing_ids", "missing_trade_ids")
 """Counts of a day's entry in the sources; one that is absent is 0."""
 _PRESENT = {

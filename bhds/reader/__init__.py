@@ -1,4 +1,4 @@
-"""Read what was built: lazy frames over the files of many symbols.
+"""Read built data: lazy frames over the files of many symbols.
 
 Every function takes the market first (`spot`, `um_futures`, `cm_futures`), and by
 keyword

@@ -51,7 +51,7 @@ def refuse_unavailable(
     period
         The time that is read.
     asked
-        The time that was asked for, where more is read; None: the same.
+        The time that was requested, where more is read; None: the same.
     symbols
         All that are read, where some may have no file; None: those of the files.
 
@@ -59,7 +59,7 @@ def refuse_unavailable(
     ------
     ResultError
         If one is not, or its condition is not known: it was not judged since the
-        files reach so far, or no file reaches as far as what was asked for.
+        files reach so far, or no file reaches as far as what was requested.
     """
     table = market.quality_table(series.condition)
     symbols = symbols or list(dict.fromkeys(file.symbol for file in files))

@@ -108,7 +108,7 @@ def of_results(folder: Path, symbols: Symbols, *, suffix: str) -> list[SymbolFil
     ResultError
         If there are none at all.
     SelectionError
-        If one that is named is not there; the message tells the nearest that is.
+        If one that is named is not there; the message names the nearest that is.
     """
     paths = {path.stem: path for path in folder.glob(f"[!.]*{suffix}")}
     if not paths:
@@ -210,7 +210,7 @@ def chosen(symbols: Symbols, known: Iterable[str], *, where: Path) -> list[str]:
     Raises
     ------
     SelectionError
-        If one that is named is not known; the message tells the nearest that is.
+        If one that is named is not known; the message names the nearest that is.
     """
     if symbols is None:
         return sorted(known)

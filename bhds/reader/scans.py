@@ -1,4 +1,4 @@
-"""Scan bars, funding and records: what `bhds.reader` tells holds for all of them."""
+"""Scan bars, funding and records: see `bhds.reader` for what all share."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def scan_klines(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and `columns.result_klines`, one row a bar. A bar is known at the end
+        `symbol` and `columns.result_klines`, one row per bar. A bar is known at the end
         of its interval, not at `open_time`. `source` is `filled` for bars that were
         never published; there are no rows between two segments.
 
@@ -107,7 +107,7 @@ def scan_resampled(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and `columns.resampled_klines`, one row a bar that a segment covers
+        `symbol` and `columns.resampled_klines`, one row per bar that a segment covers
         whole. A bar is known at its end; `first_vwap` at the end of its first base
         bar.
 
@@ -155,7 +155,7 @@ def scan_funding(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and `columns.FUNDING`, one row an event. A rate of 0.0001 is 0.01 % of
+        `symbol` and `columns.FUNDING`, one row per event. A rate of 0.0001 is 0.01 % of
         a position, known at `funding_time`.
 
     Raises
@@ -187,7 +187,7 @@ def scan_records(
     Parameters
     ----------
     trade_type, symbols, start, end, strict, data_dir
-        See `bhds.reader`; the time is the one that tells the day of a row.
+        See `bhds.reader`; the time is the one that shows the day of a row.
     data_type
         As in the bucket: `metrics`, `aggTrades`, `bookDepth`, `markPriceKlines`, ...
     interval
@@ -233,7 +233,7 @@ def scan_agg_trades(
     strict: bool = False,
     data_dir: Path | str | None = None,
 ) -> pl.LazyFrame:
-    """Scan aggregate trades: `scan_records` of `aggTrades`, one row a trade."""
+    """Scan aggregate trades: `scan_records` of `aggTrades`, one row per trade."""
     return scan_records(
         trade_type,
         "aggTrades",
@@ -254,7 +254,7 @@ def scan_trades(
     strict: bool = False,
     data_dir: Path | str | None = None,
 ) -> pl.LazyFrame:
-    """Scan single trades: `scan_records` of `trades`, one row a trade."""
+    """Scan single trades: `scan_records` of `trades`, one row per trade."""
     return scan_records(
         trade_type,
         "trades",

@@ -32,7 +32,7 @@ def segments(
     Returns
     -------
     polars.DataFrame
-        One row a segment, by symbol and number: `symbol`, `segment` (Int16, from 0),
+        One row per segment, by symbol and number: `symbol`, `segment` (Int16, from 0),
         `first_open_time` and `last_open_time`, of its first and last bar.
 
     Raises
@@ -70,7 +70,7 @@ def gaps(
     Returns
     -------
     polars.LazyFrame
-        `columns.CLASSIFIED_GAPS`, one row a gap, by symbol and time.
+        `columns.CLASSIFIED_GAPS`, one row per gap, by symbol and time.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def condition(
     Returns
     -------
     polars.LazyFrame
-        `columns.CONDITION`, one row a day, by symbol and day: `available` (all rows),
+        `columns.CONDITION`, one row per day, by symbol and day: `available` (all rows),
         `degraded`, `missing`, `pending` or `not_listed`, why, and the rows by source.
 
     Raises

@@ -75,7 +75,7 @@ def universe(
     Returns
     -------
     polars.DataFrame
-        `UNIVERSE`, one row a symbol, by name. With `as_of`, no value depends on what
+        `UNIVERSE`, one row per symbol, by name. With `as_of`, no value depends on what
         came after that day: `last_traded` is the last trade by its end, `built_until`
         is the day itself, no symbol is `settled` yet, and an exchangeInfo that was
         recorded later is not used.
@@ -170,7 +170,7 @@ def _exchange_info(
 ) -> instruments.Known | None:
     """Read the recorded exchangeInfo; None if it is later than a day.
 
-    It lists the symbols that were there when it was recorded, which tells who lasted.
+    It lists the symbols that were there when it was recorded, which shows who lasted.
     """
     path = instruments.exchange_info_path(market.data_dir, market.trade_type)
     if not path.exists():

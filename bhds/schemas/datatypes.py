@@ -43,7 +43,7 @@ class Kind(StrEnum):
     WORD = "word"
     """One of the field's words (Enum), or any where it has none (String)."""
     EPOCH = "epoch"
-    """A time in ms or µs since 1970, UTC; its magnitude tells which: `TIME`."""
+    """A time in ms or µs since 1970, UTC; its magnitude shows which: `TIME`."""
     CLOCK = "clock"
     """A time as `YYYY-MM-DD HH:MM:SS`, UTC: `TIME`."""
     SYMBOL = "symbol"
@@ -124,7 +124,7 @@ class Table:
     on; empty: rows have no key, are sorted by `time`, and of identical ones each second
     is a duplicate."""
     time: str
-    """The column that tells the day of a row."""
+    """The column that shows the day of a row."""
     events: EventRule | None = None
     """How zips that have the same events are matched: in each of them, rows that share
     a key and are not identical are separate events."""
@@ -135,7 +135,7 @@ class Table:
     slack: dt.timedelta = dt.timedelta()
     """How far past the end of its period a file may reach, and before its begin."""
     hours: str | None = None
-    """The column that tells how many hours lie between events."""
+    """The column that shows how many hours lie between events."""
     is_steady: bool = False
     """Rows come at a steady pace: a day has about as many as those around it."""
     consecutive: bool = False
@@ -184,7 +184,7 @@ class DataType:
     partition: PartitionSize = PartitionSize.YEAR
     """How much time a partition covers; a month at least for bars of 1s."""
     has_api: bool = False
-    """Whether the REST API has its history too, and may be asked to fill holes."""
+    """Whether the REST API has its history too, and may be queried to fill holes."""
     revision: int = 4
     """Raise by one when the same zips must yield a different partition."""
 
@@ -363,7 +363,7 @@ def _metrics_columns(rows: pl.DataFrame, trade_type: TradeType) -> pl.DataFrame:
     um labels said when a period ended until 2026-06-25 00:00, and say when it began
     since; cm labels always did (binance/binance-public-data#491). The file of
     2026-06-24 ends with the label of 00:00 and that of 2026-06-25 begins with it:
-    which one it is, the file's own day tells (`file_day`). Labels are up to 4 s late
+    which one it is, the file's own day shows (`file_day`). Labels are up to 4 s late
     in genuine files of 2024, and never early.
     """
     label = pl.col("raw_create_time").dt.truncate("5m")

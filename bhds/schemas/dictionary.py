@@ -38,7 +38,7 @@ class Column:
     name: str
     dtype: pl.DataType
     unit: str
-    """Empty where there is none to tell."""
+    """Empty where there is none."""
     meaning: str
     trade_types: tuple[TradeType, ...]
     """The markets whose tables have it."""
@@ -65,7 +65,7 @@ class TableEntry:
         return [self._column(name) for name in names]
 
     def is_at(self, path: str) -> bool:
-        """Tell whether a file below the data directory is such a table."""
+        """Return whether a file below the data directory is such a table."""
         return any(_pattern(each).fullmatch(path) for each in self.paths)
 
     def _column(self, name: str) -> Column:

@@ -45,7 +45,7 @@ def parsed_klines(trade_type: TradeType) -> pl.Schema:
 def result_klines(trade_type: TradeType) -> pl.Schema:
     """Return the columns of results; the key is `open_time`.
 
-    `vwap` is null where it was not asked for; `funding_rate` is the sum of the funding
+    `vwap` is null where it was not requested; `funding_rate` is the sum of the funding
     events in the bar, and null on bars without one; `segment` counts from 0 in time
     order.
     """
@@ -132,8 +132,8 @@ FUNDING_EVENTS = EventRule(
 """How the events of one `funding_time` are matched that several sources have."""
 
 API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "refused", "empty"])
-"""What the API says of bars that are missing: nobody asked; it was asked and did not
-answer; it cannot know them yet; it has none."""
+"""Why bars are missing from the API, in this order: they were not requested; it did
+not answer; it cannot know them yet; it refused the symbol; it has none."""
 
 GAPS = pl.Schema(
     {
@@ -164,8 +164,8 @@ GAP_EVIDENCE = pl.Schema(
 )
 """Gaps, with what archive and API say of them. `empty_days` are the whole UTC days
 within the gap; `absent_days` those that the gap touches of which the archive has no
-file of use, and `first_absent_day` the first of these; `truncated`: a file ends where
-the gap begins, and no file of use follows within it."""
+usable file, and `first_absent_day` the first of these; `truncated`: a file ends where
+the gap begins, and no usable file follows within it."""
 
 GAP_CLASSES = pl.Enum(
     [
@@ -179,7 +179,7 @@ GAP_CLASSES = pl.Enum(
     ]
 )
 """Why a symbol did not trade; `bhds.quality.gap_classes.classify` says how each is
-told from the others."""
+distinguished from the others."""
 
 CLASSIFIED_GAPS = pl.Schema(
     GAP_EVIDENCE
@@ -200,7 +200,7 @@ def conflicts(trade_type: TradeType) -> pl.Schema:
 
     `source` is that of the bar that was dropped and `key` its zip, null where it came
     from the API; what was kept in its place stands beside it as `kept_<column>`. A
-    bar may be kept here and give way to another source in a further row.
+    bar may be kept here and lose to another source in a further row.
     """
     columns = {"source": SOURCES, "key": pl.String()} | _bar_columns(trade_type)
     columns = {n: dtype for n, dtype in columns.items() if n != "open_time"}
@@ -240,7 +240,7 @@ that open over a minute off the grid, `frozen` the rows of bands of bookDepth th
 not move for hours, `missing_ids` the ids that the rows skip and `missing_trade_ids`
 the trades that aggTrades skip, all 0 where there are none; `has_file`: the archive
 has a file of the day that can be used, `is_corrupt`: it has only such as cannot;
-`api_answer`: what the API says of the rows that it was asked for and does not have,
+`api_answer`: what the API says of the requested rows that it does not have,
 null where none."""
 
 DAY_FAULTS = ("impossible", "off_grid", "frozen", "missing_ids")
@@ -304,7 +304,7 @@ VOLUME_CHECKS = pl.Schema(
 )
 """What the trades of each UTC day add up to, and the volume of its bars, both in base
 currency or, of COIN-M, in contracts: single trades where the day has them, else
-aggTrades. `difference` is the former less the latter, and `agrees` tells whether it is
+aggTrades. `difference` is the former less the latter, and `agrees` shows whether it is
 no more than adding up may cost; null where aggTrades skip `missing_trade_ids` and have
 less than the bars, so that nothing can be concluded: not all trades are aggregated."""
 

@@ -47,17 +47,17 @@ def write_fill(
     partition: str,
     interval: str | None = None,
 ) -> None:
-    """Ask for what one partition lacks, and write the fill with its sources.
+    """Request what one partition lacks, and write the fill with its sources.
 
     What was answered is kept beside the fill, in `<partition>.answers.jsonl`, and is
-    not asked again. Where the API refuses this place, or none may be asked, the fill
+    not asked again. Where the API refuses this place, or none may be queried, the fill
     has what was answered before, its sources say what was not, and the next run asks.
 
     Parameters
     ----------
     inputs
         The path of the partition, relative to the data directory, which is the current
-        one; none if the archive has nothing of the time. Its sources lie beside it.
+        one; none if the archive has nothing of the time. Its sources are next to it.
     fill_path, sources_path
         Where the fill and its sources go.
     bounds
@@ -65,7 +65,7 @@ def write_fill(
         as in `bhds.plan.backfills.Backfill`; and `asked_at`, which makes this
         backfill differ from one that was refused an answer, or is None.
     settings
-        Endpoints, proxy, time-out, connections, and whether anything may be asked.
+        Endpoints, proxy, time-out, connections, and whether anything may be queried.
     trade_type, data_type, symbol, partition, interval
         What the fill is of; the interval is None for funding.
 
@@ -194,19 +194,19 @@ def _account(
     not_answered: Mapping[str, Sequence[Span]],
     time: str,
 ) -> list[dict[str, Any]]:
-    """Say what came of each hole: how many rows, and whether it was answered.
+    """Return the rows of each missing range, and whether it was answered.
 
     Parameters
     ----------
     holes
-        What was wanted.
+        The requested ranges.
     rows
         The rows of the fill.
     not_answered
         What was not answered, by its status: `unanswered`, `refused` where the API
         refuses the symbol, or `pending` where the exchange is not yet that far.
     time
-        The column that tells where a row lies.
+        The column that shows where a row lies.
     """
     counted = with_hole(rows, holes, time=time).group_by("hole").len()
     found = dict(counted.iter_rows())
@@ -235,7 +235,7 @@ def _overlap(one: Span, other: Span) -> bool:
 
 
 def _status(hole: MissingRange, found: int) -> str:
-    """Say what an answered hole has: `empty`, `part` or `filled`."""
+    """Return what an answered hole has: `empty`, `part` or `filled`."""
     if not found:
         return "empty"
     return "part" if hole.expected is not None and found < hole.expected else "filled"

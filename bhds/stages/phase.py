@@ -44,7 +44,7 @@ def write_phase(
         as `results.phase` describes them, if there is a bar; `open_time` of the bar;
         and, where there is none, why: `unanswered` or `refused`, else null.
     first_day
-        The first UTC day of the symbol, as far as the archive tells.
+        The first UTC day of the symbol, as far as the archive shows.
     asked_at
         What makes this output differ from one that was refused an answer, or None.
     settings

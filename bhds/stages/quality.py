@@ -159,7 +159,7 @@ def judge_record_days(
     ----------
     partitions
         Paths of partitions and fills; those of a symbol stand together. Their sources
-        lie beside them.
+        are next to them.
     output
         Where the table goes.
     trade_type, series

@@ -46,7 +46,7 @@ def write_results(
     ----------
     partitions
         Paths of Parquet files of `columns.parsed_klines`, in time order. What each
-        was made from lies beside it, in `<partition>.sources.json`.
+        was made from is next to it, in `<partition>.sources.json`.
     outputs
         Where the `result`, its `gaps` (`columns.GAP_EVIDENCE`), its `days`
         (`columns.DAYS`) and the `conflicts` of its bars (`columns.conflicts`) go.
@@ -221,13 +221,13 @@ def write_resampled(
     funding
         Path of what `write_funding` wrote for the symbol; None or empty: without.
     phase_of
-        Path of what tells the phase of the symbol's 3d bars: the result of 3d bars, or
+        Path of what shows the phase of the symbol's 3d bars: the result of 3d bars, or
         what `fill.phase.write_phase` wrote. None or empty if there is neither.
 
     Raises
     ------
     ResultError
-        If the result, the funding or what tells the phase cannot be read.
+        If the result, the funding or what shows the phase cannot be read.
     ConfigError
         If a rule does not fit the interval.
     """

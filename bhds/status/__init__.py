@@ -1,4 +1,4 @@
-"""What is on disk, whatever the settings say: counted from names, sizes and footers."""
+"""Count all data on disk, configured or not, from names, sizes and footers."""
 
 from bhds.status.survey import Holding, Stage, survey
 

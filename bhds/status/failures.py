@@ -1,6 +1,6 @@
 """What a run could not make: told in a few lines, and never mistaken for made.
 
-Jobs that run elsewhere run in groups, and a scheduler tells only that a group failed.
+Jobs that run elsewhere run in groups, and a scheduler shows only that a group failed.
 Which of its members did is seen from their files.
 """
 

@@ -19,7 +19,7 @@ __all__ = ["Holding", "Stage", "survey"]
 
 
 class Told(Protocol):
-    """Is told how far something is."""
+    """Receives how far something is."""
 
     def __call__(self, what: str, *, done: int, total: int) -> None:
         """Take note that `done` steps of `total` are done of `what`."""
@@ -92,7 +92,7 @@ def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
     data_dir
         The data directory.
     told
-        Is told how far the count is.
+        Receives how far the count is.
 
     Returns
     -------

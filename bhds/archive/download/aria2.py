@@ -259,7 +259,7 @@ def _most_bytes(downloads: Iterable[Download]) -> int | None:
 def _discard_unrecorded(
     downloads: Iterable[Download], *, directory: Path, outcome: Outcome
 ) -> None:
-    """Delete parts of small files that nothing tells from whole ones.
+    """Delete parts of small files that look like whole ones.
 
     There are some where aria2 was killed, or could not write their record.
     """
@@ -377,7 +377,7 @@ def _environment(proxy: str) -> dict[str, str]:
 
     The proxy goes there and not into the options: its password would be readable
     for every user in the list of processes, and an `https_proxy` of the environment
-    would go before `--all-proxy`.
+    would take precedence over `--all-proxy`.
     """
     names = ("http_proxy", "https_proxy", "all_proxy")
     unset = {*names, "no_proxy"}

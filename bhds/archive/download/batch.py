@@ -89,7 +89,7 @@ class _Batch:
     proofs: dict[str, Proof] = field(default_factory=dict)
     """Of those among them that are not as listed."""
     hashed_early: dict[str, Hashed | None] = field(default_factory=dict)
-    """Keys of files that were hashed while aria2 fetched others; None: to no use."""
+    """Keys of files that were hashed while aria2 fetched others; None: unusable."""
     gone: set[str] = field(default_factory=set)
     seen: dict[str, str] = field(default_factory=dict)
     """The SHA-256 that a file of listed size, but without a listed MD5, came with."""
@@ -281,7 +281,7 @@ def _hash_early(batch: _Batch) -> None:
 
 
 def _fetch(batch: _Batch, *, source: _Source, progress: BatchProgress) -> None:
-    """Fetch what is missing, and again what failed: in `_ATTEMPTS` attempts."""
+    """Fetch missing files, and failed ones again, in `_ATTEMPTS` attempts."""
     _tell(progress, batch)
     batch.seen.clear()  # what was staged before proves nothing about the server
     batch.begun = {staged.wanted.key for staged in batch.staging.look()}
@@ -374,7 +374,7 @@ def _settle(
 ) -> bool:
     """Find out why files did not come; return whether to try those left again.
 
-    Files that the server says it does not have are done. Asked for by a second
+    Files that the server says it does not have are done. Requested by a second
     program, so that a vanished file is never the word of one error message.
     """
     reasons = [outcome.failures.get(source.url(f), outcome.failure) for f in unserved]

@@ -47,7 +47,7 @@ class HostGuard(socketserver.ThreadingTCPServer):
         self.authorization = _basic("bhds", token)
         self.url = f"http://bhds:{token}@127.0.0.1:{self.server_address[1]}"
         self.refused: dict[str, None] = {}
-        """Hosts that were asked for and refused, in this order."""
+        """Hosts that were requested and refused, in this order."""
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Ignore connections that break off: aria2c reports its own failures."""

@@ -1,8 +1,8 @@
 """The ledger: every revision of every archive file that was ever downloaded.
 
 The exchange replaces files silently, days to months later. A listing that differs
-from the newest row of its key tells which files to fetch again, and the rows of the
-revisions before stay as evidence. When each batch was asked for and came tells how
+from the newest row of its key shows which files to fetch again, and the rows of the
+revisions before stay as evidence. When each batch was requested and came show how
 fast files are had here.
 
 Several processes download at once, so the ledger is a table of parts
@@ -37,7 +37,7 @@ SCHEMA = pl.Schema(
 """Columns of the ledger.
 
 `etag`, `size` (bytes) and `last_modified` (UTC) are what the listing said when the
-file was asked for; `md5` and `sha256` (hexadecimal) are of the bytes that came, and
+file was requested; `md5` and `sha256` (hexadecimal) are of the bytes that came, and
 null where the server had no such file; `first_seen` (UTC) is when they came.
 `requested_at` (UTC) is when the batch that the file came with began to download: all
 of a batch share it and `first_seen`. It is null where the file was in the staging
@@ -133,7 +133,7 @@ def newest(ledger: pl.DataFrame, *, now: dt.datetime | None = None) -> pl.DataFr
     Returns
     -------
     polars.DataFrame
-        One row a key, the one with the greatest `first_seen`; sorted by `key`,
+        One row per key, the one with the greatest `first_seen`; sorted by `key`,
         with the columns of `ledger`.
     """
     time = pl.col("first_seen")
@@ -144,7 +144,7 @@ def newest(ledger: pl.DataFrame, *, now: dt.datetime | None = None) -> pl.DataFr
 
 
 def download_rate(ledger: pl.DataFrame, *, last: int = 50) -> Rate | None:
-    """Tell how fast the latest batches came.
+    """Return the transfer rates of the latest batches.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Ask the server whether it has files, without fetching them."""
+"""Check whether the server has files, without fetching them."""
 
 import asyncio
 import logging

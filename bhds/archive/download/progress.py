@@ -1,4 +1,4 @@
-"""Tell a person how far the downloads of a run are, over all of its batches.
+"""Show the progress of a run's downloads over all of its batches.
 
 The batches of a run are processes that know nothing of each other. The main process
 says once what the run is about to download (`begin_run`); each batch keeps a small
@@ -112,7 +112,7 @@ class BatchProgress:
     def update(self, *, files: int, size_bytes: int) -> None:
         """Record how far the batch is, and print a line if it is time for one.
 
-        The first call tells what was there before the batch began.
+        The first call shows what existed before the batch began.
 
         Parameters
         ----------
@@ -142,7 +142,7 @@ class BatchProgress:
         return 0.0 if spoken is None else float(spoken["at"])
 
     def _all_batches(self) -> tuple[FileCounts, tuple[int, int]]:
-        """Return what is there, and how many files and bytes there will be."""
+        """Return what exists, and how many files and bytes there will be."""
         run = _read(self._folder / _RUN)
         if run is None:  # a batch by itself, outside a run
             total, paths = self._own_total, [self._path]
@@ -161,7 +161,7 @@ def describe(done: FileCounts, *, total: tuple[int, int], now: float) -> str:
     Parameters
     ----------
     done
-        What is there.
+        What exists.
     total
         Files and bytes that there will be.
     now

@@ -32,7 +32,7 @@ _NOTE = pl.Schema({**ledger.SCHEMA, "staged": pl.String(), "path": pl.String()})
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that was asked for: one that came, or one that the server has not."""
+    """A file that was requested: one that came, or one that the server has not."""
 
     wanted: RequestedFile
     staged: str
@@ -46,7 +46,7 @@ class Fetched:
 
 
 def publish(fetched: Sequence[Fetched], *, data_dir: Path) -> None:
-    """Put files into place, empty where the server has none, and tell the ledger.
+    """Publish files, empty where the server has none, and record them in the ledger.
 
     A revision that is at hand is not given up for one that the server does not
     have: a zip stays then, and with it the CHECKSUM that belongs to it.
@@ -81,9 +81,9 @@ def publish(fetched: Sequence[Fetched], *, data_dir: Path) -> None:
 
 
 def leave_note(fetched: Sequence[Fetched], *, data_dir: Path) -> None:
-    """Have files published by `publish_noted` when the run has ended.
+    """Record files for publication by `publish_noted` when the run has ended.
 
-    Files that the server does not have are left out: the next run asks for them.
+    Files that the server does not have are left out: the next run requests them.
     """
     came = [each for each in fetched if each.digests is not None]
     if not came:
@@ -149,7 +149,7 @@ def _move(staged: str, target: Path) -> None:
 def _ledger_rows(
     fetched: Sequence[Fetched], *, kept: Iterable[str] = ()
 ) -> pl.DataFrame:
-    """Describe files for the ledger: one row a file, with `ledger.SCHEMA`."""
+    """Describe files for the ledger: one row per file, with `ledger.SCHEMA`."""
     files = [each.wanted for each in fetched]
     found = [None if each.wanted.key in kept else each.digests for each in fetched]
     columns = {

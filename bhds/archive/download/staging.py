@@ -86,7 +86,7 @@ class Staging:
     def look(self, *, but: Container[str] = ()) -> Iterator[StagedFile]:
         """Find the files that are staged, in whole or in part.
 
-        By folder: to ask for each file by itself costs as much as to hash a small one.
+        By folder: to request each file by itself costs as much as to hash a small one.
         Left out are files with the keys `but`.
         """
         for folder, files in self._by_folder.items():

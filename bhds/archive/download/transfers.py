@@ -191,7 +191,7 @@ def _ends_as_zip(path: Path) -> bool:
 
 
 def difference(body: Body) -> str:
-    """Say how a body differs from its listing."""
+    """Return how a body differs from its listing."""
     wanted, digests = body.wanted, body.digests
     text = (
         f"received {digests.size:,} bytes with MD5 {digests.md5}, listed are "

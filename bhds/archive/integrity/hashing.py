@@ -39,7 +39,7 @@ HASHED = pl.Schema(
 """Columns of hashed files.
 
 `path` is below the data directory; `size` (bytes), `mtime_ns` (ns since 1970) and
-`inode` tell whether the file is still the same; `sha256` (hexadecimal) is null where
+`inode` show whether the file is still the same; `sha256` (hexadecimal) is null where
 it could not be read, and `fault` says why; `text` is what a CHECKSUM says, null for
 zips and for CHECKSUMs beyond `MAX_CHECKSUM_BYTES`.
 """
@@ -102,7 +102,7 @@ def hash_directory(
 
 
 def _on_disk(directory: Directory, *, data_dir: Path) -> pl.DataFrame:
-    """Find the zips and CHECKSUMs: `HASHED`, but for what reading them tells."""
+    """Find the zips and CHECKSUMs: `HASHED`, but for what reading them shows."""
     root = keys.type_directory(
         directory.trade_type,
         frequency=directory.frequency,
@@ -146,7 +146,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _may_be_archive_file(entry: os.DirEntry[str], *, symbol: str) -> bool:
-    """Tell a file that is worth a look from others; names need not even be UTF-8."""
+    """Return whether a file is worth a look; names need not even be UTF-8."""
     name = entry.name
     return (
         name.endswith((".zip", f".zip{CHECKSUM_SUFFIX}"))
@@ -157,7 +157,7 @@ def _may_be_archive_file(entry: os.DirEntry[str], *, symbol: str) -> bool:
 
 
 def _hash_files(paths: Sequence[str], *, data_dir: str) -> list[_Row]:
-    """Return the bytes read, and what else reading tells, of each file."""
+    """Return the bytes read, and what else reading shows, of each file."""
     buffer = memoryview(bytearray(_CHUNK_BYTES))
     rows: list[_Row] = []
     for path in paths:

@@ -61,7 +61,7 @@ class DiskFile:
     fetched_sha256: str | None
     """Of the bytes of that revision."""
     is_gone: bool
-    """Whether the server did not have the file when it was last asked for it."""
+    """Whether the server did not have the file when it was last requested."""
 
     @property
     def is_listed(self) -> bool:
@@ -196,7 +196,7 @@ def _judge_archive(
 
 
 class _Content:
-    """What a closer look at a file tells; taken when it is asked for, and once."""
+    """What a closer look at a file shows; taken when it is requested, and once."""
 
     def __init__(self, path: Path, *, key: str) -> None:
         self._path, self._key = path, key
@@ -221,7 +221,7 @@ def _damage(
     is_confirmed: bool,
     is_acceptable: Callable[[], bool],
 ) -> Damage | None:
-    """Say how a file differs from what came; None if it does not.
+    """Return how a file differs from what came; None if it does not.
 
     What is listed now, or confirmed by the other file of the pair, is right in any
     case: the ledger may have missed it. A file that the ledger does not know, or of

@@ -89,7 +89,7 @@ class FilePeriod:
         return f"{self.begin} to {self.end - _DAY}"
 
     def covers(self, other: "FilePeriod") -> bool:
-        """Tell whether every day of `other` is a day of this period."""
+        """Return whether every day of `other` is a day of this period."""
         return self.begin <= other.begin and other.end <= self.end
 
     def bounds(self, data_type: str, *, interval: Interval | None) -> Bounds:

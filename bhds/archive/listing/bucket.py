@@ -212,7 +212,7 @@ class BucketClient:
         return parse_page(await self._get(url))
 
     async def _get(self, url: URL) -> bytes:
-        """Return the body of a good answer; tell passing from lasting refusals."""
+        """Return the body of a good answer; raise on passing and lasting refusals."""
         async with self._slots:
             status, headers, body = await self._http.get(
                 url, most_bytes=_MOST_PAGE_BYTES

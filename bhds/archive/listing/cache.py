@@ -36,7 +36,7 @@ class ListingRequest:
     """A wish for the listings of some symbols in each of some directories.
 
     `select` is given the symbols of all these directories together, sorted, and
-    picks those wanted; it may be asked twice. Without it, all are wanted. A symbol
+    picks those wanted; it may be queried twice. Without it, all are wanted. A symbol
     that a directory does not have is listed as empty there.
     """
 
@@ -83,7 +83,7 @@ def ensure_listings(
 ) -> list[list[Listing]]:
     """Answer each request with fresh listings, or else with the last ones.
 
-    Nothing is asked of the bucket while what is on disk is at most `max_age` older
+    Nothing is requested of the bucket while what is on disk is at most `max_age` older
     than `now`, which has a time zone. Where a refresh fails, what is on disk serves,
     with a warning. With `offline`, it always does, whatever its age.
 

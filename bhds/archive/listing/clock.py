@@ -9,7 +9,7 @@ TOLERATED = dt.timedelta(hours=1)
 
 
 def fault(headers: Mapping[str, str], *, now: dt.datetime) -> str | None:
-    """Say what is wrong if the two clocks differ by more than an hour.
+    """Return what is wrong if the two clocks differ by more than an hour.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def fault(headers: Mapping[str, str], *, now: dt.datetime) -> str | None:
     Returns
     -------
     str or None
-        None also where the server does not tell its time.
+        None also where the server does not send its time.
     """
     server = _server_time(headers)
     if server is None or abs(now - server) <= TOLERATED:

@@ -1,4 +1,4 @@
-"""Tell the archive's files among the keys of a listing, a million at a time."""
+"""Find the archive's files among the keys of a listing, a million at a time."""
 
 from collections.abc import Callable
 
@@ -106,7 +106,7 @@ def _sound(values: pl.Series, *, fault: Callable[[str], str | None]) -> list[str
 
 
 def _reason(key: str, *, directory: Directory) -> str:
-    """Say why a key is none of the directory's files."""
+    """Return why a key is none of the directory's files."""
     try:
         keys.ArchiveFile.from_key(key.removesuffix(keys.CHECKSUM_SUFFIX))
     except KeyGrammarError as error:

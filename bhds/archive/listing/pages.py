@@ -64,7 +64,7 @@ def parse_page(xml: bytes) -> Page:
     ------
     BrokenPageError
         If the body is cut off or no XML, no UTF-8, no ListBucketResult (an error
-        document's code and message are told), has an entry without a key or size or
+        document's code and message are reported), has an entry without a key or size or
         a value out of all bounds, or is truncated without saying where to go on.
     """
     with _collector_paused():

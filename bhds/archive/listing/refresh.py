@@ -48,11 +48,11 @@ class Schedule:
     """The age up to which a whole listing serves to list no more than the tail."""
 
     def is_due(self, listed_at: dt.datetime | None) -> bool:
-        """Tell whether what was last listed then is to be listed."""
+        """Return whether what was last listed then is to be listed."""
         return not self._serves(listed_at, self.max_age)
 
     def is_whole_due(self, listed_whole_at: dt.datetime | None) -> bool:
-        """Tell whether what was last listed whole then is to be listed whole."""
+        """Return whether what was last listed whole then is to be listed whole."""
         return not self._serves(listed_whole_at, self.full_every)
 
     def _serves(self, listed_at: dt.datetime | None, longest: dt.timedelta) -> bool:

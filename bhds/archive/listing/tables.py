@@ -1,4 +1,4 @@
-"""Tables of what the bucket holds, with the times at which it was asked.
+"""Tables of what the bucket holds, with the times at which it was queried.
 
 A table of objects covers one directory (market, frequency, data type, interval);
 beside it stand the symbols that the bucket has. A table on disk is whole or absent.
