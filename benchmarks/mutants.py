@@ -18,6 +18,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,6 @@ os.environ |= {"POLARS_ALLOW_FORKING_THREAD": "1", "POLARS_MAX_THREADS": "1"}
 # Files of one size and second would be taken for each other.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 sys.dont_write_bytecode = True
-import hypothesis  # noqa: E402, F401
 import polars  # noqa: E402, F401
 import pytest  # noqa: E402
 
@@ -264,7 +264,11 @@ def pass_tests(tests: list[str], tree: Path, timeout: int) -> bool:
             os.environ["PYTHONPATH"] = str(tree)
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
             code = int(pytest.main([*options, f"--basetemp={tree}.tmp", *tests]))
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(code)
     end = time.monotonic() + timeout
     done, status = 0, 1
@@ -307,12 +311,15 @@ def main() -> None:
         every, min(arguments.sample, len(every))
     )
     print(f"{len(sample)} of {len(every)} mutants, seed {arguments.seed}", flush=True)
-    caught: Counter[str] = Counter()
-    passing: set[str] = set()
-    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+    results: list[tuple[str, bool]] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="mutants-") as folder,
+        contextlib.suppress(KeyboardInterrupt),  # counts what was run so far
+    ):
         tree = Path(folder) / "tree"
         ignored = shutil.ignore_patterns(".*", "__pycache__", "build")
         shutil.copytree(root, tree, ignore=ignored)
+        passing: set[str] = set()
         for mutant in sample:
             if mutant.path not in passing:
                 tests = tests_of(Path(mutant.path), tree)
@@ -320,16 +327,16 @@ def main() -> None:
                     log = (tree / "pytest.log").read_text()
                     parser.error(f"{mutant.path}: tests fail unchanged\n{log}")
                 passing.add(mutant.path)
-            if is_caught(mutant, tree, arguments.timeout):
-                caught[Path(mutant.path).parent.as_posix()] += 1
-            else:
+            is_dead = is_caught(mutant, tree, arguments.timeout)
+            results.append((Path(mutant.path).parent.as_posix(), is_dead))
+            if not is_dead:
                 print(f"survived: {mutant}", flush=True)
-    total = Counter(Path(mutant.path).parent.as_posix() for mutant in sample)
+    caught = Counter(package for package, is_dead in results if is_dead)
+    total = Counter(package for package, _ in results)
     for package, count in sorted(total.items()):
         print(f"{package}: {caught[package]} of {count} caught")
-    print(
-        f"all: {caught.total()} of {len(sample)} ({caught.total() / len(sample):.1%})"
-    )
+    share = caught.total() / max(total.total(), 1)
+    print(f"all: {caught.total()} of {total.total()} caught ({share:.1%})")
 
 
 if __name__ == "__main__":
