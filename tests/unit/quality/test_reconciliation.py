@@ -115,6 +115,18 @@ def test_only_sums_may_differ_by_rounding(result, hour, column, by, equal):
     assert found["worst"].to_list() == pytest.approx([by], rel=1e-4)
 
 
+@pytest.mark.parametrize(("part", "equal"), [(5e-13, 1), (5e-12, 0)])
+def test_large_sums_may_differ_by_a_part_of_their_value(result, hour, part, equal):
+    large = pl.col("volume") * 1e9
+
+    found = agreement_of(
+        result(range(60)).with_columns(large),
+        hour(0, 59).with_columns(large * (1 + part)),
+    ).filter(column="volume")
+
+    assert found["equal"].to_list() == [equal]
+
+
 def test_bars_that_were_filled_are_left_out(result, hour):
     sources = ["daily"] * 50 + ["filled"] * 9 + ["api"]
     minutes = list(range(60))
