@@ -26,7 +26,7 @@ include: "rules/plan.smk"
 
 
 rule all:
-    """Everything that the settings ask for."""
+    """Every file that the settings request."""
     default_target: True
     input:
         result_files,
@@ -35,7 +35,7 @@ rule all:
         "reports/quality.html",
         LEFT_INCOMPLETE,
     message:
-        "All that the settings ask for is there"
+        "Every file that the settings request is built"
 
 
 include: "rules/targets.smk"

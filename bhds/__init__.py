@@ -1,6 +1,6 @@
 """BHDS: clean, complete, verified market data from Binance's public archive.
 
-What was built is read with `scan_klines` and its like (`bhds.reader`):
+Built data is read with `scan_klines` and its like (`bhds.reader`):
 
 >>> import bhds
 >>> bars = bhds.scan_klines("um_futures", "1m", symbols="BTCUSDT", start="2025-03-01")

@@ -2,14 +2,14 @@
 
 Local rules: compute nodes of a cluster have no internet, and all jobs of a machine share
 the limits of its address. Inputs: the partition, if the archive has any of the time; its
-sources lie beside it. Outputs: the fill, which may have no rows, and its sources: what was asked
+sources are next to it. Outputs: the fill, which may have no rows, and its sources: what was asked
 for, and what came. Of symbols that are resampled to 3d without published 3d bars, also
 on which days the exchange's 3d bars open.
 """
 
 
 rule fill_klines:
-    """Ask for the bars that one partition lacks."""
+    """Fetch the bars that one partition lacks from the API."""
     input:
         filled_partition,
     output:
@@ -26,13 +26,13 @@ rule fill_klines:
         revision=backfill.REVISION,
         bounds=fill_bounds,
     message:
-        "Ask for what {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition} lacks"
+        "Fetch from the API what {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition} lacks"
     script:
         "../scripts/fill_klines.py"
 
 
 rule fill_funding:
-    """Ask for the funding events that one partition lacks."""
+    """Fetch the funding events that one partition lacks from the API."""
     input:
         filled_partition,
     output:
@@ -49,7 +49,7 @@ rule fill_funding:
         revision=backfill.REVISION,
         bounds=fill_bounds,
     message:
-        "Ask for the funding that {wildcards.trade_type} {wildcards.symbol} {wildcards.partition} lacks"
+        "Fetch from the API the funding that {wildcards.trade_type} {wildcards.symbol} {wildcards.partition} lacks"
     script:
         "../scripts/fill_funding.py"
 

@@ -1,6 +1,6 @@
 """Turn verified archives into typed partitions.
 
-Inputs: the zips of one partition, whose CHECKSUMs lie beside them and came with them
+Inputs: the zips of one partition, whose CHECKSUMs are next to them and came with them
 (rules/fetch.smk). Outputs: the partition and its sources: integrity_status, revision and row
 counts of every zip. A job whose monthly zip lacks days downloads their daily zips into
 `aws_data`. Settings: endpoints.archive_download, http, offline.

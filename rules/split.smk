@@ -1,4 +1,4 @@
-"""One file a segment, for those who want the layout of SP0_, SP1_, ... files.
+"""One file per segment, for those who want the layout of SP0_, SP1_, ... files.
 
 Which files there are is known only when the results are, hence one checkpoint for
 all symbols of a series; nothing but these files stands behind it.

@@ -1,6 +1,6 @@
-"""What can be asked for by name, besides `all`; any file can be, by its path.
+"""Targets that can be requested by name, besides `all`; any file can be, by its path.
 
-Inputs are functions, so that only the target that is asked for costs time. Messages
+Inputs are functions, so that only the target that is requested costs time. Messages
 keep Snakemake from listing all inputs, which may be 100,000.
 """
 
@@ -87,7 +87,7 @@ rule quality_all:
 
 
 rule split_all:
-    """One file a segment, for datasets with `split.files`."""
+    """One file per segment, for datasets with `split.files`."""
     input:
         split_files,
         LEFT_INCOMPLETE,

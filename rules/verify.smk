@@ -1,7 +1,7 @@
 """Hash again what is on disk, and put aside what was damaged there.
 
 Outputs: one table for each listing, of every zip on disk. What a table says was true
-when it was made, so it is always made again when it is asked for.
+when it was made, so it is always made again when it is requested.
 """
 
 

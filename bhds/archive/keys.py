@@ -311,6 +311,4 @@ def _first_day(period: str) -> dt.date:
 
 
 def _message(location: str, *, fault: str) -> str:
-    return (
-        f"'{cut(location)}' is no archive file: {fault}; leave it out, or mend its name"
-    )
+    return f"'{cut(location)}' is no archive file: {fault}; leave it out, or rename it"

@@ -32,7 +32,7 @@ from bhds.schemas import datatypes
 from bhds.schemas.datatypes import FUNDING
 
 app = typer.Typer(
-    help="Ask the REST API by hand, within the budget that all of BHDS shares.",
+    help="Query the REST API by hand, within the budget that all of BHDS shares.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )

@@ -26,14 +26,14 @@ class _Entry(NamedTuple):
 
 
 _BUILD = "Build files"
-_LOOK = "Look at what is there"
+_LOOK = "Inspect"
 _OTHER = "More"
 COMMANDS = {
     "plan": _Entry(
-        "plan", "plan", "What a run would download, ask for, and take.", _LOOK
+        "plan", "plan", "Print what a run would download, and its cost.", _LOOK
     ),
     "status": _Entry(
-        "status", "status", "What is there: symbols, range, rows, size.", _LOOK
+        "status", "status", "Print the data on disk: symbols, range, rows, size.", _LOOK
     ),
     "explain": _Entry("explain", "explain", "Where a bar came from.", _LOOK),
     "aws-kline": _Entry(
@@ -44,7 +44,7 @@ COMMANDS = {
         "aws", "liquidation", "The same of liquidations.", _BUILD
     ),
     "api-data": _Entry(
-        "api_data", "app", "Ask the REST API for what the archive lacks.", _BUILD
+        "api_data", "app", "Fetch rows that the archive misses from the API.", _BUILD
     ),
     "generate": _Entry(
         "generate",

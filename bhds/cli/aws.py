@@ -37,7 +37,7 @@ _HELP = {
     "verify": "Hash every zip on disk again, and put aside what was damaged here.\n\n"
     "The next download fetches it anew. Parsing holds each zip against its CHECKSUM by "
     "itself: this finds what went bad since.",
-    "parse": "Make typed partitions of the zips, downloading what is missing.",
+    "parse": "Make typed partitions of the zips, downloading missing files.",
 }
 _GROUPS = {"aws-funding": FUNDING, "aws-liquidation": "liquidationSnapshot"}
 

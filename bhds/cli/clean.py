@@ -57,7 +57,7 @@ class _Kind:
 
 @dataclass(frozen=True)
 class _Findings:
-    """What there is to remove, and what stays for a reason that is worth telling."""
+    """What there is to remove, and what stays for a reason worth showing."""
 
     data_dir: Path
     removable: list[_Kind]
@@ -137,7 +137,7 @@ def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Fi
     kept = [
         kind(
             "unparsed",
-            "daily files whose monthly zip is not parsed yet, or of no use",
+            "daily files whose monthly zip is not parsed yet, or unusable",
             of_standing(Standing.UNPARSED),
         ),
         kind(

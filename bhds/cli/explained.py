@@ -34,7 +34,7 @@ def show(found: Explanation) -> None:
     _show_all(out, "Published", map(_published, found.publications))
     _show_all(out, "Conflicts", map(_conflict, found.conflicts))
     _show_all(out, "Zips", map(_zip, found.zips))
-    _show_all(out, "The API was asked", map(_hole, found.holes))
+    _show_all(out, "Requests to the API", map(_hole, found.holes))
     _show_mapping(out, "Gap", found.gap)
     events = (
         f"{event.funding_rate:+.8f}{_kind(event)}, due {_time(event.funding_time)}, "

@@ -127,7 +127,7 @@ def kline(
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
-    """Build results, with all they are made from: download, parse, ask the API, fill.
+    """Build results, with all their inputs: download, parse, backfill, forward-fill.
 
     Options that are not given are as the settings say.
     """

@@ -128,7 +128,7 @@ class Api(_Closed):
     """Whether the REST API may be queried."""
 
     enabled: Flag = Field(
-        default=True, description="ask the REST API for what the archive lacks"
+        default=True, description="fetch rows that the archive misses from the REST API"
     )
 
 
@@ -160,7 +160,7 @@ class Split(_Closed):
 
     enabled: Flag = Field(default=True, description="cut at long halts")
     files: Flag = Field(
-        default=False, description="write one file a segment as well (split_all)"
+        default=False, description="write one file per segment as well (split_all)"
     )
     min_days: Number = Field(
         default=1,

@@ -146,7 +146,7 @@ def _as_used(line: PublishedRow, archive: ArchiveZip) -> PublishedRow:
         reason = f"the zip is {archive.integrity_status}: its rows are left out"
         return replace(line, outcome=RowOutcome.NOT_USED, reason=reason)
     if archive.is_another_revision:
-        reason = "the zip on disk is not the revision that the partition was made of"
+        reason = "the zip on disk is not the revision that the partition was built from"
         return replace(line, outcome=RowOutcome.NOT_USED, reason=reason)
     return line
 
@@ -209,7 +209,7 @@ def _why_dropped(place: SymbolFiles, dropped: PublishedRow, kept: PublishedRow) 
     if is_wrong[0] and not is_wrong[1]:
         return "its values are impossible, what was kept is possible"
     if dropped.source != kept.source:
-        return f"{kept.source} goes before {dropped.source}"
+        return f"{kept.source} takes precedence over {dropped.source}"
     if dropped.key == kept.key:
         return "a later line of the zip has the same time"
     return "a later file has the same bar"
@@ -275,12 +275,12 @@ def _summary(
 ) -> str:
     """Summarize the bar in one sentence."""
     if bar is not None and bar["source"] == "filled":
-        return f"filled: nothing of use was published, flat at the last close{why}"
+        return f"filled: nothing usable was published, flat at the last close{why}"
     if bar is not None:
         return f"published; taken from {bar['source']}"
     first, last = result.first_open_time, result.last_open_time
     if first is None or last is None:
-        return "no bar: the symbol has never traded in what was built"
+        return "no bar: the symbol has never traded in the built data"
     return {
         State.BETWEEN_SEGMENTS: f"no bar: between two segments{why}",
         State.MISSING: f"no bar: nothing was published, and built without fills{why}",

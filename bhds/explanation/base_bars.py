@@ -151,7 +151,7 @@ def _result_of(path: Path, *, root: Path, trade_type: TradeType, symbol: str) ->
 
 def _summary(bars: pl.DataFrame, *, is_there: bool) -> str:
     if is_there:
-        return f"made of {bars.height:,} base bars"
+        return f"built from {bars.height:,} base bars"
     if bars.is_empty():
         return "no bar: there are no base bars in this time"
     return f"no bar: {bars.height:,} base bars, but no segment covers the window whole"

@@ -396,7 +396,7 @@ def _read_sources(path: Path) -> dict[str, Any]:
     except (ValueError, TypeError, AttributeError):  # no JSON, or of another form
         is_usable = False
     if not is_usable:
-        msg = f"{path}: expected the sources of a partition; delete it and parse anew"
+        msg = f"{path}: expected the sources of a partition; delete it and parse again"
         raise ParseError(msg)
     return sources
 

@@ -237,7 +237,7 @@ def _of_api() -> tuple[TableEntry, ...]:
         ),
         TableEntry(
             "Usage of the API",
-            "a fill that asked for anything",
+            "a fill that made requests",
             ("api_data/usage.parquet", "api_data/usage.d/<part>.parquet"),
             _fixed(api_use.SCHEMA),
             ("asked_at", "path"),
@@ -305,7 +305,7 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
         ),
         TableEntry(
             "Conflicts",
-            "a bar that gave way to another one of the same time, with other values",
+            "a bar that lost to another of the same time, with different values",
             (
                 f"{folder}/conflicts/<symbol>.parquet",
                 f"{_QUALITY}/conflicts-<interval>.parquet",

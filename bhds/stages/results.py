@@ -308,7 +308,7 @@ def write_segment(result: str, *, segments: str, name: str, output: str) -> None
     """
     row = pl.read_parquet(segments, glob=False).filter(pl.col("name") == name)
     if row.is_empty():
-        msg = f"{output}: {segments} lists no segment file {name!r}; ask for split_all"
+        msg = f"{output}: {segments} lists no segment file {name!r}; build split_all"
         raise ResultError(msg)
     rows = split.segment_rows(storage.read_rows(result), row["segment"][0])
     metadata = storage.provenance("split", split.REVISION, [result])

@@ -90,7 +90,7 @@ def test_of_two_publications_the_daily_one_is_kept(data, hours):
     assert (kept.source, kept.values["open"]) == ("daily", 100.0)
     assert (dropped.source, dropped.values["open"]) == ("monthly", 90.0)
     assert dropped.outcome == "dropped"
-    assert dropped.reason == "daily goes before monthly"
+    assert dropped.reason == "daily takes precedence over monthly"
     (conflict,) = explained(data, "2025-03-02T01:00").conflicts
     assert (conflict["open"], conflict["kept_open"]) == (90.0, 100.0)
 

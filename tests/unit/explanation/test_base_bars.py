@@ -1,4 +1,4 @@
-"""Which base bars a resampled bar was made of."""
+"""Which base bars a resampled bar was built from."""
 
 import datetime as dt
 

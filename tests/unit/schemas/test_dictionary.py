@@ -69,7 +69,7 @@ def test_no_meaning_is_of_a_column_that_is_nowhere():
 
 def test_the_meaning_in_one_table_goes_before_that_in_any():
     assert dictionary.meaning_of("api", table="Condition")[1] == "Rows from the API"
-    assert "nobody asked" in dictionary.meaning_of("api", table="Gaps of a symbol")[1]
+    assert "not requested" in dictionary.meaning_of("api", table="Gaps of a symbol")[1]
 
 
 def test_a_column_without_a_meaning_is_refused():
