@@ -278,12 +278,14 @@ def pass_tests(tests: list[str], tree: Path, timeout: int) -> bool:
             os._exit(code)
     end = time.monotonic() + timeout
     done, status = 0, 1
-    while not done and time.monotonic() < end:
-        time.sleep(0.02)
-        done, status = os.waitpid(child, os.WNOHANG)
-    # A server that a test started ends with the group.
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(child, signal.SIGKILL)
+    try:
+        while not done and time.monotonic() < end:
+            time.sleep(0.02)
+            done, status = os.waitpid(child, os.WNOHANG)
+    finally:
+        # So does a server that a test started, and the tests when this is interrupted.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)
     if not done:
         os.waitpid(child, 0)
         return False
