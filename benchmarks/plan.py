@@ -28,11 +28,11 @@ from bhds import config
 from bhds.archive.download import ledger
 from bhds.archive.download.transfers import Proof
 from bhds.archive.keys import path_of_key
-from bhds.archive.listing import cache
 from bhds.archive.listing.directory import Directory
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.plan import prepare
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 ROOT = Path(__file__).resolve().parent.parent
 KEYS = (
@@ -105,7 +105,7 @@ def lay_out_listing(
             "etag": [etag(name) for name in names],
             "last_modified": [published] * len(names),
         },
-        schema=cache.LISTING_SCHEMA,
+        schema=LISTING_SCHEMA,
     )
     now = dt.datetime.now(dt.UTC).isoformat()
     storage.write_parquet(

@@ -24,7 +24,7 @@ from bhds.archive.download import ledger
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas import klines
+from bhds.schemas import klines, quality_tables
 
 MARKET = "um_futures"
 AS_OF = dt.date(2025, 8, 31)
@@ -129,7 +129,7 @@ def days_of(names: pl.DataFrame, *, expected: int) -> pl.DataFrame:
         "filled": pl.when(is_whole).then(0).otherwise(expected // 10),
         "volume": pl.lit(1e6),
         **dict.fromkeys(
-            ("conflicts", *klines.DAY_FAULTS, "missing_trade_ids"), pl.lit(0)
+            ("conflicts", *quality_tables.DAY_FAULTS, "missing_trade_ids"), pl.lit(0)
         ),
         "has_file": has_some,
         "is_corrupt": pl.lit(value=False),
@@ -138,7 +138,7 @@ def days_of(names: pl.DataFrame, *, expected: int) -> pl.DataFrame:
         "last_modified": pl.col("day").cast(TIME),
     }
     return rows.with_columns(**made).select(
-        pl.col(name).cast(dtype) for name, dtype in klines.CONDITION.items()
+        pl.col(name).cast(dtype) for name, dtype in quality_tables.CONDITION.items()
     )
 
 
@@ -149,7 +149,7 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
     begin = pl.lit(_FIRST).cast(TIME) + pl.duration(
         days=pl.col("n") * 2 + pl.col("k") * 11 % 300, minutes=pl.col("k") * 37
     )
-    classes = klines.GAP_CLASSES.categories.to_list()
+    classes = quality_tables.GAP_CLASSES.categories.to_list()
     made = {
         "last_open_time": begin,
         "first_open_time": begin + pl.duration(minutes=minutes),
@@ -175,14 +175,15 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
         names.join(k, how="cross")
         .with_columns(**made)
         .select(
-            pl.col(name).cast(dtype) for name, dtype in klines.CLASSIFIED_GAPS.items()
+            pl.col(name).cast(dtype)
+            for name, dtype in quality_tables.CLASSIFIED_GAPS.items()
         )
     )
 
 
 def conflicts_of(names: pl.DataFrame) -> pl.DataFrame:
     """Make a few conflicts of each symbol."""
-    schema = klines.conflicts(TradeType(MARKET))
+    schema = quality_tables.conflicts(TradeType(MARKET))
     k = pl.DataFrame({"k": range(CONFLICTS)})
     rows = names.join(k, how="cross").with_columns(
         open_time=pl.lit(_FIRST).cast(TIME) + pl.duration(minutes="k")
@@ -215,7 +216,9 @@ def agreement_of(names: pl.DataFrame) -> pl.DataFrame:
     return (
         names.join(measured, how="cross")
         .with_columns(**made)
-        .select(pl.col(name).cast(dtype) for name, dtype in klines.AGREEMENT.items())
+        .select(
+            pl.col(name).cast(dtype) for name, dtype in quality_tables.AGREEMENT.items()
+        )
     )
 
 

@@ -15,7 +15,7 @@ import polars as pl
 from bhds.config import Settings
 from bhds.core.markets import Frequency, TradeType
 from bhds.schemas.datatypes import DATA_TYPES, DataType
-from bhds.schemas.dictionary import STAGES, Column, TableEntry
+from bhds.schemas.dictionary import STAGES, DescribedColumn, TableEntry
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -190,12 +190,15 @@ def _table(entry: TableEntry) -> str:
     return f"### {entry.name}\n\n{paths}\n\n{rows}\n\n{body}"
 
 
-def _column(column: Column, *, markets: tuple[TradeType, ...]) -> Iterator[str]:
+def _column(
+    described: DescribedColumn, *, markets: tuple[TradeType, ...]
+) -> Iterator[str]:
+    column = described.column
     yield f"`{column.name}`"
     yield _dtype(column.dtype)
     yield column.unit
-    here = ", ".join(_SHORT[each] for each in column.trade_types)
-    yield column.meaning + ("" if column.trade_types == markets else f" ({here})")
+    here = ", ".join(_SHORT[each] for each in described.trade_types)
+    yield column.meaning + ("" if described.trade_types == markets else f" ({here})")
 
 
 def _dtype(dtype: pl.DataType) -> str:

@@ -6,27 +6,13 @@ from typing import Any
 import polars as pl
 
 from bhds.core.errors import ApiError
-from bhds.core.timegrid import TIME
 from bhds.io.append_table import AppendTable
-
-SCHEMA = pl.Schema(
-    {
-        "asked_at": TIME,
-        "path": pl.String(),
-        "requests": pl.Int64(),
-        "weight": pl.Int64(),
-        "refusals": pl.Int64(),
-        "rows": pl.Int64(),
-    }
-)
-"""When a fill began to ask (UTC), its path, the requests that were
-sent and the weight that they cost, how often the answer was 429 or 418, and the bars or
-events that came."""
+from bhds.schemas.api_tables import API_USE
 
 _TABLE = AppendTable(
     file="api_data/usage.parquet",
     folder="api_data/usage.d",
-    schema=SCHEMA,
+    schema=API_USE,
     sort=("asked_at", "path"),
     error=ApiError,
     if_lost="what was asked before is then not in the record",
@@ -35,7 +21,7 @@ _TABLE = AppendTable(
 
 def append(data_dir: Path, **row: Any) -> None:
     """Add the row of one fill."""
-    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
+    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=API_USE))
 
 
 def read(data_dir: Path) -> pl.DataFrame:

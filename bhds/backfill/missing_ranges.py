@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.integrity.zip_input import DAY_US, day_us
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Grid, Span, grid_number
+from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.impossible_values import is_impossible
 
 _DAY_MS = DAY_US // 1_000

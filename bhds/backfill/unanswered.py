@@ -12,24 +12,13 @@ from pathlib import Path
 import polars as pl
 
 from bhds.core.errors import ApiError
-from bhds.core.timegrid import TIME
 from bhds.io.append_table import AppendTable
-
-SCHEMA = pl.Schema(
-    {
-        "path": pl.String(),
-        "told_at": TIME,
-        "asked_at": pl.String(),
-        "is_answered": pl.Boolean(),
-        "expires_at": TIME,
-    }
-)
-"""How fills came out, by their path; see `tell`."""
+from bhds.schemas.api_tables import UNANSWERED
 
 _TABLE = AppendTable(
     file="api_data/unanswered.parquet",
     folder="api_data/unanswered.d",
-    schema=SCHEMA,
+    schema=UNANSWERED,
     sort=("path", "told_at"),
     error=ApiError,
     if_lost="fills that were refused an answer are then taken for complete",
@@ -69,7 +58,7 @@ def tell(
         "is_answered": is_answered,
         "expires_at": expires_at,
     }
-    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
+    _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=UNANSWERED))
 
 
 def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:

@@ -8,7 +8,7 @@ import polars as pl
 from bhds.core.markets import Interval
 from bhds.core.timegrid import grid_number
 from bhds.core.unlisted import Unlisted, is_unlisted
-from bhds.schemas.klines import GAPS
+from bhds.schemas.quality_tables import GAPS
 
 ENDED_AFTER = dt.timedelta(days=7)
 """Published bars without one trade for longer than this show that a symbol has ended.

@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.integrity.bounds import bounds_of_file
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.integrity.zip_reader import find_csv
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.directory import Directory
@@ -26,6 +25,7 @@ from bhds.plan import files as archive
 from bhds.plan.dataset import PlannedDataset, directories
 from bhds.plan.files import PRESENT
 from bhds.plan.series import Series
+from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.datatypes import Table
 
 _USABLE = {

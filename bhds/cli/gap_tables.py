@@ -10,7 +10,7 @@ from rich.table import Table
 from bhds.cli.terminal import console, print_whole
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.schemas.klines import CLASSIFIED_GAPS, GAP_EVIDENCE
+from bhds.schemas.quality_tables import CLASSIFIED_GAPS, GAP_EVIDENCE
 
 _SHOWN = (
     *("symbol", "last_open_time", "first_open_time", "duration"),

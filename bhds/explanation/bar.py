@@ -9,7 +9,6 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval, TradeType
@@ -25,6 +24,7 @@ from bhds.explanation.values import (
 )
 from bhds.io import places
 from bhds.parse.precedence import choose_bars
+from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.impossible_values import has_impossible_values
 from bhds.schemas.klines import parsed_klines
 

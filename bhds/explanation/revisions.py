@@ -8,10 +8,10 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.download import ledger
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.directory import Directory
 from bhds.explanation.values import Revision
+from bhds.schemas.archive_tables import LEDGER
 
 _LEDGER = ("aws_data/ledger.parquet", "aws_data/ledger.d/*.parquet")
 _COLUMNS = ("key", "etag", "size", "sha256", "last_modified", "first_seen")
@@ -82,9 +82,7 @@ def _selected(path: Path, keys: Sequence[str]) -> pl.DataFrame:
     table = pl.scan_parquet(path, glob=False)
     known = table.collect_schema().names()
     columns = [
-        (pl.col(name) if name in known else pl.lit(None))
-        .cast(ledger.SCHEMA[name])
-        .alias(name)
+        (pl.col(name) if name in known else pl.lit(None)).cast(LEDGER[name]).alias(name)
         for name in _COLUMNS
     ]
     return table.filter(pl.col("key").is_in(list(keys))).select(columns).collect()

@@ -9,11 +9,12 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.integrity.bounds import cut, cut_list
-from bhds.archive.integrity.status import Archive, IntegrityStatus
+from bhds.archive.integrity.status import Archive
 from bhds.archive.integrity.zip_input import ArchiveInput, utc_time
 from bhds.core.markets import Interval
 from bhds.parse.dedupe import Collapsed
 from bhds.parse.expected_rows import is_off_grid
+from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.datatypes import Kind, Table
 
 SCHEMA_VERSION = 4

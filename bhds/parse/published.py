@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from bhds.archive.integrity.bounds import MAX_PARTITION_ROWS, Bounds, cut
-from bhds.archive.integrity.status import IntegrityStatus, judge_archive
+from bhds.archive.integrity.status import judge_archive
 from bhds.archive.integrity.zip_input import ArchiveInput, FilePeriod
 from bhds.archive.integrity.zip_reader import CsvEntry
 from bhds.core.errors import ParseError
@@ -17,6 +17,7 @@ from bhds.parse.csv_reader import CsvBody, read_bodies, word_warnings
 from bhds.parse.csv_stream import PIECE_BYTES, count_rows, csv_pieces
 from bhds.parse.provenance import SourceRecord
 from bhds.parse.times import check_times, check_unit, microseconds
+from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.datatypes import Kind, Table
 from bhds.schemas.klines import SOURCES
 

@@ -29,55 +29,17 @@ from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import BhdsError, ParseError
 from bhds.core.markets import TradeType
-from bhds.core.timegrid import TIME
 from bhds.io.append_table import AppendTable
 from bhds.parse.differences import RowDifference, row_differences
+from bhds.schemas.archive_tables import REVISIONS
 from bhds.schemas.datatypes import data_type
 
 logger = logging.getLogger(__name__)
 
-CHANGES = pl.Schema(
-    {
-        "trade_type": pl.String(),
-        "data_type": pl.String(),
-        "symbol": pl.String(),
-        "interval": pl.String(),
-        "partition": pl.String(),
-        "key": pl.String(),
-        "old_sha256": pl.String(),
-        "new_sha256": pl.String(),
-        "first_day": pl.Date(),
-        "last_day": pl.Date(),
-        "rows_before": pl.Int64(),
-        "rows_after": pl.Int64(),
-        "rows_added": pl.Int64(),
-        "rows_removed": pl.Int64(),
-        "rows_changed": pl.Int64(),
-        "column": pl.String(),
-        "column_rows_changed": pl.Int64(),
-        "max_abs_change": pl.Float64(),
-        "max_rel_change": pl.Float64(),
-        "noticed_at": TIME,
-    }
-)
-"""Columns of the revisions: a row for each revised zip and column that changed.
-
-A zip of which no column changed has one row, whose `column` is null. `key` is the
-zip's in the bucket; `new_sha256` is null where the zip lost to others
-(`RevisionKind.SUPERSEDED`). `first_day` and `last_day` are the UTC days compared, both
-included. `rows_changed` counts rows of the same key with another value in any column,
-`column_rows_changed` those with another value in `column`; rows without a key are only
-added or removed. All counts are null where rows could not be compared.
-`max_abs_change` and `max_rel_change` (a part of the old value) are of the values that
-changed from one number to another; old values of 0 do not count for the latter.
-`noticed_at` (UTC) is when the new zip came, or, where the ledger does not know, when
-the rows were compared.
-"""
-
 _TABLE = AppendTable(
     file="aws_data/revisions.parquet",
     folder="aws_data/revisions.d",
-    schema=CHANGES,
+    schema=REVISIONS,
     sort=("key", "noticed_at", "column"),
     error=ParseError,
     if_lost="the revisions that it recorded are then missing in the quality report",
@@ -248,7 +210,7 @@ def changes(
     Returns
     -------
     polars.DataFrame
-        `CHANGES`, at least one row for each zip.
+        `REVISIONS`, at least one row for each zip.
     """
     identity = {name: sources[name] for name in _IDENTITY}
     rows = [
@@ -265,7 +227,7 @@ def changes(
         for zip_, difference in differences
         for counts in _counts(difference)
     ]
-    return pl.DataFrame(rows, schema=CHANGES)
+    return pl.DataFrame(rows, schema=REVISIONS)
 
 
 def record(data_dir: Path | str, *, rows: pl.DataFrame) -> None:
@@ -276,7 +238,7 @@ def record(data_dir: Path | str, *, rows: pl.DataFrame) -> None:
     data_dir
         The data directory.
     rows
-        n >= 0 rows with the columns of `CHANGES`, in any order. Safe to call from
+        n >= 0 rows with the columns of `REVISIONS`, in any order. Safe to call from
         several processes at once.
     """
     _TABLE.append(data_dir, rows=rows)
@@ -290,7 +252,7 @@ def read(data_dir: Path | str, *, columns: Sequence[str] | None = None) -> pl.Da
     data_dir
         The data directory.
     columns
-        The columns of `CHANGES` that are wanted, or None for all of them.
+        The columns of `REVISIONS` that are wanted, or None for all of them.
 
     Returns
     -------

@@ -16,19 +16,15 @@ import polars as pl
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency
-from bhds.core.timegrid import TIME
 from bhds.io.append_table import AppendTable
+from bhds.schemas.archive_tables import SUPPLEMENTS
 
 logger = logging.getLogger(__name__)
-
-SCHEMA = pl.Schema({"key": pl.String(), "etag": pl.String(), "recorded_at": TIME})
-"""Columns of the table: the key of a daily zip, the ETag in the listing when it was
-used (null where it could not be fetched), and when that was (UTC)."""
 
 _TABLE = AppendTable(
     file="aws_data/supplements.parquet",
     folder="aws_data/supplements.d",
-    schema=SCHEMA,
+    schema=SUPPLEMENTS,
     sort=("key", "recorded_at"),
     error=FetchError,
     if_lost="daily zips that could not be fetched for a monthly zip are then forgotten",
@@ -105,7 +101,7 @@ def short_days(
 
 
 def read(data_dir: Path) -> pl.DataFrame:
-    """Return `key` and `etag` as last recorded of each daily zip; see `SCHEMA`."""
+    """Return `key` and `etag` as last recorded of each daily zip; see `SUPPLEMENTS`."""
     return _newest(data_dir).select("key", "etag")
 
 
@@ -151,4 +147,4 @@ def record(etags: Mapping[str, str | None]) -> None:
     """Record the ETag each daily zip was used with, by key; None: not fetched."""
     now = dt.datetime.now(dt.UTC)
     rows = [(key, etag, now) for key, etag in etags.items()]
-    _TABLE.append(Path(), rows=pl.DataFrame(rows, schema=SCHEMA, orient="row"))
+    _TABLE.append(Path(), rows=pl.DataFrame(rows, schema=SUPPLEMENTS, orient="row"))

@@ -14,19 +14,14 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.core.errors import ParseError
-from bhds.core.timegrid import TIME
 from bhds.io.append_table import AppendTable
-
-SCHEMA = pl.Schema({"path": pl.String(), "recorded_at": TIME})
-"""Columns of the table: the sources, below the data directory, and when a zip of theirs
-could not be used (UTC)."""
+from bhds.schemas.archive_tables import UNUSABLE_ZIPS, IntegrityStatus
 
 _TABLE = AppendTable(
     file="aws_data/unusable.parquet",
     folder="aws_data/unusable.d",
-    schema=SCHEMA,
+    schema=UNUSABLE_ZIPS,
     sort=("path", "recorded_at"),
     error=ParseError,
     if_lost="corrupt and vanished zips are then not counted at the end of a run",
@@ -39,7 +34,7 @@ def record(data_dir: Path, sources_path: str, sources: Mapping[str, Any]) -> Non
     """Remember the sources of a partition if one of its zips cannot be used."""
     if any(entry["integrity_status"] in _UNUSABLE for entry in sources["inputs"]):
         row = {"path": sources_path, "recorded_at": dt.datetime.now(dt.UTC)}
-        _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=SCHEMA))
+        _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=UNUSABLE_ZIPS))
 
 
 def count(data_dir: Path) -> dict[IntegrityStatus, int]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import TradeType
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 
 def of_symbol(
@@ -33,9 +33,9 @@ def of_symbol(
     Returns
     -------
     polars.DataFrame
-        `columns.conflicts`, sorted by `open_time`.
+        `conflicts`, sorted by `open_time`.
     """
-    schema = klines.conflicts(trade_type)
+    schema = quality_tables.conflicts(trade_type)
     rows = [
         {"symbol": symbol, "open_time": dt.datetime.fromisoformat(row["open_time"])}
         | _side(row["dropped"], "")
@@ -54,7 +54,7 @@ def of_symbol(
 
 def of_market(tables: Iterable[pl.DataFrame], *, trade_type: TradeType) -> pl.DataFrame:
     """Put the conflicts of some symbols together, by symbol and time."""
-    empty = klines.conflicts(trade_type).to_frame()
+    empty = quality_tables.conflicts(trade_type).to_frame()
     return pl.concat([empty, *tables]).sort("symbol", "open_time", maintain_order=True)
 
 

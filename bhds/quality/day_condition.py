@@ -11,7 +11,7 @@ from bhds.core.listing_period import STAYS_OPEN
 from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
 from bhds.quality.gap_classes import PENDING_DAYS
-from bhds.schemas.klines import CONDITION, DAY_FAULTS, DAYS, NOT_RECONCILED
+from bhds.schemas.quality_tables import CONDITION, DAY_FAULTS, DAYS, NOT_RECONCILED
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -63,10 +63,10 @@ def judge(
     Parameters
     ----------
     days
-        n >= 0 rows of `columns.DAYS`, of any number of symbols, each day once. Days up
+        n >= 0 rows of `DAYS`, of any number of symbols, each day once. Days up
         to `as_of` are added to symbols that had some within `STAYS_OPEN` of it.
     gaps
-        `columns.CLASSIFIED_GAPS` of these symbols; none for data without results.
+        `CLASSIFIED_GAPS` of these symbols; none for data without results.
     changes
         `symbol, first_day, last_day, last_modified` of the zips of the archive.
     interval
@@ -74,14 +74,14 @@ def judge(
     as_of
         The last UTC day wanted.
     not_reconciled
-        `columns.NOT_RECONCILED` of these symbols; None where nothing was compared.
+        `NOT_RECONCILED` of these symbols; None where nothing was compared.
     ended
         Symbols that are known to have ended; see `planning.endings`.
 
     Returns
     -------
     polars.DataFrame
-        `columns.CONDITION`, sorted by `symbol` and `day`.
+        `CONDITION`, sorted by `symbol` and `day`.
     """
     compared = NOT_RECONCILED.to_frame() if not_reconciled is None else not_reconciled
     due = as_of - PENDING_DAYS * _DAY

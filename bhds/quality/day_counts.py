@@ -11,7 +11,8 @@ from bhds.core.unlisted import Unlisted
 from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
 from bhds.schemas.impossible_values import is_impossible
-from bhds.schemas.klines import DAYS, RESULT_SOURCES
+from bhds.schemas.klines import RESULT_SOURCES
+from bhds.schemas.quality_tables import DAYS
 
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -59,7 +60,7 @@ def account(
     Returns
     -------
     polars.DataFrame
-        `columns.DAYS`, sorted by unique `day`: from the day of the first bar to
+        `DAYS`, sorted by unique `day`: from the day of the first bar to
         `last_day`, and the days before of which there is a daily zip without a row; of
         bars longer than a day, those on which one opens. `expected` counts from the
         first bar on, and up to the last of a symbol that has ended, as is known or as

@@ -12,11 +12,11 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Frequency, Interval
 from bhds.core.timegrid import TIME
-from bhds.schemas.klines import API_ANSWERS, GAP_EVIDENCE
+from bhds.schemas.archive_tables import IntegrityStatus
+from bhds.schemas.quality_tables import API_ANSWERS, GAP_EVIDENCE
 
 _DAY = dt.timedelta(days=1)
 _ANSWERS = {
@@ -77,14 +77,14 @@ class Evidence:
         Parameters
         ----------
         gaps
-            n >= 0 rows of `columns.GAPS`.
+            n >= 0 rows of `GAPS`.
         interval
             The spacing of the bars.
 
         Returns
         -------
         polars.DataFrame
-            n rows of `columns.GAP_EVIDENCE`, in the same order.
+            n rows of `GAP_EVIDENCE`, in the same order.
         """
         begin = pl.col("last_open_time").dt.offset_by(interval.name)
         tail_end = pl.col("last_open_time") + pl.col("duration")

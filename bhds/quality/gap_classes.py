@@ -8,7 +8,7 @@ import polars as pl
 
 from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
-from bhds.schemas.klines import CLASSIFIED_GAPS, GAP_EVIDENCE
+from bhds.schemas.quality_tables import CLASSIFIED_GAPS, GAP_EVIDENCE
 
 PENDING_DAYS = 3
 """How many days after its own a daily file may come without being overdue."""
@@ -65,7 +65,7 @@ def classify(
     Parameters
     ----------
     gaps
-        n >= 0 rows of `columns.GAP_EVIDENCE`, of any number of symbols.
+        n >= 0 rows of `GAP_EVIDENCE`, of any number of symbols.
     lives
         `LIVES` of all symbols, those without a gap included.
     outages
@@ -78,7 +78,7 @@ def classify(
     Returns
     -------
     polars.DataFrame
-        n rows of `columns.CLASSIFIED_GAPS`, sorted by `symbol` and `last_open_time`.
+        n rows of `CLASSIFIED_GAPS`, sorted by `symbol` and `last_open_time`.
     """
     ordered = gaps.sort("symbol", "last_open_time").select(GAP_EVIDENCE.names())
     spans = _spans(ordered, interval=interval)

@@ -10,7 +10,8 @@ from bhds.bars.resample import resample
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.core.timegrid import with_phase_of
-from bhds.schemas.klines import AGREEMENT, NOT_RECONCILED, turnover_columns
+from bhds.schemas.klines import turnover_columns
+from bhds.schemas.quality_tables import AGREEMENT, NOT_RECONCILED
 
 REVISION = 2
 """Raise by one when the same bars must yield other tables of agreement."""
@@ -30,7 +31,7 @@ class Comparison:
     """What a comparison of resampled bars found."""
 
     table: pl.DataFrame
-    """`columns.AGREEMENT`, one row for each column of values."""
+    """`AGREEMENT`, one row for each column of values."""
     bars: pl.DataFrame
     """`open_time`, `first_day`, `last_day`, `is_equal` of each bar that was compared:
     the days that it covers, and whether all its columns are equal."""
@@ -134,7 +135,7 @@ def not_reconciled(
     Returns
     -------
     polars.DataFrame
-        `columns.NOT_RECONCILED`, sorted by `day`, the shortest bars of a day first.
+        `NOT_RECONCILED`, sorted by `day`, the shortest bars of a day first.
     """
     ordered = sorted(found, key=lambda interval: interval.duration or _LONGEST)
     days = [

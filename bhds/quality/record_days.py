@@ -18,7 +18,7 @@ from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
 from bhds.schemas.datatypes import Table
 from bhds.schemas.impossible_values import is_impossible
-from bhds.schemas.klines import DAYS
+from bhds.schemas.quality_tables import DAYS
 
 _DAY = dt.timedelta(days=1)
 _EPOCH = dt.date(1970, 1, 1)
@@ -112,7 +112,7 @@ def account(
     Returns
     -------
     polars.DataFrame
-        `columns.DAYS`, sorted by unique `day`, from the first day with rows to
+        `DAYS`, sorted by unique `day`, from the first day with rows to
         `last_day`, and the days before of which there is a daily zip; of bars longer
         than a day, only the days on which one should open. Rows are `daily` or
         `monthly` as the zip that they are from. `expected` is, from the first row on

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 
 import polars as pl
 
-from bhds.schemas.klines import CONDITION, VOLUME_CHECKS
+from bhds.schemas.quality_tables import CONDITION, VOLUME_CHECKS
 
 _BEST_FIRST = ("trades", "aggTrades")
 _ABSOLUTE, _RELATIVE = 1e-7, 1e-9
@@ -24,7 +24,7 @@ def check(
     Parameters
     ----------
     trades
-        The `symbol, day, volume, missing_trade_ids` of `columns.CONDITION` of `trades`
+        The `symbol, day, volume, missing_trade_ids` of `CONDITION` of `trades`
         and of `aggTrades`, or of one of these, by their names.
     bars
         The `symbol, day, volume` of bars of several lengths, the preferred one first.
@@ -32,7 +32,7 @@ def check(
     Returns
     -------
     polars.DataFrame
-        `columns.VOLUME_CHECKS`, sorted by `symbol` and `day`: the days of which there
+        `VOLUME_CHECKS`, sorted by `symbol` and `day`: the days of which there
         are both trades and bars.
 
     Notes

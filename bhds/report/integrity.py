@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table, capped
 from bhds.report.inputs import MARKET
+from bhds.schemas.archive_tables import IntegrityStatus
 
 _LISTED = 2_000
 _ADDED_UP = ("size", "rows_read", "duplicates", "conflicts", "out_of_order")

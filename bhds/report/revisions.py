@@ -27,7 +27,7 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     changes
-        n >= 0 rows of `parse.revisions.CHANGES`.
+        n >= 0 rows of `REVISIONS`.
 
     Returns
     -------

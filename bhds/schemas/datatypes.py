@@ -26,7 +26,8 @@ from bhds.core.events import EventRule
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
 from bhds.core.timegrid import TIME
 from bhds.schemas import klines
-from bhds.schemas.klines import SOURCES, parsed_klines, turnover_columns
+from bhds.schemas.columns import TRADED, Column, TableSchema
+from bhds.schemas.klines import parsed_klines, turnover_columns
 
 
 class Kind(StrEnum):
@@ -79,6 +80,9 @@ class Field:
     is_optional: bool = False
     """Whether a header may lack it, as CSVs without a header do; of a `WORD`: null
     where it is lacking, or says something else."""
+    unit: str = ""
+    """Of the column that the field becomes by itself."""
+    meaning: str = ""
 
     @property
     def published(self) -> tuple[str, ...]:
@@ -116,7 +120,7 @@ class Table:
 
     fields: tuple[Field, ...]
     """In the order of a CSV without a header."""
-    schema: pl.Schema
+    schema: TableSchema
     """The columns of partitions. `source` (the frequency of the zip) is added where
     the schema has it."""
     key: tuple[str, ...]
@@ -235,9 +239,12 @@ _FROM_1M = tuple(name for name in ARCHIVE_INTERVALS if name != "1s")
 _UP_TO_1D = tuple(n for n in ARCHIVE_INTERVALS if n not in {"3d", "1w", "1mo"})
 
 
-def _schema(fields: tuple[Field, ...]) -> pl.Schema:
-    """Return the columns that fields become by themselves."""
-    return pl.Schema({field.name: field.dtype for field in fields if field.is_kept})
+def _schema(*columns: Column, fields: tuple[Field, ...]) -> TableSchema:
+    """Return columns, and those that fields become by themselves."""
+    return TableSchema(
+        *columns,
+        *(Column(f.name, f.dtype, f.unit, f.meaning) for f in fields if f.is_kept),
+    )
 
 
 def _bar_fields(
@@ -289,16 +296,36 @@ def _klines(trade_type: TradeType) -> Table:
     )
 
 
-@cache
-def _price_klines(_: TradeType) -> Table:
+_PRICES = (klines.OPEN, klines.HIGH, klines.LOW, klines.CLOSE)
+_PREMIUMS = tuple(
+    price.but(f"The {which} premium{of_bar}", unit="fraction")
+    for price, which, of_bar in zip(
+        _PRICES,
+        ("first", "highest", "lowest", "last"),
+        (" of the bar", "", "", ""),
+        strict=True,
+    )
+)
+
+
+def _bars_of(prices: tuple[Column, ...]) -> Table:
     """Describe bars of a mark price, an index or a premium, which is not traded."""
-    fields = _bar_fields(*(f"ignore_{number}" for number in range(1, 6)))
     return Table(
-        fields=fields,
-        schema=pl.Schema(_schema(fields) | {"source": SOURCES}),
+        fields=_bar_fields(*(f"ignore_{number}" for number in range(1, 6))),
+        schema=TableSchema(klines.OPEN_TIME, *prices, klines.CLOSE_TIME, klines.SOURCE),
         key=("open_time",),
         time="open_time",
     )
+
+
+@cache
+def _price_klines(_: TradeType) -> Table:
+    return _bars_of(_PRICES)
+
+
+@cache
+def _premium_klines(_: TradeType) -> Table:
+    return _bars_of(_PREMIUMS)
 
 
 def _funding_columns(rows: pl.DataFrame, _: TradeType) -> pl.DataFrame:
@@ -336,18 +363,49 @@ def _funding_rate(_: TradeType) -> Table:
 @cache
 def _liquidations(_: TradeType) -> Table:
     fields = (
-        Field("time", Kind.EPOCH),
-        Field("side", Kind.WORD, words=("BUY", "SELL")),
-        Field("order_type", Kind.WORD),
-        Field("time_in_force", Kind.WORD),
-        Field("original_quantity", Kind.NUMBER),
-        Field("price", Kind.NUMBER),
-        Field("average_price", Kind.NUMBER),
-        Field("order_status", Kind.WORD),
-        Field("last_fill_quantity", Kind.NUMBER),
-        Field("accumulated_fill_quantity", Kind.NUMBER),
+        Field("time", Kind.EPOCH, unit="UTC", meaning="The time of the order"),
+        Field(
+            "side",
+            Kind.WORD,
+            words=("BUY", "SELL"),
+            meaning="Side of the order that liquidated: `SELL` closes a long position",
+        ),
+        Field("order_type", Kind.WORD, meaning="Type of the order, as published"),
+        Field(
+            "time_in_force",
+            Kind.WORD,
+            meaning="How long the order was to stand, as published",
+        ),
+        Field(
+            "original_quantity",
+            Kind.NUMBER,
+            unit=TRADED,
+            meaning="Quantity of the order",
+        ),
+        Field(
+            "price", Kind.NUMBER, unit="quote currency", meaning="Price of the order"
+        ),
+        Field(
+            "average_price",
+            Kind.NUMBER,
+            unit="quote currency",
+            meaning="Average price at which it was filled",
+        ),
+        Field("order_status", Kind.WORD, meaning="State of the order, as published"),
+        Field(
+            "last_fill_quantity",
+            Kind.NUMBER,
+            unit=TRADED,
+            meaning="Quantity of its last fill",
+        ),
+        Field(
+            "accumulated_fill_quantity",
+            Kind.NUMBER,
+            unit=TRADED,
+            meaning="Quantity of all its fills",
+        ),
     )
-    return Table(fields=fields, schema=_schema(fields), key=(), time="time")
+    return Table(fields=fields, schema=_schema(fields=fields), key=(), time="time")
 
 
 _FIVE_MINUTES = dt.timedelta(minutes=5)
@@ -377,18 +435,61 @@ def _metrics_columns(rows: pl.DataFrame, trade_type: TradeType) -> pl.DataFrame:
 @cache
 def _metrics(_: TradeType) -> Table:
     fields = (
-        Field("raw_create_time", Kind.CLOCK, ("create_time",)),
+        Field(
+            "raw_create_time",
+            Kind.CLOCK,
+            ("create_time",),
+            unit="UTC",
+            meaning="The label as published",
+        ),
         Field("symbol", Kind.SYMBOL),
-        Field("sum_open_interest", Kind.OPTIONAL_NUMBER),
-        Field("sum_open_interest_value", Kind.OPTIONAL_NUMBER),
-        Field("count_toptrader_long_short_ratio", Kind.OPTIONAL_NUMBER),
-        Field("sum_toptrader_long_short_ratio", Kind.OPTIONAL_NUMBER),
-        Field("count_long_short_ratio", Kind.OPTIONAL_NUMBER),
-        Field("sum_taker_long_short_vol_ratio", Kind.OPTIONAL_NUMBER),
+        Field(
+            "sum_open_interest",
+            Kind.OPTIONAL_NUMBER,
+            unit=TRADED,
+            meaning="Open interest; null where it was left blank",
+        ),
+        Field(
+            "sum_open_interest_value",
+            Kind.OPTIONAL_NUMBER,
+            unit="quote currency (COIN-M: base currency)",
+            meaning="Value of the open interest; null where it was left blank",
+        ),
+        Field(
+            "count_toptrader_long_short_ratio",
+            Kind.OPTIONAL_NUMBER,
+            unit="ratio",
+            meaning="Accounts of top traders that are long to those that are "
+            "short; null where it was left blank",
+        ),
+        Field(
+            "sum_toptrader_long_short_ratio",
+            Kind.OPTIONAL_NUMBER,
+            unit="ratio",
+            meaning="Positions of top traders that are long to those that are "
+            "short; null where it was left blank",
+        ),
+        Field(
+            "count_long_short_ratio",
+            Kind.OPTIONAL_NUMBER,
+            unit="ratio",
+            meaning="Accounts that are long to those that are short; null where "
+            "it was left blank",
+        ),
+        Field(
+            "sum_taker_long_short_vol_ratio",
+            Kind.OPTIONAL_NUMBER,
+            unit="ratio",
+            meaning="Volume that takers bought to that which they sold; null "
+            "where it was left blank",
+        ),
     )
     return Table(
         fields=fields,
-        schema=pl.Schema({"create_time": TIME} | dict(_schema(fields))),
+        schema=_schema(
+            Column("create_time", TIME, "UTC", "The start of the five minutes"),
+            fields=fields,
+        ),
         key=("create_time",),
         time="create_time",
         derive=_metrics_columns,
@@ -398,24 +499,52 @@ def _metrics(_: TradeType) -> Table:
 
 
 def _best_match(trade_type: TradeType) -> tuple[Field, ...]:
-    return (Field("is_best_match", Kind.FLAG),) if trade_type is _SPOT else ()
+    return (
+        (
+            Field(
+                "is_best_match",
+                Kind.FLAG,
+                meaning="Whether it was at the best price, as published",
+            ),
+        )
+        if trade_type is _SPOT
+        else ()
+    )
 
 
 @cache
 def _agg_trades(trade_type: TradeType) -> Table:
     fields = (
-        Field("agg_trade_id", Kind.WHOLE),
-        Field("price", Kind.NUMBER),
-        Field("quantity", Kind.NUMBER),
-        Field("first_trade_id", Kind.WHOLE),
-        Field("last_trade_id", Kind.WHOLE),
-        Field("time", Kind.EPOCH, ("transact_time",)),
-        Field("is_buyer_maker", Kind.FLAG),
+        Field(
+            "agg_trade_id",
+            Kind.WHOLE,
+            meaning="Number of the aggregate; it counts up without holes",
+        ),
+        Field(
+            "price", Kind.NUMBER, unit="quote currency", meaning="Price of the trade"
+        ),
+        Field("quantity", Kind.NUMBER, unit=TRADED, meaning="Traded quantity"),
+        Field(
+            "first_trade_id", Kind.WHOLE, meaning="Number of the first of its trades"
+        ),
+        Field("last_trade_id", Kind.WHOLE, meaning="Number of the last of its trades"),
+        Field(
+            "time",
+            Kind.EPOCH,
+            ("transact_time",),
+            unit="UTC",
+            meaning="The time of the trade",
+        ),
+        Field(
+            "is_buyer_maker",
+            Kind.FLAG,
+            meaning="Whether the buyer was the maker, that is, a seller took",
+        ),
         *_best_match(trade_type),
     )
     return Table(
         fields=fields,
-        schema=_schema(fields),
+        schema=_schema(fields=fields),
         key=("agg_trade_id",),
         # Without a round for all: trades of one id with other trade ids are others.
         events=EventRule(
@@ -436,19 +565,41 @@ def _agg_trades(trade_type: TradeType) -> Table:
 def _trades(trade_type: TradeType) -> Table:
     is_cm = trade_type is _CM
     fields = (
-        Field("id", Kind.WHOLE),
-        Field("price", Kind.NUMBER),
-        Field("quantity", Kind.NUMBER, ("qty",)),
-        Field("base_quantity", Kind.NUMBER, ("base_qty",))
+        Field(
+            "id", Kind.WHOLE, meaning="Number of the trade; it counts up without holes"
+        ),
+        Field(
+            "price", Kind.NUMBER, unit="quote currency", meaning="Price of the trade"
+        ),
+        Field(
+            "quantity", Kind.NUMBER, ("qty",), unit=TRADED, meaning="Traded quantity"
+        ),
+        Field(
+            "base_quantity",
+            Kind.NUMBER,
+            ("base_qty",),
+            unit="base currency",
+            meaning="Traded value in coin",
+        )
         if is_cm
-        else Field("quote_quantity", Kind.NUMBER, ("quote_qty",)),
-        Field("time", Kind.EPOCH),
-        Field("is_buyer_maker", Kind.FLAG),
+        else Field(
+            "quote_quantity",
+            Kind.NUMBER,
+            ("quote_qty",),
+            unit="quote currency",
+            meaning="Traded value",
+        ),
+        Field("time", Kind.EPOCH, unit="UTC", meaning="The time of the trade"),
+        Field(
+            "is_buyer_maker",
+            Kind.FLAG,
+            meaning="Whether the buyer was the maker, that is, a seller took",
+        ),
         *_best_match(trade_type),
     )
     return Table(
         fields=fields,
-        schema=_schema(fields),
+        schema=_schema(fields=fields),
         key=("id",),
         events=EventRule((("time", "price", "quantity"), ())),
         time="time",
@@ -464,14 +615,27 @@ _MINUTE = dt.timedelta(minutes=1)
 def _book_depth(_: TradeType) -> Table:
     """Describe the depth at some percentages of the price, every 30 s or so."""
     fields = (
-        Field("timestamp", Kind.CLOCK),
-        Field("percentage", Kind.NUMBER),
-        Field("depth", Kind.NUMBER),
-        Field("notional", Kind.NUMBER),
+        Field(
+            "timestamp", Kind.CLOCK, unit="UTC", meaning="The moment of the snapshot"
+        ),
+        Field(
+            "percentage",
+            Kind.NUMBER,
+            unit="%",
+            meaning="Distance from the price up to which orders count; below 0: "
+            "bids, above: asks",
+        ),
+        Field("depth", Kind.NUMBER, unit=TRADED, meaning="Quantity of these orders"),
+        Field(
+            "notional",
+            Kind.NUMBER,
+            unit="quote currency (COIN-M: base currency)",
+            meaning="Value of these orders",
+        ),
     )
     return Table(
         fields=fields,
-        schema=_schema(fields),
+        schema=_schema(fields=fields),
         key=("timestamp", "percentage"),
         time="timestamp",
         slack=_MINUTE,
@@ -484,17 +648,23 @@ def _book_depth(_: TradeType) -> Table:
 def _book_ticker(_: TradeType) -> Table:
     """Describe the best bid and ask, each time one of them changes."""
     fields = (
-        Field("update_id", Kind.WHOLE),
-        Field("best_bid_price", Kind.NUMBER),
-        Field("best_bid_qty", Kind.NUMBER),
-        Field("best_ask_price", Kind.NUMBER),
-        Field("best_ask_qty", Kind.NUMBER),
-        Field("transaction_time", Kind.EPOCH),
-        Field("event_time", Kind.EPOCH),
+        Field("update_id", Kind.WHOLE, meaning="Number of the change; it counts up"),
+        Field("best_bid_price", Kind.NUMBER, unit="quote currency", meaning="Best bid"),
+        Field(
+            "best_bid_qty", Kind.NUMBER, unit=TRADED, meaning="Quantity at the best bid"
+        ),
+        Field("best_ask_price", Kind.NUMBER, unit="quote currency", meaning="Best ask"),
+        Field(
+            "best_ask_qty", Kind.NUMBER, unit=TRADED, meaning="Quantity at the best ask"
+        ),
+        Field(
+            "transaction_time", Kind.EPOCH, unit="UTC", meaning="When the book changed"
+        ),
+        Field("event_time", Kind.EPOCH, unit="UTC", meaning="When the change was sent"),
     )
     return Table(
         fields=fields,
-        schema=_schema(fields),
+        schema=_schema(fields=fields),
         key=("update_id",),
         time="transaction_time",
         slack=_MINUTE,
@@ -535,11 +705,15 @@ DATA_TYPES = {
             DataType(
                 name,
                 feeds=_futures_bars(),
-                table=_price_klines,
+                table=table,
                 has_api=True,
                 revision=5,
             )
-            for name in ("markPriceKlines", "indexPriceKlines", "premiumIndexKlines")
+            for name, table in (
+                ("markPriceKlines", _price_klines),
+                ("indexPriceKlines", _price_klines),
+                ("premiumIndexKlines", _premium_klines),
+            )
         ),
         DataType(
             FUNDING,

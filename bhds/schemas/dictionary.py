@@ -1,30 +1,16 @@
-"""The data dictionary: every table below the data directory, and what its columns mean.
+"""The data dictionary: every table below the data directory."""
 
-Columns and dtypes come from the modules that write the tables; the meaning and the
-unit of each column are in `bhds/data/columns.csv`, and tests hold the two together.
-"""
-
-import csv
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
-import polars as pl
-
-from bhds.archive.download import ledger
-from bhds.archive.listing import tables
-from bhds.archive.listing.pages import LISTING_SCHEMA
-from bhds.backfill import api_use, unanswered
 from bhds.core.markets import TradeType
-from bhds.parse import revisions, supplements
+from bhds.schemas import api_tables, archive_tables, quality_tables
 from bhds.schemas import klines as columns
+from bhds.schemas.columns import SYMBOL, Column, TableSchema
 from bhds.schemas.datatypes import DATA_TYPES, DataType
-from bhds.stages import verify
 
-_MEANINGS = Path(__file__).parents[1] / "data" / "columns.csv"
-_KEPT = "kept_"
 _BARS = (TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES)
 _FUTURES = (TradeType.UM_FUTURES, TradeType.CM_FUTURES)
 _RESULTS = "results_data/<trade_type>"
@@ -32,14 +18,10 @@ _QUALITY = f"{_RESULTS}/quality"
 
 
 @dataclass(frozen=True)
-class Column:
-    """One column of a table."""
+class DescribedColumn:
+    """A column of a table, and where there is one."""
 
-    name: str
-    dtype: pl.DataType
-    unit: str
-    """Empty where there is none."""
-    meaning: str
+    column: Column
     trade_types: tuple[TradeType, ...]
     """The markets whose tables have it."""
 
@@ -53,59 +35,34 @@ class TableEntry:
     """What one row is."""
     paths: tuple[str, ...]
     """Below the data directory; `<...>` is a part of a name, `[...]` may be absent."""
-    schema: Callable[[TradeType], pl.Schema]
+    schema: Callable[[TradeType], TableSchema]
     key: tuple[str, ...]
     """The columns that the rows are unique on and sorted by; empty: on none."""
     trade_types: tuple[TradeType, ...] = _BARS
 
     @property
-    def columns(self) -> list[Column]:
+    def columns(self) -> list[DescribedColumn]:
         """The columns of all markets, in the order of the files."""
-        names = _in_order([self.schema(each).names() for each in self.trade_types])
-        return [self._column(name) for name in names]
+        schemas = {each: self.schema(each) for each in self.trade_types}
+        columns = {
+            c.name: c for each in schemas.values() for c in reversed(each.columns)
+        }
+        return [
+            DescribedColumn(
+                columns[name], tuple(m for m, each in schemas.items() if name in each)
+            )
+            for name in _in_order([each.names() for each in schemas.values()])
+        ]
 
     def is_at(self, path: str) -> bool:
         """Return whether a file below the data directory is such a table."""
         return any(_pattern(each).fullmatch(path) for each in self.paths)
-
-    def _column(self, name: str) -> Column:
-        having = tuple(each for each in self.trade_types if name in self.schema(each))
-        unit, meaning = meaning_of(name, table=self.name)
-        return Column(name, self.schema(having[0])[name], unit, meaning, having)
-
-
-def meaning_of(column: str, *, table: str) -> tuple[str, str]:
-    """Return the unit and the meaning of a column.
-
-    Raises
-    ------
-    KeyError
-        If `bhds/data/columns.csv` does not have it.
-    """
-    known = meanings()
-    for place in (table, "*"):
-        if (place, column) in known:
-            return known[place, column]
-    if not column.startswith(_KEPT):
-        raise KeyError(column)
-    unit, _ = meaning_of(column.removeprefix(_KEPT), table=table)
-    return unit, f"`{column.removeprefix(_KEPT)}` of the bar that was kept"
 
 
 @cache
 def _pattern(path: str) -> re.Pattern[str]:
     pattern = re.escape(path).replace(r"\[", "(?:").replace(r"\]", ")?")
     return re.compile(re.sub("<[^>]+>", "[^/]+", pattern))
-
-
-@cache
-def meanings() -> Mapping[tuple[str, str], tuple[str, str]]:
-    """Return unit and meaning by table (`*`: any) and column."""
-    with _MEANINGS.open(encoding="utf-8", newline="") as file:
-        return {
-            (row["table"], row["column"]): (row["unit"], row["meaning"])
-            for row in csv.DictReader(file)
-        }
 
 
 def _in_order(orders: Iterable[list[str]]) -> list[str]:
@@ -120,8 +77,12 @@ def _in_order(orders: Iterable[list[str]]) -> list[str]:
     return merged
 
 
-def _fixed(schema: Mapping[str, object]) -> Callable[[TradeType], pl.Schema]:
-    return lambda _: pl.Schema(schema)  # type: ignore[arg-type]
+def _fixed(schema: TableSchema) -> Callable[[TradeType], TableSchema]:
+    return lambda _: schema
+
+
+def _with_symbol(schema: TableSchema) -> TableSchema:
+    return TableSchema(SYMBOL, *schema.columns)
 
 
 def _of_bucket() -> tuple[TableEntry, ...]:
@@ -132,7 +93,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "Listing",
             "an object of the bucket: a zip or a CHECKSUM",
             (f"{folder}/listing[-<interval>].parquet",),
-            _fixed(LISTING_SCHEMA),
+            _fixed(archive_tables.LISTING_SCHEMA),
             ("key",),
             every,
         ),
@@ -140,7 +101,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "Symbols of the bucket",
             "a symbol that has a folder in the bucket",
             (f"{folder}/symbols.parquet",),
-            _fixed(tables.SYMBOLS_SCHEMA),
+            _fixed(archive_tables.SYMBOLS_SCHEMA),
             ("symbol",),
             every,
         ),
@@ -148,7 +109,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "Ledger",
             "a revision of a file that was downloaded",
             ("aws_data/ledger.parquet", "aws_data/ledger.d/<part>.parquet"),
-            _fixed(ledger.SCHEMA),
+            _fixed(archive_tables.LEDGER),
             ("key", "first_seen"),
             every,
         ),
@@ -156,7 +117,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "Verification",
             "a zip on disk, and each damaged CHECKSUM",
             (f"{folder}/verification[-<interval>].parquet",),
-            _fixed(verify.VERIFICATION),
+            _fixed(archive_tables.VERIFICATION),
             ("path",),
             every,
         ),
@@ -165,7 +126,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "a column that differs between two revisions of a zip; one row without a "
             "column where none does",
             ("aws_data/revisions.parquet", "aws_data/revisions.d/<part>.parquet"),
-            _fixed(revisions.CHANGES),
+            _fixed(archive_tables.REVISIONS),
             ("key", "noticed_at", "column"),
         ),
         TableEntry(
@@ -173,7 +134,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "a daily zip of a day that a monthly zip lacks, each time the partition "
             "was built from both",
             ("aws_data/supplements.parquet", "aws_data/supplements.d/<part>.parquet"),
-            _fixed(supplements.SCHEMA),
+            _fixed(archive_tables.SUPPLEMENTS),
             ("key", "recorded_at"),
         ),
     )
@@ -205,7 +166,7 @@ def _partition(entry: DataType) -> TableEntry:
         entry.name,
         _ROWS[entry.name],
         tuple(paths),
-        lambda trade_type: columns.with_symbol(describe(trade_type).schema),
+        lambda trade_type: _with_symbol(describe(trade_type).schema),
         () if described.events else described.key,
         entry.trade_types,
     )
@@ -232,14 +193,14 @@ def _of_api() -> tuple[TableEntry, ...]:
             "Unanswered fills",
             "how a fill came out that was refused an answer, or whose answer expires",
             ("api_data/unanswered.parquet", "api_data/unanswered.d/<part>.parquet"),
-            _fixed(unanswered.SCHEMA),
+            _fixed(api_tables.UNANSWERED),
             ("path", "told_at"),
         ),
         TableEntry(
             "Usage of the API",
             "a fill that made requests",
             ("api_data/usage.parquet", "api_data/usage.d/<part>.parquet"),
-            _fixed(api_use.SCHEMA),
+            _fixed(api_tables.API_USE),
             ("asked_at", "path"),
         ),
     )
@@ -252,7 +213,7 @@ def _of_results() -> tuple[TableEntry, ...]:
             "Results",
             "a bar of a regular grid",
             (f"{klines}/<symbol>.pqt", f"{split}_klines/<interval>/<segment>.pqt"),
-            lambda trade_type: columns.with_symbol(columns.result_klines(trade_type)),
+            lambda trade_type: _with_symbol(columns.result_klines(trade_type)),
             ("open_time",),
         ),
         TableEntry(
@@ -262,16 +223,14 @@ def _of_results() -> tuple[TableEntry, ...]:
                 f"{_RESULTS}/resampled_klines/<rule>/<symbol>.pqt",
                 f"{split}_resampled_klines/<rule>/<segment>.pqt",
             ),
-            lambda trade_type: columns.with_symbol(
-                columns.resampled_klines(trade_type)
-            ),
+            lambda trade_type: _with_symbol(columns.resampled_klines(trade_type)),
             ("open_time",),
         ),
         TableEntry(
             "Funding",
             "a funding event of archive or API",
             (f"{_RESULTS}/fundingRate/<symbol>.pqt",),
-            _fixed(columns.with_symbol(columns.FUNDING)),
+            _fixed(_with_symbol(columns.FUNDING)),
             (),
             _FUTURES,
         ),
@@ -293,14 +252,14 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
             "a stretch between two traded bars that lacks published bars or splits, or "
             "the trimmed end of a symbol",
             (f"{folder}/gaps/<symbol>.parquet",),
-            _fixed(columns.GAP_EVIDENCE),
+            _fixed(quality_tables.GAP_EVIDENCE),
             ("last_open_time",),
         ),
         TableEntry(
             "Days of a symbol",
             "a UTC day",
             (f"{folder}/days/<symbol>.parquet",),
-            _fixed(columns.DAYS),
+            _fixed(quality_tables.DAYS),
             ("day",),
         ),
         TableEntry(
@@ -310,7 +269,7 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
                 f"{folder}/conflicts/<symbol>.parquet",
                 f"{_QUALITY}/conflicts-<interval>.parquet",
             ),
-            columns.conflicts,
+            quality_tables.conflicts,
             (),
         ),
         TableEntry(
@@ -320,14 +279,14 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
                 f"{folder}/agreement/<symbol>.parquet",
                 f"{_QUALITY}/agreement-<interval>.parquet",
             ),
-            _fixed(columns.AGREEMENT),
+            _fixed(quality_tables.AGREEMENT),
             ("symbol", "interval", "column"),
         ),
         TableEntry(
             "Days that are not reconciled",
             "a day that differs from a resampled bar of the exchange",
             (f"{folder}/not_reconciled/<symbol>.parquet",),
-            _fixed(columns.NOT_RECONCILED),
+            _fixed(quality_tables.NOT_RECONCILED),
             ("day", "interval", "open_time"),
         ),
     )
@@ -339,21 +298,21 @@ def _of_quality() -> tuple[TableEntry, ...]:
             "Gaps, classified",
             "a gap of a symbol",
             (f"{_QUALITY}/gaps-<interval>.parquet",),
-            _fixed(columns.CLASSIFIED_GAPS),
+            _fixed(quality_tables.CLASSIFIED_GAPS),
             ("symbol", "last_open_time"),
         ),
         TableEntry(
             "Condition",
             "a UTC day of a symbol",
             (f"{_QUALITY}/condition-<data_type>[-<interval>].parquet",),
-            _fixed(columns.CONDITION),
+            _fixed(quality_tables.CONDITION),
             ("symbol", "day"),
         ),
         TableEntry(
             "Volume checks",
             "a UTC day of a symbol that has bars and trades or aggTrades",
             (f"{_QUALITY}/volume_checks.parquet",),
-            _fixed(columns.VOLUME_CHECKS),
+            _fixed(quality_tables.VOLUME_CHECKS),
             ("symbol", "day"),
         ),
     )

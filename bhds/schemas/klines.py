@@ -10,12 +10,90 @@ import polars as pl
 from bhds.core.events import EventRule
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
+from bhds.schemas.columns import SYMBOL as SYMBOL_COLUMN
+from bhds.schemas.columns import TRADED, Column, TableSchema
 
 SOURCES = pl.Enum(["daily", "monthly", "api"])
 """Where a parsed bar comes from."""
 
 RESULT_SOURCES = pl.Enum(["daily", "monthly", "api", "filled"])
 """Where a result's bar comes from; `filled` bars were never published."""
+
+OPEN_TIME = Column(
+    "open_time",
+    TIME,
+    "UTC",
+    "The start of the bar; results and resampled bars lie on a "
+    "regular grid, partitions hold what was published",
+)
+OPEN = Column("open", pl.Float64(), "quote currency", "The first price of the bar")
+HIGH = Column("high", pl.Float64(), "quote currency", "The highest price")
+LOW = Column("low", pl.Float64(), "quote currency", "The lowest price")
+CLOSE = Column(
+    "close",
+    pl.Float64(),
+    "quote currency",
+    "The last price; that of a filled bar is the close before",
+)
+VOLUME = Column("volume", pl.Float64(), TRADED, "Traded quantity; 0 in a filled bar")
+TRADE_COUNT = Column("trade_count", pl.Int64(), "trades", "Number of trades")
+TAKER_BUY_VOLUME = Column(
+    "taker_buy_volume",
+    pl.Float64(),
+    TRADED,
+    "The part of `volume` in which the buyer was the taker",
+)
+CLOSE_TIME = Column(
+    "close_time",
+    TIME,
+    "UTC",
+    "The last moment of the bar, as published; earlier where trading stopped within it",
+)
+SOURCE = Column(
+    "source",
+    SOURCES,
+    "",
+    "Where the row comes from: a `daily` or `monthly` zip, or the `api`",
+)
+_QUOTE_VOLUME = Column("quote_volume", pl.Float64(), "quote currency", "Traded value")
+_BASE_VOLUME = Column(
+    "base_volume",
+    pl.Float64(),
+    "base currency",
+    "Traded value in coin; the exchange's files call it quote volume",
+)
+_TAKER_BUY_QUOTE_VOLUME = Column(
+    "taker_buy_quote_volume",
+    pl.Float64(),
+    "quote currency",
+    "The part of `quote_volume` in which the buyer was the taker",
+)
+_TAKER_BUY_BASE_VOLUME = Column(
+    "taker_buy_base_volume",
+    pl.Float64(),
+    "base currency",
+    "The part of `base_volume` in which the buyer was the taker",
+)
+_VWAP = Column(
+    "vwap",
+    pl.Float64(),
+    "quote currency",
+    "Volume-weighted average price, within low and high; the open "
+    "where there was no trade; null where `results.vwap` is off",
+)
+_SEGMENT = Column(
+    "segment",
+    pl.Int16(),
+    "",
+    "Number of the stretch between splitting gaps, from 0 in time order",
+)
+_FUNDING_RATE = Column(
+    "funding_rate",
+    pl.Float64(),
+    "fraction",
+    "What longs paid to shorts, as a fraction of the position: 0.0001 is 0.01 %",
+)
+_FUNDING_TIME = Column("funding_time", TIME, "UTC", "The minute that the event was due")
 
 SYMBOL = "symbol"
 """The first column of every table that holds the rows of one symbol: constant."""
@@ -37,87 +115,112 @@ def turnover_columns(trade_type: TradeType) -> tuple[str, str]:
     return "quote_volume", "taker_buy_quote_volume"
 
 
-def parsed_klines(trade_type: TradeType) -> pl.Schema:
+def parsed_klines(trade_type: TradeType) -> TableSchema:
     """Return the columns of parsed and of API klines; the key is `open_time`."""
-    return pl.Schema(_bar_columns(trade_type) | {"close_time": TIME, "source": SOURCES})
+    return TableSchema(*bar_columns(trade_type), CLOSE_TIME, SOURCE)
 
 
-def result_klines(trade_type: TradeType) -> pl.Schema:
-    """Return the columns of results; the key is `open_time`.
-
-    `vwap` is null where it was not requested; `funding_rate` is the sum of the funding
-    events in the bar, and null on bars without one; `segment` counts from 0 in time
-    order.
-    """
-    return pl.Schema(
-        _bar_columns(trade_type)
-        | {
-            "vwap": pl.Float64(),
-            "funding_rate": pl.Float64(),
-            "segment": pl.Int16(),
-            "source": RESULT_SOURCES,
-        }
+def result_klines(trade_type: TradeType) -> TableSchema:
+    """Return the columns of results; the key is `open_time`."""
+    return TableSchema(
+        *bar_columns(trade_type),
+        _VWAP,
+        _FUNDING_RATE.but(
+            "The rate of the event in the bar, several summed; null without "
+            "one, never 0"
+        ),
+        _SEGMENT,
+        SOURCE.but(
+            "Where the bar comes from: a `daily` or `monthly` zip, the `api`, "
+            "or nowhere: a bar that was never published is `filled`",
+            dtype=RESULT_SOURCES,
+        ),
     )
 
 
-def resampled_klines(trade_type: TradeType) -> pl.Schema:
-    """Return the columns of resampled bars; the key is `open_time`.
-
-    `first_vwap` is the VWAP of the first base bar; `funding_rate` is the sum of the
-    bar's funding events and null without one, `funding_count` their number, and
-    `funding_time` that of the first; `filled_count` is the number of base bars that
-    were never published.
-    """
-    return pl.Schema(
-        _bar_columns(trade_type)
-        | {
-            "vwap": pl.Float64(),
-            "first_vwap": pl.Float64(),
-            "funding_rate": pl.Float64(),
-            "funding_count": pl.Int32(),
-            "funding_time": TIME,
-            "filled_count": pl.Int32(),
-            "segment": pl.Int16(),
-        }
+def resampled_klines(trade_type: TradeType) -> TableSchema:
+    """Return the columns of resampled bars; the key is `open_time`."""
+    return TableSchema(
+        *bar_columns(
+            trade_type,
+            OPEN.but(
+                "The first price of the bar; of base bars without trades only "
+                "where no other has one"
+            ),
+        ),
+        _VWAP,
+        Column(
+            "first_vwap",
+            pl.Float64(),
+            "quote currency",
+            "VWAP of the first base bar: what an order at the open would have got",
+        ),
+        _FUNDING_RATE.but(
+            "The sum of the rates of the bar's events; null without one, never 0"
+        ),
+        Column("funding_count", pl.Int32(), "events", "Funding events in the bar"),
+        _FUNDING_TIME.but(
+            "When the first of the bar's funding events was due; null without one"
+        ),
+        Column(
+            "filled_count", pl.Int32(), "bars", "Base bars that were never published"
+        ),
+        _SEGMENT,
     )
 
 
-def _bar_columns(trade_type: TradeType) -> dict[str, pl.DataType]:
+def bar_columns(trade_type: TradeType, first: Column = OPEN) -> tuple[Column, ...]:
     """Return what bars have at every stage."""
-    turnover, taker_buy_turnover = turnover_columns(trade_type)
-    return {
-        "open_time": TIME,
-        "open": pl.Float64(),
-        "high": pl.Float64(),
-        "low": pl.Float64(),
-        "close": pl.Float64(),
-        "volume": pl.Float64(),
-        turnover: pl.Float64(),
-        "trade_count": pl.Int64(),
-        "taker_buy_volume": pl.Float64(),
-        taker_buy_turnover: pl.Float64(),
-    }
+    is_cm = trade_type is TradeType.CM_FUTURES
+    return (
+        OPEN_TIME,
+        first,
+        HIGH,
+        LOW,
+        CLOSE,
+        VOLUME,
+        _BASE_VOLUME if is_cm else _QUOTE_VOLUME,
+        TRADE_COUNT,
+        TAKER_BUY_VOLUME,
+        _TAKER_BUY_BASE_VOLUME if is_cm else _TAKER_BUY_QUOTE_VOLUME,
+    )
 
 
 RATE_TYPES = pl.Enum(["Regular", "Special"])
 """Why there is funding: `Special` stands for the dividend of a share."""
 
-FUNDING = pl.Schema(
-    {
-        "funding_time": TIME,
-        "calc_time": TIME,
-        "funding_interval_hours": pl.Int8(),
-        "funding_rate": pl.Float64(),
-        "rate_type": RATE_TYPES,
-        "mark_price": pl.Float64(),
-        "source": SOURCES,
-    }
+FUNDING = TableSchema(
+    _FUNDING_TIME,
+    Column(
+        "calc_time",
+        TIME,
+        "UTC",
+        "The time of the event as published, some milliseconds later",
+    ),
+    Column(
+        "funding_interval_hours",
+        pl.Int8(),
+        "hours",
+        "The time between events, then; null where only the API has the event",
+    ),
+    _FUNDING_RATE,
+    Column(
+        "rate_type",
+        RATE_TYPES,
+        "",
+        "Why there is funding: Regular, or Special for the dividend of a "
+        "share; null where only the archive has the event",
+    ),
+    Column(
+        "mark_price",
+        pl.Float64(),
+        "quote currency",
+        "The mark price of the event; null where only the archive has it",
+    ),
+    SOURCE,
 )
 """Funding events: parsed, from the API, and merged. They are sorted by `funding_time`,
-the minute that an event was due, which several may share; `calc_time` is as published,
-some ms later. A rate of 0.0001 is 0.01 % of a position. `funding_interval_hours` is
-null where only the API has the event, and `mark_price` and `rate_type` where only the
-archive has it."""
+which several may share."""
 
 FUNDING_EVENTS = EventRule(
     (
@@ -131,190 +234,16 @@ FUNDING_EVENTS = EventRule(
 )
 """How the events of one `funding_time` are matched that several sources have."""
 
-API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "refused", "empty"])
-"""Why bars are missing from the API, in this order: they were not requested; it did
-not answer; it cannot know them yet; it refused the symbol; it has none."""
-
-GAPS = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "last_open_time": TIME,
-        "first_open_time": TIME,
-        "missing_bars": pl.Int64(),
-        "untraded_bars": pl.Int64(),
-        "duration": pl.Duration("us"),
-        "price_change": pl.Float64(),
-        "split": pl.Boolean(),
-        "trimmed": pl.Boolean(),
-    }
+SEGMENT_FILES = TableSchema(
+    Column(
+        "name",
+        pl.String(),
+        "",
+        "Name of the file: `SP<n>_<symbol>`, and `<symbol>` of the last segment",
+    ),
+    SYMBOL_COLUMN,
+    _SEGMENT,
+    Column("first_open_time", TIME, "UTC", "Start of the segment's first bar"),
+    Column("last_open_time", TIME, "UTC", "Start of the segment's last bar"),
 )
-"""The gaps between traded bars. `first_open_time` is null where the symbol has not
-traded since; `trimmed` if it has ended, so that its bars since are left out, or was not
-listed for some time within."""
-
-GAP_EVIDENCE = pl.Schema(
-    GAPS
-    | {
-        "empty_days": pl.Int32(),
-        "absent_days": pl.Int32(),
-        "first_absent_day": pl.Date(),
-        "truncated": pl.Boolean(),
-        "api": API_ANSWERS,
-    }
-)
-"""Gaps, with what archive and API say of them. `empty_days` are the whole UTC days
-within the gap; `absent_days` those that the gap touches of which the archive has no
-usable file, and `first_absent_day` the first of these; `truncated`: a file ends where
-the gap begins, and no usable file follows within it."""
-
-GAP_CLASSES = pl.Enum(
-    [
-        "outage",
-        "missing_file",
-        "truncated",
-        "halt",
-        "relisting",
-        "not_published",
-        "delisted_tail",
-    ]
-)
-"""Why a symbol did not trade; `bhds.quality.gap_classes.classify` says how each is
-distinguished from the others."""
-
-CLASSIFIED_GAPS = pl.Schema(
-    GAP_EVIDENCE
-    | {
-        "alive": pl.Int32(),
-        "silent": pl.Int32(),
-        "outage": TIME,
-        "class": GAP_CLASSES,
-    }
-)
-"""The gaps of all symbols. Of the other symbols, `alive` counts those that traded
-before the gap and after it, and `silent` those of them that have a gap at the same
-time; `outage` is the start of the known outage that the gap lies in, else null."""
-
-
-def conflicts(trade_type: TradeType) -> pl.Schema:
-    """Return the columns of the bars that were published twice with other values.
-
-    `source` is that of the bar that was dropped and `key` its zip, null where it came
-    from the API; what was kept in its place stands beside it as `kept_<column>`. A
-    bar may be kept here and lose to another source in a further row.
-    """
-    columns = {"source": SOURCES, "key": pl.String()} | _bar_columns(trade_type)
-    columns = {n: dtype for n, dtype in columns.items() if n != "open_time"}
-    return pl.Schema(
-        {"symbol": pl.String(), "open_time": TIME}
-        | columns
-        | {f"kept_{name}": dtype for name, dtype in columns.items()}
-    )
-
-
-DAYS = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "day": pl.Date(),
-        "expected": pl.Int32(),
-        "daily": pl.Int32(),
-        "monthly": pl.Int32(),
-        "api": pl.Int32(),
-        "filled": pl.Int32(),
-        "volume": pl.Float64(),
-        "conflicts": pl.Int32(),
-        "impossible": pl.Int32(),
-        "off_grid": pl.Int32(),
-        "frozen": pl.Int32(),
-        "missing_ids": pl.Int64(),
-        "missing_trade_ids": pl.Int64(),
-        "has_file": pl.Boolean(),
-        "is_corrupt": pl.Boolean(),
-        "api_answer": API_ANSWERS,
-    }
-)
-"""The rows of each UTC day of a symbol, from its first to the last that is wanted, by
-source. `expected` is how many there should be, null where that is not known; `volume`
-is what the bars' volumes or the trades' quantities add up to, null of other rows;
-`impossible` counts the rows whose values cannot be, `off_grid` the bars of 5m and more
-that open over a minute off the grid, `frozen` the rows of bands of bookDepth that did
-not move for hours, `missing_ids` the ids that the rows skip and `missing_trade_ids`
-the trades that aggTrades skip, all 0 where there are none; `has_file`: the archive
-has a file of the day that can be used, `is_corrupt`: it has only such as cannot;
-`api_answer`: what the API says of the requested rows that it does not have,
-null where none."""
-
-DAY_FAULTS = ("impossible", "off_grid", "frozen", "missing_ids")
-"""The counts of `DAYS` of which each makes its day `degraded`."""
-
-CONDITIONS = pl.Enum(["available", "degraded", "missing", "pending", "not_listed"])
-
-CONDITION = pl.Schema(
-    DAYS
-    | {
-        "not_reconciled": pl.Int32(),
-        "condition": CONDITIONS,
-        "reason": pl.String(),
-        "last_modified": TIME,
-    }
-)
-"""The condition of each day; `not_reconciled` counts the resampled bars of the exchange
-that differ from the day's, `last_modified` is when the server last changed a zip of the
-day, null without one."""
-
-NOT_RECONCILED = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "day": pl.Date(),
-        "interval": pl.String(),
-        "open_time": TIME,
-    }
-)
-"""The days that differ from resampled bars that the exchange published: the bar's
-`interval` and `open_time`, once for each day that it speaks against."""
-
-AGREEMENT = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "interval": pl.String(),
-        "column": pl.String(),
-        "compared": pl.Int64(),
-        "equal": pl.Int64(),
-        "off_grid": pl.Int64(),
-        "worst": pl.Float64(),
-        "worst_time": TIME,
-    }
-)
-"""How bars made from shorter ones agree with those of `interval` that the exchange
-published: by `column`, how many bars were `compared`, how many are `equal`, the largest
-absolute difference and the bar that has it (null where all are the same). `off_grid`
-counts the bars that were not compared, because a day of theirs has shorter bars far off
-the grid."""
-
-VOLUME_CHECKS = pl.Schema(
-    {
-        "symbol": pl.String(),
-        "day": pl.Date(),
-        "compared_with": pl.Enum(["trades", "aggTrades"]),
-        "trades_quantity": pl.Float64(),
-        "bars_volume": pl.Float64(),
-        "difference": pl.Float64(),
-        "missing_trade_ids": pl.Int64(),
-        "agrees": pl.Boolean(),
-    }
-)
-"""What the trades of each UTC day add up to, and the volume of its bars, both in base
-currency or, of COIN-M, in contracts: single trades where the day has them, else
-aggTrades. `difference` is the former less the latter, and `agrees` shows whether it is
-no more than adding up may cost; null where aggTrades skip `missing_trade_ids` and have
-less than the bars, so that nothing can be concluded: not all trades are aggregated."""
-
-SEGMENT_FILES = pl.Schema(
-    {
-        "name": pl.String(),
-        "symbol": pl.String(),
-        "segment": pl.Int16(),
-        "first_open_time": TIME,
-        "last_open_time": TIME,
-    }
-)
-"""The split files: which file holds which segment, and its first and last bar."""
+"""The split files, each of one segment."""

@@ -10,7 +10,6 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.backfill.missing_ranges import MissingReason
 from bhds.bars.merge import merge
 from bhds.core.errors import ResultError
@@ -20,10 +19,11 @@ from bhds.io import storage
 from bhds.quality import conflicts, gap_classes, reconciliation, record_days, volumes
 from bhds.quality.day_condition import changes_in, judge
 from bhds.quality.outages import outages_of
-from bhds.schemas import klines as columns
+from bhds.schemas import quality_tables
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.datatypes import Table
 from bhds.schemas.datatypes import data_type as entry_of
-from bhds.schemas.klines import (
+from bhds.schemas.quality_tables import (
     AGREEMENT,
     CLASSIFIED_GAPS,
     CONDITION,
@@ -49,7 +49,7 @@ def classify_gaps(
     interval: str,
     as_of: dt.date,
 ) -> None:
-    """Class the gaps of all symbols of a market: `columns.CLASSIFIED_GAPS`.
+    """Class the gaps of all symbols of a market: `quality_tables.CLASSIFIED_GAPS`.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def classify_gaps(
 
 
 def collect_conflicts(tables: Sequence[str], *, output: str, trade_type: str) -> None:
-    """Put the conflicts of all symbols of a market together: `columns.conflicts`.
+    """Put the conflicts of all symbols of a market together: `conflicts`.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def collect_conflicts(tables: Sequence[str], *, output: str, trade_type: str) ->
         If a file cannot be read.
     """
     market = TradeType(trade_type)
-    schema = columns.conflicts(market)
+    schema = quality_tables.conflicts(market)
     found = [storage.read_parquet(path, schema=schema) for path in tables]
     everything = conflicts.of_market(found, trade_type=market)
     _write(everything, output, inputs=tables)
@@ -108,7 +108,7 @@ def judge_days(
     as_of: dt.date,
     not_reconciled: Sequence[str] = (),
 ) -> None:
-    """Judge each day of all symbols of a market's results: `columns.CONDITION`.
+    """Judge each day of all symbols of a market's results: `CONDITION`.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def judge_record_days(
     as_of: dt.date,
     ended: Collection[str] = (),
 ) -> None:
-    """Judge each day of all symbols of data without results: `columns.CONDITION`.
+    """Judge each day of all symbols of data without results: `CONDITION`.
 
     Parameters
     ----------
@@ -254,8 +254,8 @@ def compare_published(
     intervals
         Their intervals, and how many in a row are of each.
     outputs
-        Where the `agreement` (`columns.AGREEMENT`) and the days that are
-        `not_reconciled` (`columns.NOT_RECONCILED`) go.
+        Where the `agreement` (`quality_tables.AGREEMENT`) and the days that are
+        `not_reconciled` (`quality_tables.NOT_RECONCILED`) go.
     trade_type, interval, symbol
         What the result's bars are of.
 
@@ -317,7 +317,7 @@ def collect_agreement(tables: Sequence[str], *, output: str) -> None:
 
 
 def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) -> None:
-    """Compare the trades of a market with its bars: `columns.VOLUME_CHECKS`.
+    """Compare the trades of a market with its bars: `quality_tables.VOLUME_CHECKS`.
 
     Days that do not agree are named in one warning, and so is that no day has both.
 

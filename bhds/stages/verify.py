@@ -27,8 +27,7 @@ from rich.filesize import decimal
 
 from bhds.archive.download import ledger
 from bhds.archive.integrity.hashing import hash_directory
-from bhds.archive.integrity.local_files import Damage, DiskFile, Finding, judge_pair
-from bhds.archive.integrity.status import IntegrityStatus
+from bhds.archive.integrity.local_files import DiskFile, Finding, judge_pair
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.tables import ListingTable, TableStore
@@ -36,36 +35,13 @@ from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io.storage import replacing, write_parquet
 from bhds.layout import QUARANTINE
+from bhds.schemas.archive_tables import VERIFICATION, IntegrityStatus
 
 logger = logging.getLogger(__name__)
 
 REVISION = 1
 """Raise by one when the same files must be judged otherwise."""
 
-
-VERIFICATION = pl.Schema(
-    {
-        "key": pl.String(),
-        "path": pl.String(),
-        "size": pl.Int64(),
-        "listed_size": pl.Int64(),
-        "sha256": pl.String(),
-        "published_sha256": pl.String(),
-        "etag": pl.String(),
-        "integrity_status": pl.Enum(IntegrityStatus),
-        "reason": pl.String(),
-        "damage": pl.Enum(Damage),
-        "quarantined_to": pl.String(),
-    }
-)
-"""Columns of a verification: a row for each zip, and for each damaged CHECKSUM.
-
-`path` and `quarantined_to` are below the data directory. `size` (bytes) and `sha256`
-are of what was on disk, `sha256` null where it was unreadable; `listed_size` and `etag`
-are null for a file that is not listed, `published_sha256` without a readable CHECKSUM,
-`reason` for an `ok` zip. A file with `damage` is `corrupt`; `quarantined_to` is null
-where it could not be moved.
-"""
 
 _TAG_LENGTH = 12
 _NAMED_FILES = 3

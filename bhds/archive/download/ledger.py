@@ -17,41 +17,13 @@ from pathlib import Path
 import polars as pl
 
 from bhds.core.errors import FetchError
-from bhds.core.timegrid import TIME
 from bhds.io.append_table import AppendTable
-
-SCHEMA = pl.Schema(
-    {
-        "key": pl.String(),
-        "etag": pl.String(),
-        "size": pl.Int64(),
-        "last_modified": TIME,
-        "md5": pl.String(),
-        "sha256": pl.String(),
-        "first_seen": TIME,
-        "requested_at": TIME,
-        "served_size": pl.Int64(),
-        "proof": pl.String(),
-    }
-)
-"""Columns of the ledger.
-
-`etag`, `size` (bytes) and `last_modified` (UTC) are what the listing said when the
-file was requested; `md5` and `sha256` (hexadecimal) are of the bytes that came, and
-null where the server had no such file; `first_seen` (UTC) is when they came.
-`requested_at` (UTC) is when the batch that the file came with began to download: all
-of a batch share it and `first_seen`. It is null where the file was in the staging
-folder by then, in whole or in part, because what was there is no measure of the time
-since; and in rows of versions that did not measure it. `served_size` (bytes) is of
-what came. `proof` is what proves bytes sound whose size or MD5 is not the listed one
-(`bhds.archive.download.transfers.Proof`), else null. In rows of versions without it
-such bytes were kept unproven.
-"""
+from bhds.schemas.archive_tables import LEDGER
 
 _TABLE = AppendTable(
     file="aws_data/ledger.parquet",
     folder="aws_data/ledger.d",
-    schema=SCHEMA,
+    schema=LEDGER,
     sort=("key", "first_seen"),
     error=FetchError,
     if_lost="the files that it recorded are then taken as never downloaded",
@@ -86,7 +58,7 @@ def append(data_dir: Path | str, *, rows: pl.DataFrame) -> None:
     data_dir
         The data directory.
     rows
-        n >= 0 rows with the columns of `SCHEMA`, in any order; those left out are
+        n >= 0 rows with the columns of `LEDGER`, in any order; those left out are
         null, but for `key`. None is written for n = 0. Safe to call from several
         processes at once.
     """
@@ -101,7 +73,7 @@ def read(data_dir: Path | str, *, columns: Sequence[str] | None = None) -> pl.Da
     data_dir
         The data directory.
     columns
-        The columns of `SCHEMA` that are wanted, or None for all of them; fewer
+        The columns of `LEDGER` that are wanted, or None for all of them; fewer
         are faster.
 
     Returns

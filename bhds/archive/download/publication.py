@@ -23,11 +23,12 @@ from bhds.archive.download.staging import FOLDER, RequestedFile
 from bhds.archive.download.transfers import Digests, Proof
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.io.storage import replacing, write_parquet
+from bhds.schemas.archive_tables import LEDGER
 
 logger = logging.getLogger(__name__)
 
 _NOTES = f"{FOLDER}/unpublished"
-_NOTE = pl.Schema({**ledger.SCHEMA, "staged": pl.String(), "path": pl.String()})
+_NOTE = pl.Schema({**LEDGER, "staged": pl.String(), "path": pl.String()})
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ def publish_noted(data_dir: Path) -> int:
                 os.utime(staged)
                 _move(staged, path)
                 rows.append(row)
-        ledger.append(data_dir, rows=pl.DataFrame(rows, schema=ledger.SCHEMA))
+        ledger.append(data_dir, rows=pl.DataFrame(rows, schema=LEDGER))
         note.unlink()
         published += len(rows)
     return published
@@ -149,7 +150,7 @@ def _move(staged: str, target: Path) -> None:
 def _ledger_rows(
     fetched: Sequence[Fetched], *, kept: Iterable[str] = ()
 ) -> pl.DataFrame:
-    """Describe files for the ledger: one row per file, with `ledger.SCHEMA`."""
+    """Describe files for the ledger: one row a file, with `LEDGER`."""
     files = [each.wanted for each in fetched]
     found = [None if each.wanted.key in kept else each.digests for each in fetched]
     columns = {
@@ -164,4 +165,4 @@ def _ledger_rows(
         "served_size": [digests and digests.size for digests in found],
         "proof": [each.proof for each in fetched],
     }
-    return pl.DataFrame(columns, schema=ledger.SCHEMA)
+    return pl.DataFrame(columns, schema=LEDGER)

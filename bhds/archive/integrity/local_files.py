@@ -7,34 +7,15 @@ is what the bucket lists, which would come again; else it is a failed transfer.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import cached_property, partial
 from pathlib import Path
 
 from bhds.archive.integrity.hashing import MEDIUM_ERRORS
-from bhds.archive.integrity.status import (
-    ChecksumFile,
-    IntegrityStatus,
-    read_checksum_file,
-    zip_fault,
-)
+from bhds.archive.integrity.status import ChecksumFile, read_checksum_file, zip_fault
 from bhds.archive.keys import CHECKSUM_SUFFIX
+from bhds.schemas.archive_tables import Damage, IntegrityStatus
 
 _UNLISTED = "it is not what is listed, so its transfer failed"
-
-
-class Damage(StrEnum):
-    """What became of a file on disk."""
-
-    TRUNCATED = "truncated"
-    """Shorter than what came, or than listed."""
-    BIT_ROT = "bit rot"
-    """Other bytes than came."""
-    UNREADABLE = "unreadable"
-    """The disk, or its file system, cannot read it."""
-    FAILED_TRANSFER = "failed transfer"
-    """Corrupt as it came, and not what is listed: a version that kept such fetched it.
-    """
 
 
 @dataclass(frozen=True)

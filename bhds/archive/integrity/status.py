@@ -6,7 +6,6 @@ A zip may be larger than memory.
 import hashlib
 import re
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
@@ -21,21 +20,7 @@ from bhds.archive.integrity.zip_input import ArchiveInput
 from bhds.archive.integrity.zip_reader import CsvEntry, check_csv, find_csv
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import ParseError
-
-
-class IntegrityStatus(StrEnum):
-    """What is thought of a zip; the rows of the first three are used."""
-
-    OK = "ok"
-    """The zip matches its CHECKSUM and its content is sound."""
-    CHECKSUM_MISSING = "checksum-missing"
-    """There is no CHECKSUM, or an unreadable one; the content is sound."""
-    CHECKSUM_STALE = "checksum-stale"
-    """Differs from its CHECKSUM, but is what the bucket lists, and is sound."""
-    CORRUPT = "corrupt"
-    """The content cannot be trusted."""
-    VANISHED = "vanished"
-    """An empty file: the server no longer had what it had listed."""
+from bhds.schemas.archive_tables import IntegrityStatus
 
 
 @dataclass(frozen=True)

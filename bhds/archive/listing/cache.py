@@ -13,14 +13,11 @@ import polars as pl
 
 from bhds.archive.listing.bucket import BucketClient
 from bhds.archive.listing.directory import Directory, symbol_of_key
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.refresh import Schedule, refresh, refresh_symbols
-from bhds.archive.listing.tables import SYMBOLS_SCHEMA, ListingTable, TableStore
+from bhds.archive.listing.tables import ListingTable, TableStore
 from bhds.core.errors import ListingError
 
 __all__ = [
-    "LISTING_SCHEMA",
-    "SYMBOLS_SCHEMA",
     "Listing",
     "ListingRequest",
     "ensure_listings",

@@ -16,6 +16,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 import polars as pl
 
 from bhds.core.errors import ListingError, cut
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -25,16 +26,6 @@ _MOST_NAME_BYTES = 1_024  # of a key, by S3's own rule
 _LARGEST_SIZE = 2**53
 _YEARS = range(2000, 2200)
 _LONGEST_ETAG = 100
-
-LISTING_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
-    "key": pl.String,
-    "size": pl.Int64,
-    "etag": pl.String,
-    "last_modified": pl.Datetime("us", "UTC"),
-}
-"""Columns of a listing: `key` and `size` (bytes) of each object are always there;
-`etag`, without its quotes, is the MD5 of an object that was uploaded in one part;
-`last_modified` is the time of the upload."""
 
 
 class Page(NamedTuple):

@@ -15,13 +15,10 @@ from typing import NamedTuple, Self, TypeVar
 import polars as pl
 
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.io.storage import write_parquet
+from bhds.schemas.archive_tables import LISTING_SCHEMA, SYMBOLS_SCHEMA
 
 logger = logging.getLogger(__name__)
-
-SYMBOLS_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {"symbol": pl.String}
-"""Columns of a table of symbols, sorted by unique `symbol`."""
 
 _METADATA_PREFIX = "bhds."
 _UNREADABLE = (

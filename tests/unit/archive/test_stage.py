@@ -12,11 +12,11 @@ import pytest
 
 from bhds.archive.download import ledger
 from bhds.archive.keys import path_of_key
-from bhds.archive.listing.cache import LISTING_SCHEMA
 from bhds.archive.listing.directory import Directory
 from bhds.core.errors import FetchError, KeyGrammarError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.stages import fetch
 
 LISTED_AT = dt.datetime(2025, 3, 1, 8, 30, tzinfo=dt.UTC)

@@ -20,6 +20,7 @@ from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.core.errors import FetchError, KeyGrammarError
 from bhds.core.markets import Frequency, TradeType
+from bhds.schemas.archive_tables import LEDGER
 from bhds.stages import verify
 from bhds.stages.verify import VERIFICATION, verify_directory, write_verification
 
@@ -81,7 +82,7 @@ class DataDir:
             "sha256": None if content is None else sha256(content),
             "first_seen": LISTED_AT + dt.timedelta(seconds=self.seconds),
         }
-        frame = pl.DataFrame([row], schema=ledger.SCHEMA)
+        frame = pl.DataFrame([row], schema=LEDGER)
         ledger.append(self.root, rows=frame)
 
     def list(self, contents, *, etags=None, directory=DAILY_1M):

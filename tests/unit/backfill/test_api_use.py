@@ -3,6 +3,7 @@
 import datetime as dt
 
 from bhds.backfill import api_use
+from bhds.schemas.api_tables import API_USE
 
 ROW = {
     "asked_at": dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC),
@@ -22,5 +23,5 @@ def test_each_fill_that_asked_has_a_row(tmp_path):
     api_use.append(tmp_path, **ROW | {"requests": 9})
 
     record = api_use.read(tmp_path)
-    assert record.schema == api_use.SCHEMA
+    assert record.schema == API_USE
     assert sorted(record["requests"]) == [1, 3, 9]

@@ -9,7 +9,8 @@ from bhds.bars.build import build_results
 from bhds.bars.gaps import SplitRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval, TradeType
-from bhds.schemas.klines import GAPS, result_klines
+from bhds.schemas.klines import result_klines
+from bhds.schemas.quality_tables import GAPS
 
 GOLDEN = {5: "435e8a413f97f9e1"}
 DAY = 24 * 60

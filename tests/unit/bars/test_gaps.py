@@ -6,7 +6,7 @@ import pytest
 from bhds.bars.gaps import SplitRule, find_gaps, is_untraded_for_long
 from bhds.bars.grid import put_on_grid
 from bhds.core.markets import Interval, TradeType
-from bhds.schemas.klines import GAPS
+from bhds.schemas.quality_tables import GAPS
 
 from .conftest import START
 

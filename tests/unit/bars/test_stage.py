@@ -13,14 +13,8 @@ from bhds.bars import funding as module
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.schemas.klines import (
-    DAYS,
-    FUNDING,
-    GAP_EVIDENCE,
-    SEGMENT_FILES,
-    result_klines,
-    with_symbol,
-)
+from bhds.schemas.klines import FUNDING, SEGMENT_FILES, result_klines, with_symbol
+from bhds.schemas.quality_tables import DAYS, GAP_EVIDENCE
 from bhds.stages import results
 
 DAY = 24 * 60

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 from bhds.cli.app import app
 from bhds.core.markets import Frequency, TradeType
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.stages.parse import write_partition
 
 LISTED_AT = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from bhds.cli.app import app
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.schemas.klines import GAP_EVIDENCE, result_klines
+from bhds.schemas.klines import result_klines
+from bhds.schemas.quality_tables import GAP_EVIDENCE
 
 OPEN_TIME = dt.datetime(2025, 3, 1, 13, tzinfo=dt.UTC)
 

@@ -10,7 +10,7 @@ from bhds.cli import gap_tables
 from bhds.core.errors import ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.schemas.klines import CLASSIFIED_GAPS, GAP_EVIDENCE
+from bhds.schemas.quality_tables import CLASSIFIED_GAPS, GAP_EVIDENCE
 
 BEGIN = dt.datetime(2025, 3, 1, 5, tzinfo=dt.UTC)
 UM = TradeType.UM_FUTURES

@@ -18,7 +18,7 @@ from bhds.backfill import api_use
 from bhds.cli.app import app
 from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas.klines import CONDITION
+from bhds.schemas.quality_tables import CONDITION
 
 FIELDS = [
     *("trade_type", "data_type", "interval", "stage", "frequency", "symbols", "files"),

@@ -13,12 +13,12 @@ import pytest
 from bhds.archive.download import ledger
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.backfill.response_journal import Answer, Journal
 from bhds.core.markets import Frequency, TradeType
 from bhds.core.timegrid import Span
 from bhds.io import storage
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.klines import FUNDING, parsed_klines
 from bhds.stages.parse import write_partition
 from bhds.stages.quality import classify_gaps, judge_days

@@ -17,6 +17,7 @@ from bhds.io import storage
 from bhds.parse import revisions
 from bhds.parse.differences import ColumnDifference, RowDifference
 from bhds.parse.revisions import Revised, RevisionKind, revised_inputs
+from bhds.schemas.archive_tables import REVISIONS
 from bhds.schemas.datatypes import data_type
 
 GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot"
@@ -143,7 +144,7 @@ def test_a_zip_has_a_row_for_each_column_that_changed_and_one_without_any():
         noticed_at=dict.fromkeys((zip_.key for zip_ in zips), SEEN),
     )
 
-    assert frame.schema == revisions.CHANGES
+    assert frame.schema == REVISIONS
     assert frame.select(*SERIES).unique().row(0, named=True) == SERIES
     assert frame["noticed_at"].to_list() == [SEEN] * 4
     first = (dt.date(2024, 1, 1), dt.date(2024, 1, 31))
@@ -178,7 +179,7 @@ def test_what_is_recorded_is_read_before_and_after_compaction(tmp_path):
 
 
 def test_nothing_was_ever_revised_at_first(tmp_path):
-    assert revisions.read(tmp_path).schema == revisions.CHANGES
+    assert revisions.read(tmp_path).schema == REVISIONS
     assert revisions.compact(tmp_path) == 0
 
 

@@ -11,11 +11,11 @@ import pytest
 
 from bhds import __version__
 from bhds.archive.keys import ArchiveFile
-from bhds.archive.listing.cache import LISTING_SCHEMA
 from bhds.archive.listing.directory import Directory
 from bhds.core.errors import ConfigError, ParseError, PlaceError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.datatypes import data_type
 from bhds.schemas.klines import parsed_klines, with_symbol
 from bhds.stages import parse

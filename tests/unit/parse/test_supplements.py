@@ -14,12 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
-from bhds.archive.listing.cache import LISTING_SCHEMA
 from bhds.archive.listing.directory import Directory
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.parse import supplements
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.stages import parse as job
 from bhds.stages import supplements as stage
 

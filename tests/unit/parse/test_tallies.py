@@ -3,13 +3,13 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.archive.integrity.status import IntegrityStatus
 from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import ParseError
 from bhds.core.markets import TradeType
 from bhds.parse.dedupe import collapse
 from bhds.parse.provenance import CONFLICTS_LISTED, SourceRecord
 from bhds.parse.tallies import FileTally, PartitionTally
+from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.datatypes import data_type
 
 TRADES = data_type("trades").table(TradeType.UM_FUTURES)

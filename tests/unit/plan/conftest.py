@@ -7,12 +7,12 @@ import polars as pl
 import pytest
 
 from bhds.archive.keys import path_of_key
-from bhds.archive.listing.cache import LISTING_SCHEMA, SYMBOLS_SCHEMA
 from bhds.archive.listing.directory import Directory
 from bhds.config import Dataset
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.plan.dataset import PlannedDataset
+from bhds.schemas.archive_tables import LISTING_SCHEMA, SYMBOLS_SCHEMA
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 FUNDING = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "fundingRate", None)

@@ -6,12 +6,11 @@ import os
 import polars as pl
 import pytest
 
-from bhds.archive.download import ledger
-from bhds.archive.listing.cache import LISTING_SCHEMA
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.inventory import with_days
 from bhds.core.markets import Frequency, TradeType
 from bhds.plan import files as archive
+from bhds.schemas.archive_tables import LEDGER, LISTING_SCHEMA
 
 DAY = dt.date
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -116,7 +115,7 @@ NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 def newest_rows(*rows):
     """The newest rows of a ledger, without what states do not depend on."""
     names = ("key", "etag", "md5", "first_seen", "served_size", "proof")
-    schema = {name: ledger.SCHEMA[name] for name in names}
+    schema = {name: LEDGER[name] for name in names}
     rows = [(*row, None)[: len(names)] for row in rows]
     return pl.DataFrame(rows, schema=schema, orient="row")
 

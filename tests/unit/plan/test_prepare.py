@@ -13,9 +13,9 @@ from bhds.backfill import unanswered
 from bhds.core.errors import ConfigError, ListingError, SelectionError
 from bhds.core.markets import TradeType
 from bhds.io import storage
-from bhds.parse import supplements
 from bhds.plan import prepare
 from bhds.plan.series import Series
+from bhds.schemas.archive_tables import SUPPLEMENTS
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
@@ -321,7 +321,7 @@ def test_what_the_server_withdrew_stays_an_input(bucket):
 def record_supplement(bucket, symbol, period, *, etag):
     """Record with which etag a parse job used a daily zip beside a monthly one."""
     rows = [(bucket.key(symbol, period), etag, NOW)]
-    frame = pl.DataFrame(rows, schema=supplements.SCHEMA, orient="row")
+    frame = pl.DataFrame(rows, schema=SUPPLEMENTS, orient="row")
     folder = bucket.data_dir / "aws_data/supplements.d"
     storage.write_parquet(frame, folder / f"{period}-{etag}.parquet", metadata={})
 

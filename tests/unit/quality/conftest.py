@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.schemas.klines import DAY_FAULTS, DAYS, GAP_EVIDENCE
+from bhds.schemas.quality_tables import DAY_FAULTS, DAYS, GAP_EVIDENCE
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 FOLDER = "data/spot/{frequency}/klines/AUSDT/1m/AUSDT-1m-{period}.zip"

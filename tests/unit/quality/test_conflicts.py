@@ -5,8 +5,8 @@ import pytest
 
 from bhds.core.markets import TradeType
 from bhds.quality import conflicts
-from bhds.schemas.klines import conflicts as schema_of
 from bhds.schemas.klines import turnover_columns
+from bhds.schemas.quality_tables import conflicts as schema_of
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
 KEY = "data/{market}/{frequency}/klines/A/1m/A-1m-{period}.zip"

@@ -4,11 +4,11 @@ import polars as pl
 import pytest
 
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.core.timegrid import TIME
 from bhds.quality.day_condition import changes_in, judge
-from bhds.schemas.klines import CLASSIFIED_GAPS, CONDITION, NOT_RECONCILED
+from bhds.schemas.archive_tables import LISTING_SCHEMA
+from bhds.schemas.quality_tables import CLASSIFIED_GAPS, CONDITION, NOT_RECONCILED
 
 MINUTE = Interval.parse("1m")
 AS_OF = dt.date(2024, 1, 31)

@@ -6,7 +6,8 @@ import pytest
 from bhds.core.markets import Interval, TradeType
 from bhds.quality.day_counts import FAULTS, account, faults_of
 from bhds.quality.evidence import Evidence
-from bhds.schemas.klines import DAYS, parsed_klines, result_klines
+from bhds.schemas.klines import parsed_klines, result_klines
+from bhds.schemas.quality_tables import DAYS
 
 DAY = 24 * 60
 NO_CONFLICTS = pl.DataFrame(schema={"open_time": DAYS["day"]})

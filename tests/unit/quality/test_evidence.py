@@ -5,7 +5,7 @@ import pytest
 
 from bhds.core.markets import Interval
 from bhds.quality.evidence import Evidence
-from bhds.schemas.klines import GAP_EVIDENCE, GAPS
+from bhds.schemas.quality_tables import GAP_EVIDENCE, GAPS
 
 DAY = 24 * 60
 MINUTE = Interval.parse("1m")

@@ -7,7 +7,7 @@ from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import TIME
 from bhds.quality.gap_classes import classify, lives_of
 from bhds.quality.outages import known_outages, outages_of
-from bhds.schemas.klines import CLASSIFIED_GAPS
+from bhds.schemas.quality_tables import CLASSIFIED_GAPS
 
 DAY = 24 * 60
 MINUTE = Interval.parse("1m")

@@ -9,7 +9,12 @@ from hypothesis import strategies as st
 
 from bhds.core.timegrid import TIME
 from bhds.quality.day_condition import judge
-from bhds.schemas.klines import CLASSIFIED_GAPS, DAY_FAULTS, DAYS, NOT_RECONCILED
+from bhds.schemas.quality_tables import (
+    CLASSIFIED_GAPS,
+    DAY_FAULTS,
+    DAYS,
+    NOT_RECONCILED,
+)
 
 FIRST = dt.date(2024, 1, 1)
 CHANGES = {

@@ -7,7 +7,8 @@ import pytest
 
 from bhds.core.markets import Interval, TradeType
 from bhds.quality.reconciliation import compare, not_reconciled
-from bhds.schemas.klines import AGREEMENT, NOT_RECONCILED, parsed_klines, result_klines
+from bhds.schemas.klines import parsed_klines, result_klines
+from bhds.schemas.quality_tables import AGREEMENT, NOT_RECONCILED
 
 DAY = 24 * 60
 COLUMNS = [

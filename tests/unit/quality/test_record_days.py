@@ -6,7 +6,7 @@ import pytest
 from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
 from bhds.quality.record_days import account
-from bhds.schemas.klines import DAYS
+from bhds.schemas.quality_tables import DAYS
 
 DAY = 24 * 60
 

@@ -9,20 +9,19 @@ import pytest
 
 from bhds import __version__
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.backfill.klines import Bars
 from bhds.core.errors import ResultError
 from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.io import storage
 from bhds.quality import reconciliation
-from bhds.schemas.klines import (
+from bhds.schemas.archive_tables import LISTING_SCHEMA
+from bhds.schemas.klines import parsed_klines, result_klines
+from bhds.schemas.quality_tables import (
     AGREEMENT,
     CLASSIFIED_GAPS,
     CONDITION,
     NOT_RECONCILED,
     conflicts,
-    parsed_klines,
-    result_klines,
 )
 from bhds.stages import quality
 

@@ -10,7 +10,7 @@ import pytest
 from bhds.core.errors import ResultError
 from bhds.io import storage
 from bhds.quality import volumes
-from bhds.schemas.klines import CONDITION, VOLUME_CHECKS
+from bhds.schemas.quality_tables import CONDITION, VOLUME_CHECKS
 from bhds.stages import quality
 
 FIRST = dt.date(2024, 1, 1)

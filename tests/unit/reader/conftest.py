@@ -8,7 +8,7 @@ import pytest
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas import klines
+from bhds.schemas import klines, quality_tables
 
 START = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 DAY = 1440
@@ -64,7 +64,7 @@ class Data:
             symbol=symbol,
         )
         storage.write_parquet(
-            klines.GAPS.to_frame(),
+            quality_tables.GAPS.to_frame(),
             self.path(f"klines/1m/gaps/{symbol}.parquet"),
             metadata={
                 "as_of": as_of,
@@ -77,7 +77,7 @@ class Data:
         """Write the condition of days, given as `SYMBOL DAY CONDITION`."""
         split = [row.split() for row in rows]
         frame = make_rows(
-            klines.CONDITION,
+            quality_tables.CONDITION,
             symbol=[row[0] for row in split],
             day=[dt.date.fromisoformat(row[1]) for row in split],
             condition=[row[2] for row in split],

@@ -6,7 +6,7 @@ import pytest
 from bhds.core.errors import ResultError, SelectionError
 from bhds.io import storage
 from bhds.reader import tables
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import START, make_rows
 
@@ -33,7 +33,7 @@ def test_segments_are_first_and_last_bars(data):
 def gaps(data):
     """AUSDT: a gap from minute 10 to 20, and one without an end from 100 on."""
     rows = make_rows(
-        klines.CLASSIFIED_GAPS,
+        quality_tables.CLASSIFIED_GAPS,
         symbol=["AUSDT", "AUSDT"],
         last_open_time=[minute(10), minute(100)],
         first_open_time=[minute(20), None],
@@ -98,7 +98,7 @@ def test_condition_is_of_days_and_symbols(data):
         end="2025-03-03",
         data_dir=data.folder,
     ).collect()
-    assert found.schema == klines.CONDITION
+    assert found.schema == quality_tables.CONDITION
     assert found["day"].to_list() == [dt.date(2025, 3, 1), dt.date(2025, 3, 2)]
     with pytest.raises(SelectionError, match="did you mean 'AUSDT'"):
         tables.condition("um_futures", symbols=["AUSD"], data_dir=data.folder)

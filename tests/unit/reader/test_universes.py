@@ -9,13 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.core.errors import ConfigError, ResultError, SelectionError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.reader.universes import STOPPED_DAYS, UNIVERSE, universe
 from bhds.schemas import klines as columns
+from bhds.schemas import quality_tables
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.stages import results
 
 from .conftest import START, make_rows
@@ -78,7 +79,7 @@ class Market:
     def judge(self, *symbols, until):
         """Write the condition of some days: of which symbols, and until when."""
         frame = make_rows(
-            columns.CONDITION, symbol=list(symbols), day=[day(0)] * len(symbols)
+            quality_tables.CONDITION, symbol=list(symbols), day=[day(0)] * len(symbols)
         )
         storage.write_parquet(
             frame,

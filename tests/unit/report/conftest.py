@@ -12,7 +12,7 @@ from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.parse import revisions
-from bhds.schemas import klines
+from bhds.schemas import klines, quality_tables
 
 START = dt.datetime(2025, 1, 30, tzinfo=dt.UTC)
 AS_OF = dt.date(2025, 2, 4)
@@ -36,7 +36,7 @@ def day_rows(symbol, *, conditions, **more):
             "filled": 440 if condition == "degraded" else 0,
             "volume": 10.0,
             "conflicts": int(condition == "degraded"),
-            **dict.fromkeys((*klines.DAY_FAULTS, "missing_trade_ids"), 0),
+            **dict.fromkeys((*quality_tables.DAY_FAULTS, "missing_trade_ids"), 0),
             "has_file": condition == "available",
             "is_corrupt": False,
             "api_answer": None,
@@ -173,14 +173,14 @@ def fill_spot(data):
     days = [
         row for name, each in kinds.items() for row in day_rows(name, conditions=each)
     ]
-    data.quality("spot", "condition-klines-1m", days, klines.CONDITION)
+    data.quality("spot", "condition-klines-1m", days, quality_tables.CONDITION)
     gaps = [
         gap_row("AUSDT", begin=4500, minutes=600, name="halt"),
         gap_row(MARKUP, begin=100, minutes=5, name="outage"),
     ]
-    data.quality("spot", "gaps-1m", gaps, klines.CLASSIFIED_GAPS)
+    data.quality("spot", "gaps-1m", gaps, quality_tables.CLASSIFIED_GAPS)
     conflicts = [conflict_row("AUSDT", close=11.0, kept_close=10.0)]
-    schema = klines.conflicts(TradeType.SPOT)
+    schema = quality_tables.conflicts(TradeType.SPOT)
     data.quality("spot", "conflicts-1m", conflicts, schema)
     for symbol in SYMBOLS:
         data.result("spot", symbol, result_of(missing=range(4501, 5100)))
@@ -191,15 +191,15 @@ def fill_spot(data):
 def fill_futures(data):
     """Write bars and comparisons of USD-M futures; nothing is missing there."""
     days = day_rows("AUSDT", conditions=["available"] * 6)
-    data.quality("um_futures", "condition-klines-1m", days, klines.CONDITION)
-    data.quality("um_futures", "gaps-1m", [], klines.CLASSIFIED_GAPS)
+    data.quality("um_futures", "condition-klines-1m", days, quality_tables.CONDITION)
+    data.quality("um_futures", "gaps-1m", [], quality_tables.CLASSIFIED_GAPS)
     agreement = [
         ("AUSDT", "1d", "close", 6, 6, 0, 0.0, None),
         ("AUSDT", "1d", "volume", 6, 5, 0, 0.5, START),
     ]
-    data.quality("um_futures", "agreement-1m", agreement, klines.AGREEMENT)
+    data.quality("um_futures", "agreement-1m", agreement, quality_tables.AGREEMENT)
     checks = [("AUSDT", AS_OF, "aggTrades", 9.0, 10.0, -1.0, 0, False)]
-    data.quality("um_futures", "volume_checks", checks, klines.VOLUME_CHECKS)
+    data.quality("um_futures", "volume_checks", checks, quality_tables.VOLUME_CHECKS)
 
 
 def fill_records(data):

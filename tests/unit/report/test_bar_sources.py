@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bhds.report import bar_sources
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import day_rows, of_series
 
@@ -13,7 +13,7 @@ from .conftest import day_rows, of_series
 @pytest.fixture
 def months():
     rows = day_rows("A", conditions=["available"] * 3 + ["degraded"])
-    return bar_sources.by_month(of_series(rows, klines.CONDITION))
+    return bar_sources.by_month(of_series(rows, quality_tables.CONDITION))
 
 
 def test_rows_are_added_up_by_month_and_source(months):

@@ -2,7 +2,7 @@
 
 from bhds.core.markets import TradeType
 from bhds.report import conflicts
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import conflict_row, of_series, rows_of
 
@@ -13,7 +13,7 @@ def test_a_conflict_names_the_columns_that_differ_and_the_worst_stands_first():
         conflict_row("B", close=15.0, kept_close=10.0),
         conflict_row("C", close=10.0, kept_close=10.0) | {"volume": 7.0},
     ]
-    frame = of_series(rows, klines.conflicts(TradeType.SPOT))
+    frame = of_series(rows, quality_tables.conflicts(TradeType.SPOT))
 
     found = rows_of(conflicts.table(frame, where="conflicts.parquet"))
 

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 from bhds.report import coverage
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import day_rows, of_series, rows_of
 
@@ -20,7 +20,7 @@ def days_of(**conditions):
         for symbol, names in conditions.items()
         for row in day_rows(symbol, conditions=names)
     ]
-    return of_series(rows, klines.CONDITION)
+    return of_series(rows, quality_tables.CONDITION)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from bhds.report import bar_sources, figures, gaps, pictures
 from bhds.report.pictures import Picture
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import START, day_rows, gap_row, of_series, result_of
 
@@ -32,7 +32,7 @@ def test_gaps_are_stacked_by_class_in_their_colours():
         gap_row("A", begin=0, minutes=5, name="halt"),
         gap_row("A", begin=9, minutes=5, name="missing_file"),
     ]
-    found = of_series(rows, klines.CLASSIFIED_GAPS)
+    found = of_series(rows, quality_tables.CLASSIFIED_GAPS)
 
     figure = figures.gaps_by_month(gaps.by_month(found))
 
@@ -47,7 +47,7 @@ def test_gaps_are_stacked_by_class_in_their_colours():
 
 def test_months_without_a_bar_have_no_bars():
     days = day_rows("A", conditions=["missing"] * 3)
-    frame = of_series(days, klines.CONDITION)
+    frame = of_series(days, quality_tables.CONDITION)
 
     figure = figures.sources_by_month(bar_sources.by_month(frame))
 

@@ -3,13 +3,13 @@
 import datetime as dt
 
 from bhds.report import gaps
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import gap_row, of_series, rows_of
 
 
 def gaps_of(*rows):
-    return of_series(rows, klines.CLASSIFIED_GAPS)
+    return of_series(rows, quality_tables.CLASSIFIED_GAPS)
 
 
 def test_gaps_are_counted_by_the_month_in_which_they_begin():
@@ -55,7 +55,7 @@ def test_a_symbol_loses_no_time_after_its_last_trade():
 
 
 def test_every_class_has_a_colour_of_its_own():
-    assert list(gaps.CLASSES) == klines.GAP_CLASSES.categories.to_list()
+    assert list(gaps.CLASSES) == quality_tables.GAP_CLASSES.categories.to_list()
     assert len({colour for colour, _ in gaps.CLASSES.values()}) == len(gaps.CLASSES)
 
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from bhds.report import coverage, page
 from bhds.report.blocks import Column, Kind, Section, Table
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 from bhds.stages import report as job
 from tests import chromium
 
@@ -172,7 +172,7 @@ def heatmap_of(number):
         for name, condition in whole.items()
         for row in day_rows(name, conditions=[condition] * 2)
     ]
-    months = coverage.by_month(of_series(rows, klines.CONDITION))
+    months = coverage.by_month(of_series(rows, quality_tables.CONDITION))
     return coverage.heatmap(months), [("spot", n) for n in names]
 
 

@@ -8,13 +8,13 @@ import pytest
 from bhds.core.errors import ResultError
 from bhds.io import storage
 from bhds.report import pictures
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import START, gap_row, of_series, result_of
 
 
 def gaps_of(*rows, series="klines 1m"):
-    return of_series(rows, klines.CLASSIFIED_GAPS, series=series)
+    return of_series(rows, quality_tables.CLASSIFIED_GAPS, series=series)
 
 
 def test_symbols_that_lost_most_time_are_drawn_but_not_for_their_end():

@@ -3,7 +3,7 @@
 import pytest
 
 from bhds.report import reconciliation
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import AS_OF, START, of_series
 
@@ -16,7 +16,7 @@ def agreement():
         ("B", "1h", "close", 20, 20, 0, 0.0, None),
         ("B", "1h", "volume", 20, 15, 0, 0.25, START),
     ]
-    return of_series(rows, klines.AGREEMENT)
+    return of_series(rows, quality_tables.AGREEMENT)
 
 
 def test_symbols_are_added_up_by_column(agreement):
@@ -37,7 +37,7 @@ def test_only_differences_are_listed_the_most_first(agreement):
 @pytest.mark.parametrize(("off_grid", "listed"), [(0, ["C"]), (5, [])])
 def test_a_symbol_without_a_compared_bar_has_no_share(off_grid, listed):
     row = ("C", "3d", "close", 0, 0, off_grid, None, None)
-    frame = of_series([row], klines.AGREEMENT)
+    frame = of_series([row], quality_tables.AGREEMENT)
 
     (shares,) = reconciliation.by_column(frame).values()
     table = reconciliation.differing(frame, where="agreement.parquet")
@@ -54,6 +54,8 @@ def test_days_that_do_not_add_up_are_listed_the_worst_first():
         ("D", AS_OF, "aggTrades", 0.0, 10.0, -10.0, 3, None),
     ]
 
-    table = reconciliation.volumes(of_series(rows, klines.VOLUME_CHECKS), where="x")
+    table = reconciliation.volumes(
+        of_series(rows, quality_tables.VOLUME_CHECKS), where="x"
+    )
 
     assert [(row[1], row[-1]) for row in table.values()] == [("C", -1.0), ("B", -0.1)]

@@ -2,8 +2,8 @@
 
 import polars as pl
 
-from bhds.parse.revisions import CHANGES
 from bhds.report import revisions
+from bhds.schemas.archive_tables import REVISIONS
 
 from .conftest import START
 
@@ -32,7 +32,7 @@ def test_columns_of_a_zip_are_one_row_even_if_recorded_twice_and_changes_first()
             change("moved.zip", column="volume", changed=7, part=0.5),
             *2 * [change("moved.zip", column="close", changed=7, part=0.1)],
         ],
-        schema=CHANGES,
+        schema=REVISIONS,
     )
 
     zips = revisions.by_zip(changes)
@@ -45,7 +45,7 @@ def test_columns_of_a_zip_are_one_row_even_if_recorded_twice_and_changes_first()
 
 
 def test_nothing_replaced_is_an_empty_table():
-    zips = revisions.by_zip(pl.DataFrame(schema=CHANGES))
+    zips = revisions.by_zip(pl.DataFrame(schema=REVISIONS))
 
     table = revisions.table(zips)
     assert table.values() == []

@@ -4,7 +4,7 @@ import pytest
 
 from bhds.report.findings import gather
 from bhds.report.sections import sections
-from bhds.schemas import klines
+from bhds.schemas import quality_tables
 
 from .conftest import day_rows
 
@@ -47,7 +47,7 @@ def test_files_are_counted_with_those_that_were_replaced(parts_of, data_dir):
 
 def test_data_without_results_has_neither_gaps_nor_comparisons(parts_of, empty_dir):
     days = day_rows("AUSDT", conditions=["available"])
-    empty_dir.quality("um_futures", "condition-metrics", days, klines.CONDITION)
+    empty_dir.quality("um_futures", "condition-metrics", days, quality_tables.CONDITION)
 
     parts = parts_of(empty_dir)
 
@@ -60,7 +60,7 @@ def test_data_without_results_has_neither_gaps_nor_comparisons(parts_of, empty_d
 
 
 def test_a_market_without_gaps_has_a_sentence_of_its_own(parts_of, empty_dir):
-    empty_dir.quality("spot", "gaps-1m", [], klines.CLASSIFIED_GAPS)
+    empty_dir.quality("spot", "gaps-1m", [], quality_tables.CLASSIFIED_GAPS)
 
     assert parts_of(empty_dir)["gaps"].sentences == (
         "There are no gaps: every symbol traded in every bar.",

@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 
 from bhds.backfill import unanswered
-from bhds.parse import supplements, unusable_zips
+from bhds.parse import unusable_zips
+from bhds.schemas.archive_tables import SUPPLEMENTS
 from bhds.status import incomplete
 
 NOW = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -62,7 +63,7 @@ def test_answers_and_daily_zips_to_come_are_counted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     unanswered.tell(tmp_path, "api_data/f.parquet", asked_at=None, is_answered=False)
     row = {"key": "k", "etag": None, "recorded_at": NOW}
-    pl.DataFrame([row], schema=supplements.SCHEMA).write_parquet(
+    pl.DataFrame([row], schema=SUPPLEMENTS).write_parquet(
         tmp_path / "aws_data" / "supplements.parquet", mkdir=True
     )
 

@@ -8,7 +8,7 @@ import pytest
 
 from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.schemas.klines import CONDITION
+from bhds.schemas.quality_tables import CONDITION
 from bhds.status import Stage, survey
 
 NEWEST = dt.datetime(2025, 3, 9, 8, tzinfo=dt.UTC)

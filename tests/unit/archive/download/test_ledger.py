@@ -9,6 +9,7 @@ import pytest
 from bhds.archive.download import ledger
 from bhds.archive.download.ledger import Rate
 from bhds.core.errors import FetchError
+from bhds.schemas.archive_tables import LEDGER
 
 MONDAY = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
 TUESDAY = dt.datetime(2026, 1, 6, tzinfo=dt.UTC)
@@ -17,7 +18,7 @@ TUESDAY = dt.datetime(2026, 1, 6, tzinfo=dt.UTC)
 def rows(*keys, first_seen=MONDAY, etag="e1"):
     return pl.DataFrame(
         [(key, etag, 9, MONDAY, "m", "s", first_seen, MONDAY, 9, None) for key in keys],
-        schema=ledger.SCHEMA,
+        schema=LEDGER,
         orient="row",
     )
 
@@ -30,7 +31,7 @@ def test_revisions_are_kept_in_one_file_and_parts(tmp_path):
     read = ledger.read(tmp_path)
 
     assert merged == 1
-    assert read.schema == ledger.SCHEMA
+    assert read.schema == LEDGER
     assert read["key"].to_list() == ["a", "b", "a"]
     assert read["first_seen"].to_list() == [MONDAY, MONDAY, TUESDAY]
     assert (tmp_path / "aws_data/ledger.parquet").is_file()
@@ -50,7 +51,7 @@ def test_a_ledger_of_the_version_that_measured_no_times_is_read(tmp_path):
 
     read = ledger.read(tmp_path)
 
-    assert read.schema == ledger.SCHEMA
+    assert read.schema == LEDGER
     assert read.drop("requested_at").equals(rows("a", "b").drop("requested_at"))
     assert read["requested_at"].to_list() == [None, None]
     assert ledger.download_rate(read) is None
@@ -108,7 +109,7 @@ def batch(begin_s, end_s, *sizes, md5="m"):
             ("k", "e", size, MONDAY, md5, "s", first_seen, requested_at, size, None)
             for size in sizes
         ],
-        schema=ledger.SCHEMA,
+        schema=LEDGER,
         orient="row",
     )
 

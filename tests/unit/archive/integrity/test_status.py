@@ -3,11 +3,8 @@ import hashlib
 import pytest
 
 from bhds.archive.integrity.bounds import MAX_CHECKSUM_BYTES, MAX_TEXT, Bounds
-from bhds.archive.integrity.status import (
-    IntegrityStatus,
-    judge_archive,
-    read_checksum_file,
-)
+from bhds.archive.integrity.status import judge_archive, read_checksum_file
+from bhds.schemas.archive_tables import IntegrityStatus
 
 NAME = "BTCUSDT-1m-2024-01-01.zip"
 DIGEST = "ab" * 32

@@ -16,9 +16,9 @@ from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
 from bhds.archive.listing.bucket import BucketClient
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.core.errors import ListingError
 from bhds.io.http import MIB
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 TestServer.__test__ = False
 

@@ -15,10 +15,10 @@ from bhds.archive.listing import cache
 from bhds.archive.listing.bucket import BucketClient
 from bhds.archive.listing.cache import ListingRequest
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 from bhds.core.errors import ListingError
 from bhds.core.markets import Frequency, TradeType
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 UM_KLINES = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1m")
 UM_HOURS = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1h")

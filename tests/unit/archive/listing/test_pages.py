@@ -6,12 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bhds.archive.listing.pages import (
-    LISTING_SCHEMA,
-    BrokenPageError,
-    parse_page,
-    refusal_text,
-)
+from bhds.archive.listing.pages import BrokenPageError, parse_page, refusal_text
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 PAGES = Path(__file__).parents[5] / "shared/realdata/listings/s3xml"
 recorded = pytest.mark.skipif(

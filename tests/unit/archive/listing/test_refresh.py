@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from bhds.archive.listing import refresh
 from bhds.archive.listing.bucket import BucketClient
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA, Page
+from bhds.archive.listing.pages import Page
 from bhds.archive.listing.refresh import TAIL_ZIPS, Schedule
 from bhds.archive.listing.tables import TableStore
 from bhds.core.errors import ListingError
 from bhds.core.markets import Frequency, TradeType
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 UM_KLINES = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1m")
 UM_HOURS = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1h")

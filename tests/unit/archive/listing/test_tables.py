@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.pages import LISTING_SCHEMA
 from bhds.archive.listing.tables import Listed, ListingTable, Symbols, TableStore
 from bhds.core.markets import Frequency, TradeType
 from bhds.io.storage import read_parquet_metadata, write_parquet
+from bhds.schemas.archive_tables import LISTING_SCHEMA
 
 UM_KLINES = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1m")
 UM_HOURS = Directory(TradeType.UM_FUTURES, Frequency.MONTHLY, "klines", "1h")

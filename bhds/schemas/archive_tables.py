@@ -1,0 +1,225 @@
+"""The tables of the archive: what the bucket lists, what came, and how sound it is."""
+
+from enum import StrEnum
+
+import polars as pl
+
+from bhds.core.timegrid import TIME
+from bhds.schemas.columns import SYMBOL, Column, TableSchema
+
+
+class IntegrityStatus(StrEnum):
+    """What is thought of a zip; the rows of the first three are used."""
+
+    OK = "ok"
+    """The zip matches its CHECKSUM and its content is sound."""
+    CHECKSUM_MISSING = "checksum-missing"
+    """There is no CHECKSUM, or an unreadable one; the content is sound."""
+    CHECKSUM_STALE = "checksum-stale"
+    """Differs from its CHECKSUM, but is what the bucket lists, and is sound."""
+    CORRUPT = "corrupt"
+    """The content cannot be trusted."""
+    VANISHED = "vanished"
+    """An empty file: the server no longer had what it had listed."""
+
+
+class Damage(StrEnum):
+    """What became of a file on disk."""
+
+    TRUNCATED = "truncated"
+    """Shorter than what came, or than listed."""
+    BIT_ROT = "bit rot"
+    """Other bytes than came."""
+    UNREADABLE = "unreadable"
+    """The disk, or its file system, cannot read it."""
+    FAILED_TRANSFER = "failed transfer"
+    """Corrupt as it came, and not what is listed: a version that kept such fetched it.
+    """
+
+
+KEY = Column("key", pl.String(), "", "The object's name in the bucket")
+PATH = Column("path", pl.String(), "", "The file, below the data directory")
+SIZE = Column("size", pl.Int64(), "bytes", "What the bucket lists")
+ETAG = Column(
+    "etag",
+    pl.String(),
+    "",
+    "What the bucket lists, without quotes: the MD5 of an object that "
+    "was uploaded in one part",
+)
+LAST_MODIFIED = Column("last_modified", TIME, "UTC", "When the object was uploaded")
+
+LISTING_SCHEMA = TableSchema(
+    KEY,
+    SIZE,
+    ETAG,
+    LAST_MODIFIED,
+)
+
+SYMBOLS_SCHEMA = TableSchema(
+    SYMBOL,
+)
+
+LEDGER = TableSchema(
+    KEY,
+    ETAG,
+    SIZE,
+    LAST_MODIFIED,
+    Column(
+        "md5",
+        pl.String(),
+        "",
+        "Of the bytes that came, hexadecimal; null where the server no "
+        "longer had the file",
+    ),
+    Column(
+        "sha256",
+        pl.String(),
+        "",
+        "Of the bytes that came, hexadecimal; null where the server no "
+        "longer had the file",
+    ),
+    Column("first_seen", TIME, "UTC", "When the revision came"),
+    Column(
+        "requested_at",
+        TIME,
+        "UTC",
+        "When the batch that it came with began to download; null where "
+        "part of it was already in the staging folder",
+    ),
+    Column(
+        "served_size",
+        pl.Int64(),
+        "bytes",
+        "What came, which may differ from what is listed",
+    ),
+    Column(
+        "proof",
+        pl.String(),
+        "",
+        "What proves bytes sound that are not as listed: `CHECKSUM` or "
+        "`CRC`; else null",
+    ),
+)
+
+VERIFICATION = TableSchema(
+    KEY,
+    PATH,
+    SIZE.but("What was found on disk"),
+    Column(
+        "listed_size",
+        pl.Int64(),
+        "bytes",
+        "What the bucket lists; null for a file that is not listed",
+    ),
+    Column(
+        "sha256",
+        pl.String(),
+        "",
+        "Of what was on disk, hexadecimal; null where it was unreadable",
+    ),
+    Column(
+        "published_sha256",
+        pl.String(),
+        "",
+        "The hash in the CHECKSUM; null without one that can be read",
+    ),
+    ETAG.but("What the bucket lists; null for a file that is not listed"),
+    Column(
+        "integrity_status",
+        pl.Enum(IntegrityStatus),
+        "",
+        "The outcome of checking the zip",
+    ),
+    Column("reason", pl.String(), "", "Why the integrity status is not `ok`"),
+    Column(
+        "damage",
+        pl.Enum(Damage),
+        "",
+        "How the file was damaged on this disk; null if it was not",
+    ),
+    Column(
+        "quarantined_to",
+        pl.String(),
+        "",
+        "Where the damaged file is now, below the data directory; null "
+        "where it could not be moved",
+    ),
+)
+
+REVISIONS = TableSchema(
+    Column("trade_type", pl.String(), "", "The market"),
+    Column("data_type", pl.String(), "", "The type of data"),
+    SYMBOL,
+    Column("interval", pl.String(), "", "Length of the bars; null of other data"),
+    Column("partition", pl.String(), "", "Year or month of the partition"),
+    KEY,
+    Column("old_sha256", pl.String(), "", "Of the zip before, hexadecimal"),
+    Column(
+        "new_sha256",
+        pl.String(),
+        "",
+        "Of the zip since, hexadecimal; null where it lost to other zips",
+    ),
+    Column("first_day", pl.Date(), "UTC", "The first day compared"),
+    Column("last_day", pl.Date(), "UTC", "The last day compared, included"),
+    Column(
+        "rows_before",
+        pl.Int64(),
+        "rows",
+        "Rows of these days before; null, as all counts, where they could "
+        "not be compared",
+    ),
+    Column("rows_after", pl.Int64(), "rows", "Rows of these days since"),
+    Column("rows_added", pl.Int64(), "rows", "Rows whose key is new"),
+    Column("rows_removed", pl.Int64(), "rows", "Rows whose key is gone"),
+    Column(
+        "rows_changed",
+        pl.Int64(),
+        "rows",
+        "Rows with the same key and another value in any column",
+    ),
+    Column(
+        "column",
+        pl.String(),
+        "",
+        "The column that differs; null in the only row of a zip of which none does",
+    ),
+    Column(
+        "column_rows_changed", pl.Int64(), "rows", "Rows with another value in `column`"
+    ),
+    Column(
+        "max_abs_change",
+        pl.Float64(),
+        "as the column",
+        "The largest change of a number",
+    ),
+    Column(
+        "max_rel_change",
+        pl.Float64(),
+        "fraction",
+        "The largest change of a number, as a part of its old value; old "
+        "values of 0 do not count",
+    ),
+    Column(
+        "noticed_at",
+        TIME,
+        "UTC",
+        "When the new zip came or, where that is not known, when the rows "
+        "were compared",
+    ),
+)
+
+SUPPLEMENTS = TableSchema(
+    KEY,
+    ETAG.but(
+        "What the bucket listed when the zip was used; null where it "
+        "could not be fetched"
+    ),
+    Column("recorded_at", TIME, "UTC", "When the partition was built"),
+)
+
+UNUSABLE_ZIPS = TableSchema(
+    PATH.but("The sources of a partition, below the data directory"),
+    Column("recorded_at", TIME, "UTC", "When a zip of theirs could not be used"),
+)
