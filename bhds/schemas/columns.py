@@ -31,6 +31,14 @@ class TableSchema(pl.Schema):
         super().__init__({column.name: column.dtype for column in columns})
         self.columns = columns
 
+    def __or__(self, other: Any) -> pl.Schema:  # type: ignore[override]
+        """Return a plain schema: of what is added, no meaning is known."""
+        return pl.Schema({**self, **other})
+
+    def copy(self) -> Self:
+        """Return another of the same columns."""
+        return type(self)(*self.columns)
+
     def __reduce__(self) -> tuple[type[Self], tuple[Column, ...]]:
         """Copy and pickle by the columns."""
         return type(self), self.columns
