@@ -86,7 +86,8 @@ GAP_EVIDENCE = TableSchema(
         "truncated",
         pl.Boolean(),
         "",
-        "Whether a file ends where the gap begins, and no usable file follows within it",
+        "Whether a file ends where the gap begins, and no usable file "
+        "follows within it",
     ),
     Column(
         "api",
@@ -227,7 +228,8 @@ DAYS = TableSchema(
         "api_answer",
         API_ANSWERS,
         "",
-        "What the API says of the requested rows that it does not have (`refused`: it refuses the symbol); null where none",
+        "What the API says of the requested rows that it does not have "
+        "(`refused`: it refuses the symbol); null where none",
     ),
 )
 """The rows of each UTC day of a symbol, from its first to the last that is wanted."""
