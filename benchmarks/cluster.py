@@ -127,7 +127,7 @@ def main() -> None:
         settings = {
             "data_dir": scratch,
             "as_of": "2025-03-09",
-            "listing": {"max_age_h": 24},
+            "listing": {"max_age_hours": 24},
             "api": {"enabled": False},
             "endpoints": asdict(running.endpoints),
             "datasets": [{"trade_type": "um_futures", "results": {"funding": False}}],

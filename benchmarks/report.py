@@ -2,7 +2,7 @@
 
 Run: `python benchmarks/report.py [--symbols 1000] [--gaps 100] [--keep DIR]`. It lays
 out what the stages before would leave of um 1m klines over 80 months, with funding and
-metrics, in a temporary folder: days, gaps, conflicts, agreement, sources of seven
+metrics, in a temporary folder: days, gaps, conflicts, reconciliation, sources of seven
 partitions a symbol, the ledger, and a year of bars of each symbol. Then it writes the
 report in a process of its own, with one thread, as a job does.
 """
@@ -91,7 +91,7 @@ def lay_out(root: Path, *, symbols: int, gaps: int) -> None:
         write(root, f"condition-{series}", days_of(names, expected=expected))
     write(root, "gaps-1m", gaps_of(names, number=gaps))
     write(root, "conflicts-1m", conflicts_of(names))
-    write(root, "agreement-1m", agreement_of(names))
+    write(root, "reconciliation-1m", agreement_of(names))
     write_bars(root, symbols=names["symbol"])
     for symbol in names["symbol"]:
         write_sources(root, symbol=symbol)
@@ -151,8 +151,8 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
     )
     classes = quality_tables.GAP_CLASSES.categories.to_list()
     made = {
-        "last_open_time": begin,
-        "first_open_time": begin + pl.duration(minutes=minutes),
+        "prev_open_time": begin,
+        "next_open_time": begin + pl.duration(minutes=minutes),
         "missing_bars": minutes - 1,
         "untraded_bars": pl.lit(0),
         "duration": pl.duration(minutes=minutes),
@@ -164,8 +164,8 @@ def gaps_of(names: pl.DataFrame, *, number: int) -> pl.DataFrame:
         "first_absent_day": pl.lit(None),
         "truncated": pl.lit(value=False),
         "api": pl.lit("empty"),
-        "alive": pl.lit(900),
-        "silent": pl.lit(3),
+        "n_peers": pl.lit(900),
+        "n_peers_silent": pl.lit(3),
         "outage": pl.lit(None),
         "class": (pl.col("k") % len(classes)).replace_strict(
             range(len(classes)), classes
@@ -202,22 +202,23 @@ def conflicts_of(names: pl.DataFrame) -> pl.DataFrame:
 
 
 def agreement_of(names: pl.DataFrame) -> pl.DataFrame:
-    """Make the agreement of eight columns with days of each symbol."""
+    """Make the reconciliation of eight columns with days of each symbol."""
     measured = pl.DataFrame(
         {"column": ["open", "high", "low", "close", "trade_count", "volume", "a", "b"]}
     )
     made = {
         "interval": pl.lit("1d"),
-        "compared": pl.lit(2000),
-        "equal": 2000 - (pl.col("n") % 50 == 0),
-        "worst": pl.lit(0.5),
-        "worst_time": pl.lit(_FIRST).cast(TIME),
+        "n_compared": pl.lit(2000),
+        "n_equal": 2000 - (pl.col("n") % 50 == 0),
+        "max_abs_diff": pl.lit(0.5),
+        "max_abs_diff_time": pl.lit(_FIRST).cast(TIME),
     }
     return (
         names.join(measured, how="cross")
         .with_columns(**made)
         .select(
-            pl.col(name).cast(dtype) for name, dtype in quality_tables.AGREEMENT.items()
+            pl.col(name).cast(dtype)
+            for name, dtype in quality_tables.RECONCILIATION.items()
         )
     )
 

@@ -94,7 +94,7 @@ def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),
         "as_of": (PRESENT - dt.timedelta(days=1)).date().isoformat(),
-        "listing": {"max_age_h": 24},  # the sandbox ends with the demo
+        "listing": {"max_age_hours": 24},  # the sandbox ends with the demo
         "datasets": DATASETS,
     }
     path = data_dir / "config.yaml"
@@ -120,7 +120,7 @@ def show_results(data_dir: Path, console: Console) -> None:
     rules = sorted({path.parent.name for path in resampled})
     console.print(f"Resampled: {len(resampled)} files, rules {', '.join(rules)}")
     console.print(f"Days:      {_conditions(root)}")
-    console.print(f"Proofs:    {_agreement(root)}")
+    console.print(f"Proofs:    {_reconciliation(root)}")
     console.print(f"Results:   {root}", soft_wrap=True)
     console.print(f"Report:    {data_dir / REPORT}", soft_wrap=True)
     console.print(f"Read them: {_program(data_dir)}", soft_wrap=True)
@@ -139,10 +139,10 @@ def _conditions(root: Path) -> str:
     return ", ".join(f"{number:,} {name}" for name, number in counts.iter_rows())
 
 
-def _agreement(root: Path) -> str:
+def _reconciliation(root: Path) -> str:
     """Count the bars of the exchange that equal those made from results."""
-    table = _tables(root, "agreement-1m")
-    equal, compared = table.select(pl.col("equal", "compared").sum()).row(0)
+    table = _tables(root, "reconciliation-1m")
+    equal, compared = table.select(pl.col("n_equal", "n_compared").sum()).row(0)
     return f"{equal:,} of {compared:,} published values equal those made from 1m bars"
 
 

@@ -125,7 +125,7 @@ def repair_times():
 
 def makes_segments():
     """Tell whether this process, of a job elsewhere, makes files of segments."""
-    rules_of_job = {"list_segments", "split_klines", "split_resampled_klines"}
+    rules_of_job = {"collect_segments", "split_klines", "split_resampled_klines"}
     return not rules_of_job.isdisjoint(sys.argv)
 
 
@@ -172,7 +172,7 @@ def parsed_files(wildcards):
 
 
 def api_files(wildcards):
-    """Locate every fill and its sources."""
+    """Locate every backfill and its sources."""
     return PLAN.api
 
 
@@ -232,24 +232,26 @@ def parse_revision(wildcards):
 
 
 @for_rules
-def filled_partition(wildcards):
-    """Locate the partition that a fill completes; its sources lie beside it."""
+def backfilled_partition(wildcards):
+    """Locate the partition that a backfill completes; its sources lie beside it."""
     series = series_of(wildcards)
-    if not PLAN.fill(series, wildcards.partition).has_archive:
+    if not PLAN.backfill(series, wildcards.partition).has_archive:
         return []
     return f"{series.folder}/{wildcards.partition}.parquet"
 
 
 @for_rules
-def fill_bounds(wildcards):
-    """Bound a fill by days and by the life of the symbol.
+def backfill_bounds(wildcards):
+    """Bound a backfill by days and by the life of the symbol.
 
-    `asked_at` makes one that was refused an answer differ from the one that was not.
+    `requested_at` makes one that was refused an answer differ from the one that was not.
     """
     series = series_of(wildcards)
-    fill = PLAN.fill(series, wildcards.partition)
-    asked_at = PLAN.asked_at.get(f"{series.fill_folder}/{wildcards.partition}.parquet")
-    return {**fill._asdict(), "asked_at": asked_at}
+    backfill = PLAN.backfill(series, wildcards.partition)
+    requested_at = PLAN.requested_at.get(
+        f"{series.backfill_folder}/{wildcards.partition}.parquet"
+    )
+    return {**backfill._asdict(), "requested_at": requested_at}
 
 
 @for_rules
@@ -261,12 +263,14 @@ def phase_first_day(wildcards):
 @for_rules
 def phase_asked_at(wildcards):
     """Return what makes a request for a 3d bar differ from one that was refused."""
-    return PLAN.asked_at.get(PLAN.phase_path(wildcards.trade_type, wildcards.symbol))
+    return PLAN.requested_at.get(
+        PLAN.phase_path(wildcards.trade_type, wildcards.symbol)
+    )
 
 
 @for_rules
 def kline_partitions(wildcards):
-    """Locate the partitions and fills of one series, in time order."""
+    """Locate the partitions and backfills of one series, in time order."""
     return PLAN.sources_of_result(series_of(wildcards))
 
 
@@ -294,7 +298,7 @@ def funding_of_results(trade_type, interval):
 
 @for_rules
 def funding_partitions(wildcards):
-    """Locate the partitions and fills of the funding of one symbol, in time order."""
+    """Locate the partitions and backfills of the funding of one symbol, in time order."""
     return PLAN.sources_of_result(funding_series_of(wildcards))
 
 
@@ -389,7 +393,7 @@ def longer_intervals(wildcards):
 
 @for_rules
 def record_partitions(wildcards):
-    """Locate the partitions and fills of one series without results, by symbol."""
+    """Locate the partitions and backfills of one series without results, by symbol."""
     return QUALITY.record_partitions(wildcards.trade_type, wildcards.series)
 
 
@@ -426,7 +430,9 @@ def split_files(wildcards):
     """Locate every segment file, once it is known which there are."""
     paths = []
     for trade_type, interval in SEGMENTS.series:
-        table = checkpoints.list_segments.get(trade_type=trade_type, interval=interval)
+        table = checkpoints.collect_segments.get(
+            trade_type=trade_type, interval=interval
+        )
         segments = read_parquet(table.output.segments, columns=["name", "symbol"])
         paths += SEGMENTS.paths(trade_type, interval, dict(segments.rows()))
     return paths

@@ -2,7 +2,7 @@
 
 Only files that are missing or replaced get a rule: a file on disk is a leaf of the
 graph, which keeps planning cheap (docs/performance.md). Those that have one are out of
-date whatever Snakemake remembers of them: `asked_at` is new in each run, and a replaced
+date whatever Snakemake remembers of them: `requested_at` is new in each run, and a replaced
 file has the listing that revealed its new revision as input.
 
 Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.
@@ -29,7 +29,7 @@ for number, batch in enumerate(PLAN.batches):
             downloads=1,
         params:
             revision=download.REVISION,
-            asked_at=STARTED.isoformat(),
+            requested_at=STARTED.isoformat(),
             base_url=SETTINGS.endpoints.archive_download,
             http=SETTINGS.download_http,
         message:

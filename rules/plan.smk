@@ -1,6 +1,6 @@
 """The plan, made once from the listings, the ledger and the disk.
 
-The main process refreshes listings that are older than `listing.max_age_h`, so that
+The main process refreshes listings that are older than `listing.max_age_hours`, so that
 a dry run plans against what the server has now. Where jobs run elsewhere, it leaves them
 its plan, and they follow that: what they need of it, and nothing that happened since.
 --lint, --unlock and the like need no plan.

@@ -43,7 +43,7 @@ rule collect_conflicts:
         "../scripts/collect_conflicts.py"
 
 
-rule judge_days:
+rule classify_days:
     """Judge each day of each result."""
     input:
         days=tables_of_symbols("days"),
@@ -52,7 +52,7 @@ rule judge_days:
     output:
         "results_data/{trade_type}/quality/condition-klines-{interval}.parquet",
     log:
-        "logs/judge_days/{trade_type}-{interval}.log",
+        "logs/classify_days/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
     params:
@@ -61,17 +61,17 @@ rule judge_days:
     message:
         "Judge the days of {wildcards.trade_type} {wildcards.interval}"
     script:
-        "../scripts/judge_days.py"
+        "../scripts/classify_days.py"
 
 
-rule judge_record_days:
+rule classify_record_days:
     """Judge each day of data that does not become results."""
     input:
         record_partitions,
     output:
         "results_data/{trade_type}/quality/condition-{series}.parquet",
     log:
-        "logs/judge_record_days/{trade_type}-{series}.log",
+        "logs/classify_record_days/{trade_type}-{series}.log",
     wildcard_constraints:
         series="(?!klines-)[A-Za-z]+(?:-[0-9]+(?:s|m|h|d|w|mo))?",
     conda:
@@ -83,20 +83,20 @@ rule judge_record_days:
     message:
         "Judge the days of {wildcards.trade_type} {wildcards.series}"
     script:
-        "../scripts/judge_record_days.py"
+        "../scripts/classify_record_days.py"
 
 
-rule compare_published:
+rule reconcile_klines:
     """Compare one result with the bars of longer intervals that the exchange published."""
     input:
         result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
         days="results_data/{trade_type}/klines/{interval}/days/{symbol}.parquet",
         published=longer_published,
     output:
-        agreement="results_data/{trade_type}/klines/{interval}/agreement/{symbol}.parquet",
+        reconciliation="results_data/{trade_type}/klines/{interval}/reconciliation/{symbol}.parquet",
         not_reconciled="results_data/{trade_type}/klines/{interval}/not_reconciled/{symbol}.parquet",
     log:
-        "logs/compare_published/{trade_type}/{symbol}-{interval}.log",
+        "logs/reconcile_klines/{trade_type}/{symbol}-{interval}.log",
     group:
         "symbols"
     conda:
@@ -107,28 +107,28 @@ rule compare_published:
     message:
         "Compare {wildcards.trade_type} {wildcards.symbol} {wildcards.interval} with published bars"
     script:
-        "../scripts/compare_published.py"
+        "../scripts/reconcile_klines.py"
 
 
-rule collect_agreement:
+rule collect_reconciliation:
     """Show how the results of a market agree with longer published bars."""
     input:
-        tables_of_symbols("agreement"),
+        tables_of_symbols("reconciliation"),
     output:
-        "results_data/{trade_type}/quality/agreement-{interval}.parquet",
+        "results_data/{trade_type}/quality/reconciliation-{interval}.parquet",
     log:
-        "logs/collect_agreement/{trade_type}-{interval}.log",
+        "logs/collect_reconciliation/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
     params:
         revision=quality.REVISION,
     message:
-        "Collect the agreement of {wildcards.trade_type} {wildcards.interval}"
+        "Collect the reconciliation of {wildcards.trade_type} {wildcards.interval}"
     script:
-        "../scripts/collect_agreement.py"
+        "../scripts/collect_reconciliation.py"
 
 
-rule check_volumes:
+rule reconcile_volumes:
     """Hold what the trades of each day add up to against the volume of its bars."""
     input:
         trades=conditions_of_trades,
@@ -136,7 +136,7 @@ rule check_volumes:
     output:
         "results_data/{trade_type}/quality/volume_checks.parquet",
     log:
-        "logs/check_volumes/{trade_type}.log",
+        "logs/reconcile_volumes/{trade_type}.log",
     conda:
         "../envs/bhds.yaml"
     params:
@@ -144,4 +144,4 @@ rule check_volumes:
     message:
         "Check the volumes of {wildcards.trade_type} against its trades"
     script:
-        "../scripts/check_volumes.py"
+        "../scripts/reconcile_volumes.py"

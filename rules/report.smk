@@ -6,7 +6,7 @@ of the few symbols that are drawn. Output: a page that needs nothing else.
 """
 
 
-rule report:
+rule write_report:
     """Lay out coverage, gaps, integrity, conflicts and proofs for reading."""
     input:
         quality_files,
@@ -18,7 +18,7 @@ rule report:
             labels={"page": "quality report"},
         ),
     log:
-        "logs/report/quality.log",
+        "logs/write_report/quality.log",
     conda:
         "../envs/bhds.yaml"
     params:
@@ -27,4 +27,4 @@ rule report:
     message:
         "Write the quality report"
     script:
-        "../scripts/report.py"
+        "../scripts/write_report.py"

@@ -1,6 +1,6 @@
 """Make one result a symbol from its partitions.
 
-Inputs: the parsed partitions and their fills. Outputs: the result on its complete grid,
+Inputs: the parsed partitions and their backfills. Outputs: the result on its complete grid,
 with the funding events of the contract, the gaps that were found, an account of each day,
 and the bars that were published twice with other values; and the funding events up to the
 end of the contract, which its results know.
@@ -32,7 +32,7 @@ rule build_funding:
 
 
 rule build_results:
-    """Merge, scan for gaps, split, fill and price the bars of one symbol."""
+    """Merge, scan for gaps, split, forward-fill and price the bars of one symbol."""
     input:
         partitions=kline_partitions,
         funding=funding_of_result,

@@ -5,14 +5,14 @@ all symbols of a series; nothing but these files stands behind it.
 """
 
 
-checkpoint list_segments:
+checkpoint collect_segments:
     """Name the file of every segment of every symbol."""
     input:
         split_results,
     output:
         segments="results_data/{trade_type}/split_klines/{interval}/segments.parquet",
     log:
-        "logs/list_segments/{trade_type}-{interval}.log",
+        "logs/collect_segments/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
     params:
@@ -21,13 +21,13 @@ checkpoint list_segments:
     message:
         "List the segments of {wildcards.trade_type} {wildcards.interval}"
     script:
-        "../scripts/list_segments.py"
+        "../scripts/collect_segments.py"
 
 
 rule split_klines:
     """Write the bars of one segment."""
     input:
-        segments=ancient(rules.list_segments.output.segments),
+        segments=ancient(rules.collect_segments.output.segments),
         result=result_of_segment,
     output:
         segment="results_data/{trade_type}/split_klines/{interval}/{segment}.pqt",

@@ -78,7 +78,7 @@ rule resampled_all:
 
 
 rule quality_all:
-    """Gaps with their class, conflicts, the condition of each day, and agreement."""
+    """Gaps with their class, conflicts, the condition of each day, and reconciliation."""
     input:
         quality_files,
         LEFT_INCOMPLETE,

@@ -18,7 +18,7 @@ rule verify_archives:
         "../envs/bhds.yaml"
     threads: 8
     params:
-        asked_at=STARTED.isoformat(),
+        requested_at=STARTED.isoformat(),
     message:
         "Verify {wildcards.trade_type} {wildcards.frequency} {wildcards.data_type} ({wildcards.verification})"
     script:

@@ -1,4 +1,4 @@
-"""Merge, scan for gaps, split, fill and price the bars of one symbol."""
+"""Merge, scan for gaps, split, forward-fill and price the bars of one symbol."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import results

@@ -1,4 +1,4 @@
-"""Requests to the API: one row for each fill that made any."""
+"""Requests to the API: one row for each backfill that made any."""
 
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ _TABLE = AppendTable(
     file="api_data/usage.parquet",
     folder="api_data/usage.d",
     schema=API_USE,
-    sort=("asked_at", "path"),
+    sort=("requested_at", "path"),
     error=ApiError,
     if_lost="what was asked before is then not in the record",
 )
 
 
 def append(data_dir: Path, **row: Any) -> None:
-    """Add the row of one fill."""
+    """Add the row of one backfill."""
     _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=API_USE))
 
 

@@ -1,4 +1,4 @@
-"""What the archive has of a partition, and the time that its fill may cover."""
+"""What the archive has of a partition, and the time that its backfill may cover."""
 
 import datetime as dt
 import hashlib
@@ -79,7 +79,7 @@ def _rows(found: pl.DataFrame, *, schema: pl.Schema) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class BackfillBounds:
-    """The time that a fill may cover."""
+    """The time that a backfill may cover."""
 
     begin_ms: int
     end_ms: int
@@ -92,7 +92,7 @@ class BackfillBounds:
     is_last: bool
     """Whether the archive has nothing later."""
     since_ms: int = 0
-    """Of the first fill: the earliest time wanted, which may be before `begin_ms`."""
+    """Of the first backfill: the earliest requested time, maybe before `begin_ms`."""
 
     def beginning(self, begin_ms: int) -> Self:
         """Return the bounds of a history whose first row is known."""

@@ -1,4 +1,4 @@
-"""Bars of named symbols and days, requested by hand: no partition, no fill."""
+"""Bars of named symbols and days, requested by hand: no partition, no backfill."""
 
 import datetime as dt
 from pathlib import Path

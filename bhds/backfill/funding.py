@@ -16,7 +16,7 @@ from bhds.core.timegrid import TIME, Span
 from bhds.parse.dedupe import collapse_events
 from bhds.schemas.klines import FUNDING, FUNDING_EVENTS, RATE_TYPES
 
-if TYPE_CHECKING:  # as in `fill.asking`
+if TYPE_CHECKING:  # as in `backfill.requests`
     from bhds.api.client import ApiClient, FundingPage
 
 _MS = 1_000  # microseconds

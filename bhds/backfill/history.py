@@ -2,8 +2,9 @@
 
 A history begins with the first row that anyone has, and the first archived file may
 lack it. So the API is queried once for the first row before those of the archive. Its
-answer stays among the answers of the first fill, which also holds all rows from that
-one to the archive's first, be they of an earlier period than the fill is named after.
+answer stays among the answers of the first backfill, which also holds all rows from
+that one to the archive's first, be they of an earlier period than the backfill is named
+after.
 """
 
 import datetime as dt

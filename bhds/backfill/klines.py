@@ -21,7 +21,7 @@ from bhds.core.timegrid import DAY_MS, TIME, Grid, Span, with_phase_of
 from bhds.parse.parse_table import table_of
 from bhds.schemas import datatypes
 
-if TYPE_CHECKING:  # as in `fill.asking`
+if TYPE_CHECKING:  # as in `backfill.requests`
     from bhds.api.client import ApiClient, KlinePage
 
 _MS = 1_000  # microseconds
@@ -45,7 +45,7 @@ class Bars:
 
     @property
     def schema(self) -> pl.Schema:
-        """The columns of partitions and fills."""
+        """The columns of partitions and backfills."""
         return self._table.schema
 
     @property
@@ -194,6 +194,6 @@ class Bars:
 
 
 def _no_bars(span: Span) -> "KlinePage":
-    from bhds.api.client import KlinePage  # noqa: PLC0415 - as in `fill.asking`
+    from bhds.api.client import KlinePage  # noqa: PLC0415 - as in `backfill.requests`
 
     return KlinePage(*span, [])

@@ -24,7 +24,7 @@ _NAMED = 5
 
 
 class SymbolRefusal(NamedTuple):
-    """One fill of a symbol that was refused."""
+    """One backfill of a symbol that was refused."""
 
     path: str
     refusal: ApiRefusal
@@ -65,7 +65,7 @@ def note_answer(data_dir: Path, market: str) -> None:
 def note_symbol(
     data_dir: Path, market: str, symbol: str, *, path: str, refusal: ApiRefusal
 ) -> None:
-    """Record that a market refuses one symbol, of which a fill was to be made."""
+    """Record that a market refuses one symbol, of which a backfill was to be made."""
     file = _symbols(data_dir, market) / symbol
     file.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps([path, *refusal]) + "\n"

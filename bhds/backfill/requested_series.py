@@ -24,7 +24,7 @@ class RequestedSeries(Protocol):
 
     @property
     def schema(self) -> pl.Schema:
-        """The columns of partitions and fills."""
+        """The columns of partitions and backfills."""
 
     @property
     def time(self) -> str:

@@ -95,7 +95,7 @@ def _note_symbol(
         )
         _warn_once(market, message)
         for each in of_market:
-            unanswered.tell(Path(), each.path, asked_at=None, is_answered=False)
+            unanswered.record(Path(), each.path, requested_at=None, is_answered=False)
         return message
     now = dt.datetime.now(dt.UTC)
     for span in wanted.outstanding(journal.answers, now=now):
@@ -110,7 +110,7 @@ def _warn_once(market: str, message: str) -> None:
 
 def rows_of(journal: Journal) -> list[tuple[Row, ...]]:
     """Return the rows of each answer, the latest answers last."""
-    answers = sorted(journal.answers, key=lambda answer: answer.asked_at)
+    answers = sorted(journal.answers, key=lambda answer: answer.requested_at)
     return [answer.rows for answer in answers]
 
 
@@ -135,7 +135,7 @@ async def _ask(
             used = client.usage
             api_use.append(
                 Path(),
-                asked_at=begun,
+                requested_at=begun,
                 path=path,
                 requests=used.requests,
                 weight=used.weight,

@@ -1,8 +1,8 @@
 """Keep what the API answered, so that nothing is requested twice.
 
-Every page that comes is appended to a file beside the fill, as a line of JSON, before
-the next is requested: a run that is killed loses no more than the pages under way. The
-file outlives the fill, which Snakemake removes before it is made again.
+Every page that comes is appended to a file beside the backfill, as a line of JSON,
+before the next is requested: a run that is killed loses no more than the pages under
+way. The file outlives the backfill, which Snakemake removes before it is made again.
 """
 
 import datetime as dt
@@ -37,7 +37,7 @@ class Answer:
     """One page of the API: all rows that it had of a range of time."""
 
     span: Span
-    asked_at: dt.datetime
+    requested_at: dt.datetime
     """UTC."""
     rows: tuple[Row, ...]
     """Typed rows of the client, with the time in ms first or as given to `Journal`."""
@@ -50,11 +50,11 @@ class Answer:
 
         A refusal expires however old its range is: the symbol may be served again.
         """
-        settled = self.asked_at - SETTLED_AFTER
+        settled = self.requested_at - SETTLED_AFTER
         is_settled = self.span.end_ms <= settled.timestamp() * 1000
         if is_settled and self.refusal is None:
             return None
-        return self.asked_at + _BELIEVED_FOR
+        return self.requested_at + _BELIEVED_FOR
 
     def is_final(self, now: dt.datetime) -> bool:
         """Check whether what the answer lacks need not be requested again.
@@ -63,11 +63,11 @@ class Answer:
         it was requested.
         """
         expires_at = self.expires_at
-        return self.asked_at <= now and (expires_at is None or now < expires_at)
+        return self.requested_at <= now and (expires_at is None or now < expires_at)
 
 
 class Journal:
-    """The answers that belong to one fill.
+    """The answers that belong to one backfill.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ class Journal:
     def forget_refusals(self, *, before: dt.datetime) -> None:
         """Forget that the API refused the symbol until a moment."""
         self._rewrite(
-            [a for a in self.answers if a.refusal is None or a.asked_at >= before]
+            [a for a in self.answers if a.refusal is None or a.requested_at >= before]
         )
 
     def _rewrite(self, kept: list[Answer]) -> None:
@@ -166,7 +166,7 @@ def _line(answer: Answer) -> bytes:
     entry: dict[str, Any] = {
         "start_ms": answer.span.start_ms,
         "end_ms": answer.span.end_ms,
-        "asked_at": answer.asked_at.isoformat(),
+        "requested_at": answer.requested_at.isoformat(),
         "rows": answer.rows,
     }
     if answer.refusal is not None:
@@ -180,7 +180,7 @@ def _answer(line: bytes) -> Answer | None:
         refusal = dict(entry).get("refusal")
         return Answer(
             Span(entry["start_ms"], entry["end_ms"]),
-            dt.datetime.fromisoformat(entry["asked_at"]),
+            dt.datetime.fromisoformat(entry["requested_at"]),
             tuple(map(tuple, entry["rows"])),
             ApiRefusal(**refusal) if refusal else None,
         )

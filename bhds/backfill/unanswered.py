@@ -1,9 +1,9 @@
-"""Remember which fills could not ask all that they had to, so that a later run asks.
+"""Remember which backfills are incomplete, so that a later run requests the rest.
 
-Snakemake takes a fill that is there for done. One that was refused an answer, or whose
-answer expires, is passed to the plan by this table, and gets the time of the run as a
-parameter, which makes it out of date; the fill that was answered keeps the parameter
-that it was made with.
+Snakemake takes a backfill that is there for done. One that was refused an answer, or
+whose answer expires, is passed to the plan by this table, and gets the time of the run
+as a parameter, which makes it out of date; the backfill that was answered keeps the
+parameter that it was made with.
 """
 
 import datetime as dt
@@ -19,50 +19,50 @@ _TABLE = AppendTable(
     file="api_data/unanswered.parquet",
     folder="api_data/unanswered.d",
     schema=UNANSWERED,
-    sort=("path", "told_at"),
+    sort=("path", "recorded_at"),
     error=ApiError,
-    if_lost="fills that were refused an answer are then taken for complete",
+    if_lost="backfills that were refused an answer are then taken for complete",
 )
 
 
-def tell(
+def record(
     data_dir: Path,
     path: str,
     *,
-    asked_at: str | None,
+    requested_at: str | None,
     is_answered: bool,
     expires_at: dt.datetime | None = None,
 ) -> None:
-    """Record how a fill came out, if it was or will be made again for an answer.
+    """Record how a backfill came out, if it was or will be made again for an answer.
 
     Parameters
     ----------
     data_dir
         The data directory.
     path
-        The fill, below the data directory.
-    asked_at
-        The parameter that the fill was made with; None unless it is made again
+        The backfill, below the data directory.
+    requested_at
+        The parameter that the backfill was made with; None unless it is made again
         because it was refused an answer before.
     is_answered
         Whether all that had to be requested was answered.
     expires_at
         From when on, UTC, the answer is requested again; None: it stays.
     """
-    if is_answered and asked_at is None and expires_at is None:
+    if is_answered and requested_at is None and expires_at is None:
         return
     row = {
         "path": path,
-        "told_at": dt.datetime.now(dt.UTC),
-        "asked_at": asked_at,
+        "recorded_at": dt.datetime.now(dt.UTC),
+        "requested_at": requested_at,
         "is_answered": is_answered,
         "expires_at": expires_at,
     }
     _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=UNANSWERED))
 
 
-def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
-    """Return the parameter of each fill that was ever made again, by its path.
+def requested_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
+    """Return the parameter of each backfill that was ever made again, by its path.
 
     That is the present, UTC, for one that lacks an answer, or whose answer expired.
     """
@@ -70,27 +70,29 @@ def asked_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
         pl.when(
             pl.col("is_answered") & (pl.col("expires_at") > now).fill_null(value=True)
         )
-        .then("asked_at")
+        .then("requested_at")
         .otherwise(pl.lit(now.isoformat()))
     )
-    return dict(newest.select("path", "asked_at").drop_nulls().iter_rows())
+    return dict(newest.select("path", "requested_at").drop_nulls().iter_rows())
 
 
 def count(data_dir: Path) -> int:
-    """Return how many fills lack an answer that they were refused."""
+    """Return how many backfills lack an answer that they were refused."""
     return lacking(data_dir).height
 
 
 def lacking(data_dir: Path) -> pl.DataFrame:
-    """Return `path` and `told_at` (UTC) of the fills that lack an answer, by path."""
-    return _newest(data_dir).filter(~pl.col("is_answered")).select("path", "told_at")
+    """Return `path` and `recorded_at` (UTC) of backfills without an answer, by path."""
+    return (
+        _newest(data_dir).filter(~pl.col("is_answered")).select("path", "recorded_at")
+    )
 
 
 def _newest(data_dir: Path) -> pl.DataFrame:
-    """Return how each fill came out last, by path."""
+    """Return how each backfill came out last, by path."""
     return (
         _TABLE.read(data_dir)
-        .sort("path", "told_at")
+        .sort("path", "recorded_at")
         .unique("path", keep="last", maintain_order=True)
     )
 

@@ -18,7 +18,7 @@ from bhds.core.timegrid import with_phase_of
 from bhds.core.unlisted import Unlisted
 from bhds.schemas.klines import FUNDING, RESULT_SOURCES, parsed_klines, result_klines
 
-REVISION = 5
+REVISION = 6
 """Raise by one when the same klines and events must yield a different result."""
 
 

@@ -33,7 +33,7 @@ def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     Parameters
     ----------
     frames
-        Partitions and fills of one contract: any number of frames of
+        Partitions and backfills of one contract: any number of frames of
         `columns.FUNDING`, each of n >= 0 rows in any order.
 
     Returns

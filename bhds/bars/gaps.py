@@ -63,7 +63,7 @@ class SplitRule:
 
     def of_publication(self, interval: Interval) -> pl.Expr:
         """Return the rule on steps between published bars."""
-        begin = pl.col("last_open_time").dt.offset_by(interval.name)
+        begin = pl.col("prev_open_time").dt.offset_by(interval.name)
         is_long = pl.col("open_time") - begin > dt.timedelta(days=2 * self.min_days)
         return self.enabled & is_long & (pl.col("points") >= _fewest(interval))
 
@@ -108,14 +108,14 @@ def find_gaps(
     Returns
     -------
     Gaps
-        `table` is sorted by unique `last_open_time`: one row for two neighbouring
-        traded bars (`last_open_time`, `first_open_time`) between which a published bar
+        `table` is sorted by unique `prev_open_time`: one row for two neighbouring
+        traded bars (`prev_open_time`, `next_open_time`) between which a published bar
         is missing or the history splits. `missing_bars` and `untraded_bars` count the
         grid points between them without a bar and with a bar without trades;
         `duration` is the time between the two; `price_change` is open over previous
         close minus 1, to 12 decimals. Where bars without trades follow the last traded
         one, and either bars are missing among them or the symbol has ended, they make a
-        final row, with `first_open_time` and `price_change` null and `duration` up to
+        final row, with `next_open_time` and `price_change` null and `duration` up to
         the last published bar; `trimmed` if the symbol has ended. So is a gap in which
         the symbol was not listed. Bars that were published without trades are no gap
         otherwise.
@@ -139,16 +139,16 @@ def find_gaps(
     stretches = pl.concat(
         [
             inner.with_columns(
-                first_open_time="open_time",
+                next_open_time="open_time",
                 trimmed=is_unlisted(
-                    pl.col("last_open_time"), unlisted, until=pl.col("open_time")
+                    pl.col("prev_open_time"), unlisted, until=pl.col("open_time")
                 ),
             ),
-            tail.with_columns(first_open_time=None, trimmed=has_ended),
+            tail.with_columns(next_open_time=None, trimmed=has_ended),
         ],
         how="diagonal_relaxed",
     )
-    before = begins.search_sorted(stretches["last_open_time"], side="right")
+    before = begins.search_sorted(stretches["prev_open_time"], side="right")
     until = begins.search_sorted(stretches["open_time"], side="right")
     table = stretches.with_columns(
         symbol=pl.lit(symbol),
@@ -206,7 +206,7 @@ def _steps(bars: pl.DataFrame) -> pl.DataFrame:
     close = pl.col("close").shift(1)
     return (
         bars.with_columns(
-            last_open_time=time.shift(1),
+            prev_open_time=time.shift(1),
             last_close=close,
             points=number.diff() - 1,
             untraded_bars=position.diff() - 1,
@@ -229,7 +229,7 @@ def _tail(bars: pl.DataFrame, traded: pl.DataFrame) -> pl.DataFrame:
     )
     return ends.select(
         time,
-        last_open_time=time.shift(1),
+        prev_open_time=time.shift(1),
         points=number.diff(),
         untraded_bars=position.diff(),
         duration=time.diff(),

@@ -163,7 +163,7 @@ def missing_kline(
             trade_type,
             interval=interval,
             symbols=symbols,
-            results={"funding": False},  # nothing but the fills is built
+            results={"funding": False},  # nothing but the backfills is built
         )
         status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
     raise typer.Exit(status)

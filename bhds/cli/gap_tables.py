@@ -13,7 +13,7 @@ from bhds.io import storage
 from bhds.schemas.quality_tables import CLASSIFIED_GAPS, GAP_EVIDENCE
 
 _SHOWN = (
-    *("symbol", "last_open_time", "first_open_time", "duration"),
+    *("symbol", "prev_open_time", "next_open_time", "duration"),
     *("missing_bars", "untraded_bars", "price_change", "split", "class"),
 )
 
@@ -36,7 +36,7 @@ def read_gaps(
     -------
     polars.DataFrame
         n >= 0 rows of `columns.GAPS` and `class`, sorted by `symbol` and
-        `last_open_time`; the class is null where the table of the market does not have
+        `prev_open_time`; the class is null where the table of the market does not have
         this very gap.
 
     Raises
@@ -57,7 +57,7 @@ def read_gaps(
         storage.read_parquet(folder / f"{symbol}.parquet", schema=GAP_EVIDENCE)
         for symbol in sorted(set(symbols))
     )
-    same = ["symbol", "last_open_time", "duration"]
+    same = ["symbol", "prev_open_time", "duration"]
     return found.join(
         classes.select(*same, "class"), on=same, how="left", maintain_order="left"
     ).select(_SHOWN)
@@ -65,7 +65,7 @@ def read_gaps(
 
 def documents(gaps: pl.DataFrame) -> list[dict[str, Any]]:
     """Return gaps as JSON may hold them: times in ISO 8601 (UTC), durations in s."""
-    times = pl.col("last_open_time", "first_open_time").dt.to_string("iso:strict")
+    times = pl.col("prev_open_time", "next_open_time").dt.to_string("iso:strict")
     seconds = pl.col("duration").dt.total_seconds().alias("duration_s")
     return gaps.with_columns(times, seconds).drop("duration").to_dicts()
 
@@ -85,7 +85,7 @@ def show(gaps: pl.DataFrame, *, file: TextIO) -> None:
             row["symbol"],
             *(
                 f"{time:%Y-%m-%d %H:%M}" if time else "-"
-                for time in (row["last_open_time"], row["first_open_time"])
+                for time in (row["prev_open_time"], row["next_open_time"])
             ),
             str(row["duration"]),
             f"{row['missing_bars']:,}",

@@ -140,8 +140,8 @@ def _dataset_plan(
             data_dir=data_dir,
             last_day=last_day,
             has_api=has_api,
-            fills=planned.fills,
-            filled=estimate.filled_partitions(planned, data_dir=data_dir),
+            backfills=planned.backfills,
+            filled=estimate.backfilled_partitions(planned, data_dir=data_dir),
         ),
         files.drop_nulls("due").select("due", "size", "path"),
     )

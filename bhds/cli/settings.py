@@ -30,7 +30,7 @@ ConfigValues = Annotated[
     typer.Option(
         "--config",
         metavar="KEY=VALUE",
-        help="A setting, such as offline=true or listing.max_age_h=0; may be repeated.",
+        help="A setting, such as offline=true or listing.max_age_hours=0; repeatable.",
     ),
 ]
 MoreConfigValues = Annotated[
@@ -135,7 +135,7 @@ def _parsed(value: str) -> dict[str, Any]:
     source = f"--config {shown_value(value)}"
     is_deep = len(groups) >= documents.MAX_DEPTH
     if not equals or not all((*groups, name)) or is_deep:
-        msg = f"{source}: expected KEY=VALUE, such as listing.max_age_h=0"
+        msg = f"{source}: expected KEY=VALUE, such as listing.max_age_hours=0"
         raise ConfigError(msg)
     content = documents.read_value(text, source=source)
     parsed = {name: content}

@@ -109,13 +109,13 @@ class Http(_Closed):
 class ListingSettings(_Closed):
     """How long a bucket listing is believed."""
 
-    max_age_h: Number = Field(
+    max_age_hours: Number = Field(
         default=6,
         ge=0,
         le=87_600,
         description="hours after which a listing is fetched again while planning",
     )
-    full_every_d: Number = Field(
+    full_refresh_days: Number = Field(
         default=7,
         ge=0,
         le=3_650,

@@ -13,14 +13,14 @@ from bhds.io import storage
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
-_SPAN = re.compile(rb'\{"start_ms":(\d+),"end_ms":(\d+),"asked_at":"([^"]+)"')
+_SPAN = re.compile(rb'\{"start_ms":(\d+),"end_ms":(\d+),"requested_at":"([^"]+)"')
 _FILL_ROW = ("open_time", "close_time", "source")
 
 
 def holes_of(place: SymbolFiles) -> tuple[RequestedRange, ...]:
     """Return the ranges covering the bar that were requested from the API."""
     found = []
-    for path in place.fills:
+    for path in place.backfills:
         sources = storage.read_sources(path)
         for hole in sources["holes"]:
             start, end = (dt.datetime.fromisoformat(hole[n]) for n in ("start", "end"))
@@ -41,9 +41,9 @@ def holes_of(place: SymbolFiles) -> tuple[RequestedRange, ...]:
 
 
 def answers_of(place: SymbolFiles) -> list[PublishedRow]:
-    """Return the bars that the API answered, and whether they are in the fill."""
+    """Return the bars that the API answered, and whether they are in the backfill."""
     found = []
-    for path in place.fills:
+    for path in place.backfills:
         rows = rows_within(path, place=place)
         filled = set(rows["open_time"])
         answered = _answers(path, place=place)
@@ -61,8 +61,8 @@ def answers_of(place: SymbolFiles) -> list[PublishedRow]:
                         values,
                         answered_at=at,
                         outcome=RowOutcome.NOT_USED,
-                        reason="not in the fill: the archive has this bar, or neither "
-                        "has a trade in it",
+                        reason="not in the backfill: the archive has this bar, or "
+                        "neither has a trade in it",
                     )
                 )
     return found

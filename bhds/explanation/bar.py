@@ -329,7 +329,7 @@ def _warnings(
 def _partitions_on_disk(place: SymbolFiles) -> list[Path]:
     folder = place.data_dir / place.series.folder
     paths = [folder / f"{name}.parquet" for name in place.partitions]
-    return [*(path for path in paths if path.is_file()), *place.fills]
+    return [*(path for path in paths if path.is_file()), *place.backfills]
 
 
 def _differs(publication: PublishedRow, bar: Mapping[str, Any]) -> bool:

@@ -67,9 +67,9 @@ class SymbolFiles:
         return sorted({day.strftime(size.value) for day in days})
 
     @property
-    def fills(self) -> list[Path]:
-        """The fills in which the bar may be: the first one holds all earlier bars."""
-        folder = self.data_dir / self.series.fill_folder
+    def backfills(self) -> list[Path]:
+        """The backfills that may have the bar: the first has all earlier bars."""
+        folder = self.data_dir / self.series.backfill_folder
         names = self.partitions
         first = min((path.stem for path in folder.glob("[!.]*.parquet")), default="")
         if first > names[-1]:

@@ -79,9 +79,9 @@ def gap_around(place: SymbolFiles) -> dict[str, Any] | None:
     path = place.results / "gaps" / f"{place.symbol}.parquet"
     if not path.is_file():
         return None
-    last = pl.col("last_open_time")
-    end = pl.coalesce("first_open_time", last + pl.col("duration"))
-    is_tail = pl.col("first_open_time").is_null()
+    last = pl.col("prev_open_time")
+    end = pl.coalesce("next_open_time", last + pl.col("duration"))
+    is_tail = pl.col("next_open_time").is_null()
     inside = (last < place.open_time) & (
         (end > place.open_time) | (is_tail & (end >= place.open_time))
     )
@@ -134,7 +134,9 @@ def funding_in(place: SymbolFiles) -> tuple[ExplainedFunding, ...]:
 
 
 def _classified(place: SymbolFiles, gap: Mapping[str, Any]) -> dict[str, Any]:
-    unknown: dict[str, Any] = dict.fromkeys(("class", "alive", "silent", "outage"))
+    unknown: dict[str, Any] = dict.fromkeys(
+        ("class", "n_peers", "n_peers_silent", "outage")
+    )
     path = place.quality("gaps")
     if not path.is_file():
         return unknown
@@ -142,7 +144,7 @@ def _classified(place: SymbolFiles, gap: Mapping[str, Any]) -> dict[str, Any]:
         pl.scan_parquet(path, glob=False)
         .filter(
             pl.col("symbol") == place.symbol,
-            pl.col("last_open_time") == gap["last_open_time"],
+            pl.col("prev_open_time") == gap["prev_open_time"],
             pl.col("duration") == gap["duration"],
         )
         .select(*unknown)

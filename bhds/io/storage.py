@@ -166,7 +166,7 @@ def _check_symbol(path: Path | str, names: Sequence[str]) -> None:
 
 
 def read_sources(partition: Path | str) -> dict[str, Any]:
-    """Read what is next to a partition or a fill: what it was made from.
+    """Read what is next to a partition or a backfill: what it was made from.
 
     Raises
     ------

@@ -9,7 +9,7 @@ from bhds.schemas.datatypes import PartitionSize
 
 
 class Backfill(NamedTuple):
-    """What a fill may hold; the days are UTC days, both included."""
+    """What a backfill may hold; the days are UTC days, both included."""
 
     has_archive: bool
     """Whether the archive has files of the partition."""
@@ -20,11 +20,12 @@ class Backfill(NamedTuple):
     is_last: bool
     """Whether the archive has nothing later."""
     since: dt.date | None = None
-    """Of the first fill: the first day wanted, if not all are. The API may have rows
-    before `first_day`, and before the period of the partition; the fill holds them."""
+    """Of the first backfill: the first requested day, if not all. The API may have rows
+    before `first_day`, and before the period of the partition; the backfill holds
+    them."""
 
 
-def fills_of(
+def backfills_of(
     archived: Mapping[str, Collection[str]],
     *,
     size: PartitionSize,
@@ -33,7 +34,7 @@ def fills_of(
     last_day: dt.date,
     is_whole: bool = True,
 ) -> dict[str, dict[str, Backfill]]:
-    """Return the fills of each symbol by name, in time order.
+    """Return the backfills of each symbol by name, in time order.
 
     There is one for each wanted period within a symbol's listing period, whether
     the archive has files of that period or not. The listing period goes on after its
@@ -79,13 +80,13 @@ def _of_symbol(
     born = life.first_day
     last = min(last_wanted, life.last_day + STAYS_OPEN)
     last_archived = max(archived, default="")
-    fills: dict[str, Backfill] = {}
+    backfills: dict[str, Backfill] = {}
     begin = max(born, start)
     since = max(start, dt.date.min if is_whole else born)
     while begin <= last:
         following = _following(begin, size)
         name = begin.strftime(size.value)
-        fills[name] = Backfill(
+        backfills[name] = Backfill(
             has_archive=name in archived,
             first_day=begin,
             last_day=min(last, following - dt.timedelta(days=1)),
@@ -94,7 +95,7 @@ def _of_symbol(
             since=since if begin == born > start and since > dt.date.min else None,
         )
         begin = following
-    return fills
+    return backfills
 
 
 def _following(day: dt.date, size: PartitionSize) -> dt.date:

@@ -16,7 +16,7 @@ from bhds.config import Dataset
 from bhds.core.listing_period import ListingPeriod
 from bhds.core.unlisted import Unlisted
 from bhds.plan import files as archive
-from bhds.plan.backfills import Backfill, fills_of
+from bhds.plan.backfills import Backfill, backfills_of
 from bhds.plan.frequency import choose_frequency
 
 
@@ -43,7 +43,7 @@ class PlannedDataset:
     """One row per file: `symbol, partition, frequency, first_day, last_day, key, path,
     size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
     before its CHECKSUM."""
-    fills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
+    backfills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
     """What is requested from the API, of each symbol, by the name of the partition."""
     lives: Mapping[str, ListingPeriod] = field(default_factory=dict)
     """From the archive's files of each symbol, whether in the time wanted or not."""
@@ -78,8 +78,8 @@ class PlannedDataset:
 
     @cached_property
     def symbols_with_any(self) -> frozenset[str]:
-        """The symbols that have a partition or a fill."""
-        filled = {symbol for symbol, fills in self.fills.items() if fills}
+        """The symbols that have a partition or a backfill."""
+        filled = {symbol for symbol, backfills in self.backfills.items() if backfills}
         return frozenset(self.partitions.keys() | filled)
 
 
@@ -151,7 +151,7 @@ def plan_dataset(
     return PlannedDataset(dataset, tuple(sorted(symbols)), wanted, lives=lives)
 
 
-def with_fills(
+def with_backfills(
     planned: PlannedDataset,
     *,
     last_day: dt.date,
@@ -176,7 +176,7 @@ def with_fills(
     for symbol, life in planned.lives.items():
         first_day = min(life.first_day, known.get(symbol, life).first_day)
         known[symbol] = ListingPeriod(first_day, life.last_day)
-    fills = fills_of(
+    backfills = backfills_of(
         {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
         size=dataset.entry.partition_size(dataset.interval),
         lives={s: known[s] for s in planned.symbols if s in known},
@@ -185,7 +185,7 @@ def with_fills(
         # Daily zips of klines begin years after the monthly ones.
         is_whole=dataset.frequency != "daily",
     )
-    return replace(planned, fills=fills)
+    return replace(planned, backfills=backfills)
 
 
 def _lives(zips: pl.DataFrame) -> dict[str, ListingPeriod]:

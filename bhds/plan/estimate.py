@@ -74,7 +74,7 @@ def estimate(
     data_dir: Path,
     last_day: dt.date,
     has_api: bool,
-    fills: Mapping[str, Mapping[str, Backfill]] | None = None,
+    backfills: Mapping[str, Mapping[str, Backfill]] | None = None,
     filled: Collection[tuple[str, str]] = (),
 ) -> Estimate:
     """Estimate what the plan of one dataset takes.
@@ -91,21 +91,22 @@ def estimate(
         The last UTC day wanted.
     has_api
         Whether the API supplies what the archive lacks.
-    fills
-        Its fills, as `PlannedDataset.fills`; of symbols without files only these show
-        what is requested.
+    backfills
+        Its backfills, as `PlannedDataset.backfills`; of symbols without files only
+        these show what is requested.
     filled
-        Symbol and partition of the fills that are up to date; see `filled_partitions`.
+        Symbol and partition of the backfills that are up to date; see
+        `backfilled_partitions`.
     """
     zips = files.filter(~pl.col("is_checksum"))
     requests, seconds = 0, 0.0
     paging = _paging(dataset)
     if has_api and paging is not None:
         found = [_holes(zips), _tails(zips, last_day=last_day)]
-        found.append(_without_zips(fills or {}, zips))
+        found.append(_without_zips(backfills or {}, zips))
         runs = _not_filled(pl.concat(found), dataset=dataset, filled=filled)
         requests = _requests(dataset, runs, paging=paging)
-        requests += _firsts(fills or {}, filled=filled)
+        requests += _firsts(backfills or {}, filled=filled)
         seconds = requests / paging.requests_per_s
     return Estimate(
         requests,
@@ -116,13 +117,15 @@ def estimate(
 
 
 def _firsts(
-    fills: Mapping[str, Mapping[str, Backfill]], *, filled: Collection[tuple[str, str]]
+    backfills: Mapping[str, Mapping[str, Backfill]],
+    *,
+    filled: Collection[tuple[str, str]],
 ) -> int:
-    """Count the requests for the first row of a history: one in its first fill."""
+    """Count the requests for the first row of a history: one in its first backfill."""
     return sum(
-        fill.is_first and (symbol, name) not in filled
-        for symbol, of_symbol in fills.items()
-        for name, fill in of_symbol.items()
+        backfill.is_first and (symbol, name) not in filled
+        for symbol, of_symbol in backfills.items()
+        for name, backfill in of_symbol.items()
     )
 
 
@@ -145,27 +148,27 @@ def download_seconds(rate: Rate | None, *, files: int, size_bytes: int) -> float
     )
 
 
-def filled_partitions(
+def backfilled_partitions(
     planned: PlannedDataset, *, data_dir: Path
 ) -> set[tuple[str, str]]:
-    """Return symbol and partition of the fills that hold all days that they may.
+    """Return symbol and partition of the backfills that hold all days that they may.
 
     What the API has not answered, or what changed in the partition since, is not seen.
     """
     dataset = planned.dataset
     found = set()
-    for symbol, fills in planned.fills.items():
+    for symbol, backfills in planned.backfills.items():
         series = Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
-        for name, fill in fills.items():
-            path = data_dir / series.fill_folder / f"{name}.parquet"
+        for name, backfill in backfills.items():
+            path = data_dir / series.backfill_folder / f"{name}.parquet"
             last_day = _last_day(path)
-            if last_day == fill.last_day.isoformat():
+            if last_day == backfill.last_day.isoformat():
                 found.add((symbol, name))
     return found
 
 
 def _last_day(path: Path) -> str | None:
-    """Return the last day that a fill may hold, None if there is no such fill."""
+    """Return the last day that a backfill may hold, None if there is no backfill."""
     try:
         return storage.read_parquet_metadata(path).get("as_of")
     except (OSError, pl.exceptions.PolarsError):
@@ -191,7 +194,7 @@ def _not_filled(
 
 
 def _requests(dataset: Dataset, runs: pl.DataFrame, *, paging: Paging) -> int:
-    """Count the requests that fill what the archive lacks.
+    """Count the requests that backfill what the archive lacks.
 
     That is, for each symbol: the days without a zip between its first and its last
     day with one, and the days after that. A symbol that has ended costs one request
@@ -254,15 +257,15 @@ def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
 
 
 def _without_zips(
-    fills: Mapping[str, Mapping[str, Backfill]], zips: pl.DataFrame
+    backfills: Mapping[str, Mapping[str, Backfill]], zips: pl.DataFrame
 ) -> pl.DataFrame:
     """Return all the days of each symbol that the archive has no file of."""
     archived = set(zips["symbol"])
     rows = [
-        (symbol, fill.first_day, fill.last_day)
-        for symbol, of_symbol in fills.items()
+        (symbol, backfill.first_day, backfill.last_day)
+        for symbol, of_symbol in backfills.items()
         if symbol not in archived
-        for fill in of_symbol.values()
+        for backfill in of_symbol.values()
     ]
     days = {"symbol": pl.String, "first_day": pl.Date, "until": pl.Date}
     return pl.DataFrame(rows, schema=days, orient="row").select(

@@ -42,9 +42,9 @@ class Plan:
         but not to what `results_all` and its like request.
     listings
         Paths of the listings that the plan was made from.
-    asked_at
-        By the path of a fill that was refused an answer before: what makes it differ
-        from the one that was.
+    requested_at
+        By the path of a backfill that was refused an answer before: what makes it
+        differ from the one that was.
     known
         What the exchange itself says of the symbols of a market, where it was recorded.
 
@@ -61,12 +61,12 @@ class Plan:
         *,
         implied: Sequence[PlannedDataset] = (),
         listings: Sequence[str] = (),
-        asked_at: Mapping[str, str] | None = None,
+        requested_at: Mapping[str, str] | None = None,
         known: Mapping[TradeType, instruments.Known] | None = None,
     ) -> None:
         self.datasets = tuple(configured)
         self.listings = list(listings)
-        self.asked_at = dict(asked_at or {})
+        self.requested_at = dict(requested_at or {})
         self.known = dict(known or {})
         self.implied = tuple(implied)
         self._owners: dict[Series, PlannedDataset] = {}
@@ -122,8 +122,10 @@ class Plan:
 
     @cached_property
     def api(self) -> list[str]:
-        """Every fill and its sources, and what shows the phase of 3d bars."""
-        fills = [path for planned in self.datasets for path in _fill_files(planned)]
+        """Every backfill and its sources, and what shows the phase of 3d bars."""
+        backfills = [
+            path for planned in self.datasets for path in _backfill_files(planned)
+        ]
         phases = {
             path
             for group in self.resample_groups
@@ -134,7 +136,7 @@ class Plan:
             for path in self.phase_of(group, series.symbol)
             if path.startswith("api_data/")
         }
-        return fills + sorted(phases)
+        return backfills + sorted(phases)
 
     @property
     def outdated_partitions(self) -> Iterator[str]:
@@ -154,7 +156,7 @@ class Plan:
     def without_results(self) -> list[str]:
         """Where it ends for types of data that do not become results.
 
-        These are partitions, fills and their sources, or zips and CHECKSUMs of what
+        These are partitions, backfills and their sources, or zips and CHECKSUMs of what
         is only downloaded.
         """
         paths: list[str] = []
@@ -163,7 +165,7 @@ class Plan:
                 paths.extend(planned.files["path"])
             elif not planned.dataset.has_results:
                 paths += _partition_files(planned)
-                paths += _fill_files(planned)
+                paths += _backfill_files(planned)
         return paths
 
     @property
@@ -213,7 +215,8 @@ class Plan:
     def resample_groups(self) -> list[ResampleGroup]:
         """The rules of each dataset, and for which symbols they make which files.
 
-        No file belongs to two groups, and no two groups have the same name.
+        No file belongs to two groups. No two groups have the same name, and each has
+        the same one in processes whose plan has fewer symbols.
         """
         planned = [p for p in self.datasets if p.dataset.rule_names]
         shared = Counter(
@@ -234,7 +237,24 @@ class Plan:
                 groups = [ResampleGroup(*key, each) for key, each in patterns.items()]
                 if not any(group.makes(market, rule, symbol) for group in groups):
                     _widen(patterns, (market, interval, (rule,)), _any_of([symbol]))
-        return [ResampleGroup(*key, pattern) for key, pattern in patterns.items()]
+        numbers = self._numbers_of_groups()
+        return [
+            ResampleGroup(*key, pattern, numbers[key])
+            for key, pattern in patterns.items()
+        ]
+
+    def _numbers_of_groups(self) -> dict[_GroupKey, int]:
+        """Return the number of each possible group, from 1 by market and interval."""
+        rules = [(p.dataset, p.dataset.rule_names) for p in self.datasets]
+        rules += [(p.dataset, (r,)) for p in self.implied for r in p.dataset.rule_names]
+        numbers: dict[_GroupKey, int] = {}
+        counts: Counter[tuple[TradeType, str]] = Counter()
+        for dataset, names in rules:
+            key = (dataset.trade_type, dataset.base_interval, names)
+            if names and key not in numbers:
+                counts[key[:2]] += 1
+                numbers[key] = counts[key[:2]]
+        return numbers
 
     def base_interval(self, trade_type: str, rule: str, symbol: str) -> str:
         """Return the interval of the results that a resampled file is made from.
@@ -259,7 +279,11 @@ class Plan:
         if (group.trade_type, symbol) in self._with_3d_bars:
             return [f"results_data/{group.trade_type}/klines/3d/{symbol}.pqt"]
         series = Series(group.trade_type, "klines", symbol, group.interval)
-        return [self.phase_path(group.trade_type, symbol)] if self.fills(series) else []
+        return (
+            [self.phase_path(group.trade_type, symbol)]
+            if self.backfills(series)
+            else []
+        )
 
     @staticmethod
     def phase_path(trade_type: str, symbol: str) -> str:
@@ -275,11 +299,11 @@ class Plan:
             If none come from the API.
         """
         days = [
-            fill.first_day
+            backfill.first_day
             for interval in ARCHIVE_INTERVALS
             if (series := Series(TradeType(trade_type), "klines", symbol, interval))
             in self._owners
-            for fill in self.fills(series).values()
+            for backfill in self.backfills(series).values()
         ]
         if not days:
             msg = (
@@ -298,18 +322,18 @@ class Plan:
             if series.interval == "3d"
         )
 
-    def fills(self, series: Series) -> Mapping[str, Backfill]:
-        """Return the fills of a series by name, in time order; none without an API.
+    def backfills(self, series: Series) -> Mapping[str, Backfill]:
+        """Return the backfills of a series by name, in time order; none without an API.
 
         Raises
         ------
         SelectionError
             If neither the settings nor the targets name it.
         """
-        return self._owner(series).fills.get(series.symbol, {})
+        return self._owner(series).backfills.get(series.symbol, {})
 
-    def fill(self, series: Series, name: str) -> Backfill:
-        """Return one fill of a series.
+    def backfill(self, series: Series, name: str) -> Backfill:
+        """Return one backfill of a series.
 
         Raises
         ------
@@ -317,17 +341,17 @@ class Plan:
             If there is nothing to request from the API in that time, or it may not be
             queried.
         """
-        found = self.fills(series)
+        found = self.backfills(series)
         if name not in found:
             known = ", ".join(found) or "none; see `api.enabled`"
-            msg = f"{series}: the API is not asked for {name}; fills: {known}"
+            msg = f"{series}: the API is not asked for {name}; backfills: {known}"
             raise SelectionError(msg)
         return found[name]
 
     def sources_of_result(self, series: Series) -> list[str]:
-        """Return the partitions and fills that a series' result is made from.
+        """Return the partitions and backfills that a series' result is made from.
 
-        In time order, a partition before its fill.
+        In time order, a partition before its backfill.
 
         Raises
         ------
@@ -335,15 +359,15 @@ class Plan:
             If there are none.
         """
         partitions = self._owner(series).partitions.get(series.symbol, {})
-        fills = self.fills(series)
-        if not partitions and not fills:
+        backfills = self.backfills(series)
+        if not partitions and not backfills:
             raise SelectionError(_absent(series))
         return [
             f"{folder}/{name}.parquet"
-            for name in sorted({*partitions, *fills})
+            for name in sorted({*partitions, *backfills})
             for folder, names in (
                 (series.folder, partitions),
-                (series.fill_folder, fills),
+                (series.backfill_folder, backfills),
             )
             if name in names
         ]
@@ -354,11 +378,11 @@ class Plan:
         Raises
         ------
         SelectionError
-            If it has neither partitions nor fills.
+            If it has neither partitions nor backfills.
         """
         partitions = self._owner(series).partitions.get(series.symbol, {})
         days = [partition.last_day for partition in partitions.values()]
-        days += [fill.last_day for fill in self.fills(series).values()]
+        days += [backfill.last_day for backfill in self.backfills(series).values()]
         if not days:
             raise SelectionError(_absent(series))
         return max(days)
@@ -378,7 +402,7 @@ class Plan:
         return [events.funding_path] if events.symbol in owner.symbols_with_any else []
 
     def funding_sources(self, series: Series) -> list[str]:
-        """Return the partitions and fills of the funding that a result takes in.
+        """Return the partitions and backfills of the funding that a result takes in.
 
         In time order; none if it takes in none. Not `funding_of`, which ends with the
         contract: that is known by its results.
@@ -557,12 +581,12 @@ def _partition_files(planned: PlannedDataset) -> list[str]:
     ]
 
 
-def _fill_files(planned: PlannedDataset) -> list[str]:
-    """Return every fill of a dataset and its sources."""
+def _backfill_files(planned: PlannedDataset) -> list[str]:
+    """Return every backfill of a dataset and its sources."""
     return [
-        f"{series.fill_folder}/{name}{suffix}"
+        f"{series.backfill_folder}/{name}{suffix}"
         for series in _series(planned)
-        for name in planned.fills.get(series.symbol, ())
+        for name in planned.backfills.get(series.symbol, ())
         for suffix in (".parquet", ".sources.json")
     ]
 

@@ -44,7 +44,7 @@ class _Dataset(BaseModel):
 
     dataset: Dataset
     symbols: tuple[str, ...]
-    fills: dict[str, dict[str, Backfill]]
+    backfills: dict[str, dict[str, Backfill]]
     ended: frozenset[str]
     trading: frozenset[str]
     unlisted: dict[str, Unlisted]
@@ -55,7 +55,7 @@ class _Remainder(BaseModel):
 
     made_at: dt.datetime
     listings: list[str]
-    asked_at: dict[str, str]
+    requested_at: dict[str, str]
     known: dict[TradeType, dict[str, dict[str, Any]]]
     configured: list[_Dataset]
     implied: list[_Dataset]
@@ -83,7 +83,7 @@ def dump(plan: Plan, path: Path, *, made_at: dt.datetime) -> None:
     remainder = _Remainder(
         made_at=made_at,
         listings=plan.listings,
-        asked_at=plan.asked_at,
+        requested_at=plan.requested_at,
         known={market: _of_plan(plan, market) for market in plan.known},
         configured=[_without_files(each) for each in plan.datasets],
         implied=[_without_files(each) for each in plan.implied],
@@ -169,11 +169,11 @@ def _of_plan(plan: Plan, market: TradeType) -> dict[str, dict[str, Any]]:
 
 
 def _without_files(planned: PlannedDataset) -> _Dataset:
-    fills = {symbol: dict(found) for symbol, found in planned.fills.items()}
+    backfills = {symbol: dict(found) for symbol, found in planned.backfills.items()}
     return _Dataset(
         dataset=planned.dataset,
         symbols=planned.symbols,
-        fills=fills,
+        backfills=backfills,
         ended=planned.ended,
         trading=planned.trading,
         unlisted=dict(planned.unlisted),
@@ -199,7 +199,7 @@ def _rebuilt(
         planned[: len(remainder.configured)],
         implied=planned[len(remainder.configured) :],
         listings=remainder.listings,
-        asked_at=remainder.asked_at,
+        requested_at=remainder.requested_at,
         known=remainder.known,
     )
     return Frozen(plan, remainder.made_at)
@@ -209,13 +209,15 @@ def _with_files(
     kept: _Dataset, files: pl.DataFrame, symbols: Collection[str] | None
 ) -> PlannedDataset:
     wanted = [s for s in kept.symbols if symbols is None or s in symbols]
-    fills = {symbol: kept.fills[symbol] for symbol in wanted if symbol in kept.fills}
+    backfills = {
+        symbol: kept.backfills[symbol] for symbol in wanted if symbol in kept.backfills
+    }
     unlisted = {s: kept.unlisted[s] for s in wanted if s in kept.unlisted}
     return PlannedDataset(
         kept.dataset,
         tuple(wanted),
         files.drop("dataset"),
-        fills,
+        backfills,
         ended=kept.ended.intersection(wanted),
         trading=kept.trading.intersection(wanted),
         unlisted=unlisted,

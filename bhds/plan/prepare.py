@@ -21,7 +21,7 @@ from bhds.core.markets import TradeType
 from bhds.core.unlisted import Unlisted
 from bhds.parse import supplements
 from bhds.plan import recorded
-from bhds.plan.dataset import PlannedDataset, directories, plan_dataset, with_fills
+from bhds.plan.dataset import PlannedDataset, directories, plan_dataset, with_backfills
 from bhds.plan.endings import has_ended, unlisted
 from bhds.plan.plan import Plan
 from bhds.plan.targets import implied_datasets
@@ -107,20 +107,20 @@ def plan(
     found = planner.plan([*configured, *implied])
     recorded.warn_of_younger(found, known=known, data_dir=data_dir)
     lives = _lives(found)
-    planned = [planner.with_fills(each, lives) for each in found]
+    planned = [planner.with_backfills(each, lives) for each in found]
     for dataset in planned:
         _expect_something(dataset)
     first = len(configured)
     funding = planner.funding_of(planned[:first], known=planned)
     more_funding = planner.funding_of(planned[first:], known=[*planned, *funding])
     return Plan(
-        [*planned[:first], *(planner.with_fills(each, lives) for each in funding)],
+        [*planned[:first], *(planner.with_backfills(each, lives) for each in funding)],
         implied=[
             *planned[first:],
-            *(planner.with_fills(each, lives) for each in more_funding),
+            *(planner.with_backfills(each, lives) for each in more_funding),
         ],
         listings=sorted(planner.listing_paths),
-        asked_at=unanswered.asked_at(data_dir, now=now),
+        requested_at=unanswered.requested_at(data_dir, now=now),
         known=planner.known,
     )
 
@@ -225,7 +225,7 @@ class _Planner:
             logger.warning("%s; results go on without the archive's funding", error)
             return [Listing.empty(directory) for directory in directories(dataset)]
 
-    def with_fills(
+    def with_backfills(
         self,
         planned: PlannedDataset,
         lives: Mapping[TradeType, Mapping[str, ListingPeriod]],
@@ -234,7 +234,7 @@ class _Planner:
         if not self._settings.api.enabled:
             return planned
         is_funding = planned.dataset.data_type == FUNDING
-        return with_fills(
+        return with_backfills(
             planned,
             # A day that has not come would not be asked for when it has.
             last_day=self._last_begun_day,
@@ -337,8 +337,8 @@ class _Planner:
             proxy=settings.http.proxy_for(settings.endpoints.archive_listing),
             timeout_s=settings.http.timeout_s,
             concurrency=settings.http.connections,
-            max_age=dt.timedelta(hours=settings.listing.max_age_h),
-            full_every=dt.timedelta(days=settings.listing.full_every_d),
+            max_age=dt.timedelta(hours=settings.listing.max_age_hours),
+            full_every=dt.timedelta(days=settings.listing.full_refresh_days),
             keep=self._keep,
             now=self._now,
             offline=self._offline,

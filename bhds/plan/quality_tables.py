@@ -20,7 +20,7 @@ _DAY = dt.timedelta(days=1)
 
 
 class QualityTables:
-    """The tables of each market: gaps, conflicts, conditions, agreement, volumes."""
+    """The tables of markets: gaps, conflicts, days, reconciliation, volumes."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -37,7 +37,7 @@ class QualityTables:
                 f"{folder}/condition-klines-{interval}.parquet",
             ]
             if any(self._longer[series] for series in self._of(trade_type, interval)):
-                found.append(f"{folder}/agreement-{interval}.parquet")
+                found.append(f"{folder}/reconciliation-{interval}.parquet")
         for dataset in self._records:
             series = "-".join(filter(None, (dataset.data_type, dataset.interval)))
             folder = f"results_data/{dataset.trade_type}/quality"
@@ -55,7 +55,7 @@ class QualityTables:
         ----------
         what
             What is kept of each symbol beside its result: `gaps`, `days`, `conflicts`
-            or `agreement`.
+            or `reconciliation`.
         trade_type, interval
             What the results are of.
 
@@ -68,10 +68,10 @@ class QualityTables:
         found = [
             f"{folder}/{series.symbol}.parquet"
             for series in self._of(trade_type, interval)
-            if what != "agreement" or self._longer[series]
+            if what != "reconciliation" or self._longer[series]
         ]
         if not found:
-            more = ", and one of longer ones" if what == "agreement" else ""
+            more = ", and one of longer ones" if what == "reconciliation" else ""
             msg = (
                 f"{trade_type} {interval}: no dataset has {what} of it; configure one "
                 f"of klines{more}"
@@ -115,7 +115,7 @@ class QualityTables:
         return found
 
     def record_partitions(self, trade_type: str, series: str) -> list[str]:
-        """Return the partitions and fills of data without results, by symbol.
+        """Return the partitions and backfills of data without results, by symbol.
 
         `series` is the type of data and, of bars, the interval: `metrics`,
         `markPriceKlines-1m`.

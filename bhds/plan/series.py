@@ -25,8 +25,8 @@ class Series(NamedTuple):
         return f"parsed_data/{self._below}"
 
     @property
-    def fill_folder(self) -> str:
-        """The folder of its fills."""
+    def backfill_folder(self) -> str:
+        """The folder of its backfills."""
         return f"api_data/{self._below}"
 
     @property
@@ -62,11 +62,14 @@ class ResampleGroup(NamedTuple):
     rules: tuple[str, ...]
     symbol_pattern: str
     """A regular expression that matches the symbols."""
+    number: int = 1
+    """From 1, among the groups of the market and the interval."""
 
     @property
     def name(self) -> str:
-        """What it makes of what: the same in every process, whatever else there is."""
-        return f"{self.trade_type}_{self.interval}_to_{'_and_'.join(self.rules)}"
+        """Return the market and the interval, and the number from 2 on."""
+        more = f"_{self.number}" if self.number > 1 else ""
+        return f"{self.trade_type}_{self.interval}{more}"
 
     @property
     def has_phase(self) -> bool:

@@ -23,8 +23,8 @@ def of_symbol(
     Parameters
     ----------
     sources
-        The content of the sources of its partitions and fills: of the conflicts between
-        the zips of a partition, they list the first thousand.
+        The content of the sources of its partitions and backfills: of the conflicts
+        between the zips of a partition, they list the first thousand.
     between
         n >= 0 conflicts of `results.merge.merge`, between archive and API.
     trade_type, symbol

@@ -154,7 +154,7 @@ def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
 def _classes_by_day(gaps: pl.DataFrame, *, interval: Interval | None) -> pl.DataFrame:
     """Return `symbol, day, class` of the longest gap of each day that has one."""
     width = "1d" if interval is None else interval.name
-    last = (pl.col("last_open_time") + pl.col("duration")).dt.offset_by(width)
+    last = (pl.col("prev_open_time") + pl.col("duration")).dt.offset_by(width)
     midnight = pl.col("day").cast(TIME)
     begin = pl.max_horizontal("begin", midnight)
     end = pl.min_horizontal("end", midnight + _DAY)
@@ -163,8 +163,8 @@ def _classes_by_day(gaps: pl.DataFrame, *, interval: Interval | None) -> pl.Data
         .select(
             "symbol",
             "class",
-            begin=pl.col("last_open_time").dt.offset_by(width),
-            end=pl.coalesce("first_open_time", last),
+            begin=pl.col("prev_open_time").dt.offset_by(width),
+            end=pl.coalesce("next_open_time", last),
         )
         .with_columns(
             day=pl.date_ranges(

@@ -1,6 +1,6 @@
 """What archive and API say of the bars of one series: read from the sources.
 
-Beside each partition and each fill lies what it was made from; see
+Beside each partition and each backfill lies what it was made from; see
 `bhds.parse.provenance` and `bhds.stages.backfill`.
 """
 
@@ -34,7 +34,7 @@ _ASKED = pl.Schema({"start": TIME, "end": TIME, "answer": API_ANSWERS})
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the sources of a series' partitions and fills say, all times UTC."""
+    """What the sources of a series' partitions and backfills say, all times UTC."""
 
     files: pl.DataFrame
     """`day, last_time, is_daily`: the days of which the archive has a usable zip,
@@ -52,7 +52,7 @@ class Evidence:
 
     @classmethod
     def of(cls, sources: Iterable[Mapping[str, Any]]) -> "Evidence":
-        """Read the content of the sources of partitions and fills, in any order."""
+        """Read the content of the sources of partitions and backfills, in any order."""
         found = list(sources)
         zips = [entry for each in found for entry in each.get("inputs", ())]
         holes = [hole for each in found for hole in each.get("holes", ())]
@@ -86,9 +86,9 @@ class Evidence:
         polars.DataFrame
             n rows of `GAP_EVIDENCE`, in the same order.
         """
-        begin = pl.col("last_open_time").dt.offset_by(interval.name)
-        tail_end = pl.col("last_open_time") + pl.col("duration")
-        end = pl.coalesce("first_open_time", tail_end.dt.offset_by(interval.name))
+        begin = pl.col("prev_open_time").dt.offset_by(interval.name)
+        tail_end = pl.col("prev_open_time") + pl.col("duration")
+        end = pl.coalesce("next_open_time", tail_end.dt.offset_by(interval.name))
         spans = gaps.select(begin=begin, end=end).with_columns(
             first_day=pl.col("begin").dt.date(),
             last_day=(pl.col("end") - dt.timedelta(microseconds=1)).dt.date(),
@@ -117,7 +117,7 @@ class Evidence:
             first_absent_day=_first_absent(days, spans),
             truncated=(last_times < spans["begin"]).fill_null(value=False),
             api=pl.when(pl.col("missing_bars") > 0).then(
-                self.answers(spans["begin"], spans["end"]).fill_null("not_asked")
+                self.answers(spans["begin"], spans["end"]).fill_null("not_requested")
             ),
         ).select(pl.col(name).cast(dtype) for name, dtype in GAP_EVIDENCE.items())
 

@@ -53,14 +53,14 @@ def classify(
       to blame.
     - Of days without a usable file that were not, or could not be, requested from the
     API:
-      `not_published` if they are all of the last 3 days wanted; `relisting` if they are
+      `unexplained` if they are all of the last 3 days wanted; `relisting` if they are
       more than 30; else `missing_file`.
     - `truncated`: a file ends where the gap begins, and the API was not, or could not
       be, asked.
     - `relisting`: 7 whole days or more are without trades, for the API as well, and
       most of their bars were not published.
     - `halt`: the gap lasts half an hour or more, or splits.
-    - `not_published`: neither archive nor API has the bars, and nothing says why.
+    - `unexplained`: neither archive nor API has the bars, and nothing says why.
 
     Parameters
     ----------
@@ -78,9 +78,9 @@ def classify(
     Returns
     -------
     polars.DataFrame
-        n rows of `CLASSIFIED_GAPS`, sorted by `symbol` and `last_open_time`.
+        n rows of `CLASSIFIED_GAPS`, sorted by `symbol` and `prev_open_time`.
     """
-    ordered = gaps.sort("symbol", "last_open_time").select(GAP_EVIDENCE.names())
+    ordered = gaps.sort("symbol", "prev_open_time").select(GAP_EVIDENCE.names())
     spans = _spans(ordered, interval=interval)
     seen = ordered.with_columns(
         *_others(spans, lives=lives, interval=interval),
@@ -103,11 +103,11 @@ def lives_of(tables: Iterable[tuple[str, str | None, str | None]]) -> pl.DataFra
 
 def _spans(gaps: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
     """Return `begin` and `end` (exclusive) of the time without trades of each gap."""
-    last = (pl.col("last_open_time") + pl.col("duration")).dt.offset_by(interval.name)
+    last = (pl.col("prev_open_time") + pl.col("duration")).dt.offset_by(interval.name)
     return gaps.select(
-        begin=pl.col("last_open_time").dt.offset_by(interval.name),
-        end=pl.coalesce("first_open_time", last),
-        is_inner=pl.col("first_open_time").is_not_null(),
+        begin=pl.col("prev_open_time").dt.offset_by(interval.name),
+        end=pl.coalesce("next_open_time", last),
+        is_inner=pl.col("next_open_time").is_not_null(),
     )
 
 
@@ -131,21 +131,27 @@ def _others(
         probe = spans.select(pl.col("begin") + length * part)["begin"]
         silent = _begun(begins, probe) - _begun(ends, probe) - 1
         alive = _begun(born, probe) - _begun(died, probe) - 1
-        found = pl.DataFrame({"silent": silent, "alive": alive})
+        found = pl.DataFrame({"n_peers_silent": silent, "n_peers": alive})
         return found.select(pl.all().clip(lower_bound=0))
 
     least = reduce(_smaller_share, map(counts, _PROBES))
-    return [least[name].set(~spans["is_inner"], None) for name in ("silent", "alive")]
+    return [
+        least[name].set(~spans["is_inner"], None)
+        for name in ("n_peers_silent", "n_peers")
+    ]
 
 
 def _smaller_share(one: pl.DataFrame, other: pl.DataFrame) -> pl.DataFrame:
     """Take, row by row, the counts of which a smaller share is silent."""
     both = pl.concat([one, other.select(pl.all().name.suffix("_2"))], how="horizontal")
-    ours, others = pl.col("silent") * pl.col("alive_2"), pl.col("silent_2")
-    is_smaller = others * pl.col("alive") < ours
+    ours, others = (
+        pl.col("n_peers_silent") * pl.col("n_peers_2"),
+        pl.col("n_peers_silent_2"),
+    )
+    is_smaller = others * pl.col("n_peers") < ours
     return both.select(
         pl.when(is_smaller).then(f"{name}_2").otherwise(name).alias(name)
-        for name in ("silent", "alive")
+        for name in ("n_peers_silent", "n_peers")
     )
 
 
@@ -179,11 +185,13 @@ def _class(last_day: dt.date) -> pl.Expr:
     due = last_day - PENDING_DAYS * _DAY
     overdue = pl.col("first_absent_day") <= due
     fewest = pl.when(asked).then(1).otherwise(_FEWEST_OTHERS)
-    shared = (pl.col("alive") >= fewest) & (pl.col("silent") > _MOST * pl.col("alive"))
+    shared = (pl.col("n_peers") >= fewest) & (
+        pl.col("n_peers_silent") > _MOST * pl.col("n_peers")
+    )
     is_unpublished = pl.col("missing_bars") > pl.col("untraded_bars")
     is_long = pl.col("split") | (pl.col("duration") >= _SHORTEST_HALT)
     return (
-        pl.when(pl.col("trimmed") & pl.col("first_open_time").is_null())
+        pl.when(pl.col("trimmed") & pl.col("next_open_time").is_null())
         .then(pl.lit("delisted_tail"))
         .when("trimmed")
         .then(pl.lit("relisting"))
@@ -192,7 +200,7 @@ def _class(last_day: dt.date) -> pl.Expr:
         )
         .then(pl.lit("outage"))
         .when(lacks_files & ~overdue)
-        .then(pl.lit("not_published"))
+        .then(pl.lit("unexplained"))
         .when(lacks_files & (pl.col("absent_days") > _LONGEST_LOSS_DAYS))
         .then(pl.lit("relisting"))
         .when(lacks_files)
@@ -203,5 +211,5 @@ def _class(last_day: dt.date) -> pl.Expr:
         .then(pl.lit("relisting"))
         .when(is_long)
         .then(pl.lit("halt"))
-        .otherwise(pl.lit("not_published"))
+        .otherwise(pl.lit("unexplained"))
     )

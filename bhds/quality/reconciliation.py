@@ -11,10 +11,10 @@ from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.core.timegrid import with_phase_of
 from bhds.schemas.klines import turnover_columns
-from bhds.schemas.quality_tables import AGREEMENT, NOT_RECONCILED
+from bhds.schemas.quality_tables import NOT_RECONCILED, RECONCILIATION
 
 REVISION = 2
-"""Raise by one when the same bars must yield other tables of agreement."""
+"""Raise by one when the same bars must yield other tables of reconciliation."""
 
 _EXACT = ("open", "high", "low", "close", "trade_count")
 _DAY = dt.timedelta(days=1)
@@ -31,7 +31,7 @@ class Comparison:
     """What a comparison of resampled bars found."""
 
     table: pl.DataFrame
-    """`AGREEMENT`, one row for each column of values."""
+    """`RECONCILIATION`, one row for each column of values."""
     bars: pl.DataFrame
     """`open_time`, `first_day`, `last_day`, `is_equal` of each bar that was compared:
     the days that it covers, and whether all its columns are equal."""
@@ -104,7 +104,9 @@ def compare(
         off_grid=pl.lit(both.height - compared.height),
     )
     return Comparison(
-        named.select(pl.col(name).cast(dtype) for name, dtype in AGREEMENT.items()),
+        named.select(
+            pl.col(name).cast(dtype) for name, dtype in RECONCILIATION.items()
+        ),
         compared.select(
             *("open_time", "first_day", "last_day"),
             is_equal=pl.all_horizontal(f"{name}_equal" for name in columns),
@@ -191,8 +193,8 @@ def _row(both: pl.DataFrame, column: str) -> dict[str, object]:
         worst = (unequal["open_time"][0], unequal["difference"][0])
     return {
         "column": column,
-        "compared": both.height,
-        "equal": int(both[f"{column}_equal"].sum()),
-        "worst": worst[1],
-        "worst_time": worst[0],
+        "n_compared": both.height,
+        "n_equal": int(both[f"{column}_equal"].sum()),
+        "max_abs_diff": worst[1],
+        "max_abs_diff_time": worst[0],
     }

@@ -89,7 +89,7 @@ def account(
     Parameters
     ----------
     sources
-        The content of the sources of one symbol's partitions and fills.
+        The content of the sources of one symbol's partitions and backfills.
     fill_times
         The times of all rows that are from the API, Datetime[us, UTC].
     symbol, interval

@@ -81,9 +81,9 @@ def gaps(
     path = market.quality_table(f"gaps-{interval}")
     overlaps = []
     if period.end is not None:
-        overlaps.append(pl.col("last_open_time") < period.end)
+        overlaps.append(pl.col("prev_open_time") < period.end)
     if period.start is not None:
-        ends = pl.col("first_open_time")
+        ends = pl.col("next_open_time")
         overlaps.append(ends.is_null() | (ends > period.start))
     table = pl.scan_parquet(path, glob=False)
     if symbols is None:

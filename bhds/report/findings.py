@@ -39,7 +39,7 @@ class Findings:
     days: pl.DataFrame
     gaps: pl.DataFrame
     conflicts: pl.DataFrame
-    agreement: pl.DataFrame
+    reconciliation: pl.DataFrame
     volume_checks: pl.DataFrame
     integrity: IntegrityFindings
     fetched: Fetched
@@ -79,7 +79,9 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
         days=days,
         gaps=found,
         conflicts=read("conflicts", columns=conflicts.COLUMNS),
-        agreement=read("agreement", columns=reconciliation.AGREEMENT_COLUMNS),
+        reconciliation=read(
+            "reconciliation", columns=reconciliation.RECONCILIATION_COLUMNS
+        ),
         volume_checks=read("volume_checks", columns=reconciliation.VOLUME_COLUMNS),
         integrity=integrity.collect(_sources(tables, days, data_dir=data_dir)),
         fetched=_fetched(data_dir),

@@ -5,9 +5,9 @@ import polars as pl
 from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table
 
 COLUMNS = (
-    *("symbol", "last_open_time", "first_open_time", "missing_bars", "untraded_bars"),
+    *("symbol", "prev_open_time", "next_open_time", "missing_bars", "untraded_bars"),
     *("duration", "price_change", "split", "absent_days", "api", "class"),
-    *("alive", "silent", "outage"),
+    *("n_peers", "n_peers_silent", "outage"),
 )
 """Columns read from the classified gaps."""
 
@@ -17,7 +17,7 @@ CLASSES = {
     "truncated": ("#e69f00", "a file ends early"),
     "halt": ("#cc79a7", "trading of the symbol halted"),
     "relisting": ("#009e73", "delisted, and listed again"),
-    "not_published": ("#7f8793", "no source explains it"),
+    "unexplained": ("#7f8793", "no source explains it"),
     "delisted_tail": (
         "#a6761d",
         "delisted; bars without trades after the last trade are omitted",
@@ -45,8 +45,8 @@ _BY_CLASS = (
 _LONGEST = (
     *OF_SYMBOL,
     Column("class", "Class"),
-    Column("last_open_time", "Last trade"),
-    Column("first_open_time", "Next trade", hint="a dash: not traded since"),
+    Column("prev_open_time", "Last trade"),
+    Column("next_open_time", "Next trade", hint="a dash: not traded since"),
     Column("duration", "Length", Kind.SPAN),
     Column("missing_bars", "Bars missing", Kind.COUNT, "never published"),
     Column("untraded_bars", "Without trades", Kind.COUNT, "published bars"),
@@ -70,7 +70,7 @@ def by_month(gaps: pl.DataFrame) -> pl.DataFrame:
     key = ("market", "series", "class", "month")
     return (
         gaps.lazy()
-        .with_columns(month=pl.col("last_open_time").dt.date().dt.truncate("1mo"))
+        .with_columns(month=pl.col("prev_open_time").dt.date().dt.truncate("1mo"))
         .group_by(key)
         .agg(gaps=pl.len(), symbols=pl.col("symbol").n_unique())
         .sort(key)
@@ -124,7 +124,7 @@ def longest(gaps: pl.DataFrame, *, where: str) -> Table:
     """List the longest gaps of each class of each market and series, longest first."""
     rank = pl.col("duration").rank("ordinal", descending=True)
     shown = gaps.filter(rank.over("market", "series", "class") <= _LISTED).sort(
-        *("duration", "market", "symbol", "last_open_time"),
+        *("duration", "market", "symbol", "prev_open_time"),
         descending=[True, False, False, False],
     )
     note = (
@@ -138,7 +138,7 @@ def longest(gaps: pl.DataFrame, *, where: str) -> Table:
         caption="The longest gaps of each class",
         columns=_LONGEST,
         rows=shown.with_columns(
-            others=pl.format("{} of {}", "silent", "alive"),
+            others=pl.format("{} of {}", "n_peers_silent", "n_peers"),
             splits=pl.when("split").then(pl.lit("yes")).otherwise(pl.lit("")),
         ),
         note=note,

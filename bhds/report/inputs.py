@@ -13,7 +13,7 @@ from bhds.io import storage
 
 _PATH = re.compile(
     rf"results_data/(?P<trade_type>{'|'.join(TradeType)})/quality/"
-    r"(?P<kind>gaps|conflicts|agreement|condition|volume_checks)"
+    r"(?P<kind>gaps|conflicts|reconciliation|condition|volume_checks)"
     r"(?:-(?P<series>[A-Za-z0-9-]+))?\.parquet"
 )
 _MARKETS = [trade_type.value for trade_type in TradeType]
@@ -28,7 +28,7 @@ class QualityTable:
     path: str
     trade_type: TradeType
     kind: str
-    """`gaps`, `conflicts`, `agreement`, `condition` or `volume_checks`."""
+    """`gaps`, `conflicts`, `reconciliation`, `condition` or `volume_checks`."""
     data_type: str
     interval: str | None
 

@@ -141,8 +141,8 @@ def picture(
         of_symbol.top_k(_MARKED, by="duration")
         .select(
             "class",
-            begin="last_open_time",
-            end=pl.col("last_open_time") + pl.col("duration"),
+            begin="prev_open_time",
+            end=pl.col("prev_open_time") + pl.col("duration"),
         )
         .sort("begin")
     )

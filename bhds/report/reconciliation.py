@@ -4,9 +4,9 @@ import polars as pl
 
 from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table, capped
 
-AGREEMENT_COLUMNS = (
-    *("symbol", "interval", "column", "compared", "equal", "off_grid"),
-    *("worst", "worst_time"),
+RECONCILIATION_COLUMNS = (
+    *("symbol", "interval", "column", "n_compared", "n_equal", "off_grid"),
+    *("max_abs_diff", "max_abs_diff_time"),
 )
 """Columns read from the comparison with published bars."""
 VOLUME_COLUMNS = (
@@ -23,11 +23,11 @@ _BY_COLUMN = (
     Column("interval", "Resampled to"),
     Column("column", "Column"),
     Column("symbols", "Symbols", Kind.COUNT),
-    Column("compared", "Bars compared", Kind.COUNT),
-    Column("equal", "Equal", Kind.COUNT),
+    Column("n_compared", "Bars compared", Kind.COUNT),
+    Column("n_equal", "Equal", Kind.COUNT),
     Column("off_grid", "Off the grid", Kind.COUNT, "not compared"),
     Column("share", "Equal, %", Kind.SHARE),
-    Column("worst", "Largest difference", Kind.NUMBER, "absolute"),
+    Column("max_abs_diff", "Largest difference", Kind.NUMBER, "absolute"),
 )
 
 
@@ -35,10 +35,10 @@ _DIFFERING = (
     *OF_SYMBOL,
     Column("interval", "Resampled to"),
     Column("column", "Column"),
-    Column("compared", "Bars compared", Kind.COUNT),
+    Column("n_compared", "Bars compared", Kind.COUNT),
     Column("different", "Different", Kind.COUNT),
-    Column("worst", "Largest difference", Kind.NUMBER, "absolute"),
-    Column("worst_time", "Bar of the largest"),
+    Column("max_abs_diff", "Largest difference", Kind.NUMBER, "absolute"),
+    Column("max_abs_diff_time", "Bar of the largest"),
 )
 
 
@@ -54,22 +54,22 @@ _VOLUMES = (
 )
 
 
-def by_column(agreement: pl.DataFrame) -> Table:
+def by_column(reconciliation: pl.DataFrame) -> Table:
     """Show how many values of each column are equal, over all symbols of a market."""
     key = ("market", "series", "interval", "column")
     rows = (
-        agreement.lazy()
+        reconciliation.lazy()
         .group_by(key, maintain_order=True)
         .agg(
             symbols=pl.col("symbol").n_unique(),
-            compared=pl.col("compared").sum(),
-            equal=pl.col("equal").sum(),
+            n_compared=pl.col("n_compared").sum(),
+            n_equal=pl.col("n_equal").sum(),
             off_grid=pl.col("off_grid").sum(),
-            worst=pl.col("worst").max(),
+            max_abs_diff=pl.col("max_abs_diff").max(),
         )
         .with_columns(
-            share=pl.when(pl.col("compared") > 0).then(
-                pl.col("equal") / pl.col("compared")
+            share=pl.when(pl.col("n_compared") > 0).then(
+                pl.col("n_equal") / pl.col("n_compared")
             )
         )
         .collect()
@@ -83,16 +83,16 @@ def by_column(agreement: pl.DataFrame) -> Table:
     )
 
 
-def differing(agreement: pl.DataFrame, *, where: str) -> Table:
+def differing(reconciliation: pl.DataFrame, *, where: str) -> Table:
     """List the symbols with different bars, most differences first.
 
     Symbols without a compared bar are listed too, unless all are off the grid.
     """
-    differs = pl.col("equal") < pl.col("compared")
-    is_unchecked = (pl.col("compared") == 0) & (pl.col("off_grid") == 0)
+    differs = pl.col("n_equal") < pl.col("n_compared")
+    is_unchecked = (pl.col("n_compared") == 0) & (pl.col("off_grid") == 0)
     rows = (
-        agreement.filter(differs | is_unchecked)
-        .with_columns(different=pl.col("compared") - pl.col("equal"))
+        reconciliation.filter(differs | is_unchecked)
+        .with_columns(different=pl.col("n_compared") - pl.col("n_equal"))
         .sort(
             *("different", "market", "symbol", "interval", "column"),
             descending=[True] + 4 * [False],

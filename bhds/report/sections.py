@@ -165,15 +165,15 @@ def _conflicts(found: Findings) -> Section:
 
 def _reconciliation(found: Findings) -> Section:
     sentences, blocks = [], []
-    if _has(found, "agreement"):
+    if _has(found, "reconciliation"):
         sentences.append(
             "Bars resampled from the results are compared with those that the exchange "
             "published. Prices and trade counts must be equal; sums may differ by "
             "rounding errors."
         )
-        where = paths_of(found.tables, "agreement")
-        blocks.append(reconciliation.by_column(found.agreement))
-        blocks.append(reconciliation.differing(found.agreement, where=where))
+        where = paths_of(found.tables, "reconciliation")
+        blocks.append(reconciliation.by_column(found.reconciliation))
+        blocks.append(reconciliation.differing(found.reconciliation, where=where))
     else:
         sentences.append(
             "The settings name no klines of a longer interval to compare the results "

@@ -42,9 +42,9 @@ def facts(found: Findings, symbols: pl.DataFrame) -> list[Fact]:
     splits = gaps["split"].sum() if gaps.height else 0
     zips = found.integrity.series
     unusable = int(zips["corrupt"].sum()) + int(zips["vanished"].sum())
-    comparisons = found.agreement
+    comparisons = found.reconciliation
     compared, equal = (
-        comparisons.select(pl.col("compared", "equal").sum()).row(0)
+        comparisons.select(pl.col("n_compared", "n_equal").sum()).row(0)
         if comparisons.height
         else (0, 0)
     )

@@ -1,4 +1,4 @@
-"""The tables of what the REST API was asked for."""
+"""The tables of requests to the REST API."""
 
 import polars as pl
 
@@ -8,12 +8,12 @@ from bhds.schemas.columns import Column, TableSchema
 
 UNANSWERED = TableSchema(
     PATH,
-    Column("told_at", TIME, "UTC", "When the fill was made"),
+    Column("recorded_at", TIME, "UTC", "When the backfill was made"),
     Column(
-        "asked_at",
+        "requested_at",
         pl.String(),
         "",
-        "The parameter that made the fill out of date (ISO 8601, UTC); "
+        "The parameter that made the backfill out of date (ISO 8601, UTC); "
         "null if it was not refused before",
     ),
     Column("is_answered", pl.Boolean(), "", "Whether every request was answered"),
@@ -26,7 +26,7 @@ UNANSWERED = TableSchema(
 )
 
 API_USE = TableSchema(
-    Column("asked_at", TIME, "UTC", "When the fill began its requests"),
+    Column("requested_at", TIME, "UTC", "When the backfill began its requests"),
     PATH,
     Column("requests", pl.Int64(), "requests", "Requests that were sent"),
     Column("weight", pl.Int64(), "weight", "What they cost of the exchange's budget"),

@@ -16,7 +16,7 @@ class Column:
     name: str
     dtype: pl.DataType
     unit: str
-    """Empty where there is none to tell."""
+    """Empty if there is none."""
     meaning: str
 
     def but(self, meaning: str, **changes: Any) -> Self:

@@ -190,18 +190,18 @@ _ROWS = {
 def _of_api() -> tuple[TableEntry, ...]:
     return (
         TableEntry(
-            "Unanswered fills",
-            "how a fill came out that was refused an answer, or whose answer expires",
+            "Unanswered backfills",
+            "a backfill that was refused an answer, or whose answer expires",
             ("api_data/unanswered.parquet", "api_data/unanswered.d/<part>.parquet"),
             _fixed(api_tables.UNANSWERED),
-            ("path", "told_at"),
+            ("path", "recorded_at"),
         ),
         TableEntry(
             "Usage of the API",
-            "a fill that made requests",
+            "a backfill that made requests",
             ("api_data/usage.parquet", "api_data/usage.d/<part>.parquet"),
             _fixed(api_tables.API_USE),
-            ("asked_at", "path"),
+            ("requested_at", "path"),
         ),
     )
 
@@ -253,7 +253,7 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
             "the trimmed end of a symbol",
             (f"{folder}/gaps/<symbol>.parquet",),
             _fixed(quality_tables.GAP_EVIDENCE),
-            ("last_open_time",),
+            ("prev_open_time",),
         ),
         TableEntry(
             "Days of a symbol",
@@ -273,13 +273,13 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
             (),
         ),
         TableEntry(
-            "Agreement",
+            "Reconciliation",
             "a column of a symbol's resampled bars",
             (
-                f"{folder}/agreement/<symbol>.parquet",
-                f"{_QUALITY}/agreement-<interval>.parquet",
+                f"{folder}/reconciliation/<symbol>.parquet",
+                f"{_QUALITY}/reconciliation-<interval>.parquet",
             ),
-            _fixed(quality_tables.AGREEMENT),
+            _fixed(quality_tables.RECONCILIATION),
             ("symbol", "interval", "column"),
         ),
         TableEntry(
@@ -299,7 +299,7 @@ def _of_quality() -> tuple[TableEntry, ...]:
             "a gap of a symbol",
             (f"{_QUALITY}/gaps-<interval>.parquet",),
             _fixed(quality_tables.CLASSIFIED_GAPS),
-            ("symbol", "last_open_time"),
+            ("symbol", "prev_open_time"),
         ),
         TableEntry(
             "Condition",
@@ -320,7 +320,7 @@ def _of_quality() -> tuple[TableEntry, ...]:
 
 STAGES: Mapping[str, tuple[TableEntry, ...]] = {
     "The bucket": _of_bucket(),
-    "Partitions and fills": _partitions(),
+    "Partitions and backfills": _partitions(),
     "The API": _of_api(),
     "Results": _of_results(),
     "Quality": _of_quality(),

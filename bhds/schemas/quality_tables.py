@@ -14,20 +14,20 @@ _MISSING_TRADE_IDS = Column(
     "Ids of trades that the day's aggTrades skip; 0 where there are none",
 )
 
-API_ANSWERS = pl.Enum(["not_asked", "unanswered", "pending", "refused", "empty"])
-"""What the API says of bars that are missing: nobody asked; it was asked and did not
-answer; it cannot know them yet; it has none."""
+API_ANSWERS = pl.Enum(["not_requested", "unanswered", "pending", "refused", "empty"])
+"""What the API says of missing bars: they were not requested; it did not answer; it
+cannot have them yet; it refuses; it has none."""
 
 GAPS = TableSchema(
     SYMBOL,
     Column(
-        "last_open_time",
+        "prev_open_time",
         TIME,
         "UTC",
         "Start of the last bar with trades before the gap",
     ),
     Column(
-        "first_open_time",
+        "next_open_time",
         TIME,
         "UTC",
         "Start of the first bar with trades after the gap; null if there "
@@ -49,7 +49,7 @@ GAPS = TableSchema(
         "duration",
         pl.Duration("us"),
         "time",
-        "From `last_open_time` to `first_open_time` or, without a trade "
+        "From `prev_open_time` to `next_open_time` or, without a trade "
         "since, to the last published bar",
     ),
     Column(
@@ -107,24 +107,27 @@ GAP_CLASSES = pl.Enum(
         "truncated",
         "halt",
         "relisting",
-        "not_published",
+        "unexplained",
         "delisted_tail",
     ]
 )
-"""Why a symbol did not trade; `bhds.quality.gap_classes.classify` says how each is
-told from the others."""
+"""Why a symbol did not trade; `bhds.quality.gap_classes.classify` says how
+each is recognised."""
 
 CLASSIFIED_GAPS = TableSchema(
     *GAP_EVIDENCE.columns,
     Column(
-        "alive",
+        "n_peers",
         pl.Int32(),
         "symbols",
         "Other symbols that traded before the gap and after it; null if "
         "the symbol did not trade since",
     ),
     Column(
-        "silent", pl.Int32(), "symbols", "Those of them with a gap at the same time"
+        "n_peers_silent",
+        pl.Int32(),
+        "symbols",
+        "Those of them with a gap at the same time",
     ),
     Column(
         "outage",
@@ -142,7 +145,7 @@ def conflicts(trade_type: TradeType) -> TableSchema:
 
     `source` is that of the bar that was dropped and `key` its zip, null where it came
     from the API; what was kept in its place stands beside it as `kept_<column>`. A
-    bar may be kept here and give way to another source in a further row.
+    bar may be kept here, and another source take precedence in a further row.
     """
     bars = [column for column in bar_columns(trade_type) if column is not OPEN_TIME]
     key = Column(
@@ -245,7 +248,7 @@ CONDITION = TableSchema(
         "not_reconciled",
         pl.Int32(),
         "bars",
-        "Longer bars of the exchange that differ from the day's; 0 where "
+        "Resampled bars of the exchange that differ from the day's; 0 where "
         "there are none",
     ),
     Column("condition", CONDITIONS, "", "What there is of the day"),
@@ -279,13 +282,13 @@ NOT_RECONCILED = TableSchema(
 """The days that differ from resampled bars that the exchange published: a row for each
 day that a bar speaks against."""
 
-AGREEMENT = TableSchema(
+RECONCILIATION = TableSchema(
     SYMBOL,
     Column("interval", pl.String(), "", "Length of the resampled bars"),
     Column("column", pl.String(), "", "The column that is compared"),
-    Column("compared", pl.Int64(), "bars", "Bars that both have"),
+    Column("n_compared", pl.Int64(), "bars", "Bars that both have"),
     Column(
-        "equal",
+        "n_equal",
         pl.Int64(),
         "bars",
         "Bars of which the column is the same, sums within the cost of adding up",
@@ -297,9 +300,11 @@ AGREEMENT = TableSchema(
         "Bars that were not compared, because a day of theirs has shorter "
         "bars more than a minute off the grid",
     ),
-    Column("worst", pl.Float64(), "as the column", "The largest absolute difference"),
     Column(
-        "worst_time",
+        "max_abs_diff", pl.Float64(), "as the column", "The largest absolute difference"
+    ),
+    Column(
+        "max_abs_diff_time",
         TIME,
         "UTC",
         "Start of the bar that has it; null where all are the same",
@@ -336,6 +341,6 @@ VOLUME_CHECKS = TableSchema(
 )
 """What the trades of each UTC day add up to, and the volume of its bars, both in base
 currency or, of COIN-M, in contracts: single trades where the day has them, else
-aggTrades. `difference` is the former less the latter, and `agrees` tells whether it is
+aggTrades. `difference` is the former less the latter, and `agrees` is whether it is
 no more than adding up may cost; null where aggTrades skip `missing_trade_ids` and have
 less than the bars, so that nothing can be concluded: not all trades are aggregated."""

@@ -1,4 +1,4 @@
-"""The files of the fill stage: what a partition lacks, and what the API has of it."""
+"""Write backfills: the rows of the API that a partition misses, with their sources."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -25,19 +25,19 @@ from bhds.parse.expected_rows import rows_per_day
 from bhds.schemas.datatypes import FUNDING
 from bhds.schemas.impossible_values import is_impossible
 
-REVISION = 3
-"""Raise by one when the same partition and answers must yield a different fill."""
+REVISION = 4
+"""Raise by one when the same partition and answers must yield a different backfill."""
 
 SCHEMA_VERSION = 2
-"""Raise by one when the entries of a fill's `.sources.json` change."""
+"""Raise by one when the entries of a backfill's `.sources.json` change."""
 
 _MS = 1_000  # microseconds
 
 
-def write_fill(
+def write_backfill(
     inputs: Sequence[str],
     *,
-    fill_path: str,
+    backfill_path: str,
     sources_path: str,
     bounds: Mapping[str, Any],
     settings: Settings,
@@ -47,27 +47,28 @@ def write_fill(
     partition: str,
     interval: str | None = None,
 ) -> None:
-    """Request what one partition lacks, and write the fill with its sources.
+    """Request what one partition lacks, and write the backfill with its sources.
 
-    What was answered is kept beside the fill, in `<partition>.answers.jsonl`, and is
-    not asked again. Where the API refuses this place, or none may be queried, the fill
-    has what was answered before, its sources say what was not, and the next run asks.
+    What was answered is kept beside the backfill, in `<partition>.answers.jsonl`, and
+    is not asked again. Where the API refuses this place, or none may be queried, the
+    backfill has what was answered before, its sources say what was not, and the next
+    run asks.
 
     Parameters
     ----------
     inputs
         The path of the partition, relative to the data directory, which is the current
         one; none if the archive has nothing of the time. Its sources are next to it.
-    fill_path, sources_path
-        Where the fill and its sources go.
+    backfill_path, sources_path
+        Where the backfill and its sources go.
     bounds
         `first_day` and `last_day` (UTC, included), `is_first`, `is_last` and `since`,
-        as in `bhds.plan.backfills.Backfill`; and `asked_at`, which makes this
+        as in `bhds.plan.backfills.Backfill`; and `requested_at`, which makes this
         backfill differ from one that was refused an answer, or is None.
     settings
         Endpoints, proxy, time-out, connections, and whether anything may be queried.
     trade_type, data_type, symbol, partition, interval
-        What the fill is of; the interval is None for funding.
+        What the backfill is of; the interval is None for funding.
 
     Raises
     ------
@@ -83,12 +84,12 @@ def write_fill(
         kind = kind.on_grid_of(held.rows)
     now = dt.datetime.now(dt.UTC)
     wanted = RequestedHistory.of(kind, held, bounds=BackfillBounds.until(now, bounds))
-    journal = Journal(Path(fill_path).with_suffix(".answers.jsonl"))
-    asked_at = bounds["asked_at"]
-    if asked_at is not None:  # the market, or this place, was refused before
-        journal.forget_refusals(before=dt.datetime.fromisoformat(asked_at))
+    journal = Journal(Path(backfill_path).with_suffix(".answers.jsonl"))
+    requested_at = bounds["requested_at"]
+    if requested_at is not None:  # the market, or this place, was refused before
+        journal.forget_refusals(before=dt.datetime.fromisoformat(requested_at))
     why_not = requests.complete(
-        kind, wanted, journal, settings=settings, path=fill_path
+        kind, wanted, journal, settings=settings, path=backfill_path
     )
     holes = wanted.holes(journal.answers)
     journal.keep(wanted.spans(journal.answers))
@@ -127,18 +128,20 @@ def write_fill(
     }
     storage.write_json(sources, sources_path)
     metadata = {
-        "stage": "fill",
+        "stage": "backfill",
         "revision": str(REVISION),
         "as_of": sources["last_day"],
         "inputs": held.sha256,
     }
-    storage.write_parquet(rows, fill_path, metadata=metadata, symbol=symbol)
+    storage.write_parquet(rows, backfill_path, metadata=metadata, symbol=symbol)
     is_answered = why_not is None
-    unanswered.tell(Path(), fill_path, asked_at=asked_at, is_answered=is_answered)
+    unanswered.record(
+        Path(), backfill_path, requested_at=requested_at, is_answered=is_answered
+    )
 
 
 def _first_day(rows: pl.DataFrame, planned: dt.date, *, time: str) -> dt.date:
-    """Return the first UTC day of a fill, which may be earlier than planned."""
+    """Return the first UTC day of a backfill, which may be earlier than planned."""
     first = rows[time].dt.date().min()
     return min(first, planned) if isinstance(first, dt.date) else planned
 
@@ -201,7 +204,7 @@ def _account(
     holes
         The requested ranges.
     rows
-        The rows of the fill.
+        The rows of the backfill.
     not_answered
         What was not answered, by its status: `unanswered`, `refused` where the API
         refuses the symbol, or `pending` where the exchange is not yet that far.

@@ -26,7 +26,7 @@ def write_phase(
     output: str,
     *,
     first_day: dt.date,
-    asked_at: str | None,
+    requested_at: str | None,
     settings: Settings,
     trade_type: str,
     symbol: str,
@@ -45,7 +45,7 @@ def write_phase(
         and, where there is none, why: `unanswered` or `refused`, else null.
     first_day
         The first UTC day of the symbol, as far as the archive shows.
-    asked_at
+    requested_at
         What makes this output differ from one that was refused an answer, or None.
     settings
         Endpoints, proxy, time-out, connections, and whether anything may be requested.
@@ -67,8 +67,8 @@ def write_phase(
         lambda _: [MissingRange(span, MissingReason.MISSING, None)],
     )
     why_not = None
-    if asked_at is not None:  # the market, or this place, was refused before
-        journal.forget_refusals(before=dt.datetime.fromisoformat(asked_at))
+    if requested_at is not None:  # the market, or this place, was refused before
+        journal.forget_refusals(before=dt.datetime.fromisoformat(requested_at))
     if not any(answer.rows for answer in journal.answers):
         why_not = requests.complete(
             bars, wanted, journal, settings=settings, path=output
@@ -91,10 +91,10 @@ def write_phase(
     # A symbol that is younger than a bar has one soon, and one refused may be served.
     is_known = known.phase is not None
     final = [] if is_known else [a for a in journal.answers if a.is_final(now)]
-    unanswered.tell(
+    unanswered.record(
         Path(),
         output,
-        asked_at=asked_at,
+        requested_at=requested_at,
         is_answered=is_known or not left,
         expires_at=min((a.expires_at for a in final if a.expires_at), default=None),
     )

@@ -24,12 +24,12 @@ from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.datatypes import Table
 from bhds.schemas.datatypes import data_type as entry_of
 from bhds.schemas.quality_tables import (
-    AGREEMENT,
     CLASSIFIED_GAPS,
     CONDITION,
     DAYS,
     GAP_EVIDENCE,
     NOT_RECONCILED,
+    RECONCILIATION,
 )
 
 logger = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ def collect_conflicts(tables: Sequence[str], *, output: str, trade_type: str) ->
     _write(everything, output, inputs=tables)
 
 
-def judge_days(
+def classify_days(
     days: Sequence[str],
     *,
     gaps: str,
@@ -124,7 +124,7 @@ def judge_days(
     as_of
         The last UTC day wanted.
     not_reconciled
-        Paths of the days that `compare_published` found to differ, one a symbol of
+        Paths of the days that `reconcile_klines` found to differ, one a symbol of
         which bars of longer intervals are configured.
 
     Raises
@@ -144,7 +144,7 @@ def judge_days(
     _write(condition, output, inputs=[*days, gaps, *not_reconciled], as_of=as_of)
 
 
-def judge_record_days(
+def classify_record_days(
     partitions: Sequence[str],
     *,
     output: str,
@@ -158,8 +158,8 @@ def judge_record_days(
     Parameters
     ----------
     partitions
-        Paths of partitions and fills; those of a symbol stand together. Their sources
-        are next to them.
+        Paths of partitions and backfills; those of a symbol stand together. Their
+        sources are next to them.
     output
         Where the table goes.
     trade_type, series
@@ -206,12 +206,12 @@ def judge_record_days(
             events=_events(paths, table),
             replaced_rows=[
                 record_days.replaced(
-                    *map(storage.read_parquet, (partition, fill)),
+                    *map(storage.read_parquet, (partition, backfill)),
                     table=table,
                     data_type=data_type,
                     trade_type=TradeType(trade_type),
                 )
-                for partition, fill in _replacing(paths, sources)
+                for partition, backfill in _replacing(paths, sources)
             ],
         )
         for symbol, paths in (
@@ -230,7 +230,7 @@ def judge_record_days(
     _write(condition, output, inputs=partitions, as_of=as_of)
 
 
-def compare_published(
+def reconcile_klines(
     result: str,
     published: Sequence[str],
     *,
@@ -254,8 +254,8 @@ def compare_published(
     intervals
         Their intervals, and how many in a row are of each.
     outputs
-        Where the `agreement` (`quality_tables.AGREEMENT`) and the days that are
-        `not_reconciled` (`quality_tables.NOT_RECONCILED`) go.
+        Where the `reconciliation` (`quality_tables.RECONCILIATION`) and the days that
+        are `not_reconciled` (`quality_tables.NOT_RECONCILED`) go.
     trade_type, interval, symbol
         What the result's bars are of.
 
@@ -286,37 +286,39 @@ def compare_published(
             interval=longer,
             off_grid_days=off_grid_days,
         )
-        counts = found[longer].table.select(pl.col("compared", "off_grid").max())
+        counts = found[longer].table.select(pl.col("n_compared", "off_grid").max())
         if counts.row(0) == (0, 0) and not theirs.bars.is_empty():
             logger.warning(
                 "%s: none of %d published %s bars has a whole one of the result to be "
                 "compared with",
-                *(outputs["agreement"], theirs.bars.height, longer),
+                *(outputs["reconciliation"], theirs.bars.height, longer),
             )
     tables = {
-        "agreement": pl.concat(each.table for each in found.values()),
+        "reconciliation": pl.concat(each.table for each in found.values()),
         "not_reconciled": reconciliation.not_reconciled(
             found, bars, symbol=symbol, base=base
         ),
     }
     inputs = [result, days, *published]
-    metadata = storage.provenance("agreement", reconciliation.REVISION, inputs)
+    metadata = storage.provenance("reconciliation", reconciliation.REVISION, inputs)
     for name, table in tables.items():
         storage.write_parquet(table, outputs[name], metadata=metadata)
 
 
-def collect_agreement(tables: Sequence[str], *, output: str) -> None:
-    """Put the agreement of all symbols of a market together.
+def collect_reconciliation(tables: Sequence[str], *, output: str) -> None:
+    """Put the reconciliation of all symbols of a market together.
 
     Raises
     ------
     ResultError
         If a file cannot be read.
     """
-    _write(_read_all(tables, schema=AGREEMENT), output, inputs=tables)
+    _write(_read_all(tables, schema=RECONCILIATION), output, inputs=tables)
 
 
-def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) -> None:
+def reconcile_volumes(
+    trades: Sequence[str], bars: Sequence[str], *, output: str
+) -> None:
     """Compare the trades of a market with its bars: `quality_tables.VOLUME_CHECKS`.
 
     Days that do not agree are named in one warning, and so is that no day has both.
@@ -324,9 +326,9 @@ def check_volumes(trades: Sequence[str], bars: Sequence[str], *, output: str) ->
     Parameters
     ----------
     trades
-        Paths of what `judge_record_days` wrote of trades and of aggTrades.
+        Paths of what `classify_record_days` wrote of trades and of aggTrades.
     bars
-        Paths of what `judge_days` wrote, of the shortest bars first.
+        Paths of what `classify_days` wrote, of the shortest bars first.
     output
         Where the table goes.
 
@@ -401,7 +403,7 @@ def _replacing(
 
 
 def _last_day(sources: Mapping[str, Any]) -> str:
-    """Return the last UTC day of a partition or fill."""
+    """Return the last UTC day of a partition or backfill."""
     days = [day["day"] for day in sources.get("days", ())]
     return max([sources["last_day"] or "", *days]) or dt.date.min.isoformat()
 

@@ -61,7 +61,7 @@ def write_results(
     trade_type, symbol, interval
         What the bars are of.
     funding
-        Paths of the partitions and fills of the symbol's funding, as for
+        Paths of the partitions and backfills of the symbol's funding, as for
         `write_funding`; none: without.
 
     Raises
@@ -150,7 +150,7 @@ def write_funding(
     Parameters
     ----------
     partitions
-        Paths of Parquet files of `columns.FUNDING`, partitions and fills, in time
+        Paths of Parquet files of `columns.FUNDING`, partitions and backfills, in time
         order; there may be none.
     output
         Where the events go: `columns.FUNDING`, as `funding.merge_events` returns them.
@@ -222,7 +222,7 @@ def write_resampled(
         Path of what `write_funding` wrote for the symbol; None or empty: without.
     phase_of
         Path of what shows the phase of the symbol's 3d bars: the result of 3d bars, or
-        what `fill.phase.write_phase` wrote. None or empty if there is neither.
+        what `bhds.stages.phase.write_phase` wrote. None or empty if there is neither.
 
     Raises
     ------

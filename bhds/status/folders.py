@@ -43,7 +43,7 @@ class Folder(NamedTuple):
 
 
 _BY_SYMBOL = {Stage.PARSED: "parsed_data", Stage.API: "api_data"}
-BESIDE_RESULTS = ("gaps", "days", "conflicts", "agreement", "not_reconciled")
+BESIDE_RESULTS = ("gaps", "days", "conflicts", "reconciliation", "not_reconciled")
 """The folders of what is kept of each symbol beside its result."""
 
 _OF_ALL_SYMBOLS = {

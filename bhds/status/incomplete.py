@@ -30,7 +30,7 @@ def report(data_dir: Path, *, since: dt.datetime) -> list[str]:
         )
     if number := unanswered.count(data_dir):
         lines.append(
-            f"{number:,} fill(s) of api_data were not answered in full (see "
+            f"{number:,} backfill(s) of api_data were not answered in full (see "
             "`unanswered` in their sources): results have there what the archive has; "
             "the next run asks again"
         )

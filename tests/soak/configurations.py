@@ -30,7 +30,11 @@ FILES = {
 PLACES = (
     *("data_dir: {}", "as_of: {}", "endpoints: {}", "listing: {}", "datasets: {}"),
     *("endpoints: {{archive_download: {}}}", "http: {{proxy: {}}}"),
-    *("http: {{timeout_s: {}}}", "listing: {{max_age_h: {}}}", "api: {{enabled: {}}}"),
+    *(
+        "http: {{timeout_s: {}}}",
+        "listing: {{max_age_hours: {}}}",
+        "api: {{enabled: {}}}",
+    ),
     "datasets: [{{trade_type: {}}}]",
     "datasets: [{{trade_type: spot, symbols: [{}]}}]",
     "datasets: [{{trade_type: spot, start: {}}}]",

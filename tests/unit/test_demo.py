@@ -62,8 +62,8 @@ def write_quality(data_dir, market, *, conditions, equal=7):
     folder.mkdir(parents=True, exist_ok=True)
     days = pl.DataFrame({"condition": conditions})
     days.write_parquet(folder / "condition-klines-1m.parquet")
-    agreement = pl.DataFrame({"compared": [7, 7], "equal": [7, equal]})
-    agreement.write_parquet(folder / "agreement-1m.parquet")
+    reconciliation = pl.DataFrame({"n_compared": [7, 7], "n_equal": [7, equal]})
+    reconciliation.write_parquet(folder / "reconciliation-1m.parquet")
 
 
 def shown(data_dir):

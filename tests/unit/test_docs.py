@@ -48,7 +48,9 @@ def test_the_generated_parts_of_a_page_are_those_of_the_code(page):
 def test_every_setting_is_described_with_its_values_and_default():
     text = generate.settings()
 
-    assert "| `max_age_h` | number from 0 to 87,600 | `6` | hours after which" in text
+    assert (
+        "| `max_age_hours` | number from 0 to 87,600 | `6` | hours after which" in text
+    )
     assert "| `frequency` | `auto`, `monthly`, `daily` | `auto` |" in text
     assert "### `datasets.results.split`" in text
     for model in (config.Http, config.SymbolFilter, config.Resample, config.Dataset):

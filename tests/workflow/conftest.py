@@ -209,7 +209,7 @@ def settings_for(endpoints, *, with_api=False, **dataset):
     resample = [{"interval": "1h"}, {"interval": "1d"}]
     return {
         "endpoints": asdict(endpoints),
-        "listing": {"max_age_h": 0, "full_every_d": 0},
+        "listing": {"max_age_hours": 0, "full_refresh_days": 0},
         "api": {"enabled": with_api},
         "datasets": [
             {

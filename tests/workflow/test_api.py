@@ -124,7 +124,7 @@ def test_what_the_api_does_not_have_is_recorded_and_not_asked_for_again(
 
     outcome = filled.build()
 
-    assert outcome.jobs["fill_klines"] == 1
+    assert outcome.jobs["backfill_klines"] == 1
     assert exchange.exchange.requests[KLINES] == asked
     assert holes(filled) == [("03-07T00:00", "missing_file", 0, "empty")]
 
@@ -327,7 +327,7 @@ def test_what_begins_after_the_last_file_comes_from_the_api_alone(filled, exchan
     funding_ |= {"symbols": ["OLDUSDT"], "start": "2025-03-09"}
     filled.settings["datasets"].append(funding_)
 
-    filled.build("results_all", "quality_all", "report")
+    filled.build("results_all", "quality_all", "write_report")
 
     found = result(filled)
     assert found.group_by("source").len().rows() == [("api", 1440)]

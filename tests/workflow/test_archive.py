@@ -251,7 +251,7 @@ def test_a_day_more_is_no_revision(newest):
 
 
 def test_what_is_new_is_noticed_between_full_listings(newest, exchange):
-    seldom = {"listing": {"max_age_h": 0, "full_every_d": 7}}
+    seldom = {"listing": {"max_age_hours": 0, "full_refresh_days": 7}}
     withheld = key("NEWUSDT", "2025-03-09")
     exchange.exchange.withhold(withheld)
     newest.build(settings=seldom)

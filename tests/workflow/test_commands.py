@@ -160,7 +160,7 @@ def test_gaps_are_built_and_printed(workspace):
 
     (gap,) = document["gaps"]
     assert gap["symbol"] == "龙虾USDT"
-    assert gap["first_open_time"] == "2025-03-05T10:30:00.000000+00:00"
+    assert gap["next_open_time"] == "2025-03-05T10:30:00.000000+00:00"
     assert gap["split"] is True
     assert gap["class"] == "missing_file"  # the API is not asked here
     assert gap["duration_s"] > 3 * 86_400

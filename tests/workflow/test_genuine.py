@@ -120,7 +120,7 @@ def built(tmp_path_factory, new_workspace):
             "um_futures/metrics/BTCUSDT/2022",
         ]
         parsed.append("cm_futures/aggTrades/BTCUSD_PERP/2026-05")
-        tables = [f"agreement-{base}" for base in BASES] + ["gaps-1h", "gaps-2h"]
+        tables = [f"reconciliation-{base}" for base in BASES] + ["gaps-1h", "gaps-2h"]
         workspace.build(
             *(f"parsed_data/{name}.parquet" for name in parsed),
             *(f"results_data/spot/quality/{name}.parquet" for name in tables),
@@ -237,13 +237,13 @@ EXACT = ["open", "high", "low", "close", "trade_count"]
 @pytest.mark.parametrize("base", BASES)
 def test_results_agree_with_all_longer_bars_that_the_exchange_published(built, base):
     table = pl.read_parquet(
-        built.path(f"results_data/spot/quality/agreement-{base}.parquet")
+        built.path(f"results_data/spot/quality/reconciliation-{base}.parquet")
     )
 
     exact = table.filter(pl.col("column").is_in(EXACT))
-    assert (exact["compared"] == exact["equal"]).all()
-    assert exact["worst"].is_null().all()
-    assert (table["compared"] == table["equal"]).all()
+    assert (exact["n_compared"] == exact["n_equal"]).all()
+    assert exact["max_abs_diff"].is_null().all()
+    assert (table["n_compared"] == table["n_equal"]).all()
 
 
 @pytest.mark.parametrize(

@@ -60,4 +60,8 @@ def test_an_installed_command_has_snakemake_build_by_the_rules_of_the_wheel(
     outcome = Outcome(done.returncode, done.stdout)
     assert outcome.status == 0, outcome.text
     assert f"{installed}/bhds/workflow/profiles/default" in outcome.text
-    assert outcome.jobs == {"fetch_archives": 1, "parse_klines": 1, "fill_klines": 1}
+    assert outcome.jobs == {
+        "fetch_archives": 1,
+        "parse_klines": 1,
+        "backfill_klines": 1,
+    }

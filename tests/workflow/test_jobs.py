@@ -82,7 +82,7 @@ def test_a_job_makes_a_file_outside_the_settings_without_listing_or_server(
     leave_plan(workspace)
     workspace.path(OUTSIDE).unlink()
 
-    done = run_job(workspace, "resample_klines_um_futures_1m_to_4h:symbol=NEWUSDT")
+    done = run_job(workspace, "resample_klines_um_futures_1m_2:symbol=NEWUSDT")
 
     assert done.returncode == 0, done.stdout
     assert workspace.path(OUTSIDE).read_bytes() == made
@@ -92,7 +92,7 @@ def test_a_job_without_a_plan_says_so_in_one_line(new_workspace_with_raw):
     workspace = new_workspace_with_raw
     shutil.rmtree(workspace.path(".snakemake"))
 
-    done = run_job(workspace, "resample_klines_um_futures_1m_to_4h:symbol=NEWUSDT")
+    done = run_job(workspace, "resample_klines_um_futures_1m_2:symbol=NEWUSDT")
 
     assert done.returncode == 1
     (line,) = [line for line in done.stdout.splitlines() if "bhds: error:" in line]

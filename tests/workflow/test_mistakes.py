@@ -250,7 +250,7 @@ def test_an_old_snakemake(workspace):
 
 def test_a_zip_that_vanished_does_not_stop_the_others(workspace, exchange):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.settings["listing"]["max_age_hours"] = 6
     workspace.build("listings")
     folder = "um_futures/daily/klines/NEWUSDT/1m/NEWUSDT-1m-2025-03-07.zip"
     exchange.exchange.withhold(
@@ -276,7 +276,7 @@ def test_a_zip_that_vanished_does_not_stop_the_others(workspace, exchange):
         "2025-03-09": "ok",
     }
     assert workspace.plan().is_idle
-    workspace.settings["listing"]["max_age_h"] = 0
+    workspace.settings["listing"]["max_age_hours"] = 0
     assert workspace.plan().jobs["parse_klines"] == 1  # the next listing forgets it
 
 
@@ -313,7 +313,7 @@ def test_a_replaced_zip_outlives_a_download_that_fails(
 
     assert failed.status == 1
     assert archive.read_bytes() == old
-    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.settings["listing"]["max_age_hours"] = 6
     assert workspace.plan().jobs["fetch_archives"] == 1
     endpoints["archive_download"] = right
     workspace.build()
@@ -350,8 +350,8 @@ def test_a_revision_that_the_server_does_not_have_leaves_the_old_one(
     result = workspace.path("results_data/um_futures/klines/1m/NEWUSDT.pqt")
     bars = pl.read_parquet(result)
     exchange.exchange.republish(key)
-    workspace.settings["listing"]["max_age_h"] = 6
-    workspace.build("listings", settings={"listing": {"max_age_h": 0}})
+    workspace.settings["listing"]["max_age_hours"] = 6
+    workspace.build("listings", settings={"listing": {"max_age_hours": 0}})
     exchange.exchange.withhold(key)
 
     outcome = workspace.build()
@@ -360,7 +360,7 @@ def test_a_revision_that_the_server_does_not_have_leaves_the_old_one(
     assert archive.read_bytes() == old
     assert pl.read_parquet(result).equals(bars)
     exchange.exchange.release(key)
-    workspace.build(settings={"listing": {"max_age_h": 0}})
+    workspace.build(settings={"listing": {"max_age_hours": 0}})
     assert archive.read_bytes() != old
     assert workspace.plan().is_idle
 
@@ -375,7 +375,7 @@ def test_a_zip_damaged_on_disk_is_fetched_again(workspace, exchange):
     workspace.build()
     archive = workspace.path(f"aws_data/um_futures/{key[16:]}")
     good = archive.read_bytes()
-    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.settings["listing"]["max_age_hours"] = 6
 
     for size in (len(good) // 2, 0):
         archive.write_bytes(good[:size])

@@ -145,7 +145,7 @@ def visit(tmp_path_factory):
 def settings_of(endpoints, datasets, **more):
     return {
         "endpoints": asdict(endpoints),
-        "listing": {"max_age_h": 0, "full_every_d": 0},
+        "listing": {"max_age_hours": 0, "full_refresh_days": 0},
         "as_of": "2025-03-09",
         "datasets": datasets,
     } | more
@@ -879,7 +879,7 @@ def test_d31_a_refusal_is_told_once_and_nothing_is_lost(visit):
     first, second = visit.outcomes["first"].text, visit.outcomes["second"].text
     (told,) = [line for line in first.splitlines() if "status 451" in line]
     assert "api.enabled" in told
-    assert "2 fill(s) of api_data were not answered in full" in first
+    assert "2 backfill(s) of api_data were not answered in full" in first
     built = result(visit.before, "D31USD_PERP", market=CM)
     assert built["open_time"].max() == march(8, 23, 59)
     assert holes(visit.before, "D31USD_PERP", "2025", market=CM) == [

@@ -54,11 +54,11 @@ def test_gaps_days_and_agreement_of_a_market(market, exchange):
         (9, "available", None, 1440, 0, 0),
     ]
     assert table("condition-metrics")["condition"].to_list() == ["available"] * 4
-    agreement = table("agreement-1m")
-    exact = agreement.filter(pl.col("column") == "trade_count")
+    reconciliation = table("reconciliation-1m")
+    exact = reconciliation.filter(pl.col("column") == "trade_count")
     # Of the hours in the hole, the archive has the bars.
-    assert exact.select("compared", "equal").rows() == [(68, 68)]
-    assert (agreement["compared"] == agreement["equal"]).all()
+    assert exact.select("n_compared", "n_equal").rows() == [(68, 68)]
+    assert (reconciliation["n_compared"] == reconciliation["n_equal"]).all()
     assert table("conflicts-1m").is_empty()
     assert market.plan("all").is_idle
 

@@ -157,7 +157,7 @@ def test_no_target_means_everything(workspace):
 
     outcome = workspace.snakemake("--dry-run")
 
-    quality = ("classify_gaps", "collect_conflicts", "judge_days", "report")
+    quality = ("classify_gaps", "collect_conflicts", "classify_days", "write_report")
     assert outcome.jobs == dict.fromkeys(
         ("all", "build_results", "resample_klines", *quality), 1
     )

@@ -29,8 +29,8 @@ def built(tmp_path_factory):
         settings["datasets"].append({**minutes, "interval": "1d"})
         settings["as_of"] = "2025-03-09"
         workspace = Workspace(tmp_path_factory.mktemp("report"), settings)
-        outcome = workspace.build("report")
-        assert outcome.jobs["report"] == 1
+        outcome = workspace.build("write_report")
+        assert outcome.jobs["write_report"] == 1
         yield workspace
 
 
@@ -63,17 +63,17 @@ def test_the_page_shows_what_was_found_without_a_word_or_a_request(built, width)
 
 
 def test_the_page_is_made_once_for_each_day(built):
-    assert built.plan("report").is_idle
+    assert built.plan("write_report").is_idle
 
-    outcome = built.plan("report", settings={"as_of": "2025-03-08"})
+    outcome = built.plan("write_report", settings={"as_of": "2025-03-08"})
 
-    assert outcome.jobs["report"] == 1
+    assert outcome.jobs["write_report"] == 1
 
 
 def test_the_report_of_snakemake_takes_the_page_in(built, tmp_path):
     whole = tmp_path / "whole.html"
 
-    done = built.snakemake("report", "--report", str(whole))
+    done = built.snakemake("write_report", "--report", str(whole))
 
     assert done.status == 0, done.text
     text = whole.read_text(encoding="utf-8")

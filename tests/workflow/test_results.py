@@ -93,7 +93,7 @@ def test_a_halt_splits_and_is_recorded(workspace):
     assert ends["open_time"][0] == dt.datetime(2025, 3, 2, 2, 59, tzinfo=dt.UTC)
     assert bars["segment"].unique().sort().to_list() == [0, 1]
     (gap,) = gaps.filter("split").iter_rows(named=True)
-    assert gap["first_open_time"] == dt.datetime(2025, 3, 5, 10, 30, tzinfo=dt.UTC)
+    assert gap["next_open_time"] == dt.datetime(2025, 3, 5, 10, 30, tzinfo=dt.UTC)
     assert gap["missing_bars"] == 3 * 1440 + 7 * 60 + 30
     assert gap["price_change"] == pytest.approx(-0.4, abs=0.1)
 

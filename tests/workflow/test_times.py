@@ -39,7 +39,7 @@ def date(path, age_s):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_files_of_any_age_lead_to_the_same_bytes(workspace, seed):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.settings["listing"]["max_age_hours"] = 6
     workspace.build()
     before = built(workspace)
     draw = random.Random(seed)
@@ -54,7 +54,7 @@ def test_files_of_any_age_lead_to_the_same_bytes(workspace, seed):
 
 def test_zips_of_the_future_are_parsed(workspace):
     workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.settings["listing"]["max_age_h"] = 6
+    workspace.settings["listing"]["max_age_hours"] = 6
     workspace.build("raw_all")
     for path in files_of(workspace):
         date(path, -HOUR_S)

@@ -150,7 +150,7 @@ def _move(staged: str, target: Path) -> None:
 def _ledger_rows(
     fetched: Sequence[Fetched], *, kept: Iterable[str] = ()
 ) -> pl.DataFrame:
-    """Describe files for the ledger: one row a file, with `LEDGER`."""
+    """Describe files for the ledger: one row per file, with `LEDGER`."""
     files = [each.wanted for each in fetched]
     found = [None if each.wanted.key in kept else each.digests for each in fetched]
     columns = {

@@ -95,12 +95,12 @@ class Workspace:
         )
         return [path]
 
-    def write_fill(
+    def write_backfill(
         self,
         inputs,
         *,
         last_day="2025-03-09",
-        asked_at=None,
+        requested_at=None,
         is_first=True,
         since=None,
         **settings,
@@ -110,9 +110,9 @@ class Workspace:
             "datasets": [{"trade_type": "um_futures", "interval": "1h"}],
             **settings,
         }
-        backfill.write_fill(
+        backfill.write_backfill(
             inputs,
-            fill_path=self.fill,
+            backfill_path=self.fill,
             sources_path=self.sources,
             bounds={
                 "first_day": dt.date(2025, 3, 5),
@@ -120,7 +120,7 @@ class Workspace:
                 "is_first": is_first,
                 "is_last": True,
                 "since": since,
-                "asked_at": asked_at,
+                "requested_at": requested_at,
             },
             settings=config.load(raw, environment={}),
             trade_type="um_futures",

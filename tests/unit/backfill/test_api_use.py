@@ -6,7 +6,7 @@ from bhds.backfill import api_use
 from bhds.schemas.api_tables import API_USE
 
 ROW = {
-    "asked_at": dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC),
+    "requested_at": dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC),
     "path": "api_data/spot/klines/BTCUSDT/1m/2025.parquet",
     "requests": 3,
     "weight": 6,

@@ -87,7 +87,7 @@ def test_bounds_are_days_and_the_present():
             "last_day": dt.date(2025, 3, 9),
             "is_first": True,
             "is_last": False,
-            "asked_at": None,
+            "requested_at": None,
         },
     )
 

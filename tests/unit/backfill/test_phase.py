@@ -32,11 +32,11 @@ def settings_of(workspace, **raw):
     return config.load(raw, environment={})
 
 
-def requested(workspace, *, first_day=LISTED, asked_at=None, **raw):
+def requested(workspace, *, first_day=LISTED, requested_at=None, **raw):
     phase.write_phase(
         OUTPUT,
         first_day=first_day,
-        asked_at=asked_at,
+        requested_at=requested_at,
         settings=settings_of(workspace, **raw),
         trade_type="um_futures",
         symbol="AUSDT",
@@ -71,7 +71,7 @@ def test_a_phase_that_was_refused_is_not_known_and_requested_by_the_next_run(wor
 
     assert "phase" not in found
     assert "451" in found["unanswered"]
-    lacking = unanswered.asked_at(workspace.data_dir, now=dt.datetime.now(dt.UTC))
+    lacking = unanswered.requested_at(workspace.data_dir, now=dt.datetime.now(dt.UTC))
     assert list(lacking) == [OUTPUT]
 
 
@@ -84,16 +84,16 @@ def test_a_refused_symbol_is_requested_again_after_12_hours_and_not_before(works
     assert unanswered.count(workspace.data_dir) == 0  # it is the symbol's outcome
     faults.clear()
 
-    def asked_at(hours):
+    def requested_at(hours):
         now = begun + dt.timedelta(hours=hours)
-        return unanswered.asked_at(workspace.data_dir, now=now).get(OUTPUT)
+        return unanswered.requested_at(workspace.data_dir, now=now).get(OUTPUT)
 
-    assert asked_at(11.9) is None
-    later = asked_at(12.1)
+    assert requested_at(11.9) is None
+    later = requested_at(12.1)
     assert "phase" not in requested(workspace)  # as when the file was removed
 
-    assert requested(workspace, asked_at=later)["phase"] == str(FIRST % 3)
-    assert asked_at(100) == later
+    assert requested(workspace, requested_at=later)["phase"] == str(FIRST % 3)
+    assert requested_at(100) == later
 
 
 def test_a_symbol_without_a_closed_3d_bar_is_requested_again(workspace):
@@ -103,9 +103,9 @@ def test_a_symbol_without_a_closed_3d_bar_is_requested_again(workspace):
 
     workspace.exchange.set_now(dt.datetime(2025, 3, 9, tzinfo=dt.UTC))
 
-    assert requested(workspace, asked_at="2025-03-08T00:00:00+00:00")["phase"] == str(
-        FIRST % 3
-    )
+    assert requested(workspace, requested_at="2025-03-08T00:00:00+00:00")[
+        "phase"
+    ] == str(FIRST % 3)
     assert unanswered.count(workspace.data_dir) == 0
 
 
@@ -118,9 +118,9 @@ def test_offline_no_phase_is_requested(workspace):
 
 def fill_3d(workspace, *inputs, last_day="2025-03-31"):
     folder = "api_data/um_futures/klines/AUSDT/3d"
-    backfill.write_fill(
+    backfill.write_backfill(
         inputs,
-        fill_path=f"{folder}/2025.parquet",
+        backfill_path=f"{folder}/2025.parquet",
         sources_path=f"{folder}/2025.sources.json",
         bounds={
             "first_day": dt.date(2025, 3, 1),
@@ -128,7 +128,7 @@ def fill_3d(workspace, *inputs, last_day="2025-03-31"):
             "is_first": True,
             "is_last": True,
             "since": dt.date(2025, 1, 1),
-            "asked_at": None,
+            "requested_at": None,
         },
         settings=settings_of(workspace),
         trade_type="um_futures",

@@ -211,16 +211,16 @@ def made(run, *, is_first, patch):
     patch.setattr(backfill, "dt", clock)
     Path(FILL).unlink(missing_ok=True)
     try:
-        backfill.write_fill(
+        backfill.write_backfill(
             [PARTITION],
-            fill_path=FILL,
+            backfill_path=FILL,
             sources_path=FILL.replace(".parquet", ".sources.json"),
             bounds={
                 "first_day": FIRST,
                 "last_day": FIRST + dt.timedelta(days=run.day),
                 "is_first": is_first,
                 "is_last": True,
-                "asked_at": None,
+                "requested_at": None,
             },
             settings=config.load(
                 {"datasets": [{"trade_type": "spot"}]}, environment={}

@@ -171,7 +171,7 @@ def test_a_refused_symbol_is_answered_with_its_code_for_some_hours(ask, code):
     assert ask.asked == []
 
     ask.journal.answers = [
-        dataclasses.replace(a, asked_at=a.asked_at - dt.timedelta(hours=12))
+        dataclasses.replace(a, requested_at=a.requested_at - dt.timedelta(hours=12))
         for a in ask.journal.answers
     ]
     ask(NEAR, FAR)
@@ -376,9 +376,9 @@ def test_every_fill_that_asked_is_on_record_though_it_failed(ask, failures):
 
 
 def test_rows_are_in_the_order_in_which_they_were_asked_for(ask):
-    asked_at = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
-    later = Answer(NEAR, asked_at + dt.timedelta(hours=1), (("later",),))
-    for answer in (later, Answer(NEAR, asked_at, (("earlier",),))):
+    requested_at = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
+    later = Answer(NEAR, requested_at + dt.timedelta(hours=1), (("later",),))
+    for answer in (later, Answer(NEAR, requested_at, (("earlier",),))):
         ask.journal.append(answer)
 
     assert requests.rows_of(ask.journal) == [(("earlier",),), (("later",),)]

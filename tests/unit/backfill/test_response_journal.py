@@ -24,8 +24,8 @@ def left(wanted, *answers, now=NOW):
     return outstanding([wanted], answers, now=now, extent=extent)
 
 
-def answer(span, *rows, asked_at=NOW):
-    return Answer(span, asked_at, rows)
+def answer(span, *rows, requested_at=NOW):
+    return Answer(span, requested_at, rows)
 
 
 def test_without_answers_everything_is_outstanding():
@@ -53,7 +53,9 @@ def test_a_young_answer_without_rows_is_believed_for_a_while(later, expected):
 
 def test_an_answer_of_the_future_tells_nothing_but_its_rows():
     """The clock was a year ahead: then all that was asked for seemed long over."""
-    ahead = answer(TODAY, (TODAY.start_ms, 1.5), asked_at=NOW + dt.timedelta(days=365))
+    ahead = answer(
+        TODAY, (TODAY.start_ms, 1.5), requested_at=NOW + dt.timedelta(days=365)
+    )
 
     assert left(TODAY, ahead) == [(TODAY.start_ms + HOUR, TODAY.end_ms)]
 

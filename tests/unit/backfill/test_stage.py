@@ -15,7 +15,7 @@ from bhds.io import storage
 from bhds.stages import backfill
 
 UM = TradeType.UM_FUTURES
-GOLDEN = {3: "f3ab5b5ea05fc03d"}
+GOLDEN = {4: "f3ab5b5ea05fc03d"}
 """Digests of `test_a_fill_changes_only_with_the_revision`, by `job.REVISION`."""
 
 
@@ -33,7 +33,7 @@ def test_a_fill_is_what_the_partition_lacks(workspace):
     whole = workspace.published()
     rows = without(whole, (at(6, 3), at(6, 5)), (at(8, 20), at(9, 2)))
 
-    fill = workspace.write_fill(workspace.parse(rows))
+    fill = workspace.write_backfill(workspace.parse(rows))
 
     merged = pl.concat([rows, fill]).sort("open_time")
     assert merged.drop("source").equals(whole.drop("source"))
@@ -55,8 +55,8 @@ def test_a_fill_is_what_the_partition_lacks(workspace):
 def test_a_history_is_asked_for_its_first_bar_once(workspace):
     inputs = workspace.parse(workspace.published())
 
-    assert workspace.write_fill(inputs).is_empty()
-    assert workspace.write_fill(inputs).is_empty()
+    assert workspace.write_backfill(inputs).is_empty()
+    assert workspace.write_backfill(inputs).is_empty()
 
     assert workspace.exchange.requests.total() == workspace.asked == 1
     assert workspace.told()["holes"] == []
@@ -77,7 +77,7 @@ def test_a_history_begins_with_the_first_bar_that_anyone_has(
     whole = workspace.published()
     rows = without(whole, (at(1), lost))
 
-    fill = workspace.write_fill(workspace.parse(rows, days=days))
+    fill = workspace.write_backfill(workspace.parse(rows, days=days))
 
     assert pl.concat([fill, rows]).drop("source").equals(whole.drop("source"))
     assert [hole["reason"] for hole in workspace.told()["holes"]] == reasons
@@ -89,7 +89,7 @@ def test_bars_of_an_earlier_year_are_in_the_first_fill(workspace):
     object.__setattr__(symbol, "listed", listed)
     rows = workspace.published().filter(pl.col("open_time") >= at(8))
 
-    fill = workspace.write_fill(workspace.parse(rows, days=range(8, 10)))
+    fill = workspace.write_backfill(workspace.parse(rows, days=range(8, 10)))
 
     assert fill["open_time"].min() == listed
     assert fill["open_time"].max() == at(7, 23)
@@ -99,7 +99,7 @@ def test_bars_of_an_earlier_year_are_in_the_first_fill(workspace):
 def test_no_bars_before_the_start_are_asked_for(workspace):
     rows = without(workspace.published(), (at(1), at(8)))
 
-    fill = workspace.write_fill(workspace.parse(rows), since=dt.date(2025, 3, 7))
+    fill = workspace.write_backfill(workspace.parse(rows), since=dt.date(2025, 3, 7))
 
     assert fill["open_time"].min() == at(7)
 
@@ -110,7 +110,7 @@ def test_a_refused_symbol_is_recorded_with_its_code(workspace):
     )
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
-    fill = workspace.write_fill(inputs)
+    fill = workspace.write_backfill(inputs)
 
     assert fill.is_empty()
     told = workspace.told()
@@ -122,19 +122,19 @@ def test_a_refused_symbol_is_recorded_with_its_code(workspace):
 
     # It is not asked for again at once, but after a refusal of the market or the place.
     workspace.exchange.api_faults.clear()
-    assert workspace.write_fill(inputs).is_empty()
+    assert workspace.write_backfill(inputs).is_empty()
     later = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
-    assert workspace.write_fill(inputs, asked_at=later.isoformat()).height == 24
+    assert workspace.write_backfill(inputs, requested_at=later.isoformat()).height == 24
     assert workspace.told()["refused"] is None
 
 
 def test_a_fill_says_what_it_was_made_from(workspace):
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
-    workspace.write_fill(inputs)
+    workspace.write_backfill(inputs)
 
     metadata = storage.read_parquet_metadata(workspace.fill)
-    assert metadata["stage"] == "fill"
+    assert metadata["stage"] == "backfill"
     assert metadata["revision"] == str(backfill.REVISION)
     assert metadata["as_of"] == "2025-03-09"
     assert (
@@ -145,7 +145,7 @@ def test_a_fill_says_what_it_was_made_from(workspace):
 def test_a_whole_partition_needs_no_request(workspace):
     inputs = workspace.parse(workspace.published())
 
-    fill = workspace.write_fill(inputs, is_first=False)
+    fill = workspace.write_backfill(inputs, is_first=False)
 
     assert fill.is_empty()
     assert fill.schema == workspace.bars.schema
@@ -155,7 +155,7 @@ def test_a_whole_partition_needs_no_request(workspace):
 
 
 def test_without_a_partition_all_is_asked_for(workspace):
-    fill = workspace.write_fill([])
+    fill = workspace.write_backfill([])
 
     assert fill.drop("source").equals(workspace.published().drop("source"))
     assert {hole["reason"] for hole in workspace.told()["holes"]} == {"tail"}
@@ -163,33 +163,33 @@ def test_without_a_partition_all_is_asked_for(workspace):
 
 def test_a_fill_made_again_asks_for_nothing_that_was_answered(workspace):
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
-    first = workspace.write_fill(inputs)
+    first = workspace.write_backfill(inputs)
     content, asked = Path(workspace.fill).read_bytes(), workspace.asked
     Path(workspace.fill).unlink()
 
-    assert workspace.write_fill(inputs).equals(first)
+    assert workspace.write_backfill(inputs).equals(first)
 
     assert workspace.asked == asked
     assert Path(workspace.fill).read_bytes() == content
 
 
 def test_a_day_more_is_asked_for_alone(workspace):
-    workspace.write_fill([], last_day="2025-03-08")
+    workspace.write_backfill([], last_day="2025-03-08")
 
-    fill = workspace.write_fill([], last_day="2025-03-09")
+    fill = workspace.write_backfill([], last_day="2025-03-09")
 
     assert fill["open_time"].max() == at(9, 23)
-    rows = api_use.read(workspace.data_dir).sort("asked_at")["rows"].to_list()
+    rows = api_use.read(workspace.data_dir).sort("requested_at")["rows"].to_list()
     assert rows == [4 * 24, 24]  # and the first bar was there
 
 
 def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
     rows = workspace.published()
     inputs = workspace.parse(without(rows, (at(7), at(8))))
-    workspace.write_fill(inputs, is_first=False)
+    workspace.write_backfill(inputs, is_first=False)
     assert Path(workspace.answers).exists()
 
-    assert workspace.write_fill(workspace.parse(rows), is_first=False).is_empty()
+    assert workspace.write_backfill(workspace.parse(rows), is_first=False).is_empty()
 
     assert not Path(workspace.answers).exists()
 
@@ -197,9 +197,9 @@ def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
 def test_what_the_api_does_not_have_is_empty_and_not_asked_for_again(workspace):
     workspace.exchange.api_withhold(UM, "AUSDT", at(7), at(7, 12))
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
-    workspace.write_fill(inputs)
+    workspace.write_backfill(inputs)
 
-    fill = workspace.write_fill(inputs)
+    fill = workspace.write_backfill(inputs)
 
     assert fill.height == 12
     assert workspace.asked == 2
@@ -209,22 +209,22 @@ def test_what_the_api_does_not_have_is_empty_and_not_asked_for_again(workspace):
 def test_a_symbol_that_the_api_does_not_know_is_answered(workspace):
     workspace.exchange.set_now(at(4))  # before it was listed
 
-    fill = workspace.write_fill([])
+    fill = workspace.write_backfill([])
 
     assert fill.is_empty()
     asked = workspace.asked
-    workspace.write_fill([])
+    workspace.write_backfill([])
     assert workspace.asked == asked
 
 
 def test_what_the_exchange_has_not_come_to_is_pending_and_asked_for_later(workspace):
     workspace.exchange.set_now(at(9, 6))
-    workspace.write_fill([])
+    workspace.write_backfill([])
     assert [hole["status"] for hole in workspace.told()["holes"]] == ["pending"]
     assert workspace.told()["holes"][0]["found"] == 4 * 24 + 6
 
     workspace.exchange.set_now(at(10))
-    fill = workspace.write_fill([])
+    fill = workspace.write_backfill([])
 
     assert fill["open_time"].max() == at(9, 23)
 
@@ -232,7 +232,7 @@ def test_what_the_exchange_has_not_come_to_is_pending_and_asked_for_later(worksp
 def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
-    fill = workspace.write_fill(inputs, offline=True)
+    fill = workspace.write_backfill(inputs, offline=True)
 
     assert fill.is_empty()
     assert workspace.exchange.requests.total() == 0
@@ -240,7 +240,7 @@ def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
     assert [hole["status"] for hole in workspace.told()["holes"]] == ["unanswered"]
     assert unanswered.count(workspace.data_dir) == 1
 
-    workspace.write_fill(inputs, asked_at="2025-03-10T00:00:00+00:00")
+    workspace.write_backfill(inputs, requested_at="2025-03-10T00:00:00+00:00")
     assert unanswered.count(workspace.data_dir) == 0
 
 
@@ -249,9 +249,9 @@ def test_a_refusal_leaves_a_fill_that_says_so_and_is_not_repeated(workspace, sta
     workspace.exchange.api_faults.refuse(status, times=None)
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
-    workspace.write_fill(inputs)
+    workspace.write_backfill(inputs)
     asked = workspace.exchange.requests.total()
-    workspace.write_fill(inputs)
+    workspace.write_backfill(inputs)
 
     assert workspace.exchange.requests.total() == asked
     assert str(status) in workspace.told()["unanswered"]
@@ -261,14 +261,14 @@ def test_a_refusal_leaves_a_fill_that_says_so_and_is_not_repeated(workspace, sta
 def test_a_failure_keeps_what_was_answered_and_leaves_no_fill(workspace):
     rows = without(workspace.published(), (at(5, 6), at(5, 8)))
     inputs = workspace.parse(rows)
-    workspace.write_fill(inputs)
+    workspace.write_backfill(inputs)
     Path(workspace.fill).unlink()
     Path(workspace.sources).unlink()
     content = Path(workspace.answers).read_bytes()
     workspace.exchange.api_faults.refuse(400, times=None, code=-1100)
 
     with pytest.raises(ApiError):
-        workspace.write_fill(workspace.parse(without(rows, (at(8), at(9)))))
+        workspace.write_backfill(workspace.parse(without(rows, (at(8), at(9)))))
 
     assert not Path(workspace.fill).exists()
     assert not Path(workspace.sources).exists()
@@ -279,7 +279,7 @@ def test_a_failure_keeps_what_was_answered_and_leaves_no_fill(workspace):
 def test_a_fill_changes_only_with_the_revision(workspace):
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
-    fill = workspace.write_fill(inputs)
+    fill = workspace.write_backfill(inputs)
 
     digest = hashlib.sha256(fill.write_csv().encode()).hexdigest()[:16]
     assert digest == GOLDEN.get(backfill.REVISION), (
@@ -290,17 +290,17 @@ def test_a_fill_changes_only_with_the_revision(workspace):
 def test_the_order_of_runs_does_not_show_in_the_fill(workspace):
     """Asked for at once, or a day at a time with the partition growing meanwhile."""
     rows = without(workspace.published(), (at(6, 3), at(6, 9)), (at(8), at(9)))
-    at_once = workspace.write_fill(workspace.parse(rows))
+    at_once = workspace.write_backfill(workspace.parse(rows))
     content = Path(workspace.fill).read_bytes()
     Path(workspace.answers).unlink()
 
     for day in range(6, 10):
         before = rows.filter(pl.col("open_time") < at(day))
         days = range(5, day)
-        workspace.write_fill(
+        workspace.write_backfill(
             workspace.parse(before, days=days), last_day=f"2025-03-{day:02}"
         )
-    assert workspace.write_fill(workspace.parse(rows)).equals(at_once)
+    assert workspace.write_backfill(workspace.parse(rows)).equals(at_once)
 
     assert Path(workspace.fill).read_bytes() == content
 
@@ -332,7 +332,7 @@ def test_impossible_bars_are_requested_and_replaced_by_possible_ones(workspace):
     is_wrong = pl.col("open_time").is_in([at(6, 3), at(6, 4), at(8, 7)])
     rows = whole.with_columns(low=pl.when(is_wrong).then(0.0).otherwise("low"))
 
-    fill = workspace.write_fill(workspace.parse(rows))
+    fill = workspace.write_backfill(workspace.parse(rows))
 
     assert fill.drop("source").equals(whole.filter(is_wrong).drop("source"))
     told = workspace.told()
@@ -361,7 +361,7 @@ def test_impossible_bars_of_the_api_replace_none_and_are_counted(
     inputs = workspace.parse(without(rows, (at(6, 4), at(6, 6)), (at(7, 5), at(7, 6))))
     monkeypatch.setattr(type(workspace.bars), "frame", spoiled)
 
-    fill = workspace.write_fill(inputs)
+    fill = workspace.write_backfill(inputs)
 
     assert fill["open_time"].to_list() == [at(6, 4), at(6, 5), at(7, 5)]
     assert workspace.told()["days"] == [
@@ -377,16 +377,16 @@ def test_the_funding_of_a_contract_begins_with_the_first_event_of_the_api(worksp
         "last_day": dt.date(2025, 3, 8),
         "is_first": True,
         "is_last": True,
-        "asked_at": None,
+        "requested_at": None,
     }
     raw = {
         "endpoints": workspace.endpoints,
         "datasets": [{"trade_type": "um_futures"}],
     }
 
-    backfill.write_fill(
+    backfill.write_backfill(
         [],
-        fill_path=fill,
+        backfill_path=fill,
         sources_path=fill.replace(".parquet", ".sources.json"),
         bounds=bounds,
         settings=config.load(raw, environment={}),

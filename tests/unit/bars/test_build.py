@@ -12,7 +12,7 @@ from bhds.core.markets import Interval, TradeType
 from bhds.schemas.klines import result_klines
 from bhds.schemas.quality_tables import GAPS
 
-GOLDEN = {5: "435e8a413f97f9e1"}
+GOLDEN = {6: "d1f5eaf0c1d95536"}
 DAY = 24 * 60
 MINUTE = dt.timedelta(minutes=1)
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)

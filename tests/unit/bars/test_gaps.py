@@ -47,7 +47,7 @@ def test_a_gap_counts_missing_and_untraded_bars_apart(published, minutes_of):
     gap = gaps_of(bars).row(0, named=True)
 
     assert gap["symbol"] == "BTCUSDT"
-    assert minutes_of([gap["last_open_time"], gap["first_open_time"]]) == [1, 7]
+    assert minutes_of([gap["prev_open_time"], gap["next_open_time"]]) == [1, 7]
     assert (gap["missing_bars"], gap["untraded_bars"]) == (3, 2)
     assert gap["duration"] == dt.timedelta(minutes=6)
     assert (gap["price_change"], gap["split"]) == (0.02, False)
@@ -168,7 +168,7 @@ def test_many_gaps_are_listed_in_time_order(published, minutes_of):
 
     gaps = gaps_of(bars)
 
-    assert minutes_of(gaps["last_open_time"]) == [day * DAY for day in days[:-1]]
+    assert minutes_of(gaps["prev_open_time"]) == [day * DAY for day in days[:-1]]
     assert gaps["split"].to_list() == [True, True, True, False, True]
 
 
@@ -177,8 +177,8 @@ def test_the_trimmed_tail_is_a_gap_without_an_end(published, minutes_of):
 
     gap = gaps_of(bars, has_ended=True).row(-1, named=True)
 
-    assert minutes_of([gap["last_open_time"]]) == [1]
-    assert gap["first_open_time"] is None
+    assert minutes_of([gap["prev_open_time"]]) == [1]
+    assert gap["next_open_time"] is None
     assert gap["price_change"] is None
     assert (gap["missing_bars"], gap["untraded_bars"]) == (2, 2)
     assert gap["duration"] == dt.timedelta(minutes=4)

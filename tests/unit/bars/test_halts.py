@@ -120,7 +120,7 @@ def test_known_halts_split_and_nothing_else_does(symbol, halts, interval):
         results = built(merged, interval=interval, symbol=symbol, fill=False)
 
         splits = results.gaps.filter("split")
-        assert splits.select("last_open_time", "first_open_time").rows() == halts
+        assert splits.select("prev_open_time", "next_open_time").rows() == halts
         frame = results.frame
         assert frame.height == bars.height
         assert frame["open_time"].equals(bars["open_time"])
@@ -246,7 +246,7 @@ def test_an_outage_longer_than_a_day_without_a_jump_does_not_split():
     results = built(bars, interval="2h")
 
     longest = results.gaps.sort("duration").row(-1, named=True)
-    assert longest["last_open_time"] == dt.datetime(2018, 2, 8, tzinfo=dt.UTC)
+    assert longest["prev_open_time"] == dt.datetime(2018, 2, 8, tzinfo=dt.UTC)
     assert longest["duration"] == dt.timedelta(hours=34)
     assert results.counts.segments == 1
     assert results.frame["trade_count"].sum() == sum(row[8] for row in rows)

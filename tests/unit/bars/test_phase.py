@@ -139,8 +139,8 @@ def test_resampled_3d_bars_are_those_that_the_exchange_publishes(history, is_spl
         interval=THREE_DAYS,
         off_grid_days=pl.Series([], dtype=pl.Date),
     )
-    assert checked.table["equal"].to_list() == checked.table["compared"].to_list()
-    assert checked.table["compared"].min() >= bars.filter(filled_count=0).height
+    assert checked.table["n_equal"].to_list() == checked.table["n_compared"].to_list()
+    assert checked.table["n_compared"].min() >= bars.filter(filled_count=0).height
 
 
 @settings(max_examples=60, deadline=None)

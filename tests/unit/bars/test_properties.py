@@ -214,16 +214,16 @@ def test_gaps_and_segments_agree(rows):
     begins = results.frame.filter(pl.col("segment").diff() > 0)["open_time"].to_list()
     gaps = results.gaps.rows(named=True)
     for gap in gaps:
-        until = gap["last_open_time"] + gap["duration"]
-        inside = [begin for begin in begins if gap["last_open_time"] < begin <= until]
+        until = gap["prev_open_time"] + gap["duration"]
+        inside = [begin for begin in begins if gap["prev_open_time"] < begin <= until]
         assert gap["split"] == bool(inside)
         begins = [begin for begin in begins if begin not in inside]
         assert (gap["missing_bars"] + gap["untraded_bars"]) * STEP == gap[
             "duration"
-        ] - (STEP if gap["first_open_time"] else dt.timedelta(0))
+        ] - (STEP if gap["next_open_time"] else dt.timedelta(0))
         assert gap["missing_bars"] > 0 or gap["split"]
     assert begins == []
-    assert results.gaps["last_open_time"].is_sorted()
+    assert results.gaps["prev_open_time"].is_sorted()
     if results.counts.segments < 2:
         assert results.counts.filled == results.gaps["missing_bars"].sum()
 
@@ -262,7 +262,7 @@ def test_with_more_days_no_row_of_an_earlier_day_changes_or_goes(
     of_earlier_days = added.filter(pl.col("open_time") < ends[0])
     assert set(of_earlier_days["source"]) <= {"filled"}
     assert (of_earlier_days["open_time"] > last).all()
-    inner = [results.gaps.drop_nulls("first_open_time") for results in known]
+    inner = [results.gaps.drop_nulls("next_open_time") for results in known]
     assert changes(*inner)[0].is_empty()
     for name in ("5h_3h", "1d", "1w"):
         rule = ResampleRule.parse(name)

@@ -19,8 +19,8 @@ UM = TradeType.UM_FUTURES
 def gap(symbol, hours, *, is_tail=False):
     return dict.fromkeys(CLASSIFIED_GAPS) | {
         "symbol": symbol,
-        "last_open_time": BEGIN,
-        "first_open_time": None if is_tail else BEGIN + dt.timedelta(hours=hours),
+        "prev_open_time": BEGIN,
+        "next_open_time": None if is_tail else BEGIN + dt.timedelta(hours=hours),
         "missing_bars": hours - 1,
         "untraded_bars": 0,
         "duration": dt.timedelta(hours=hours),
@@ -79,9 +79,9 @@ def test_a_symbol_without_a_result_is_named(data_dir):
 def test_documents_hold_times_and_seconds(data_dir):
     first, tail = gap_tables.documents(read(data_dir, "AUSDT"))
 
-    assert first["last_open_time"] == "2025-03-01T05:00:00.000000+00:00"
+    assert first["prev_open_time"] == "2025-03-01T05:00:00.000000+00:00"
     assert first["duration_s"] == 4 * 3600
-    assert (tail["first_open_time"], tail["price_change"]) == (None, None)
+    assert (tail["next_open_time"], tail["price_change"]) == (None, None)
 
 
 @pytest.mark.parametrize("columns", ["160", "80"])

@@ -76,7 +76,9 @@ def test_a_named_file_is_enough(here):
     [
         pytest.param("offline=true", "offline", True, id="a truth"),
         pytest.param("as_of=2025-01-31", "as_of", dt.date(2025, 1, 31), id="a date"),
-        pytest.param("listing.max_age_h=0", "listing.max_age_h", 0, id="in a group"),
+        pytest.param(
+            "listing.max_age_hours=0", "listing.max_age_hours", 0, id="in a group"
+        ),
         pytest.param(
             "http={connections: 9}", "http.connections", 9, id="a group in YAML"
         ),
@@ -88,7 +90,7 @@ def test_a_named_file_is_enough(here):
     ],
 )
 def test_a_value_goes_before_all_files(value, key, expected):
-    found = read(None, "listing.max_age_h=3", value)
+    found = read(None, "listing.max_age_hours=3", value)
 
     for name in key.split("."):
         found = getattr(found, name)

@@ -99,7 +99,7 @@ def test_requests_of_all_backfills_are_added_up(data_dir):
     numbers = {"requests": 700, "weight": 900, "refusals": 1, "rows": 1_000}
     for path in ("a.parquet", "b.parquet"):
         now = dt.datetime.now(dt.UTC)
-        api_use.append(data_dir, asked_at=now, path=path, **numbers)
+        api_use.append(data_dir, requested_at=now, path=path, **numbers)
 
     document = json.loads(status(data_dir, "--json").stdout)
 

@@ -102,7 +102,9 @@ def test_shipped_config_states_the_defaults_outside_the_datasets():
             id="endpoint",
         ),
         pytest.param(
-            {"listing": {"max_age_h": -1}}, r"listing\.max_age_h: -1: ", id="age"
+            {"listing": {"max_age_hours": -1}},
+            r"listing\.max_age_hours: -1: ",
+            id="age",
         ),
     ],
 )
@@ -344,7 +346,7 @@ def test_data_dir_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     [
         {"http": {"timeout_s": 601}},
         {"http": {"timeout_s": float("inf")}},
-        {"listing": {"max_age_h": float("inf")}},
+        {"listing": {"max_age_hours": float("inf")}},
         {"data_dir": ""},
     ],
     ids=str,

@@ -124,7 +124,9 @@ def test_there_are_more_wrong_files_than_were_once_tried():
         pytest.param(
             of_dataset("symbols: [币安人生USDT]").encode(), id="other letters"
         ),
-        pytest.param(f"listing: {{max_age_h: .5}}\n{DATASETS}".encode(), id="a half"),
+        pytest.param(
+            f"listing: {{max_age_hours: .5}}\n{DATASETS}".encode(), id="a half"
+        ),
     ],
 )
 def test_a_right_file_is_read_as_yaml_says(tmp_path, content):

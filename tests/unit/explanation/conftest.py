@@ -21,7 +21,7 @@ from bhds.io import storage
 from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.klines import FUNDING, parsed_klines
 from bhds.stages.parse import write_partition
-from bhds.stages.quality import classify_gaps, judge_days
+from bhds.stages.quality import classify_days, classify_gaps
 from bhds.stages.results import write_resampled, write_results
 
 UM = TradeType.UM_FUTURES
@@ -45,7 +45,7 @@ class DataDir:
     def __init__(self, root):
         self.root = root
         self.zips = []
-        self.fills = []
+        self.backfills = []
         self.funding = None
 
     def file(self, period):
@@ -80,7 +80,7 @@ class DataDir:
             self.zips.append(file.path)
         return path
 
-    def fill(self, holes, rows, *, asked_at=LISTED_AT):
+    def fill(self, holes, rows, *, requested_at=LISTED_AT):
         """Put a fill there, of holes `(start, end, status, found)` and of rows."""
         folder = Path(f"api_data/um_futures/klines/{SYMBOL}/1h")
         path = folder / "2025.parquet"
@@ -117,7 +117,7 @@ class DataDir:
         for start, end, *_ in holes:
             span = Span(ms(start), ms(end))
             within = [row for row in answered if span.start_ms <= row[0] < span.end_ms]
-            journal.append(Answer(span, asked_at, tuple(within)))
+            journal.append(Answer(span, requested_at, tuple(within)))
         frame = pl.DataFrame(
             [
                 (t, *row[1:6], row[7], row[8], row[9], row[10], t + HOUR, "api")
@@ -127,7 +127,7 @@ class DataDir:
             orient="row",
         )
         storage.write_parquet(frame, path, metadata={}, symbol=SYMBOL)
-        self.fills = [str(path)]
+        self.backfills = [str(path)]
 
     def fund(self, *events):
         """Put funding events `(time, rate)` there."""
@@ -156,13 +156,15 @@ class DataDir:
         )
         settings = {"vwap": True, "fill": fill, "has_ended": has_ended}
         settings |= {"is_trading": False, "unlisted": ()}
-        self._write_results([f"{folder}/2025.parquet", *self.fills], day, **settings)
+        self._write_results(
+            [f"{folder}/2025.parquet", *self.backfills], day, **settings
+        )
         quality = "results_data/um_futures/quality"
         gaps = f"{quality}/gaps-1h.parquet"
         as_of = dt.date.fromisoformat(judged_until or last_day)
         named = {"trade_type": "um_futures", "interval": "1h", "as_of": as_of}
         classify_gaps([f"{RESULTS}/gaps/{SYMBOL}.parquet"], output=gaps, **named)
-        judge_days(
+        classify_days(
             [f"{RESULTS}/days/{SYMBOL}.parquet"],
             gaps=gaps,
             output=f"{quality}/condition-klines-1h.parquet",

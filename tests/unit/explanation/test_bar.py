@@ -164,7 +164,7 @@ def test_a_bar_of_the_api_is_told_with_the_answer(data, hours):
     data.fill(
         [(at("2025-03-02"), at("2025-03-03"), "filled", 24)],
         hours("2025-03-02", 24, price=70.0),
-        asked_at=asked,
+        requested_at=asked,
     )
     data.build()
 
@@ -240,8 +240,8 @@ def test_a_filled_bar_is_told_with_its_gap_and_what_the_api_said(data, hours):
 
     assert found.bar["source"] == "filled"
     assert found.publications == ()
-    assert found.gap["last_open_time"] == at("2025-03-01T05:00")
-    assert found.gap["first_open_time"] == at("2025-03-01T09:00")
+    assert found.gap["prev_open_time"] == at("2025-03-01T05:00")
+    assert found.gap["next_open_time"] == at("2025-03-01T09:00")
     assert (found.gap["class"], found.gap["api"]) == ("halt", "empty")
     assert found.holes[0].status == "empty"
     assert found.condition["condition"] == "degraded"

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
-from bhds.plan.backfills import Backfill, fills_of
+from bhds.plan.backfills import Backfill, backfills_of
 from bhds.schemas.datatypes import PartitionSize
 
 
@@ -24,7 +24,7 @@ def fills(
     is_whole=True,
 ):
     """Fills of one symbol, by its life and the names of its archived partitions."""
-    found = fills_of(
+    found = backfills_of(
         {"AUSDT": archived},
         size=size,
         lives={"AUSDT": ListingPeriod(day(first), day(last))},

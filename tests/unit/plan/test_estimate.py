@@ -35,14 +35,16 @@ def zips(*spans):
 
 @pytest.fixture
 def requests(tmp_path):
-    def count(*spans, last_day=AS_OF, has_api=True, fills=None, filled=(), **fields):
+    def count(
+        *spans, last_day=AS_OF, has_api=True, backfills=None, filled=(), **fields
+    ):
         return estimate.estimate(
             dataset_of(**fields),
             zips(*spans),
             data_dir=tmp_path,
             last_day=last_day,
             has_api=has_api,
-            fills=fills,
+            backfills=backfills,
             filled=filled,
         ).api_requests
 
@@ -157,10 +159,10 @@ def test_without_zips_the_days_of_the_fills_are_asked_for(requests):
     zips_of_a = ("A", DAY(2025, 1, 1), AS_OF)
 
     assert requests() == 0
-    assert requests(fills=fills) == 3 + 6
-    assert requests(zips_of_a, fills=fills) == 6
-    assert requests(fills=fills, filled={("B", "2025")}) == 3
-    assert requests(fills=fills, has_api=False) == 0
+    assert requests(backfills=fills) == 3 + 6
+    assert requests(zips_of_a, backfills=fills) == 6
+    assert requests(backfills=fills, filled={("B", "2025")}) == 3
+    assert requests(backfills=fills, has_api=False) == 0
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
         for name, last_day in (("2024", DAY(2024, 12, 31)), ("2025", AS_OF))
     }
     planned = PlannedDataset(
-        dataset_of(), ("A", "B"), zips(), fills={"A": fills, "B": fills}
+        dataset_of(), ("A", "B"), zips(), backfills={"A": fills, "B": fills}
     )
     folder = tmp_path / "api_data/um_futures/klines/A/1m"
     for name, as_of in (("2024", "2024-12-31"), ("2025", "2025-03-08")):
@@ -240,7 +242,7 @@ def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
         path = folder / f"{name}.parquet"
         storage.write_parquet(pl.DataFrame({"x": [1]}), path, metadata=metadata)
 
-    found = estimate.filled_partitions(planned, data_dir=tmp_path)
+    found = estimate.backfilled_partitions(planned, data_dir=tmp_path)
 
     assert found == {("A", "2024")}
 
@@ -252,5 +254,7 @@ def test_the_first_row_of_a_history_takes_a_request(requests):
     zips = [(symbol, DAY(2025, 1, 1), AS_OF) for symbol in fills]
     later = first._replace(is_first=False)
 
-    assert requests(*zips, fills=fills | {"B": {"2024": first, "2025": later}}) == 2
-    assert requests(*zips, fills={"A": {"2025": first}}, filled={("A", "2025")}) == 0
+    assert requests(*zips, backfills=fills | {"B": {"2024": first, "2025": later}}) == 2
+    assert (
+        requests(*zips, backfills={"A": {"2025": first}}, filled={("A", "2025")}) == 0
+    )

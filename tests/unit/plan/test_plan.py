@@ -114,14 +114,24 @@ def test_datasets_with_the_same_rules_share_a_group():
     assert patterns(plan) == ["AUSDT|BUSDT", "CUSDT"]
 
 
-def test_a_group_is_named_by_what_it_makes_whatever_else_there_is():
-    dataset = planned("AUSDT", rules=["1h", "1h_5m"])
-    other = planned("BUSDT", rules=["1h"], trade_type="spot")
+def test_a_group_is_named_after_market_and_interval_and_numbered_from_the_second_on():
+    hours = planned("AUSDT", rules=["1h", "1h_5m"])
+    days = planned("BUSDT", rules=["1d"])
+    spot = planned("CUSDT", rules=["1h"], trade_type="spot")
+    implied = planned("DUSDT", rules=["4h", "8h"])
 
-    (alone,) = Plan([dataset]).resample_groups
-    (_, second) = Plan([other, dataset]).resample_groups
+    named = {
+        group.rules: group.name
+        for group in Plan([hours, days, spot], implied=[implied]).resample_groups
+    }
 
-    assert alone.name == second.name == "um_futures_1m_to_1h_and_1h_5m"
+    assert named == {
+        ("1h", "1h_5m"): "um_futures_1m",
+        ("1d",): "um_futures_1m_2",
+        ("1h",): "spot_1m",
+        ("4h",): "um_futures_1m_3",
+        ("8h",): "um_futures_1m_4",
+    }
 
 
 def test_implied_datasets_add_groups_but_no_wishes():
@@ -202,7 +212,7 @@ FILL = Backfill(
 def asking(*symbols, **options):
     """Return a dataset whose symbols the API may be asked for."""
     fills = {symbol: {"2024": FILL} for symbol in symbols}
-    return replace(planned(*symbols, **options), fills=fills)
+    return replace(planned(*symbols, **options), backfills=fills)
 
 
 def phases_of(plan, *symbols):

@@ -69,7 +69,7 @@ def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
 
     for data_type, interval in (("klines", "1m"), ("fundingRate", None)):
         series = Series(UM, data_type, symbol, interval)
-        assert plan.fills(series) == made.fills(series)
+        assert plan.backfills(series) == made.backfills(series)
         assert plan.dataset(series) == made.dataset(series)
         assert plan.last_day(series) == made.last_day(series)
         assert plan.sources_of_result(series) == made.sources_of_result(series)
@@ -135,8 +135,8 @@ def test_a_plan_of_another_version_is_refused(path, monkeypatch):
         ),
         (["resample_klines_x:symbol=AUSDT"], {"AUSDT"}),
         (["split_klines:trade_type=spot,interval=1m,segment=SP0_AUSDT"], {"AUSDT"}),
-        ([PARSE.format("AUSDT"), "judge_days:trade_type=spot,interval=1m"], None),
-        (["check_volumes:trade_type=spot"], None),
+        ([PARSE.format("AUSDT"), "classify_days:trade_type=spot,interval=1m"], None),
+        (["reconcile_volumes:trade_type=spot"], None),
     ],
 )
 def test_the_symbols_of_a_job_are_read_from_its_targets(arguments, symbols):

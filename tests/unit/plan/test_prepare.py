@@ -536,7 +536,7 @@ def test_without_the_api_there_are_no_fills(bucket):
         "parsed_data/um_futures/fundingRate/AUSDT/2025.parquet"
     ]
     with pytest.raises(SelectionError, match=r"not asked for 2025.*api\.enabled"):
-        plan.fill(um("AUSDT"), "2025")
+        plan.backfill(um("AUSDT"), "2025")
 
 
 def test_a_start_after_the_last_file_leaves_the_api_alone(bucket):
@@ -553,7 +553,7 @@ def test_a_start_after_the_last_file_leaves_the_api_alone(bucket):
         "api_data/um_futures/klines/AUSDT/1m/2025.parquet"
     ]
     first_days = [
-        plan.fill(series, "2025").first_day
+        plan.backfill(series, "2025").first_day
         for series in (um("AUSDT"), um("AUSDT", "fundingRate", None))
     ]
     assert first_days == [dt.date(2025, 3, 8)] * 2
@@ -570,7 +570,7 @@ def test_a_start_after_the_last_file_is_refused_without_the_api(bucket):
 def test_days_between_the_start_and_the_next_file_are_asked_for(bucket):
     bucket.publish("AUSDT", "2025-01", "2025-03-05")
 
-    fill = plan_of(bucket, start="2025-02-15").fill(um("AUSDT"), "2025")
+    fill = plan_of(bucket, start="2025-02-15").backfill(um("AUSDT"), "2025")
 
     assert (fill.first_day, fill.is_first) == (dt.date(2025, 2, 15), False)
 
@@ -581,7 +581,7 @@ def test_funding_of_a_contract_that_ended_is_asked_for_as_long_as_its_bars(bucke
     plan = plan_of(bucket)
 
     of_bars, of_funding = (
-        {name: fill.last_day for name, fill in plan.fills(series).items()}
+        {name: fill.last_day for name, fill in plan.backfills(series).items()}
         for series in (um("DEADUSDT"), um("DEADUSDT", "fundingRate", None))
     )
     assert of_funding == of_bars
@@ -626,7 +626,7 @@ def test_funding_is_asked_for_from_the_first_bar_on(bucket):
     bucket.publish("AUSDT", "2023-11", "2024-12")
     bucket.publish_funding("AUSDT", "2024-12")
 
-    fills = plan_of(bucket).fills(um("AUSDT", "fundingRate", None))
+    fills = plan_of(bucket).backfills(um("AUSDT", "fundingRate", None))
 
     assert list(fills) == ["2023", "2024", "2025"]
     assert fills["2023"].first_day == dt.date(2023, 11, 1)
@@ -700,16 +700,16 @@ def test_a_fill_can_be_asked_for_by_its_path(bucket, target):
 
     plan = plan_of(bucket, symbols=["AUSDT"], targets=[target])
 
-    assert plan.fill(series, "2025").last_day == dt.date(2025, 3, 9)
+    assert plan.backfill(series, "2025").last_day == dt.date(2025, 3, 9)
 
 
 def test_a_fill_that_was_refused_an_answer_differs_until_it_has_it(bucket):
     bucket.publish("AUSDT", "2025-01")
     path = "api_data/um_futures/klines/AUSDT/1m/2025.parquet"
-    assert plan_of(bucket).asked_at == {}
+    assert plan_of(bucket).requested_at == {}
 
-    unanswered.tell(bucket.data_dir, path, asked_at=None, is_answered=False)
-    assert plan_of(bucket).asked_at == {path: NOW.isoformat()}
+    unanswered.record(bucket.data_dir, path, requested_at=None, is_answered=False)
+    assert plan_of(bucket).requested_at == {path: NOW.isoformat()}
 
-    unanswered.tell(bucket.data_dir, path, asked_at="then", is_answered=True)
-    assert plan_of(bucket).asked_at == {path: "then"}
+    unanswered.record(bucket.data_dir, path, requested_at="then", is_answered=True)
+    assert plan_of(bucket).requested_at == {path: "then"}

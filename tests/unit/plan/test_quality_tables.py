@@ -84,16 +84,16 @@ def test_results_are_held_against_all_longer_bars_they_divide():
         "1d": [f"{parsed}/1d/2024.parquet"],
     }
     assert list(quality.published(hours)) == ["1d"]
-    assert quality.of_symbols("agreement", "um_futures", "1m") == [
-        f"{KLINES}/1m/agreement/AUSDT.parquet"
+    assert quality.of_symbols("reconciliation", "um_futures", "1m") == [
+        f"{KLINES}/1m/reconciliation/AUSDT.parquet"
     ]
     assert quality.not_reconciled("um_futures", "1m") == [
         f"{KLINES}/1m/not_reconciled/AUSDT.parquet"
     ]
     assert quality.not_reconciled("um_futures", "1d") == []
-    assert [path for path in quality.paths if "agreement" in path] == [
-        f"{FOLDER}/agreement-1h.parquet",
-        f"{FOLDER}/agreement-1m.parquet",
+    assert [path for path in quality.paths if "reconciliation" in path] == [
+        f"{FOLDER}/reconciliation-1h.parquet",
+        f"{FOLDER}/reconciliation-1m.parquet",
     ]
 
 
@@ -105,7 +105,7 @@ def test_without_longer_bars_there_is_nothing_to_compare():
     ):
         quality.published(Series("um_futures", "klines", "AUSDT", "1m"))
     with pytest.raises(SelectionError, match="and one of longer ones"):
-        quality.of_symbols("agreement", "um_futures", "1m")
+        quality.of_symbols("reconciliation", "um_futures", "1m")
 
 
 def test_records_of_a_symbol_end_with_it():

@@ -25,7 +25,7 @@ UM = TradeType.UM_FUTURES
 )
 def test_partitions_and_fills_lie_in_folders_of_the_same_name(series, below, name):
     assert series.folder == f"parsed_data/{below}"
-    assert series.fill_folder == f"api_data/{below}"
+    assert series.backfill_folder == f"api_data/{below}"
     assert str(series) == name
 
 

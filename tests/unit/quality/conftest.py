@@ -55,8 +55,8 @@ def gap():
         duration = untraded if tail else first - last
         return {
             "symbol": symbol,
-            "last_open_time": moment(last),
-            "first_open_time": None if tail else moment(first),
+            "prev_open_time": moment(last),
+            "next_open_time": None if tail else moment(first),
             "missing_bars": 0 if tail else first - last - 1 - untraded,
             "untraded_bars": untraded,
             "duration": dt.timedelta(minutes=duration),

@@ -101,8 +101,8 @@ def gap_of(name, first, last):
     times = [dt.datetime.fromisoformat(f"{t}+00:00") for t in (first, last)]
     return {
         "symbol": "AUSDT",
-        "last_open_time": times[0],
-        "first_open_time": times[1],
+        "prev_open_time": times[0],
+        "next_open_time": times[1],
         "duration": times[1] - times[0],
         "class": name,
     }
@@ -119,7 +119,7 @@ def gap_of(name, first, last):
 )
 def test_the_class_of_the_longest_gap_is_the_reason(judged, day, name, condition):
     gaps = [
-        gap_of("not_published", "2024-01-10T05:00", "2024-01-10T05:20"),
+        gap_of("unexplained", "2024-01-10T05:00", "2024-01-10T05:20"),
         gap_of(name, "2024-01-10T23:59", "2024-01-12T08:00"),
     ]
     rows = [
@@ -132,7 +132,7 @@ def test_the_class_of_the_longest_gap_is_the_reason(judged, day, name, condition
     found = judged(*rows, gaps=gaps)
 
     assert [rated(found, f"2024-01-{n}")["reason"] for n in (10, 11, 12)] == [
-        "not_published",
+        "unexplained",
         name,
         name,
     ]

@@ -19,8 +19,8 @@ def judged(at):
         tail = first is None
         row = {
             "symbol": "AUSDT",
-            "last_open_time": at(last),
-            "first_open_time": None if tail else at(first),
+            "prev_open_time": at(last),
+            "next_open_time": None if tail else at(first),
             "missing_bars": missing,
             "untraded_bars": untraded,
             "duration": dt.timedelta(minutes=untraded if tail else first - last),
@@ -98,8 +98,8 @@ def test_a_file_that_ends_where_the_gap_begins_is_truncated(
 @pytest.mark.parametrize(
     ("holes", "expected"),
     [
-        pytest.param([], "not_asked", id="none"),
-        pytest.param([(0, 11), (50, 90)], "not_asked", id="others"),
+        pytest.param([], "not_requested", id="none"),
+        pytest.param([(0, 11), (50, 90)], "not_requested", id="others"),
         pytest.param([(0, 12)], "empty", id="its first bar"),
         pytest.param([(19, 30)], "empty", id="its last bar"),
         pytest.param([(0, 15, "part")], "empty", id="some came"),

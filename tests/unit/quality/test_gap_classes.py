@@ -46,14 +46,14 @@ def classes(gaps_of, lives):
 @pytest.mark.parametrize(
     ("first", "evidence", "expected"),
     [
-        pytest.param(11, {}, "not_published", id="a few bars"),
+        pytest.param(11, {}, "unexplained", id="a few bars"),
         pytest.param(40, {}, "halt", id="half an hour"),
         pytest.param(11, {"split": True}, "halt", id="it splits"),
         pytest.param(40, {"trimmed": True}, "relisting", id="it was not listed"),
         pytest.param(9 * DAY, {"empty_days": 7}, "relisting", id="a week"),
         pytest.param(9 * DAY, {"empty_days": 6}, "halt", id="less than a week"),
         pytest.param(
-            3 * DAY, ABSENT | {"api": "not_asked"}, "missing_file", id="no file"
+            3 * DAY, ABSENT | {"api": "not_requested"}, "missing_file", id="no file"
         ),
         pytest.param(
             3 * DAY, ABSENT | {"api": "unanswered"}, "missing_file", id="no answer"
@@ -61,13 +61,13 @@ def classes(gaps_of, lives):
         pytest.param(3 * DAY, ABSENT, "halt", id="no file, and the API has none"),
         pytest.param(
             3 * DAY,
-            ABSENT | {"api": "not_asked", "missing_bars": 0},
+            ABSENT | {"api": "not_requested", "missing_bars": 0},
             "halt",
             id="no file, and nothing is missing",
         ),
         pytest.param(
             60 * DAY,
-            ABSENT | {"absent_days": 31, "api": "not_asked"},
+            ABSENT | {"absent_days": 31, "api": "not_requested"},
             "relisting",
             id="no file for a month",
         ),
@@ -76,9 +76,9 @@ def classes(gaps_of, lives):
             {
                 "absent_days": 1,
                 "first_absent_day": dt.date(2024, 3, 29),
-                "api": "not_asked",
+                "api": "not_requested",
             },
-            "not_published",
+            "unexplained",
             id="no file yet",
         ),
         pytest.param(
@@ -86,13 +86,13 @@ def classes(gaps_of, lives):
             {
                 "absent_days": 1,
                 "first_absent_day": dt.date(2024, 3, 28),
-                "api": "not_asked",
+                "api": "not_requested",
             },
             "missing_file",
             id="overdue",
         ),
         pytest.param(
-            DAY, {"truncated": True, "api": "not_asked"}, "truncated", id="cut off"
+            DAY, {"truncated": True, "api": "not_requested"}, "truncated", id="cut off"
         ),
         pytest.param(DAY, {"truncated": True}, "halt", id="cut off, the API has none"),
     ],
@@ -109,7 +109,7 @@ def test_a_gap_of_one_symbol_is_classed_by_files_and_api(
     ("minutes", "trimmed", "expected"),
     [
         pytest.param(5, True, "delisted_tail", id="it has ended"),
-        pytest.param(8, False, "not_published", id="the last minutes"),
+        pytest.param(8, False, "unexplained", id="the last minutes"),
         pytest.param(DAY, False, "halt", id="the last day"),
     ],
 )
@@ -136,12 +136,12 @@ def test_most_symbols_at_once_make_an_outage(classes, gap):
     found = classes(*rows, symbols=SYMBOLS)
 
     assert found["class"].to_list() == ["outage"] * 3
-    assert found.select("alive", "silent").unique().rows() == [(3, 2)]
+    assert found.select("n_peers", "n_peers_silent").unique().rows() == [(3, 2)]
 
 
 @pytest.mark.parametrize(
     ("api", "expected"),
-    [("empty", "outage"), ("not_asked", "halt"), ("unanswered", "halt")],
+    [("empty", "outage"), ("not_requested", "halt"), ("unanswered", "halt")],
 )
 def test_one_other_symbol_makes_an_outage_if_the_api_confirms_it(
     classes, gap, api, expected
@@ -167,7 +167,7 @@ def test_a_gap_that_only_touches_an_outage_is_none(classes, gap):
     found = classes(*rows, gap(0, 900, symbol="DUSDT"), symbols=SYMBOLS)
 
     assert found["class"].to_list() == ["outage"] * 3 + ["halt"]
-    assert found["silent"].to_list() == [3, 3, 3, 0]
+    assert found["n_peers_silent"].to_list() == [3, 3, 3, 0]
 
 
 def test_the_moment_at_which_most_others_trade_counts(classes, gap):
@@ -176,7 +176,7 @@ def test_the_moment_at_which_most_others_trade_counts(classes, gap):
 
     found = classes(*rows, gap(100, 240, symbol="DUSDT"), symbols=SYMBOLS)
 
-    assert found["silent"].to_list() == [3, 3, 3, 0]
+    assert found["n_peers_silent"].to_list() == [3, 3, 3, 0]
 
 
 def test_symbols_that_did_not_live_then_are_no_evidence(gaps_of, gap, at):
@@ -198,11 +198,11 @@ def test_symbols_that_did_not_live_then_are_no_evidence(gaps_of, gap, at):
         last_day=AS_OF,
     )
 
-    assert found.select("alive", "silent").rows() == [(1, 1)] * 2
+    assert found.select("n_peers", "n_peers_silent").rows() == [(1, 1)] * 2
 
 
 def test_files_lost_by_all_symbols_are_no_outage(classes, gap):
-    lost = ABSENT | {"api": "not_asked"}
+    lost = ABSENT | {"api": "not_requested"}
     rows = [gap(100, 3 * DAY, symbol=symbol, **lost) for symbol in SYMBOLS]
 
     found = classes(*rows, symbols=SYMBOLS)
@@ -223,7 +223,7 @@ def test_a_known_outage_needs_no_other_symbol(classes, gap, at, span, expected):
     start, end = map(at, span)
     known = pl.DataFrame({"start": [start], "end": [end]}, NO_OUTAGES.schema)
 
-    found = classes(gap(100, 220, **ABSENT, api="not_asked"), outages=known)
+    found = classes(gap(100, 220, **ABSENT, api="not_requested"), outages=known)
 
     assert found["class"].to_list() == [expected]
     assert found["outage"].to_list() == [start if expected == "outage" else None]
@@ -235,8 +235,8 @@ def test_gaps_are_sorted_by_symbol_and_time(classes, gap):
     found = classes(*rows, symbols=SYMBOLS)
 
     assert found["symbol"].to_list() == ["AUSDT", "AUSDT", "BUSDT"]
-    assert found["last_open_time"].to_list()[:2] == sorted(
-        found["last_open_time"].to_list()[:2]
+    assert found["prev_open_time"].to_list()[:2] == sorted(
+        found["prev_open_time"].to_list()[:2]
     )
 
 

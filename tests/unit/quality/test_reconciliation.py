@@ -8,7 +8,7 @@ import pytest
 from bhds.core.markets import Interval, TradeType
 from bhds.quality.reconciliation import compare, not_reconciled
 from bhds.schemas.klines import parsed_klines, result_klines
-from bhds.schemas.quality_tables import AGREEMENT, NOT_RECONCILED
+from bhds.schemas.quality_tables import NOT_RECONCILED, RECONCILIATION
 
 DAY = 24 * 60
 COLUMNS = [
@@ -75,7 +75,7 @@ def comparison_of(result, *published, base="1m", interval="1h", off_grid=()):
 
 def agreement_of(result, *hours, **more):
     found = comparison_of(result, *hours, **more).table
-    assert found.schema == AGREEMENT
+    assert found.schema == RECONCILIATION
     assert found["column"].to_list() == COLUMNS
     return found
 
@@ -83,7 +83,9 @@ def agreement_of(result, *hours, **more):
 def test_bars_that_agree_are_all_equal(result, hour):
     found = agreement_of(result(range(120)), hour(0, 59), hour(60, 119))
 
-    assert found.select("compared", "equal", "worst").unique().rows() == [(2, 2, None)]
+    assert found.select("n_compared", "n_equal", "max_abs_diff").unique().rows() == [
+        (2, 2, None)
+    ]
 
 
 @pytest.mark.parametrize("column", COLUMNS)
@@ -94,9 +96,9 @@ def test_the_worst_difference_of_each_column_is_told(result, hour, at, column):
 
     found = agreement_of(result(range(180)), *hours).filter(column=column)
 
-    assert found.select("compared", "equal", "worst", "worst_time").rows() == [
-        (3, 1, 3.0, at(120))
-    ]
+    assert found.select(
+        "n_compared", "n_equal", "max_abs_diff", "max_abs_diff_time"
+    ).rows() == [(3, 1, 3.0, at(120))]
 
 
 @pytest.mark.parametrize(
@@ -112,8 +114,8 @@ def test_only_sums_may_differ_by_rounding(result, hour, column, by, equal):
 
     found = agreement_of(result(range(60)), bar).filter(column=column)
 
-    assert found["equal"].to_list() == [equal]
-    assert found["worst"].to_list() == pytest.approx([by], rel=1e-4)
+    assert found["n_equal"].to_list() == [equal]
+    assert found["max_abs_diff"].to_list() == pytest.approx([by], rel=1e-4)
 
 
 @pytest.mark.parametrize(("part", "equal"), [(5e-13, 1), (5e-12, 0)])
@@ -125,7 +127,7 @@ def test_large_sums_may_differ_by_a_part_of_their_value(result, hour, part, equa
         hour(0, 59).with_columns(large * (1 + part)),
     ).filter(column="volume")
 
-    assert found["equal"].to_list() == [equal]
+    assert found["n_equal"].to_list() == [equal]
 
 
 def test_bars_that_were_filled_are_left_out(result, hour):
@@ -137,19 +139,19 @@ def test_bars_that_were_filled_are_left_out(result, hour):
 
     found = agreement_of(bars, published)
 
-    assert found["equal"].to_list() == [1] * 9
+    assert found["n_equal"].to_list() == [1] * 9
 
 
 def test_bars_that_the_result_does_not_cover_are_not_compared(result, hour):
     found = agreement_of(result(range(30, 170)), hour(0, 59), hour(60, 119))
 
-    assert found["compared"].unique().to_list() == [1]
+    assert found["n_compared"].unique().to_list() == [1]
 
 
 def test_a_result_without_bars_compares_none(result, hour):
     found = agreement_of(result([]), hour(0, 59))
 
-    assert found.select("compared", "equal").unique().rows() == [(0, 0)]
+    assert found.select("n_compared", "n_equal").unique().rows() == [(0, 0)]
 
 
 def test_a_published_bar_without_one_of_ours_is_not_compared(result, hour):
@@ -157,7 +159,7 @@ def test_a_published_bar_without_one_of_ours_is_not_compared(result, hour):
 
     found = agreement_of(result(minutes), hour(0, 59), hour(60, 119), hour(180, 239))
 
-    assert found["compared"].unique().to_list() == [2]
+    assert found["n_compared"].unique().to_list() == [2]
 
 
 def test_bars_of_days_that_are_off_the_grid_are_counted_apart(result, hour):
@@ -168,7 +170,9 @@ def test_bars_of_days_that_are_off_the_grid_are_counted_apart(result, hour):
 
     found = agreement_of(result(minutes), *hours, off_grid=[second])
 
-    assert found.select("compared", "equal", "off_grid").unique().rows() == [(2, 2, 2)]
+    assert found.select("n_compared", "n_equal", "off_grid").unique().rows() == [
+        (2, 2, 2)
+    ]
 
 
 @pytest.fixture

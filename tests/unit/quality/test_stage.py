@@ -17,10 +17,10 @@ from bhds.quality import reconciliation
 from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.klines import parsed_klines, result_klines
 from bhds.schemas.quality_tables import (
-    AGREEMENT,
     CLASSIFIED_GAPS,
     CONDITION,
     NOT_RECONCILED,
+    RECONCILIATION,
     conflicts,
 )
 from bhds.stages import quality
@@ -30,7 +30,7 @@ SPOT = TradeType.SPOT
 SERIES = {"trade_type": "spot", "interval": "1m"}
 AS_OF = dt.date(2024, 1, 4)
 OUTPUT = "quality/table.parquet"
-OUTPUTS = {"agreement": OUTPUT, "not_reconciled": "quality/days.parquet"}
+OUTPUTS = {"reconciliation": OUTPUT, "not_reconciled": "quality/days.parquet"}
 
 
 @pytest.fixture(autouse=True)
@@ -66,7 +66,7 @@ def test_gaps_of_all_symbols_are_classed_together(gaps_file):
 
     table = pl.read_parquet(OUTPUT)
     assert table.schema == CLASSIFIED_GAPS
-    assert table.select("symbol", "class", "alive", "silent").rows() == [
+    assert table.select("symbol", "class", "n_peers", "n_peers_silent").rows() == [
         (symbol, "outage", 3, 2) for symbol in ("AUSDT", "BUSDT", "CUSDT")
     ]
     assert storage.read_parquet_metadata(OUTPUT) == {
@@ -107,7 +107,7 @@ def test_days_are_judged_by_their_gaps_and_their_zips(gaps_file, day, days_of):
     listing = pl.DataFrame([(key, 1, "e", changed)], LISTING_SCHEMA, orient="row")
     storage.write_parquet(listing, directory.listing_path, metadata={})
 
-    quality.judge_days(
+    quality.classify_days(
         ["days/AUSDT.parquet"],
         gaps="quality/gaps.parquet",
         not_reconciled=["differing/AUSDT.parquet"],
@@ -154,7 +154,7 @@ def metrics(at, zip_entry):
 def test_days_of_records_are_judged_by_symbol(metrics):
     paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
 
-    quality.judge_record_days(
+    quality.classify_record_days(
         paths, output=OUTPUT, trade_type="um_futures", series="metrics", as_of=AS_OF
     )
 
@@ -169,7 +169,7 @@ def test_days_of_records_are_judged_by_symbol(metrics):
 def test_records_of_symbols_that_are_known_to_have_ended_are_not_listed(metrics):
     paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
 
-    quality.judge_record_days(
+    quality.classify_record_days(
         paths,
         output=OUTPUT,
         trade_type="um_futures",
@@ -196,7 +196,7 @@ def test_a_stall_of_the_archive_does_not_shorten_the_last_day(metrics):
     storage.write_json(sources, path.replace(".parquet", ".sources.json"))
 
     def last_day(ended):
-        quality.judge_record_days(
+        quality.classify_record_days(
             [path],
             output=OUTPUT,
             trade_type="um_futures",
@@ -219,7 +219,7 @@ def test_rows_of_fills_count_by_their_times(metrics, at, hole):
     sources = {"last_day": "2024-01-03", "rows": 2, "holes": [hole(0, DAY)]}
     storage.write_json(sources, fill.replace(".parquet", ".sources.json"))
 
-    quality.judge_record_days(
+    quality.classify_record_days(
         [partition, fill],
         output=OUTPUT,
         trade_type="um_futures",
@@ -280,7 +280,7 @@ def test_impossible_bars_that_a_backfill_replaces_do_not_degrade_a_day(
         storage.write_parquet(table, path, metadata={}, symbol="AUSDT")
         storage.write_json(each, path.replace(".parquet", ".sources.json"))
 
-    quality.judge_record_days(
+    quality.classify_record_days(
         paths,
         output=OUTPUT,
         trade_type="um_futures",
@@ -295,7 +295,7 @@ def test_impossible_bars_that_a_backfill_replaces_do_not_degrade_a_day(
 
 def test_data_that_is_not_parsed_has_no_days():
     with pytest.raises(ResultError, match="BVOLIndex: its files are not parsed"):
-        quality.judge_record_days(
+        quality.classify_record_days(
             [], output=OUTPUT, trade_type="option", series="BVOLIndex", as_of=AS_OF
         )
 
@@ -338,7 +338,7 @@ def compared(bars, day, days_of):
         result = bars("r.pqt", result_klines(SPOT), number=number, minutes=1, each=1)
         rows = days_of(day("2024-01-01", off_grid=off_grid))
         storage.write_parquet(rows, "days.parquet", metadata={})
-        quality.compare_published(
+        quality.reconcile_klines(
             result,
             list(published.values()),
             days="days.parquet",
@@ -360,9 +360,11 @@ def test_results_are_compared_with_every_longer_interval(bars, compared, caplog)
     inputs = compared(_1h=hours, _1d=days)
 
     table = pl.read_parquet(OUTPUT)
-    assert table.schema == AGREEMENT
+    assert table.schema == RECONCILIATION
     counts = table.filter(column="trade_count")
-    assert counts.select("interval", "compared", "equal", "worst").rows() == [
+    assert counts.select(
+        "interval", "n_compared", "n_equal", "max_abs_diff"
+    ).rows() == [
         ("1h", 24, 24, None),
         ("1d", 1, 0, 1.0),
     ]
@@ -381,7 +383,7 @@ def test_days_off_the_grid_are_not_compared(bars, compared, caplog):
 
     compared(off_grid=3, _1h=hours)
 
-    counts = pl.read_parquet(OUTPUT).select("compared", "off_grid").unique()
+    counts = pl.read_parquet(OUTPUT).select("n_compared", "off_grid").unique()
     assert counts.rows() == [(0, 24)]
     assert pl.read_parquet(OUTPUTS["not_reconciled"]).is_empty()
     assert caplog.messages == []
@@ -399,12 +401,12 @@ def test_a_comparison_of_no_bars_is_warned_of(bars, compared, caplog):
 
 
 def test_tables_of_symbols_are_put_together():
-    row = {"symbol": "AUSDT", "interval": "1h", "column": "open", "compared": 1}
+    row = {"symbol": "AUSDT", "interval": "1h", "column": "open", "n_compared": 1}
     for name in "BA":
-        frame = pl.DataFrame([row | {"symbol": name}], schema=AGREEMENT)
+        frame = pl.DataFrame([row | {"symbol": name}], schema=RECONCILIATION)
         storage.write_parquet(frame, f"{name}.parquet", metadata={})
 
-    quality.collect_agreement(["B.parquet", "A.parquet"], output=OUTPUT)
+    quality.collect_reconciliation(["B.parquet", "A.parquet"], output=OUTPUT)
 
     assert pl.read_parquet(OUTPUT)["symbol"].to_list() == ["B", "A"]
 

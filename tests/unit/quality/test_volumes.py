@@ -140,7 +140,7 @@ def files(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("files")
 def test_the_trades_of_a_market_are_held_against_its_bars(caplog):
     with caplog.at_level(logging.WARNING):
-        quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+        quality.reconcile_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
 
     table = pl.read_parquet(OUTPUT)
     assert table["agrees"].to_list() == [True, False, True]
@@ -160,7 +160,7 @@ def test_the_trades_of_a_market_are_held_against_its_bars(caplog):
 def test_nothing_is_told_where_all_agree(caplog):
     shutil.copy("bars.parquet", TRADES)
 
-    quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+    quality.reconcile_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
 
     assert pl.read_parquet(OUTPUT)["agrees"].all()
     assert caplog.messages == []
@@ -171,7 +171,7 @@ def test_that_no_day_was_compared_is_warned_of(caplog):
     none = storage.read_parquet(TRADES).clear()
     storage.write_parquet(none, TRADES, metadata={})
 
-    quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+    quality.reconcile_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
 
     assert caplog.messages == [
         f"{OUTPUT}: no day has both trades and bars to be compared"
@@ -183,4 +183,4 @@ def test_a_broken_table_is_named(tmp_path):
     (tmp_path / "bars.parquet").write_bytes(b"no Parquet")
 
     with pytest.raises(ResultError, match=r"bars\.parquet: cannot be read"):
-        quality.check_volumes([TRADES], ["bars.parquet"], output=OUTPUT)
+        quality.reconcile_volumes([TRADES], ["bars.parquet"], output=OUTPUT)

@@ -35,8 +35,8 @@ def gaps(data):
     rows = make_rows(
         quality_tables.CLASSIFIED_GAPS,
         symbol=["AUSDT", "AUSDT"],
-        last_open_time=[minute(10), minute(100)],
-        first_open_time=[minute(20), None],
+        prev_open_time=[minute(10), minute(100)],
+        next_open_time=[minute(20), None],
     )
     storage.write_parquet(
         rows,
@@ -59,7 +59,7 @@ def gaps(data):
 )
 def test_gaps_are_those_that_overlap(gaps, start, end, last_open_minutes):
     found = tables.gaps("um_futures", start=start, end=end, data_dir=gaps.folder)
-    assert found.collect()["last_open_time"].to_list() == [
+    assert found.collect()["prev_open_time"].to_list() == [
         minute(count) for count in last_open_minutes
     ]
 

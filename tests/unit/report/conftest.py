@@ -54,8 +54,8 @@ def gap_row(symbol, *, begin, minutes, name, **more):
     last = START + begin * _MINUTE
     return {
         "symbol": symbol,
-        "last_open_time": last,
-        "first_open_time": last + minutes * _MINUTE,
+        "prev_open_time": last,
+        "next_open_time": last + minutes * _MINUTE,
         "missing_bars": minutes - 1,
         "untraded_bars": 0,
         "duration": minutes * _MINUTE,
@@ -67,8 +67,8 @@ def gap_row(symbol, *, begin, minutes, name, **more):
         "first_absent_day": None,
         "truncated": False,
         "api": "empty",
-        "alive": 2,
-        "silent": 0,
+        "n_peers": 2,
+        "n_peers_silent": 0,
         "outage": None,
         "class": name,
         **more,
@@ -193,11 +193,13 @@ def fill_futures(data):
     days = day_rows("AUSDT", conditions=["available"] * 6)
     data.quality("um_futures", "condition-klines-1m", days, quality_tables.CONDITION)
     data.quality("um_futures", "gaps-1m", [], quality_tables.CLASSIFIED_GAPS)
-    agreement = [
+    reconciliation = [
         ("AUSDT", "1d", "close", 6, 6, 0, 0.0, None),
         ("AUSDT", "1d", "volume", 6, 5, 0, 0.5, START),
     ]
-    data.quality("um_futures", "agreement-1m", agreement, quality_tables.AGREEMENT)
+    data.quality(
+        "um_futures", "reconciliation-1m", reconciliation, quality_tables.RECONCILIATION
+    )
     checks = [("AUSDT", AS_OF, "aggTrades", 9.0, 10.0, -1.0, 0, False)]
     data.quality("um_futures", "volume_checks", checks, quality_tables.VOLUME_CHECKS)
 
@@ -226,7 +228,7 @@ def fill_records(data):
     }
     revisions.record(data.root, rows=pl.DataFrame([change]).cast({"noticed_at": TIME}))
     path = "api_data/spot/klines/AUSDT/1m/2025.parquet"
-    unanswered.tell(data.root, path, asked_at=None, is_answered=False)
+    unanswered.record(data.root, path, requested_at=None, is_answered=False)
 
 
 @pytest.fixture

@@ -77,10 +77,12 @@ def test_of_many_gaps_the_longest_of_each_class_are_listed():
 
 
 def test_a_gap_has_the_number_of_silent_others():
-    found = gaps_of(gap_row("A", begin=0, minutes=9, name="outage", alive=7, silent=6))
+    found = gaps_of(
+        gap_row("A", begin=0, minutes=9, name="outage", n_peers=7, n_peers_silent=6)
+    )
 
     (row,) = rows_of(gaps.longest(found, where="x"))
 
     assert row["others"] == "6 of 7"
-    assert row["last_open_time"] == "2025-01-30 00:00"
-    assert row["first_open_time"] == "2025-01-30 00:09"
+    assert row["prev_open_time"] == "2025-01-30 00:00"
+    assert row["next_open_time"] == "2025-01-30 00:09"

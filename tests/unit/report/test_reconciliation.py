@@ -9,18 +9,18 @@ from .conftest import AS_OF, START, of_series
 
 
 @pytest.fixture
-def agreement():
+def comparisons():
     rows = [
         ("A", "1h", "close", 10, 10, 1, 0.0, None),
         ("A", "1h", "volume", 10, 9, 1, 0.5, START),
         ("B", "1h", "close", 20, 20, 0, 0.0, None),
         ("B", "1h", "volume", 20, 15, 0, 0.25, START),
     ]
-    return of_series(rows, quality_tables.AGREEMENT)
+    return of_series(rows, quality_tables.RECONCILIATION)
 
 
-def test_symbols_are_added_up_by_column(agreement):
-    rows = reconciliation.by_column(agreement).values()
+def test_symbols_are_added_up_by_column(comparisons):
+    rows = reconciliation.by_column(comparisons).values()
 
     assert [row[3:] for row in rows] == [
         ["close", 2, 30, 30, 1, 1.0, 0.0],
@@ -28,8 +28,8 @@ def test_symbols_are_added_up_by_column(agreement):
     ]
 
 
-def test_only_differences_are_listed_the_most_first(agreement):
-    table = reconciliation.differing(agreement, where="agreement.parquet")
+def test_only_differences_are_listed_the_most_first(comparisons):
+    table = reconciliation.differing(comparisons, where="reconciliation.parquet")
 
     assert [(row[2], row[6]) for row in table.values()] == [("B", 5), ("A", 1)]
 
@@ -37,10 +37,10 @@ def test_only_differences_are_listed_the_most_first(agreement):
 @pytest.mark.parametrize(("off_grid", "listed"), [(0, ["C"]), (5, [])])
 def test_a_symbol_without_a_compared_bar_has_no_share(off_grid, listed):
     row = ("C", "3d", "close", 0, 0, off_grid, None, None)
-    frame = of_series([row], quality_tables.AGREEMENT)
+    frame = of_series([row], quality_tables.RECONCILIATION)
 
     (shares,) = reconciliation.by_column(frame).values()
-    table = reconciliation.differing(frame, where="agreement.parquet")
+    table = reconciliation.differing(frame, where="reconciliation.parquet")
 
     assert shares[-2] is None
     assert [row[2] for row in table.values()] == listed

@@ -14,7 +14,7 @@ from bhds.stages import report as job
 
 from .conftest import AS_OF, START, fill_records
 
-GOLDEN = {5: "4d1e37fb1f3d1227"}
+GOLDEN = {5: "c476d4b4369e9ebb"}
 
 
 def written(data, name="quality.html"):
@@ -33,7 +33,7 @@ def test_a_page_does_not_depend_on_how_often_runs_recorded_the_same(data_dir):
     page = written(data_dir)
     numbers = {"requests": 12, "weight": 24, "refusals": 1, "rows": 2000}
     path = "api_data/spot/klines/AUSDT/1m/2025.parquet"
-    api_use.append(data_dir.root, asked_at=START, path=path, **numbers)
+    api_use.append(data_dir.root, requested_at=START, path=path, **numbers)
     fill_records(data_dir)
 
     assert written(data_dir, "again.html") == page

@@ -61,7 +61,9 @@ def test_what_was_made_again_or_is_gone_counts_no_more(tmp_path, write):
 
 def test_answers_and_daily_zips_to_come_are_counted(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    unanswered.tell(tmp_path, "api_data/f.parquet", asked_at=None, is_answered=False)
+    unanswered.record(
+        tmp_path, "api_data/f.parquet", requested_at=None, is_answered=False
+    )
     row = {"key": "k", "etag": None, "recorded_at": NOW}
     pl.DataFrame([row], schema=SUPPLEMENTS).write_parquet(
         tmp_path / "aws_data" / "supplements.parquet", mkdir=True
@@ -69,6 +71,6 @@ def test_answers_and_daily_zips_to_come_are_counted(tmp_path, monkeypatch):
 
     fills, zips = incomplete.report(tmp_path, since=NOW)
 
-    assert "1 fill(s) of api_data were not answered in full" in fills
+    assert "1 backfill(s) of api_data were not answered in full" in fills
     assert "1 daily zip(s) of days that monthly zips lack could not" in zips
     assert len(incomplete.report(tmp_path, since=NOW + dt.timedelta(1))) == 1

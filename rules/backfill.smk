@@ -2,21 +2,21 @@
 
 Local rules: compute nodes of a cluster have no internet, and all jobs of a machine share
 the limits of its address. Inputs: the partition, if the archive has any of the time; its
-sources are next to it. Outputs: the fill, which may have no rows, and its sources: what was asked
+sources are next to it. Outputs: the backfill, which may have no rows, and its sources: what was asked
 for, and what came. Of symbols that are resampled to 3d without published 3d bars, also
 on which days the exchange's 3d bars open.
 """
 
 
-rule fill_klines:
+rule backfill_klines:
     """Fetch the bars that one partition lacks from the API."""
     input:
-        filled_partition,
+        backfilled_partition,
     output:
-        fill="api_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.parquet",
+        backfill="api_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.parquet",
         sources="api_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.sources.json",
     log:
-        "logs/fill_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
+        "logs/backfill_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
     wildcard_constraints:
         data_type="|".join(BAR_TYPES),
     localrule: True
@@ -24,22 +24,22 @@ rule fill_klines:
         "../envs/bhds.yaml"
     params:
         revision=backfill.REVISION,
-        bounds=fill_bounds,
+        bounds=backfill_bounds,
     message:
         "Fetch from the API what {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition} lacks"
     script:
-        "../scripts/fill_klines.py"
+        "../scripts/backfill_klines.py"
 
 
-rule fill_funding:
+rule backfill_funding:
     """Fetch the funding events that one partition lacks from the API."""
     input:
-        filled_partition,
+        backfilled_partition,
     output:
-        fill="api_data/{trade_type}/{data_type}/{symbol}/{partition}.parquet",
+        backfill="api_data/{trade_type}/{data_type}/{symbol}/{partition}.parquet",
         sources="api_data/{trade_type}/{data_type}/{symbol}/{partition}.sources.json",
     log:
-        "logs/fill_funding/{trade_type}-{data_type}/{symbol}-{partition}.log",
+        "logs/backfill_funding/{trade_type}-{data_type}/{symbol}-{partition}.log",
     wildcard_constraints:
         data_type=FUNDING,
     localrule: True
@@ -47,27 +47,27 @@ rule fill_funding:
         "../envs/bhds.yaml"
     params:
         revision=backfill.REVISION,
-        bounds=fill_bounds,
+        bounds=backfill_bounds,
     message:
         "Fetch from the API the funding that {wildcards.trade_type} {wildcards.symbol} {wildcards.partition} lacks"
     script:
-        "../scripts/fill_funding.py"
+        "../scripts/backfill_funding.py"
 
 
-rule fetch_phase:
+rule backfill_phase:
     """Request one 3d bar of a symbol that is resampled to 3d without published ones."""
     output:
         "api_data/{trade_type}/klines/{symbol}/phase.json",
     log:
-        "logs/fetch_phase/{trade_type}/{symbol}.log",
+        "logs/backfill_phase/{trade_type}/{symbol}.log",
     localrule: True
     conda:
         "../envs/bhds.yaml"
     params:
         revision=phase.REVISION,
         first_day=phase_first_day,
-        asked_at=phase_asked_at,
+        requested_at=phase_asked_at,
     message:
         "Ask on which days the 3d bars of {wildcards.trade_type} {wildcards.symbol} open"
     script:
-        "../scripts/fetch_phase.py"
+        "../scripts/backfill_phase.py"

@@ -1,4 +1,4 @@
-"""Fetch from the REST API the funding events that one partition lacks."""
+"""Fetch from the REST API the bars that one partition lacks."""
 
 import os
 
@@ -7,9 +7,9 @@ from bhds.io.job_log import job_log
 from bhds.stages import backfill
 
 with job_log(snakemake.log[0]):
-    backfill.write_fill(
+    backfill.write_backfill(
         list(snakemake.input),
-        fill_path=snakemake.output.fill,
+        backfill_path=snakemake.output.backfill,
         sources_path=snakemake.output.sources,
         bounds=snakemake.params.bounds,
         settings=config.load(snakemake.config, environment=os.environ),

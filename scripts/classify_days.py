@@ -1,13 +1,14 @@
-"""Judge each day of data that does not become results."""
+"""Judge each day of each result."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    quality.judge_record_days(
-        list(snakemake.input),
+    quality.classify_days(
+        list(snakemake.input.days),
+        gaps=snakemake.input.gaps,
+        not_reconciled=list(snakemake.input.not_reconciled),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,
-        ended=snakemake.params.ended,
         **snakemake.wildcards,
     )

@@ -10,7 +10,7 @@ with job_log(snakemake.log[0]):
     phase.write_phase(
         snakemake.output[0],
         first_day=snakemake.params.first_day,
-        asked_at=snakemake.params.asked_at,
+        requested_at=snakemake.params.requested_at,
         settings=config.load(snakemake.config, environment=os.environ),
         **snakemake.wildcards,
     )

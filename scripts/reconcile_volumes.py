@@ -4,7 +4,7 @@ from bhds.io.job_log import job_log
 from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    quality.check_volumes(
+    quality.reconcile_volumes(
         list(snakemake.input.trades),
         list(snakemake.input.bars),
         output=snakemake.output[0],

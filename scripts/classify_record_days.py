@@ -1,14 +1,13 @@
-"""Judge each day of each result."""
+"""Judge each day of data that does not become results."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    quality.judge_days(
-        list(snakemake.input.days),
-        gaps=snakemake.input.gaps,
-        not_reconciled=list(snakemake.input.not_reconciled),
+    quality.classify_record_days(
+        list(snakemake.input),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,
+        ended=snakemake.params.ended,
         **snakemake.wildcards,
     )

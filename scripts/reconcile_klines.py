@@ -4,7 +4,7 @@ from bhds.io.job_log import job_log
 from bhds.stages import quality
 
 with job_log(snakemake.log[0]):
-    quality.compare_published(
+    quality.reconcile_klines(
         snakemake.input.result,
         list(snakemake.input.published),
         days=snakemake.input.days,
