@@ -13,7 +13,7 @@ from bhds.core.timegrid import with_phase_of
 from bhds.schemas.klines import turnover_columns
 from bhds.schemas.quality_tables import NOT_RECONCILED, RECONCILIATION
 
-REVISION = 2
+REVISION = 3
 """Raise by one when the same bars must yield other tables of reconciliation."""
 
 _EXACT = ("open", "high", "low", "close", "trade_count")

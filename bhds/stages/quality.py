@@ -34,7 +34,7 @@ from bhds.schemas.quality_tables import (
 
 logger = logging.getLogger(__name__)
 
-REVISION = 3
+REVISION = 4
 """Raise by one when the same inputs must yield other tables of a market."""
 
 _REPLACING = (MissingReason.IMPOSSIBLE, MissingReason.UNTRADED)
