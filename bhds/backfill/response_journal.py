@@ -180,7 +180,8 @@ def _answer(line: bytes) -> Answer | None:
         refusal = dict(entry).get("refusal")
         return Answer(
             Span(entry["start_ms"], entry["end_ms"]),
-            dt.datetime.fromisoformat(entry["requested_at"]),
+            # Development versions wrote `asked_at`: what was answered stays.
+            dt.datetime.fromisoformat(entry.get("requested_at") or entry["asked_at"]),
             tuple(map(tuple, entry["rows"])),
             ApiRefusal(**refusal) if refusal else None,
         )

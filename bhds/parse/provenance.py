@@ -17,7 +17,7 @@ from bhds.parse.expected_rows import is_off_grid
 from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.datatypes import Kind, Table
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Raise by one when the entries of a `.sources.json` change."""
 
 CONFLICTS_LISTED = 1_000

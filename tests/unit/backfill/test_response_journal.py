@@ -80,6 +80,16 @@ def test_answers_outlive_the_process(tmp_path):
     assert Journal(path).answers == [first, answer(TODAY)]
 
 
+def test_answers_of_development_versions_are_read(tmp_path):
+    Journal(tmp_path / "a.jsonl").append(answer(TODAY, (TODAY.start_ms, 1.5)))
+    text = (tmp_path / "a.jsonl").read_text()
+    (tmp_path / "a.jsonl").write_text(text.replace("requested_at", "asked_at"))
+
+    (found,) = Journal(tmp_path / "a.jsonl").answers
+
+    assert found == answer(TODAY, (TODAY.start_ms, 1.5))
+
+
 def test_an_answer_that_was_cut_by_a_kill_is_left_out_and_written_over(
     tmp_path, caplog
 ):
