@@ -141,7 +141,7 @@ def test_partition_without_zips_has_the_columns_of_the_table(
         name: partition.sources[name]
         for name in ("schema", "revision", "data_type", "interval", "rows")
     } == {
-        "schema": 4,
+        "schema": 5,
         "revision": DATA_TYPES[data_type].revision,
         "data_type": data_type,
         "interval": interval,
