@@ -26,7 +26,7 @@ import polars as pl
 import yaml
 
 from bhds.sandbox.exchange import Exchange
-from bhds.sandbox.limits import BUDGETS, Pool
+from bhds.sandbox.limits import BUDGETS, LimitPool
 from bhds.sandbox.server import Running, serving
 from bhds.sandbox.universe import Universe
 
@@ -135,10 +135,10 @@ def main() -> None:
         seconds += run(call, "api_all")
         fills = Path(scratch, "data/api_data/um_futures/klines").rglob("*.parquet")
         rows = sum(pl.read_parquet(path, glob=False).height for path in fills)
-    weights = exchange.limiter.weights(Pool.FUTURES)
+    weights = exchange.limiter.weights(LimitPool.FUTURES)
     whole_minutes = weights[1:-1]
     share = (
-        statistics.mean(whole_minutes) / BUDGETS[Pool.FUTURES].weight
+        statistics.mean(whole_minutes) / BUDGETS[LimitPool.FUTURES].weight
         if whole_minutes
         else 0.0
     )

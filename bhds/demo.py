@@ -22,7 +22,7 @@ from bhds.cli.installation import workflow_folder
 from bhds.cli.terminal import print_whole
 from bhds.io.job_log import one_line_errors
 from bhds.io.storage import replacing
-from bhds.sandbox.endpoints import Endpoints
+from bhds.sandbox.endpoints import SandboxEndpoints
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.server import serving
 
@@ -89,7 +89,7 @@ def main() -> int:
     return status
 
 
-def write_config(data_dir: Path, endpoints: Endpoints) -> Path:
+def write_config(data_dir: Path, endpoints: SandboxEndpoints) -> Path:
     """Write the demo's settings beside its data, and return where."""
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),

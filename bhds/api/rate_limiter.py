@@ -47,7 +47,7 @@ _TOLD_FROM_S = 5.0  # shorter pauses are not worth a line in the log
 
 @dataclass
 class CountedRequest:
-    """A request under way, as the block in `RateLimiter.spend` sees it."""
+    """A request under way, as the block in `RateLimiter.acquire` sees it."""
 
     used_weight: int | None = None
     """The server's own count of its present window, once it is known."""
@@ -112,7 +112,7 @@ class RateLimiter:
         self._file.close()
 
     @asynccontextmanager
-    async def spend(
+    async def acquire(
         self, pool: Pool, weight: int, *, timeout_s: float = 60.0
     ) -> AsyncIterator[CountedRequest]:
         """Wait until a request may be sent, and count it while the block runs.
@@ -143,7 +143,7 @@ class RateLimiter:
         finally:
             self._settle(pool, weight, claim=claim, used_weight=spending.used_weight)
 
-    def shut(self, pool: Pool, seconds: float) -> None:
+    def block(self, pool: Pool, seconds: float) -> None:
         """Stop all processes from sending a request until some seconds from now.
 
         A longer pause that was ordered before stays.
@@ -162,7 +162,7 @@ class RateLimiter:
                 (self._keys[pool], now + seconds, seconds),
             )
 
-    def occupied(self, pool: Pool) -> int:
+    def in_use(self, pool: Pool) -> int:
         """Return the weight that all processes occupy at present.
 
         Raises

@@ -161,7 +161,7 @@ class Transport:
 
     async def _send(self, request: Request) -> http.Received:
         url = http.address(f"{self.endpoint}{request.path}", request.parameters)
-        spending = self._budget.spend(
+        spending = self._budget.acquire(
             request.pool, request.weight, timeout_s=self._http.longest_s
         )
         async with self._slots, spending as spent:
@@ -183,7 +183,7 @@ class Transport:
         # A ban is of the address, whatever the request draws on.
         is_ban = received.status == _HTTP_BANNED
         for pool in self._market.pools if is_ban else (request.pool,):
-            self._budget.shut(pool, pause_s)
+            self._budget.block(pool, pause_s)
 
     def _subject(self, request: Request) -> str:
         query = urlencode(request.parameters, safe="/", encoding="utf-8")

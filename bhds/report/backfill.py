@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SYMBOL, Column, Table, capped
+from bhds.report.blocks import OF_SYMBOL, ReportTable, TableColumn, capped
 from bhds.report.inputs import MARKET
 
 _LISTED = 1_000
@@ -10,11 +10,11 @@ _PATH = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.(?:parquet|jso
 
 _UNANSWERED = (
     *OF_SYMBOL,
-    Column("partition", "Partition"),
+    TableColumn("partition", "Partition"),
 )
 
 
-def unanswered_table(unanswered: pl.DataFrame) -> Table:
+def unanswered_table(unanswered: pl.DataFrame) -> ReportTable:
     """List the backfills with unanswered requests, by their `path`."""
     market, data_type, symbol, interval, partition = (
         pl.col("path").str.extract(_PATH, group) for group in range(1, 6)
@@ -30,7 +30,7 @@ def unanswered_table(unanswered: pl.DataFrame) -> Table:
         at=_LISTED,
         where="api_data/unanswered.parquet",
     )
-    return Table(
+    return ReportTable(
         name="api-unanswered",
         caption="Partitions with unanswered requests",
         columns=_UNANSWERED,

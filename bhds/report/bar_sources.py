@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SERIES, Column, Kind, Table
+from bhds.report.blocks import OF_SERIES, ColumnKind, ReportTable, TableColumn
 
 SOURCES = {
     "monthly": "#3f7fb5",
@@ -14,13 +14,13 @@ SOURCES = {
 
 _TABLE = (
     *OF_SERIES,
-    Column("rows", "Rows", Kind.COUNT),
-    Column("monthly", "Monthly zips", Kind.COUNT),
-    Column("daily", "Daily zips", Kind.COUNT),
-    Column("api", "API", Kind.COUNT),
-    Column("api_share", "API, %", Kind.SHARE),
-    Column("filled", "Filled", Kind.COUNT, "never published"),
-    Column("filled_share", "Filled, %", Kind.SHARE),
+    TableColumn("rows", "Rows", ColumnKind.COUNT),
+    TableColumn("monthly", "Monthly zips", ColumnKind.COUNT),
+    TableColumn("daily", "Daily zips", ColumnKind.COUNT),
+    TableColumn("api", "API", ColumnKind.COUNT),
+    TableColumn("api_share", "API, %", ColumnKind.SHARE),
+    TableColumn("filled", "Filled", ColumnKind.COUNT, "never published"),
+    TableColumn("filled_share", "Filled, %", ColumnKind.SHARE),
 )
 
 
@@ -49,7 +49,7 @@ def by_month(days: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def table(months: pl.DataFrame) -> Table:
+def table(months: pl.DataFrame) -> ReportTable:
     """Show the totals of `by_month` per series, with shares."""
     rows = (
         months.group_by("market", "series", maintain_order=True)
@@ -60,7 +60,7 @@ def table(months: pl.DataFrame) -> Table:
             for name in ("api", "filled")
         )
     )
-    return Table(
+    return ReportTable(
         name="sources-table",
         caption="Rows by source",
         columns=_TABLE,

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 
-class Kind(StrEnum):
+class ColumnKind(StrEnum):
     """How the values of a column are shown, sorted and aligned."""
 
     TEXT = "text"
@@ -32,30 +32,33 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """One column of a table."""
 
     name: str
     """Its name in the frame."""
     title: str
-    kind: Kind = Kind.TEXT
+    kind: ColumnKind = ColumnKind.TEXT
     hint: str | None = None
     """What it means, where the title does not say it."""
 
 
-OF_SERIES = (Column("market", "Market", Kind.MARKET), Column("series", "Data"))
-OF_SYMBOL = (*OF_SERIES, Column("symbol", "Symbol", Kind.SYMBOL))
+OF_SERIES = (
+    TableColumn("market", "Market", ColumnKind.MARKET),
+    TableColumn("series", "Data"),
+)
+OF_SYMBOL = (*OF_SERIES, TableColumn("symbol", "Symbol", ColumnKind.SYMBOL))
 """The columns that most tables begin with."""
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """A table that can be searched, sorted and turned page by page."""
 
     name: str
     """Unique in the page: letters and hyphens."""
     caption: str
-    columns: Sequence[Column]
+    columns: Sequence[TableColumn]
     rows: pl.DataFrame
     """Columns of other names are omitted."""
     note: str | None = None
@@ -120,7 +123,7 @@ class Section:
     title: str
     sentences: Sequence[str] = ()
     facts: Sequence[Fact] = ()
-    blocks: Sequence[Table | Figure | Heatmap] = field(default_factory=tuple)
+    blocks: Sequence[ReportTable | Figure | Heatmap] = field(default_factory=tuple)
 
 
 def capped(rows: pl.DataFrame, *, at: int, where: str) -> tuple[pl.DataFrame, str]:

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SYMBOL, Column, Kind, Table, capped
+from bhds.report.blocks import OF_SYMBOL, ColumnKind, ReportTable, TableColumn, capped
 
 _VALUES = ("open", "high", "low", "close", "volume", "trade_count")
 COLUMNS = (
@@ -15,22 +15,25 @@ _LISTED = 2_000
 
 _TABLE = (
     *OF_SYMBOL,
-    Column("open_time", "Bar"),
-    Column("columns", "Differ in"),
-    Column(
-        "difference", "Price difference", Kind.SHARE, "the largest of the four prices"
+    TableColumn("open_time", "Bar"),
+    TableColumn("columns", "Differ in"),
+    TableColumn(
+        "difference",
+        "Price difference",
+        ColumnKind.SHARE,
+        "the largest of the four prices",
     ),
-    Column("kept_source", "Kept"),
-    Column("kept_close", "Close kept", Kind.NUMBER),
-    Column("close", "Close dropped", Kind.NUMBER),
-    Column("kept_volume", "Volume kept", Kind.NUMBER),
-    Column("volume", "Volume dropped", Kind.NUMBER),
-    Column("source", "Dropped"),
-    Column("key", "Dropped from", hint="its zip; a dash for the API"),
+    TableColumn("kept_source", "Kept"),
+    TableColumn("kept_close", "Close kept", ColumnKind.NUMBER),
+    TableColumn("close", "Close dropped", ColumnKind.NUMBER),
+    TableColumn("kept_volume", "Volume kept", ColumnKind.NUMBER),
+    TableColumn("volume", "Volume dropped", ColumnKind.NUMBER),
+    TableColumn("source", "Dropped"),
+    TableColumn("key", "Dropped from", hint="its zip; a dash for the API"),
 )
 
 
-def table(conflicts: pl.DataFrame, *, where: str) -> Table:
+def table(conflicts: pl.DataFrame, *, where: str) -> ReportTable:
     """List bars of which one version was dropped, the largest difference first.
 
     The difference is the largest relative one of the four prices.
@@ -54,7 +57,7 @@ def table(conflicts: pl.DataFrame, *, where: str) -> Table:
         nulls_last=True,
     )
     shown, note = capped(rows, at=_LISTED, where=where)
-    return Table(
+    return ReportTable(
         name="conflicts-table",
         caption="Bars with two values, the largest price difference first",
         columns=_TABLE,

@@ -7,10 +7,10 @@ import polars as pl
 from bhds.report.blocks import (
     OF_SERIES,
     OF_SYMBOL,
-    Column,
+    ColumnKind,
     Heatmap,
-    Kind,
-    Table,
+    ReportTable,
+    TableColumn,
     capped,
 )
 
@@ -49,33 +49,37 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
 _TABLE = (
     *OF_SYMBOL,
-    Column("first_day", "First day"),
-    Column("last_day", "Last day"),
-    Column("days", "Days", Kind.COUNT, "days while listed"),
-    Column("share", "Available", Kind.SHARE, "of the days that are due"),
-    Column(
+    TableColumn("first_day", "First day"),
+    TableColumn("last_day", "Last day"),
+    TableColumn("days", "Days", ColumnKind.COUNT, "days while listed"),
+    TableColumn("share", "Available", ColumnKind.SHARE, "of the days that are due"),
+    TableColumn(
         "degraded",
         "Degraded",
-        Kind.COUNT,
+        ColumnKind.COUNT,
         "rows are missing or wrong",
     ),
-    Column("missing", "Missing", Kind.COUNT, "days without a published row"),
-    Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
-    Column("gaps", "Gaps", Kind.COUNT, "a dash: none, or not searched for"),
-    Column("lost", "Time in gaps", Kind.SPAN, "without the time after the last trade"),
-    Column("conflicts", "Conflicts", Kind.COUNT, "days with a conflicting row"),
-    Column("reason", "Most frequent reason"),
-    Column("last_modified", "Archive changed", hint="time of the newest zip"),
+    TableColumn("missing", "Missing", ColumnKind.COUNT, "days without a published row"),
+    TableColumn("pending", "Pending", ColumnKind.COUNT, "days that are not due yet"),
+    TableColumn("gaps", "Gaps", ColumnKind.COUNT, "a dash: none, or not searched for"),
+    TableColumn(
+        "lost", "Time in gaps", ColumnKind.SPAN, "without the time after the last trade"
+    ),
+    TableColumn(
+        "conflicts", "Conflicts", ColumnKind.COUNT, "days with a conflicting row"
+    ),
+    TableColumn("reason", "Most frequent reason"),
+    TableColumn("last_modified", "Archive changed", hint="time of the newest zip"),
 )
 
 
 _BY_REASON = (
     *OF_SERIES,
-    Column("reason", "Reason"),
-    Column("symbols", "Symbols", Kind.COUNT),
-    Column("days", "Days", Kind.COUNT),
-    Column("first_day", "First day"),
-    Column("last_day", "Last day"),
+    TableColumn("reason", "Reason"),
+    TableColumn("symbols", "Symbols", ColumnKind.COUNT),
+    TableColumn("days", "Days", ColumnKind.COUNT),
+    TableColumn("first_day", "First day"),
+    TableColumn("last_day", "Last day"),
 )
 
 
@@ -176,12 +180,14 @@ def by_symbol(days: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def symbol_table(symbols: pl.DataFrame, gaps: pl.DataFrame, *, where: str) -> Table:
+def symbol_table(
+    symbols: pl.DataFrame, gaps: pl.DataFrame, *, where: str
+) -> ReportTable:
     """Show the counts of `by_symbol` and of `gaps.by_symbol`."""
     key = ["market", "series", "symbol"]
     joined = symbols.join(gaps, on=key, how="left", maintain_order="left")
     rows, note = capped(joined, at=_SHOWN, where=where)
-    return Table(
+    return ReportTable(
         name="coverage-table",
         caption="Days by symbol, most missing days first",
         columns=_TABLE,
@@ -191,7 +197,7 @@ def symbol_table(symbols: pl.DataFrame, gaps: pl.DataFrame, *, where: str) -> Ta
     )
 
 
-def by_reason(days: pl.DataFrame) -> Table:
+def by_reason(days: pl.DataFrame) -> ReportTable:
     """Count the days that are degraded or missing by their reason, in each series."""
     key = ("market", "series", "reason")
     rows = (
@@ -207,7 +213,7 @@ def by_reason(days: pl.DataFrame) -> Table:
         .sort(key)
         .collect()
     )
-    return Table(
+    return ReportTable(
         name="coverage-reasons",
         caption="Days that are degraded or missing, by reason",
         columns=_BY_REASON,

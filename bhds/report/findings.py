@@ -22,7 +22,7 @@ from bhds.report.pictures import Picture
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchedFiles:
     """Totals of the ledger of downloads."""
 
     files: int
@@ -42,7 +42,7 @@ class Findings:
     reconciliation: pl.DataFrame
     volume_checks: pl.DataFrame
     integrity: IntegrityFindings
-    fetched: Fetched
+    fetched: FetchedFiles
     revisions: pl.DataFrame
     unanswered: pl.DataFrame
     pictures: Sequence[Picture]
@@ -113,7 +113,7 @@ def _sources(
                     raise ResultError(msg) from error
 
 
-def _fetched(data_dir: Path) -> Fetched:
+def _fetched(data_dir: Path) -> FetchedFiles:
     rows = ledger.read(data_dir, columns=["key", "size", "sha256", "first_seen"])
     files = (
         rows.lazy()
@@ -125,4 +125,4 @@ def _fetched(data_dir: Path) -> Fetched:
         .collect()
     )
     count, size_bytes, replaced = files.row(0)
-    return Fetched(count, size_bytes or 0, replaced or 0)
+    return FetchedFiles(count, size_bytes or 0, replaced or 0)

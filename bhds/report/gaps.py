@@ -2,7 +2,13 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table
+from bhds.report.blocks import (
+    OF_SERIES,
+    OF_SYMBOL,
+    ColumnKind,
+    ReportTable,
+    TableColumn,
+)
 
 COLUMNS = (
     *("symbol", "prev_open_time", "next_open_time", "missing_bars", "untraded_bars"),
@@ -31,30 +37,30 @@ _LISTED = 250
 
 _BY_CLASS = (
     *OF_SERIES,
-    Column("class", "Class"),
-    Column("meaning", "Meaning"),
-    Column("gaps", "Gaps", Kind.COUNT),
-    Column("symbols", "Symbols", Kind.COUNT),
-    Column("missing", "Bars missing", Kind.COUNT, "never published"),
-    Column("untraded", "Without trades", Kind.COUNT, "published bars"),
-    Column("split", "Splits", Kind.COUNT, "gaps that begin a new segment"),
-    Column("longest", "Longest", Kind.SPAN),
+    TableColumn("class", "Class"),
+    TableColumn("meaning", "Meaning"),
+    TableColumn("gaps", "Gaps", ColumnKind.COUNT),
+    TableColumn("symbols", "Symbols", ColumnKind.COUNT),
+    TableColumn("missing", "Bars missing", ColumnKind.COUNT, "never published"),
+    TableColumn("untraded", "Without trades", ColumnKind.COUNT, "published bars"),
+    TableColumn("split", "Splits", ColumnKind.COUNT, "gaps that begin a new segment"),
+    TableColumn("longest", "Longest", ColumnKind.SPAN),
 )
 
 
 _LONGEST = (
     *OF_SYMBOL,
-    Column("class", "Class"),
-    Column("prev_open_time", "Last trade"),
-    Column("next_open_time", "Next trade", hint="a dash: not traded since"),
-    Column("duration", "Length", Kind.SPAN),
-    Column("missing_bars", "Bars missing", Kind.COUNT, "never published"),
-    Column("untraded_bars", "Without trades", Kind.COUNT, "published bars"),
-    Column("price_change", "Price", Kind.CHANGE),
-    Column("splits", "Splits", hint="whether a new segment begins"),
-    Column("absent_days", "Days without file", Kind.COUNT),
-    Column("api", "API response"),
-    Column("others", "Others silent", hint="of the other symbols then traded"),
+    TableColumn("class", "Class"),
+    TableColumn("prev_open_time", "Last trade"),
+    TableColumn("next_open_time", "Next trade", hint="a dash: not traded since"),
+    TableColumn("duration", "Length", ColumnKind.SPAN),
+    TableColumn("missing_bars", "Bars missing", ColumnKind.COUNT, "never published"),
+    TableColumn("untraded_bars", "Without trades", ColumnKind.COUNT, "published bars"),
+    TableColumn("price_change", "Price", ColumnKind.CHANGE),
+    TableColumn("splits", "Splits", hint="whether a new segment begins"),
+    TableColumn("absent_days", "Days without file", ColumnKind.COUNT),
+    TableColumn("api", "API response"),
+    TableColumn("others", "Others silent", hint="of the other symbols then traded"),
 )
 
 
@@ -78,7 +84,7 @@ def by_month(gaps: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def by_class(gaps: pl.DataFrame) -> Table:
+def by_class(gaps: pl.DataFrame) -> ReportTable:
     """Show the number and length of the gaps of each class."""
     rows = (
         gaps.lazy()
@@ -95,7 +101,7 @@ def by_class(gaps: pl.DataFrame) -> Table:
         .collect()
     )
     meanings = {name: meaning for name, (_, meaning) in CLASSES.items()}
-    return Table(
+    return ReportTable(
         name="gaps-by-class",
         caption="Gaps by class",
         columns=_BY_CLASS,
@@ -120,7 +126,7 @@ def by_symbol(gaps: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def longest(gaps: pl.DataFrame, *, where: str) -> Table:
+def longest(gaps: pl.DataFrame, *, where: str) -> ReportTable:
     """List the longest gaps of each class of each market and series, longest first."""
     rank = pl.col("duration").rank("ordinal", descending=True)
     shown = gaps.filter(rank.over("market", "series", "class") <= _LISTED).sort(
@@ -133,7 +139,7 @@ def longest(gaps: pl.DataFrame, *, where: str) -> Table:
         else f"{shown.height:,} of {gaps.height:,} are shown, the {_LISTED} longest of "
         f"each class in each market; all are in {where}."
     )
-    return Table(
+    return ReportTable(
         name="gaps-longest",
         caption="The longest gaps of each class",
         columns=_LONGEST,

@@ -6,7 +6,14 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table, capped
+from bhds.report.blocks import (
+    OF_SERIES,
+    OF_SYMBOL,
+    ColumnKind,
+    ReportTable,
+    TableColumn,
+    capped,
+)
 from bhds.report.inputs import MARKET
 from bhds.schemas.archive_tables import IntegrityStatus
 
@@ -49,25 +56,29 @@ class IntegrityFindings(NamedTuple):
 
 _BY_SERIES = (
     *OF_SERIES,
-    Column("zips", "Zips", Kind.COUNT),
-    Column("size", "Size", Kind.BYTES),
-    Column("ok", "Ok", Kind.COUNT, "match their CHECKSUM"),
-    Column("checksum-stale", "CHECKSUM stale", Kind.COUNT, "the zip is sound"),
-    Column("checksum-missing", "CHECKSUM missing", Kind.COUNT, "the zip is sound"),
-    Column("corrupt", "Corrupt", Kind.COUNT, "their rows are omitted"),
-    Column("vanished", "Vanished", Kind.COUNT, "listed, but not served"),
-    Column("rows_read", "Rows read", Kind.COUNT),
-    Column("duplicates", "Duplicates", Kind.COUNT, "dropped"),
-    Column("conflicts", "Conflicts", Kind.COUNT, "dropped"),
-    Column("out_of_order", "Out of order", Kind.COUNT, "sorted"),
+    TableColumn("zips", "Zips", ColumnKind.COUNT),
+    TableColumn("size", "Size", ColumnKind.BYTES),
+    TableColumn("ok", "Ok", ColumnKind.COUNT, "match their CHECKSUM"),
+    TableColumn(
+        "checksum-stale", "CHECKSUM stale", ColumnKind.COUNT, "the zip is sound"
+    ),
+    TableColumn(
+        "checksum-missing", "CHECKSUM missing", ColumnKind.COUNT, "the zip is sound"
+    ),
+    TableColumn("corrupt", "Corrupt", ColumnKind.COUNT, "their rows are omitted"),
+    TableColumn("vanished", "Vanished", ColumnKind.COUNT, "listed, but not served"),
+    TableColumn("rows_read", "Rows read", ColumnKind.COUNT),
+    TableColumn("duplicates", "Duplicates", ColumnKind.COUNT, "dropped"),
+    TableColumn("conflicts", "Conflicts", ColumnKind.COUNT, "dropped"),
+    TableColumn("out_of_order", "Out of order", ColumnKind.COUNT, "sorted"),
 )
 
 
 _DOUBTS = (
     *OF_SYMBOL,
-    Column("file", "Zip"),
-    Column("integrity_status", "Integrity status"),
-    Column("reason", "Reason", Kind.PROSE),
+    TableColumn("file", "Zip"),
+    TableColumn("integrity_status", "Integrity status"),
+    TableColumn("reason", "Reason", ColumnKind.PROSE),
 )
 
 
@@ -111,9 +122,9 @@ def collect(sources: Iterable[Mapping[str, Any]]) -> IntegrityFindings:
     )
 
 
-def series_table(series: pl.DataFrame) -> Table:
+def series_table(series: pl.DataFrame) -> ReportTable:
     """Show the number of zips of each integrity status."""
-    return Table(
+    return ReportTable(
         name="integrity-by-series",
         caption="Zips by integrity status",
         columns=_BY_SERIES,
@@ -122,11 +133,11 @@ def series_table(series: pl.DataFrame) -> Table:
     )
 
 
-def doubtful_table(doubtful: pl.DataFrame) -> Table:
+def doubtful_table(doubtful: pl.DataFrame) -> ReportTable:
     """List doubtful zips with the reason."""
     where = "parsed_data/…/<partition>.sources.json"
     rows, note = capped(doubtful, at=_LISTED, where=where)
-    return Table(
+    return ReportTable(
         name="integrity-doubtful",
         caption="Zips with another status than ok, or with a warning",
         columns=_DOUBTS,

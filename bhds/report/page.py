@@ -11,7 +11,7 @@ import plotly.offline
 from jinja2 import Environment, StrictUndefined, Template
 
 from bhds.core.version import __version__
-from bhds.report.blocks import Figure, Heatmap, Section, Table
+from bhds.report.blocks import Figure, Heatmap, ReportTable, Section
 from bhds.report.inputs import MARKET
 
 
@@ -40,7 +40,7 @@ def render(
     blocks = [block for section in sections for block in section.blocks]
     data = {
         "symbols": [list(each) for each in symbols],
-        "tables": {b.name: _table(b) for b in blocks if isinstance(b, Table)},
+        "tables": {b.name: _table(b) for b in blocks if isinstance(b, ReportTable)},
         "figures": {b.name: b.plot for b in blocks if isinstance(b, Figure)},
         "heatmaps": {b.name: _heatmap(b) for b in blocks if isinstance(b, Heatmap)},
     }
@@ -55,7 +55,7 @@ def render(
     )
 
 
-def _table(table: Table) -> dict[str, Any]:
+def _table(table: ReportTable) -> dict[str, Any]:
     columns = [{"title": c.title, "kind": c.kind.value} for c in table.columns]
     return {"columns": columns, "rows": table.values()}
 

@@ -2,7 +2,14 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SERIES, OF_SYMBOL, Column, Kind, Table, capped
+from bhds.report.blocks import (
+    OF_SERIES,
+    OF_SYMBOL,
+    ColumnKind,
+    ReportTable,
+    TableColumn,
+    capped,
+)
 
 RECONCILIATION_COLUMNS = (
     *("symbol", "interval", "column", "n_compared", "n_equal", "off_grid"),
@@ -20,41 +27,41 @@ _LISTED = 2_000
 
 _BY_COLUMN = (
     *OF_SERIES,
-    Column("interval", "Resampled to"),
-    Column("column", "Column"),
-    Column("symbols", "Symbols", Kind.COUNT),
-    Column("n_compared", "Bars compared", Kind.COUNT),
-    Column("n_equal", "Equal", Kind.COUNT),
-    Column("off_grid", "Off the grid", Kind.COUNT, "not compared"),
-    Column("share", "Equal, %", Kind.SHARE),
-    Column("max_abs_diff", "Largest difference", Kind.NUMBER, "absolute"),
+    TableColumn("interval", "Resampled to"),
+    TableColumn("column", "Column"),
+    TableColumn("symbols", "Symbols", ColumnKind.COUNT),
+    TableColumn("n_compared", "Bars compared", ColumnKind.COUNT),
+    TableColumn("n_equal", "Equal", ColumnKind.COUNT),
+    TableColumn("off_grid", "Off the grid", ColumnKind.COUNT, "not compared"),
+    TableColumn("share", "Equal, %", ColumnKind.SHARE),
+    TableColumn("max_abs_diff", "Largest difference", ColumnKind.NUMBER, "absolute"),
 )
 
 
 _DIFFERING = (
     *OF_SYMBOL,
-    Column("interval", "Resampled to"),
-    Column("column", "Column"),
-    Column("n_compared", "Bars compared", Kind.COUNT),
-    Column("different", "Different", Kind.COUNT),
-    Column("max_abs_diff", "Largest difference", Kind.NUMBER, "absolute"),
-    Column("max_abs_diff_time", "Bar of the largest"),
+    TableColumn("interval", "Resampled to"),
+    TableColumn("column", "Column"),
+    TableColumn("n_compared", "Bars compared", ColumnKind.COUNT),
+    TableColumn("different", "Different", ColumnKind.COUNT),
+    TableColumn("max_abs_diff", "Largest difference", ColumnKind.NUMBER, "absolute"),
+    TableColumn("max_abs_diff_time", "Bar of the largest"),
 )
 
 
 _VOLUMES = (
-    Column("market", "Market", Kind.MARKET),
-    Column("symbol", "Symbol", Kind.SYMBOL),
-    Column("day", "Day"),
-    Column("compared_with", "Trades"),
-    Column("trades_quantity", "Of trades", Kind.NUMBER),
-    Column("bars_volume", "Of bars", Kind.NUMBER),
-    Column("difference", "Difference", Kind.NUMBER),
-    Column("part", "Relative difference", Kind.CHANGE, "to the volume"),
+    TableColumn("market", "Market", ColumnKind.MARKET),
+    TableColumn("symbol", "Symbol", ColumnKind.SYMBOL),
+    TableColumn("day", "Day"),
+    TableColumn("compared_with", "Trades"),
+    TableColumn("trades_quantity", "Of trades", ColumnKind.NUMBER),
+    TableColumn("bars_volume", "Of bars", ColumnKind.NUMBER),
+    TableColumn("difference", "Difference", ColumnKind.NUMBER),
+    TableColumn("part", "Relative difference", ColumnKind.CHANGE, "to the volume"),
 )
 
 
-def by_column(reconciliation: pl.DataFrame) -> Table:
+def by_column(reconciliation: pl.DataFrame) -> ReportTable:
     """Show how many values of each column are equal, over all symbols of a market."""
     key = ("market", "series", "interval", "column")
     rows = (
@@ -74,7 +81,7 @@ def by_column(reconciliation: pl.DataFrame) -> Table:
         )
         .collect()
     )
-    return Table(
+    return ReportTable(
         name="reconciliation-by-column",
         caption="Resampled bars compared with published bars",
         columns=_BY_COLUMN,
@@ -83,7 +90,7 @@ def by_column(reconciliation: pl.DataFrame) -> Table:
     )
 
 
-def differing(reconciliation: pl.DataFrame, *, where: str) -> Table:
+def differing(reconciliation: pl.DataFrame, *, where: str) -> ReportTable:
     """List the symbols with different bars, most differences first.
 
     Symbols without a compared bar are listed too, unless all are off the grid.
@@ -99,7 +106,7 @@ def differing(reconciliation: pl.DataFrame, *, where: str) -> Table:
         )
     )
     shown, note = capped(rows, at=_LISTED, where=where)
-    return Table(
+    return ReportTable(
         name="reconciliation-differing",
         caption="Symbols with different bars, or without a compared bar",
         columns=_DIFFERING,
@@ -109,7 +116,7 @@ def differing(reconciliation: pl.DataFrame, *, where: str) -> Table:
     )
 
 
-def volumes(checks: pl.DataFrame, *, where: str) -> Table:
+def volumes(checks: pl.DataFrame, *, where: str) -> ReportTable:
     """List the days whose trades and volume differ, the largest difference first."""
     rows = (
         checks.filter(~pl.col("agrees"))
@@ -121,7 +128,7 @@ def volumes(checks: pl.DataFrame, *, where: str) -> Table:
         )
     )
     shown, note = capped(rows, at=_LISTED, where=where)
-    return Table(
+    return ReportTable(
         name="volumes-table",
         caption="Days whose trades do not add up to the volume of the bars",
         columns=_VOLUMES,

@@ -2,22 +2,27 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SYMBOL, Column, Kind, Table, capped
+from bhds.report.blocks import OF_SYMBOL, ColumnKind, ReportTable, TableColumn, capped
 
 _LISTED = 2_000
 
 _TABLE = (
     *OF_SYMBOL,
-    Column("file", "Zip"),
-    Column("kind", "How", hint="revised, or superseded by other zips"),
-    Column("noticed_at", "Noticed"),
-    Column("first_day", "From"),
-    Column("last_day", "To"),
-    Column("rows_added", "Rows added", Kind.COUNT),
-    Column("rows_removed", "Removed", Kind.COUNT),
-    Column("rows_changed", "Changed", Kind.COUNT),
-    Column("columns", "In columns"),
-    Column("max_rel_change", "Largest change", Kind.SHARE, "relative to the old value"),
+    TableColumn("file", "Zip"),
+    TableColumn("kind", "How", hint="revised, or superseded by other zips"),
+    TableColumn("noticed_at", "Noticed"),
+    TableColumn("first_day", "From"),
+    TableColumn("last_day", "To"),
+    TableColumn("rows_added", "Rows added", ColumnKind.COUNT),
+    TableColumn("rows_removed", "Removed", ColumnKind.COUNT),
+    TableColumn("rows_changed", "Changed", ColumnKind.COUNT),
+    TableColumn("columns", "In columns"),
+    TableColumn(
+        "max_rel_change",
+        "Largest change",
+        ColumnKind.SHARE,
+        "relative to the old value",
+    ),
 )
 
 
@@ -70,10 +75,10 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def table(zips: pl.DataFrame) -> Table:
+def table(zips: pl.DataFrame) -> ReportTable:
     """Show the rows of `by_zip`."""
     rows, note = capped(zips, at=_LISTED, where="aws_data/revisions.parquet")
-    return Table(
+    return ReportTable(
         name="revisions-table",
         caption="Replaced zips, those with changed rows first",
         columns=_TABLE,

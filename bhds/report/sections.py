@@ -16,7 +16,7 @@ from bhds.report import (
     summary,
 )
 from bhds.report.blocks import Section
-from bhds.report.findings import Fetched, Findings
+from bhds.report.findings import FetchedFiles, Findings
 from bhds.report.inputs import paths_of
 
 
@@ -134,7 +134,7 @@ def _files(found: Findings) -> Section:
     )
 
 
-def _downloads(fetched: Fetched) -> str:
+def _downloads(fetched: FetchedFiles) -> str:
     """Return a sentence on the downloaded files."""
     if not fetched.files:
         return "No file was downloaded."

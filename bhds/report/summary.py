@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bhds.report.blocks import OF_SERIES, Column, Fact, Kind, Table
+from bhds.report.blocks import OF_SERIES, ColumnKind, Fact, ReportTable, TableColumn
 from bhds.report.coverage import AVAILABLE_SHARE
 from bhds.report.findings import Findings
 from bhds.report.inputs import of_first_series
@@ -10,15 +10,15 @@ from bhds.report.inputs import of_first_series
 _COUNTS = ("days", "available", "degraded", "missing", "pending")
 _TABLE = (
     *OF_SERIES,
-    Column("symbols", "Symbols", Kind.COUNT),
-    Column("first_day", "First day"),
-    Column("last_day", "Last day"),
-    Column("days", "Symbol-days", Kind.COUNT),
-    Column("share", "Available", Kind.SHARE, "of the days that are due"),
-    Column("degraded", "Degraded", Kind.COUNT, "rows are missing or wrong"),
-    Column("missing", "Missing", Kind.COUNT, "days without a published row"),
-    Column("pending", "Pending", Kind.COUNT, "days that are not due yet"),
-    Column("gaps", "Gaps", Kind.COUNT, "a dash: not searched for"),
+    TableColumn("symbols", "Symbols", ColumnKind.COUNT),
+    TableColumn("first_day", "First day"),
+    TableColumn("last_day", "Last day"),
+    TableColumn("days", "Symbol-days", ColumnKind.COUNT),
+    TableColumn("share", "Available", ColumnKind.SHARE, "of the days that are due"),
+    TableColumn("degraded", "Degraded", ColumnKind.COUNT, "rows are missing or wrong"),
+    TableColumn("missing", "Missing", ColumnKind.COUNT, "days without a published row"),
+    TableColumn("pending", "Pending", ColumnKind.COUNT, "days that are not due yet"),
+    TableColumn("gaps", "Gaps", ColumnKind.COUNT, "a dash: not searched for"),
 )
 
 
@@ -75,7 +75,7 @@ def rows_of_api(found: Findings) -> int:
     return int(found.days["api"].sum()) if found.days.height else 0
 
 
-def table(found: Findings, symbols: pl.DataFrame) -> Table:
+def table(found: Findings, symbols: pl.DataFrame) -> ReportTable:
     """Show the symbols, days and gaps of each market and series."""
     key = ("market", "series")
     rows = (
@@ -90,7 +90,7 @@ def table(found: Findings, symbols: pl.DataFrame) -> Table:
         .with_columns(share=AVAILABLE_SHARE)
         .join(_gaps(found, symbols), on=key, how="left", maintain_order="left")
     )
-    return Table(
+    return ReportTable(
         name="series",
         caption="Data of each market",
         columns=_TABLE,

@@ -11,7 +11,7 @@ from bhds.core.errors import SelectionError
 from bhds.sandbox import museum
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.faults import Manner
-from bhds.sandbox.limits import Pool
+from bhds.sandbox.limits import LimitPool
 
 
 def state(exchange: Exchange) -> dict[str, Any]:
@@ -34,7 +34,9 @@ def state(exchange: Exchange) -> dict[str, Any]:
         "requests": dict(exchange.requests),
         "api": {
             "refused": exchange.limiter.refused,
-            "weights": {pool.value: exchange.limiter.weights(pool) for pool in Pool},
+            "weights": {
+                pool.value: exchange.limiter.weights(pool) for pool in LimitPool
+            },
             "withheld": [asdict(hole) for hole in publication.holes],
             "latency_s": faults.latency_s,
             "faults": [asdict(fault) for fault in faults.planned()],

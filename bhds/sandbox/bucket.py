@@ -12,10 +12,10 @@ from typing import Any
 
 from bhds.core.errors import SelectionError
 from bhds.sandbox import defects, formats, tape
-from bhds.sandbox.datasets import Feed, member_time
+from bhds.sandbox.datasets import FolderFeed, member_time
 from bhds.sandbox.datasets.index import FeedIndex
 from bhds.sandbox.defects import Defect
-from bhds.sandbox.filecache import Digests, FileCache
+from bhds.sandbox.filecache import FileCache, FileDigests
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.publication import CHECKSUM, Publication
@@ -29,7 +29,7 @@ _MONTH = re.compile(r"-(\d{4}-\d{2})(-\d{2})?\.zip")
 class _File:
     """A zip that may be published: a period of a feed."""
 
-    feed: Feed
+    feed: FolderFeed
     period: Period
     revision: int
     defects: tuple[Defect, ...]
@@ -117,7 +117,7 @@ class SyntheticBucket:
             raise SelectionError(msg)
         return file.feed.data_type.name
 
-    def _feed_keys(self, feed: Feed) -> Iterator[str]:
+    def _feed_keys(self, feed: FolderFeed) -> Iterator[str]:
         now_ms = to_ms(self._publication.now)
         periods = feed.periods(self._source, now_ms=now_ms)
         keys: Iterable[str] = map(feed.key, periods)
@@ -182,7 +182,7 @@ class SyntheticBucket:
             return republished.last_modified
         return from_ms(file.feed.data_type.published_ms(file.feed, file.period))
 
-    def _digests(self, file: _File) -> Digests:
+    def _digests(self, file: _File) -> FileDigests:
         return self._cache.digests(self._cache_name(file), lambda: self._build(file))
 
     def _checksum(self, file: _File) -> bytes:

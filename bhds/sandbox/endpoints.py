@@ -12,7 +12,7 @@ ADMIN_ROOT = "/_sandbox"
 
 
 @dataclass(frozen=True)
-class Endpoints:
+class SandboxEndpoints:
     """The URLs of one sandbox, without a slash at the end; keys as in the settings."""
 
     archive_listing: str
@@ -25,7 +25,7 @@ class Endpoints:
     api_cm: str
 
     @classmethod
-    def at(cls, root: str) -> "Endpoints":
+    def at(cls, root: str) -> "SandboxEndpoints":
         """Return the endpoints of the sandbox at `root`: `http://127.0.0.1:8080`."""
         return cls(root + LISTING_ROOT, root + DOWNLOAD_ROOT, root, root, root)
 

@@ -14,7 +14,7 @@ from bhds.sandbox.bucket import SyntheticBucket
 from bhds.sandbox.defects import SPOILERS, Defect
 from bhds.sandbox.faults import Faults
 from bhds.sandbox.filecache import FileCache
-from bhds.sandbox.limits import BUDGETS, Budget, Pool, RateLimiter
+from bhds.sandbox.limits import BUDGETS, Budget, LimitEnforcer, LimitPool
 from bhds.sandbox.objects import ObjectStore
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.publication import Hole, Publication
@@ -61,8 +61,8 @@ class Exchange:
         now: dt.datetime = PRESENT,
         cache_dir: Path | None = None,
         serve_dir: Path | None = None,
-        budgets: Mapping[Pool, Budget] | None = None,
-        limiter: RateLimiter | None = None,
+        budgets: Mapping[LimitPool, Budget] | None = None,
+        limiter: LimitEnforcer | None = None,
     ) -> None:
         if universe is None:
             universe = load_universe() if serve_dir is None else Universe()
@@ -288,10 +288,10 @@ class Exchange:
 
 
 def _limiter(
-    given: RateLimiter | None, budgets: Mapping[Pool, Budget] | None
-) -> RateLimiter:
+    given: LimitEnforcer | None, budgets: Mapping[LimitPool, Budget] | None
+) -> LimitEnforcer:
     if given is None:
-        return RateLimiter(BUDGETS | dict(budgets or {}))
+        return LimitEnforcer(BUDGETS | dict(budgets or {}))
     if budgets is not None:
         msg = "budgets: expected none beside a limiter, which has its own"
         raise ConfigError(msg)

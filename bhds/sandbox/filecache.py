@@ -15,7 +15,7 @@ _LOCKS = 64
 
 
 @dataclass(frozen=True)
-class Digests:
+class FileDigests:
     """Size and digests of one file."""
 
     size: int
@@ -32,10 +32,10 @@ class FileCache:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: dict[str, Digests] = {}
+        self._known: dict[str, FileDigests] = {}
         self._locks = [threading.Lock() for _ in range(_LOCKS)]
 
-    def digests(self, name: str, build: Callable[[], bytes]) -> Digests:
+    def digests(self, name: str, build: Callable[[], bytes]) -> FileDigests:
         """Return the digests of the file `name`, which `build` makes if need be."""
         known = self._known.get(name)
         return known or self._load(name, build)[0]
@@ -44,7 +44,7 @@ class FileCache:
         """Return the file `name`, which `build` makes if need be."""
         return self._load(name, build)[1]
 
-    def _load(self, name: str, build: Callable[[], bytes]) -> tuple[Digests, bytes]:
+    def _load(self, name: str, build: Callable[[], bytes]) -> tuple[FileDigests, bytes]:
         path = self._folder / name[:2] / name
         with self._locks[int(name[:8], 16) % _LOCKS]:
             try:
@@ -55,7 +55,7 @@ class FileCache:
                 stored += hashlib.sha256(content).digest() + content
                 with replacing(path) as partial:
                     partial.write_bytes(stored)
-        digests = Digests(
+        digests = FileDigests(
             len(stored) - _HEAD_BYTES,
             stored[:_MD5_BYTES],
             stored[_MD5_BYTES:_HEAD_BYTES],

@@ -17,7 +17,7 @@ _FIRST_BAN_S = 120
 _LONGEST_BAN_S = 3 * 86_400
 
 
-class Pool(Enum):
+class LimitPool(Enum):
     """A budget that several endpoints share."""
 
     SPOT = "spot"
@@ -34,9 +34,9 @@ class Budget:
 
 
 BUDGETS = {
-    Pool.SPOT: Budget(weight=6_000, window_s=60),
-    Pool.FUTURES: Budget(weight=2_400, window_s=60),
-    Pool.FUNDING: Budget(weight=500, window_s=300),
+    LimitPool.SPOT: Budget(weight=6_000, window_s=60),
+    LimitPool.FUTURES: Budget(weight=2_400, window_s=60),
+    LimitPool.FUNDING: Budget(weight=500, window_s=300),
 }
 """The budgets of the real exchange."""
 
@@ -63,29 +63,29 @@ class _Account:
 
 
 @dataclass
-class RateLimiter:
+class LimitEnforcer:
     """Weights used per address and pool; charged from one thread only."""
 
-    budgets: dict[Pool, Budget] = field(default_factory=lambda: dict(BUDGETS))
+    budgets: dict[LimitPool, Budget] = field(default_factory=lambda: dict(BUDGETS))
     patience: int = 5
     """Refused requests within a window that are still answered by 429."""
     clock: Callable[[], float] = time.time
     """Seconds; windows begin at multiples of their length."""
     refused: int = 0
     """How many requests were refused so far, by 429 or 418."""
-    _granted: defaultdict[Pool, dict[int, int]] = field(
+    _granted: defaultdict[LimitPool, dict[int, int]] = field(
         default_factory=lambda: defaultdict(dict)
     )
     """By pool and number of the window, what all addresses together were granted."""
-    _accounts: dict[tuple[str, Pool], _Account] = field(default_factory=dict)
+    _accounts: dict[tuple[str, LimitPool], _Account] = field(default_factory=dict)
 
-    def spend(self, address: str, pool: Pool, weight: int) -> Refusal | None:
+    def spend(self, address: str, pool: LimitPool, weight: int) -> Refusal | None:
         """Charge a request, or tell why it is refused; a refused one is free."""
         refusal = self._charge(address, pool, weight)
         self.refused += refusal is not None
         return refusal
 
-    def _charge(self, address: str, pool: Pool, weight: int) -> Refusal | None:
+    def _charge(self, address: str, pool: LimitPool, weight: int) -> Refusal | None:
         now = self.clock()
         budget = self.budgets[pool]
         account = self._account(address, pool, now)
@@ -105,11 +105,11 @@ class RateLimiter:
         account.banned_until_s = now + ban_s
         return Refusal(418, ban_s)
 
-    def used(self, address: str, pool: Pool) -> int:
+    def used(self, address: str, pool: LimitPool) -> int:
         """Return the weight that `address` has used in the present window."""
         return self._account(address, pool, self.clock()).used
 
-    def weights(self, pool: Pool) -> list[int]:
+    def weights(self, pool: LimitPool) -> list[int]:
         """Return the weight that was granted in each window, of all addresses together.
 
         Windows are in order of time, the present one last; those in which nothing was
@@ -117,7 +117,7 @@ class RateLimiter:
         """
         return [*self._granted[pool].values()]
 
-    def _account(self, address: str, pool: Pool, now: float) -> _Account:
+    def _account(self, address: str, pool: LimitPool, now: float) -> _Account:
         account = self._accounts.setdefault((address, pool), _Account())
         window = int(now // self.budgets[pool].window_s)
         if account.window != window:

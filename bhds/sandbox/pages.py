@@ -14,7 +14,7 @@ _MONTH_MS = 31 * DAY_MS
 
 
 @dataclass(frozen=True)
-class Series:
+class PagedSeries:
     """The bars that a request is about."""
 
     data_type: str
@@ -53,7 +53,7 @@ class Pages:
         return to_ms(self._publication.now)
 
     def oldest(
-        self, series: Series, *, start_ms: int, end_ms: int | None, limit: int
+        self, series: PagedSeries, *, start_ms: int, end_ms: int | None, limit: int
     ) -> pl.DataFrame:
         """Return the first `limit` bars that open in a range."""
         interval = series.interval
@@ -69,7 +69,12 @@ class Pages:
         return found.head(limit)
 
     def newest(
-        self, series: Series, *, start_ms: int | None, end_ms: int | None, limit: int
+        self,
+        series: PagedSeries,
+        *,
+        start_ms: int | None,
+        end_ms: int | None,
+        limit: int,
     ) -> pl.DataFrame:
         """Return the last `limit` bars that open in a range; None: from the listing."""
         interval = series.interval
@@ -89,7 +94,7 @@ class Pages:
         """Return the first moment after a range whose last moment is `end_ms`."""
         return min(self.now_ms if end_ms is None else end_ms, self.now_ms) + 1
 
-    def _stand(self, series: Series, start_ms: int, end_ms: int) -> pl.DataFrame:
+    def _stand(self, series: PagedSeries, start_ms: int, end_ms: int) -> pl.DataFrame:
         bars = series.source.bars_until(
             series.symbol,
             series.interval,

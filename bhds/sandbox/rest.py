@@ -26,8 +26,8 @@ from bhds.sandbox.datasets import DATA_TYPES
 from bhds.sandbox.datasets.bars import ReferenceKlines
 from bhds.sandbox.formats import kline_rows, reference_rows, with_point
 from bhds.sandbox.funding import funding_events
-from bhds.sandbox.limits import Pool, RateLimiter
-from bhds.sandbox.pages import Pages, Series
+from bhds.sandbox.limits import LimitEnforcer, LimitPool
+from bhds.sandbox.pages import PagedSeries, Pages
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.publication import Hole, Publication
 from bhds.sandbox.timegrid import DAY_MS, to_ms
@@ -58,7 +58,7 @@ _REFERENCES = {
 Parameters = Mapping[str, str]
 
 
-class ApiError(Exception):
+class RestError(Exception):
     """A request that the API refuses with one of its error codes."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -77,7 +77,7 @@ class Market:
 
     trade_type: TradeType
     root: str
-    pool: Pool
+    pool: LimitPool
     most_klines: int
 
 
@@ -91,7 +91,7 @@ class Endpoint:
 
     name: str
     market: Market
-    charge: Mapping[Pool, int]
+    charge: Mapping[LimitPool, int]
     """What a request costs, of which budget, unless that follows from its limit."""
     respond: Respond
 
@@ -100,7 +100,7 @@ class Endpoint:
         """The name under which requests are counted: `um_futures/klines`."""
         return f"{self.market.trade_type}/{self.name}"
 
-    def cost(self, parameters: Parameters) -> Mapping[Pool, int]:
+    def cost(self, parameters: Parameters) -> Mapping[LimitPool, int]:
         """Return what a request costs, of which budget."""
         is_of_bars = self.name == _KLINES or self.name in _REFERENCES
         if is_of_bars and self.market.trade_type is not TradeType.SPOT:
@@ -112,16 +112,16 @@ class Endpoint:
 
         Raises
         ------
-        ApiError
+        RestError
             If the request is refused.
         """
         return self.respond(self.market, parameters)
 
 
 _MARKETS = (
-    Market(TradeType.SPOT, "/api/v3", Pool.SPOT, 1_000),
-    Market(TradeType.UM_FUTURES, "/fapi/v1", Pool.FUTURES, 1_500),
-    Market(TradeType.CM_FUTURES, "/dapi/v1", Pool.FUTURES, 1_500),
+    Market(TradeType.SPOT, "/api/v3", LimitPool.SPOT, 1_000),
+    Market(TradeType.UM_FUTURES, "/fapi/v1", LimitPool.FUTURES, 1_500),
+    Market(TradeType.CM_FUTURES, "/dapi/v1", LimitPool.FUTURES, 1_500),
 )
 
 
@@ -139,7 +139,7 @@ class RestApi:
     """
 
     def __init__(
-        self, source: KlineSource, publication: Publication, *, limiter: RateLimiter
+        self, source: KlineSource, publication: Publication, *, limiter: LimitEnforcer
     ) -> None:
         self._source = source
         self._universe = source.universe
@@ -196,7 +196,7 @@ class RestApi:
             for name in _REFERENCES:
                 yield Endpoint(name, market, {}, self._bars(name))
             is_um = market.trade_type is TradeType.UM_FUTURES
-            charge = {Pool.FUNDING if is_um else pool: 1}
+            charge = {LimitPool.FUNDING if is_um else pool: 1}
             yield Endpoint("fundingRate", market, charge, self._funding_rate)
             yield Endpoint("fundingInfo", market, charge, self._funding_info)
 
@@ -226,7 +226,7 @@ class RestApi:
         parameter = "pair" if is_index else "symbol"
         name = parameters.get(parameter, "")
         if not name:
-            raise ApiError(
+            raise RestError(
                 -1102,
                 f"Mandatory parameter '{parameter}' was not sent, was empty/null, or "
                 "malformed.",
@@ -235,12 +235,12 @@ class RestApi:
         if symbol is None:
             # ASSUME: of a pair too; -4144 is documented as well, but not where it is
             # answered.
-            raise ApiError(-1121, "Invalid symbol.")
+            raise RestError(-1121, "Invalid symbol.")
         gone = market.trade_type is not TradeType.SPOT and not symbol.is_listed(
             self._publication.now
         )
         if gone or symbol.listed > self._publication.now:
-            raise ApiError(-1121, "Invalid symbol.")
+            raise RestError(-1121, "Invalid symbol.")
         return name, symbol
 
     def _new_subjects(self, trade_type: TradeType, data_type: str) -> dict[str, Symbol]:
@@ -254,18 +254,18 @@ class RestApi:
             name, symbol = self._subject(market, parameters, data_type=data_type)
             interval = _interval(symbol, parameters)
             source = self._sources[data_type]
-            series = Series(data_type, name, source, symbol, interval)
+            series = PagedSeries(data_type, name, source, symbol, interval)
             return _bars_json(self._page(market, parameters, series), series)
 
         return respond
 
     def _page(
-        self, market: Market, parameters: Parameters, series: Series
+        self, market: Market, parameters: Parameters, series: PagedSeries
     ) -> pl.DataFrame:
         limit = _limit(parameters, default=_DEFAULT_KLINES, most=market.most_klines)
         if limit > market.most_klines:
             if market.trade_type is not TradeType.SPOT:
-                raise ApiError(-1130, "Data sent for parameter 'limit' is not valid.")
+                raise RestError(-1130, "Data sent for parameter 'limit' is not valid.")
             limit = market.most_klines
         start_ms = _time_ms(parameters, "startTime")
         end_ms = _time_ms(parameters, "endTime")
@@ -339,7 +339,7 @@ def _klines_weight(parameters: Parameters) -> int:
     return 10
 
 
-def _bars_json(bars: pl.DataFrame, series: Series) -> str:
+def _bars_json(bars: pl.DataFrame, series: PagedSeries) -> str:
     """Return bars as the API does: times and counts as numbers, the rest as text."""
     if series.data_type == _KLINES:
         shown = kline_rows(bars, symbol=series.symbol, interval=series.interval)
@@ -361,9 +361,9 @@ def _interval(symbol: Symbol, parameters: Parameters) -> Interval:
     try:
         interval = Interval.parse("1mo" if name == "1M" else name)
     except ConfigError as error:
-        raise ApiError(-1120, "Invalid interval.") from error
+        raise RestError(-1120, "Invalid interval.") from error
     if name not in _INTERVALS or (name == "1s" and not symbol.seconds):
-        raise ApiError(-1120, "Invalid interval.")
+        raise RestError(-1120, "Invalid interval.")
     return symbol.phased(interval)
 
 
@@ -375,7 +375,7 @@ _INTERVALS = frozenset(
 def _limit(parameters: Parameters, *, default: int, most: int) -> int:
     limit = _whole_number(parameters, "limit")
     if limit == 0:
-        raise ApiError(-1130, "Data sent for parameter 'limit' is not valid.")
+        raise RestError(-1130, "Data sent for parameter 'limit' is not valid.")
     return min(default, most) if limit is None else limit
 
 
@@ -388,7 +388,7 @@ def _whole_number(parameters: Parameters, name: str) -> int | None:
     if text is None:
         return None
     if not _NUMBER.fullmatch(text):
-        raise ApiError(
+        raise RestError(
             -1100,
             f"Illegal characters found in parameter '{name}'; legal range is "
             f"'^{_NUMBER.pattern}$'.",
@@ -400,7 +400,7 @@ def _cm_span(start_ms: int | None, end_ms: int | None) -> tuple[int | None, int 
     """Return the range that a request for cm klines means: 200 days at most."""
     if start_ms is not None and end_ms is not None:
         if end_ms - start_ms > _LONGEST_CM_SPAN_MS:
-            raise ApiError(-1127, "Lookup interval is too big.")
+            raise RestError(-1127, "Lookup interval is too big.")
     elif start_ms is not None:
         end_ms = start_ms + _LONGEST_CM_SPAN_MS
     elif end_ms is not None:

@@ -24,15 +24,15 @@ from bhds.sandbox.endpoints import (
     ADMIN_ROOT,
     DOWNLOAD_ROOT,
     LISTING_ROOT,
-    Endpoints,
+    SandboxEndpoints,
 )
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.faults import Fault, Manner
-from bhds.sandbox.limits import Pool, Refusal
+from bhds.sandbox.limits import LimitPool, Refusal
 from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.publication import CHECKSUM
-from bhds.sandbox.rest import ApiError, Endpoint
+from bhds.sandbox.rest import Endpoint, RestError
 
 LOOPBACK = "127.0.0.1"
 ELSEWHERE = "http://169.254.1.1/elsewhere"
@@ -64,7 +64,7 @@ class Running:
     """A sandbox that answers requests."""
 
     exchange: Exchange
-    endpoints: Endpoints
+    endpoints: SandboxEndpoints
     runner: web.AppRunner
 
 
@@ -79,7 +79,7 @@ async def start(exchange: Exchange, *, host: str = LOOPBACK, port: int = 0) -> R
     site = web.TCPSite(runner, host, port)
     await site.start()
     bound = runner.addresses[0]
-    return Running(exchange, Endpoints.at(f"http://{host}:{bound[1]}"), runner)
+    return Running(exchange, SandboxEndpoints.at(f"http://{host}:{bound[1]}"), runner)
 
 
 def application(exchange: Exchange, *, host: str) -> web.Application:
@@ -312,7 +312,7 @@ async def _answer(
         return _fault_response(fault, headers)
     try:
         body = await asyncio.to_thread(endpoint.answer, request.query)
-    except ApiError as error:
+    except RestError as error:
         return _json_response(error.body, status=400, headers=headers)
     return _json_response(body, headers=headers)
 
@@ -384,7 +384,9 @@ _HOSTILE = {
 }
 
 
-def _refused(refusal: Refusal, headers: dict[str, str], pool: Pool) -> web.Response:
+def _refused(
+    refusal: Refusal, headers: dict[str, str], pool: LimitPool
+) -> web.Response:
     told = {
         "code": -1003,
         "msg": f"Too many requests; the budget {pool.value!r} of this IP is used up.",

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import psutil
 
-from bhds.sandbox.endpoints import Endpoints
+from bhds.sandbox.endpoints import SandboxEndpoints
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from tests.built import built_files, differing
@@ -69,7 +69,7 @@ def run(parts, *, folder):
 def new_workspace(folder, proxy):
     """Return settings with which every stage has something to do for one symbol."""
     (folder / "tmp").mkdir(parents=True)
-    endpoints = Endpoints.at(proxy.root)
+    endpoints = SandboxEndpoints.at(proxy.root)
     settings = settings_for(endpoints, with_api=True, symbols=["龙虾USDT"])
     (minutes,) = settings["datasets"]
     days = {**minutes, "interval": "1d", "results": {"funding": False}}

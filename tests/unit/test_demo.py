@@ -13,7 +13,7 @@ from bhds.config import documents
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.sandbox.endpoints import Endpoints
+from bhds.sandbox.endpoints import SandboxEndpoints
 from bhds.schemas.klines import RESULT_SOURCES, result_klines
 
 START = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -22,7 +22,9 @@ RESULT = {"open_time": TIME, "segment": pl.Int16, "source": RESULT_SOURCES}
 
 @pytest.fixture
 def settings(tmp_path):
-    path = demo.write_config(tmp_path / "demo", Endpoints.at("http://127.0.0.1:8080"))
+    path = demo.write_config(
+        tmp_path / "demo", SandboxEndpoints.at("http://127.0.0.1:8080")
+    )
     return config.load(documents.read(path).values, environment={})
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices, references
 from bhds.sandbox.bars import BarSource
-from bhds.sandbox.datasets.feed import DataType, Feed
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.references import Reference
 from bhds.sandbox.timegrid import Period, first_open
@@ -22,10 +22,10 @@ KLINES_REVISION = 2
 """Raise by one when the same bars must yield other files."""
 
 
-class _Bars(DataType):
+class _Bars(PublishedType):
     """What all types of bars have in common."""
 
-    def window(self, feed: Feed, period: Period) -> tuple[int, int]:
+    def window(self, feed: FolderFeed, period: Period) -> tuple[int, int]:
         """Return when the bars that open in the period begin and end."""
         interval = _interval_of(feed)
         return (
@@ -33,7 +33,7 @@ class _Bars(DataType):
             first_open(interval, period.end_ms),
         )
 
-    def bars(self, source: BarSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def bars(self, source: BarSource, feed: FolderFeed, period: Period) -> pl.DataFrame:
         """Return the bars of `source` that open in the period."""
         return source.bars(
             feed.symbol,
@@ -50,11 +50,13 @@ class Klines(_Bars):
     content_revision = (prices.REVISION, formats.REVISION, KLINES_REVISION)
     altered = ("high", "trade_count")
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the bars that open in the period."""
         return self.bars(source, feed, period)
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the bars in the format of their market and era."""
         return formats.kline_csv(
             rows, symbol=feed.symbol, interval=_interval_of(feed), day=period.start
@@ -93,18 +95,20 @@ class ReferenceKlines(_Bars):
             else:
                 yield name, symbol
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the bars that open in the period."""
         return self.bars(source.references[self.kind], feed, period)
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the bars in the format of their era."""
         return formats.reference_csv(
             rows, interval=_interval_of(feed), day=period.start
         )
 
 
-def _interval_of(feed: Feed) -> Interval:
+def _interval_of(feed: FolderFeed) -> Interval:
     if feed.interval is None:
         msg = f"feed {feed.path!r}: expected one with an interval"
         raise TypeError(msg)

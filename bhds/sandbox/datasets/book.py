@@ -6,7 +6,7 @@ import polars as pl
 
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices
-from bhds.sandbox.datasets.feed import DataType, Feed
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.tape import amount_of
@@ -35,14 +35,16 @@ _MINUTES_OF_TRADES = 50
 _DECIMALS = 8
 
 
-class BookDepth(DataType):
+class BookDepth(PublishedType):
     """What there was to be had within some distances of the price, every 30 s."""
 
     name = "bookDepth"
     content_revision = (prices.REVISION, formats.REVISION, DEPTH_REVISION)
     altered = ("depth",)
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return one row for each snapshot and distance, in order.
 
         Int64: `time` (ms, whole seconds), `percentage` (hundredths of a percent),
@@ -74,7 +76,7 @@ class BookDepth(DataType):
             )
         )
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the rows in the format of their era."""
         symbol, percentage = feed.symbol, pl.col("percentage")
         is_cm = symbol.market is TradeType.CM_FUTURES
@@ -93,7 +95,7 @@ class BookDepth(DataType):
         return formats.csv_file(shown, header=_DEPTH_HEADER)
 
 
-class BookTicker(DataType):
+class BookTicker(PublishedType):
     """The best bid and ask, about every 5 s.
 
     Genuine files have a row for every change, some seven million in a day of BTCUSDT.
@@ -103,7 +105,9 @@ class BookTicker(DataType):
     content_revision = (prices.REVISION, formats.REVISION, TICKER_REVISION)
     altered = ("ask_quantity",)
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return one row for each change, in order.
 
         Int64: unique `update_id`, which has holes; `bid`, `bid_quantity`, `ask`,
@@ -132,7 +136,7 @@ class BookTicker(DataType):
             event_time=happened + 1 + bit_field(drawn, offset=43, width=3),
         )
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:  # noqa: ARG002
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:  # noqa: ARG002
         """Return the rows as text."""
         symbol = feed.symbol
         shown = rows.select(
@@ -152,7 +156,7 @@ class BookTicker(DataType):
 
 
 def _moments(
-    source: KlineSource, feed: Feed, period: Period, *, every_ms: int
+    source: KlineSource, feed: FolderFeed, period: Period, *, every_ms: int
 ) -> tuple[pl.DataFrame, pl.Series]:
     """Return the moments of a period at which the symbol trades, and their draws.
 

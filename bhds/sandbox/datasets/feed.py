@@ -30,7 +30,7 @@ _SPOT_AT = dt.time(0, 13, 42)
 _FUTURES_AT = dt.time(6, 13, 22)
 
 
-class DataType(ABC):
+class PublishedType(ABC):
     """One type of data: which symbols have it, and what its files hold."""
 
     name: str
@@ -56,7 +56,7 @@ class DataType(ABC):
 
     def feeds(
         self, universe: Universe, market: TradeType, frequency: Frequency
-    ) -> Iterator["Feed"]:
+    ) -> Iterator["FolderFeed"]:
         """Yield the folders that the archive has of a market at one frequency."""
         for entry in datatypes.DATA_TYPES[self.name].feeds:
             if (entry.trade_type, entry.frequency) != (market, frequency):
@@ -70,13 +70,15 @@ class DataType(ABC):
                 for interval in intervals:
                     if interval is None or symbol.has_bars_of(interval):
                         own = interval and symbol.phased(interval)
-                        yield Feed(self, symbol, name, frequency, own, entry.last_day)
+                        yield FolderFeed(
+                            self, symbol, name, frequency, own, entry.last_day
+                        )
 
-    def window(self, feed: "Feed", period: Period) -> tuple[int, int]:
+    def window(self, feed: "FolderFeed", period: Period) -> tuple[int, int]:
         """Return the range (ms, its end is outside) that a period's rows are from."""
         return period.start_ms, feed.cut(period.end_ms)
 
-    def published_ms(self, feed: "Feed", period: Period) -> int:
+    def published_ms(self, feed: "FolderFeed", period: Period) -> int:
         """Return when the file appears, between 08:05 and 08:30 UTC.
 
         A day's on the next day; a month's on the first Monday after it, or, with
@@ -89,7 +91,7 @@ class DataType(ABC):
         day_ms = max(day_ms, self.window(feed, period)[1])
         return day_ms + 8 * HOUR_MS + 5 * MINUTE_MS + spread_ms(feed.key(period))
 
-    def is_empty(self, source: KlineSource, feed: "Feed", period: Period) -> bool:
+    def is_empty(self, source: KlineSource, feed: "FolderFeed", period: Period) -> bool:
         """Tell whether a period has no rows, and so no file."""
         start_ms, end_ms = self.window(feed, period)
         spans = source.universe.trading_spans(
@@ -98,11 +100,13 @@ class DataType(ABC):
         return not any(-(-a // self.every_ms) * self.every_ms < b for a, b in spans)
 
     @abstractmethod
-    def rows(self, source: KlineSource, feed: "Feed", period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: "FolderFeed", period: Period
+    ) -> pl.DataFrame:
         """Return the rows of a period's file."""
 
     @abstractmethod
-    def csv(self, rows: pl.DataFrame, feed: "Feed", period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: "FolderFeed", period: Period) -> bytes:
         """Return the CSV of a period's file."""
 
     def revised(self, rows: pl.DataFrame, number: int) -> pl.DataFrame:
@@ -115,10 +119,10 @@ class DataType(ABC):
 
 
 @dataclass(frozen=True)
-class Feed:
+class FolderFeed:
     """One folder of files: data of one type, name, frequency and interval."""
 
-    data_type: DataType
+    data_type: PublishedType
     symbol: Symbol
     """The symbol that the data are made of."""
     name: str
@@ -175,7 +179,7 @@ class Feed:
                 yield period
 
 
-def member_time(feed: Feed, period: Period) -> dt.datetime:
+def member_time(feed: FolderFeed, period: Period) -> dt.datetime:
     """Return the time that a zip states for its member: the day after the period."""
     at = _SPOT_AT if feed.symbol.market is TradeType.SPOT else _FUTURES_AT
     return dt.datetime.combine(period.next_day, at, tzinfo=dt.UTC)

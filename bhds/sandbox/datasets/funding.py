@@ -4,14 +4,14 @@ import polars as pl
 
 from bhds.sandbox import formats, prices
 from bhds.sandbox.datasets.bars import KLINES_REVISION
-from bhds.sandbox.datasets.feed import DataType, Feed, spread_ms
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType, spread_ms
 from bhds.sandbox.funding import funding_events
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import MINUTE_MS, Period
 from bhds.sandbox.universe import Symbol
 
 
-class FundingRate(DataType):
+class FundingRate(PublishedType):
     """Funding events of perpetuals."""
 
     name = "fundingRate"
@@ -23,15 +23,17 @@ class FundingRate(DataType):
         """Tell whether the symbol is a perpetual."""
         return symbol.is_perpetual
 
-    def published_ms(self, feed: Feed, period: Period) -> int:
+    def published_ms(self, feed: FolderFeed, period: Period) -> int:
         """Return when the file appears: on the 1st, from 07:26 to 07:51 UTC."""
         return period.end_ms + 446 * MINUTE_MS + spread_ms(feed.key(period))
 
-    def is_empty(self, source: KlineSource, feed: Feed, period: Period) -> bool:
+    def is_empty(self, source: KlineSource, feed: FolderFeed, period: Period) -> bool:
         """Tell whether no event was due."""
         return self.rows(source, feed, period).is_empty()
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the events that were due in the month."""
         return funding_events(
             source.universe,
@@ -40,6 +42,6 @@ class FundingRate(DataType):
             end_ms=period.end_ms,
         )
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:  # noqa: ARG002
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:  # noqa: ARG002
         """Return the events as text."""
         return formats.funding_csv(rows)

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 from bhds.core.markets import Frequency, TradeType
-from bhds.sandbox.datasets import DATA_TYPES, DataType, Feed
+from bhds.sandbox.datasets import DATA_TYPES, FolderFeed, PublishedType
 from bhds.sandbox.universe import Universe
 from bhds.schemas import datatypes
 
@@ -25,20 +25,20 @@ class FeedIndex:
             for entry in datatypes.DATA_TYPES[data_type.name].feeds
         }
         # No folder is inside another one, so keys are in order where folders are.
-        self._tops: dict[str, tuple[DataType, TradeType, Frequency]] = dict(
+        self._tops: dict[str, tuple[PublishedType, TradeType, Frequency]] = dict(
             sorted(tops.items())
         )
         self._top_paths = list(self._tops)
         self._feeds = lru_cache(maxsize=None)(self._made_feeds)
 
-    def find(self, path: str) -> Feed | None:
+    def find(self, path: str) -> FolderFeed | None:
         """Return the feed whose folder is `path`, or None if there is none."""
         place = bisect_right(self._top_paths, path)
         if not place or not path.startswith(self._top_paths[place - 1]):
             return None
         return self._feeds(self._top_paths[place - 1])[0].get(path)
 
-    def overlapping(self, prefix: str, *, start: str) -> Iterator[Feed]:
+    def overlapping(self, prefix: str, *, start: str) -> Iterator[FolderFeed]:
         """Yield the feeds whose keys may begin with `prefix` and be `start` or later.
 
         `start` is `prefix` or comes after it.
@@ -48,7 +48,7 @@ class FeedIndex:
             for path in _overlapping(paths, prefix, start):
                 yield feeds[path]
 
-    def _made_feeds(self, top: str) -> tuple[dict[str, Feed], list[str]]:
+    def _made_feeds(self, top: str) -> tuple[dict[str, FolderFeed], list[str]]:
         data_type, market, frequency = self._tops[top]
         feeds = {
             feed.path: feed
@@ -57,7 +57,7 @@ class FeedIndex:
         return feeds, sorted(feeds)
 
 
-def _top(data_type: DataType, entry: datatypes.Feed) -> str:
+def _top(data_type: PublishedType, entry: datatypes.Feed) -> str:
     market = entry.trade_type.bucket_path
     return f"data/{market}/{entry.frequency}/{data_type.name}/"
 

@@ -5,7 +5,7 @@ import polars as pl
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices
 from bhds.sandbox.bars import is_trading
-from bhds.sandbox.datasets.feed import DataType, Feed
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, Period
@@ -22,7 +22,7 @@ _MOST_A_DAY = 8
 _MINUTE = Interval.parse("1m")
 
 
-class LiquidationSnapshot(DataType):
+class LiquidationSnapshot(PublishedType):
     """Orders that were liquidated, of COIN-M alone: USD-M's files were withdrawn.
 
     Each row is there once; that the archive doubled them is a defect (D24).
@@ -36,11 +36,13 @@ class LiquidationSnapshot(DataType):
         """Tell whether the symbol is one of COIN-M."""
         return symbol.market is TradeType.CM_FUTURES
 
-    def is_empty(self, source: KlineSource, feed: Feed, period: Period) -> bool:
+    def is_empty(self, source: KlineSource, feed: FolderFeed, period: Period) -> bool:
         """Tell whether no order was liquidated."""
         return self._orders(source, feed, period).is_empty()
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return one row for each order, in order of time.
 
         `time` (ms), `side`, `quantity` and `last_quantity` (contracts), `price` and
@@ -68,7 +70,7 @@ class LiquidationSnapshot(DataType):
             )
         )
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:  # noqa: ARG002
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:  # noqa: ARG002
         """Return the orders as text; quantities are whole contracts."""
         decimals = feed.symbol.price_decimals
         shown = rows.select(
@@ -87,7 +89,9 @@ class LiquidationSnapshot(DataType):
         )
         return formats.csv_file(shown, header=_HEADER)
 
-    def _orders(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def _orders(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the times and draws of orders, while the symbol trades."""
         symbol = feed.symbol
         start_ms, end_ms = self.window(feed, period)

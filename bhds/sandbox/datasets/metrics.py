@@ -7,7 +7,7 @@ import polars as pl
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import formats, prices
 from bhds.sandbox.bars import is_trading
-from bhds.sandbox.datasets.feed import DataType, Feed
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.tape import amount_of
@@ -39,7 +39,7 @@ _DRAWN_RATIOS = {"count_top": 16, "sum_top": 32, "count_all": 48}
 """Ratios of long to short, by accounts or positions, and where their bits begin."""
 
 
-class Metrics(DataType):
+class Metrics(PublishedType):
     """Open interest and ratios.
 
     A label of COIN-M is when its period of five minutes began. One of USD-M is when
@@ -63,7 +63,7 @@ class Metrics(DataType):
     altered = ("open_interest",)
     every_ms = _PERIOD_MS
 
-    def window(self, feed: Feed, period: Period) -> tuple[int, int]:
+    def window(self, feed: FolderFeed, period: Period) -> tuple[int, int]:
         """Return the range in which the periods of a file begin."""
         start_ms, end_ms = super().window(feed, period)
         is_filed_by_label = period.start < FILED_BY_PERIOD_SINCE
@@ -71,7 +71,9 @@ class Metrics(DataType):
         shift = _PERIOD_MS if is_shifted else 0
         return start_ms - shift, end_ms - shift
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return one row for each period of five minutes, in order.
 
         Int64: `start` (ms), `open_interest` (units of the quantity's last decimal),
@@ -100,7 +102,7 @@ class Metrics(DataType):
             },
         ).with_columns(value=_value(symbol))
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the rows in the format of their market and era."""
         symbol, day = feed.symbol, period.start
         is_cm = symbol.market is TradeType.CM_FUTURES
@@ -131,7 +133,7 @@ class Metrics(DataType):
         return formats.csv_file(shown, header=_HEADER)
 
 
-def _is_labelled_by_end(feed: Feed, day: dt.date) -> bool:
+def _is_labelled_by_end(feed: FolderFeed, day: dt.date) -> bool:
     """Tell whether the labels of the file of `day` are the ends of periods."""
     is_um = feed.symbol.market is TradeType.UM_FUTURES
     return is_um and day < LABELLED_BY_START_SINCE

@@ -10,7 +10,7 @@ import polars as pl
 
 from bhds.sandbox import formats, prices
 from bhds.sandbox.bars import is_trading
-from bhds.sandbox.datasets.feed import DataType, Feed
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.timegrid import DAY_MS, HOUR_MS, MINUTE_MS, Period, from_ms
@@ -34,7 +34,7 @@ _STRIKES = (-20, -10, 0, 10, 20)
 _FRIDAY = 4
 
 
-class BVOLIndex(DataType):
+class BVOLIndex(PublishedType):
     """A volatility index, every second."""
 
     name = "BVOLIndex"
@@ -45,7 +45,9 @@ class BVOLIndex(DataType):
         """Tell whether the name is that of a volatility index."""
         return symbol.contract_type == "VOLATILITY_INDEX"
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the value (units of its last decimal) at each second, in order."""
         symbol = feed.symbol
         start_ms, end_ms = self.window(feed, period)
@@ -63,7 +65,7 @@ class BVOLIndex(DataType):
             {"time": start_ms + second * _SECOND_MS, "value": values}
         ).filter(trading)
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:  # noqa: ARG002
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:  # noqa: ARG002
         """Return the values as text."""
         symbol = feed.symbol
         shown = rows.select(
@@ -76,7 +78,7 @@ class BVOLIndex(DataType):
         return formats.csv_file(shown, header=_BVOL_HEADER)
 
 
-class EOHSummary(DataType):
+class EOHSummary(PublishedType):
     """What became of each option by the end of each hour."""
 
     name = "EOHSummary"
@@ -88,7 +90,9 @@ class EOHSummary(DataType):
         """Tell whether options are written on the symbol."""
         return symbol.contract_type == "UNDERLYING"
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return one row for each hour and option, in order.
 
         `hour_ms` (when the hour begins), `strike` (quote currency), `is_call`, and in
@@ -122,7 +126,7 @@ class EOHSummary(DataType):
         key = stream_key(source.universe.seed, symbol.market, symbol.name, self.name)
         return _valued(rows, draw(rows["hour_ms"] // HOUR_MS * 64 + place, key))
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the rows as text; what there is none of is blank."""
         symbol = feed.symbol
         kind = pl.when("is_call").then(pl.lit("C")).otherwise(pl.lit("P"))

@@ -6,7 +6,7 @@ import polars as pl
 
 from bhds.core.markets import TradeType
 from bhds.sandbox import formats, prices, tape
-from bhds.sandbox.datasets.feed import DataType, Feed
+from bhds.sandbox.datasets.feed import FolderFeed, PublishedType
 from bhds.sandbox.formats import HEADER_SINCE, MICROSECONDS_SINCE
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.tape import filled_orders
@@ -24,7 +24,7 @@ _TRADES_HEADER = "id,price,qty,quote_qty,time,is_buyer_maker"
 _CM_TRADES_HEADER = "id,price,qty,base_qty,time,is_buyer_maker"
 
 
-class _TradeFiles(DataType):
+class _TradeFiles(PublishedType):
     """What both types have in common.
 
     No file would be empty: the first bar of a day has trades, as has the first one
@@ -43,7 +43,9 @@ class _TradeFiles(DataType):
         """Tell whether the symbol's bars are made of trades."""
         return symbol.trades_published
 
-    def trades(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def trades(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the trades of the period."""
         start_ms, end_ms = self.window(feed, period)
         return source.tape.trades(feed.symbol, start_ms=start_ms, end_ms=end_ms)
@@ -54,11 +56,13 @@ class Trades(_TradeFiles):
 
     name = "trades"
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the trades of the period."""
         return self.trades(source, feed, period)
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the trades in the format of their market and era."""
         symbol = feed.symbol
         is_cm = symbol.market is TradeType.CM_FUTURES
@@ -83,11 +87,13 @@ class AggTrades(_TradeFiles):
 
     name = "aggTrades"
 
-    def rows(self, source: KlineSource, feed: Feed, period: Period) -> pl.DataFrame:
+    def rows(
+        self, source: KlineSource, feed: FolderFeed, period: Period
+    ) -> pl.DataFrame:
         """Return the orders that were filled in the period."""
         return filled_orders(self.trades(source, feed, period))
 
-    def csv(self, rows: pl.DataFrame, feed: Feed, period: Period) -> bytes:
+    def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the orders in the format of their market and era."""
         symbol = feed.symbol
         shown = rows.select(

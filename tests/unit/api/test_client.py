@@ -21,7 +21,7 @@ from bhds.core.errors import ApiError, SymbolRefusedError
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.limits import Budget as SandboxBudget
-from bhds.sandbox.limits import Pool, RateLimiter
+from bhds.sandbox.limits import LimitEnforcer, LimitPool
 from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import DAY_MS, HOUR_MS, MINUTE_MS, to_ms
 from bhds.sandbox.universe import Universe
@@ -77,7 +77,7 @@ def sandbox(tmp_path_factory):
             UNIVERSE,
             now=dt.datetime(2025, 2, 10, 12, tzinfo=UTC),
             cache_dir=tmp_path_factory.mktemp("cache"),
-            limiter=RateLimiter(budgets=dict.fromkeys(Pool, ample)),
+            limiter=LimitEnforcer(budgets=dict.fromkeys(LimitPool, ample)),
         ) as exchange,
         serving(exchange) as running,
     ):

@@ -52,8 +52,8 @@ def finish(process):
     return [json.loads(line) for line in told.splitlines()]
 
 
-async def spend(budget, weight=1, *, pool=FUTURES, used_weight=None, **settings):
-    async with budget.spend(pool, weight, **settings) as spent:
+async def acquire(budget, weight=1, *, pool=FUTURES, used_weight=None, **settings):
+    async with budget.acquire(pool, weight, **settings) as spent:
         spent.used_weight = used_weight
 
 
@@ -82,17 +82,17 @@ def test_a_request_waits_until_an_earlier_one_was_answered_a_window_ago(
 ):
     budget = open_budget(limits=TEN)
     begun = clock.now
-    run(spend(budget, 4))
+    run(acquire(budget, 4))
     clock.now += 20
-    run(spend(budget, 5))
+    run(acquire(budget, 5))
 
-    run(spend(budget, 1))
+    run(acquire(budget, 1))
     assert clock.slept == []
-    run(spend(budget, 1))
+    run(acquire(budget, 1))
 
     assert 60 <= clock.now - begun < 60.1
     assert len(clock.slept) == 1
-    assert budget.occupied(FUTURES) == 7
+    assert budget.in_use(FUTURES) == 7
 
 
 def test_a_request_occupies_its_weight_until_a_window_after_its_answer(
@@ -101,30 +101,30 @@ def test_a_request_occupies_its_weight_until_a_window_after_its_answer(
     budget = open_budget(limits=TEN)
 
     async def ask_slowly():
-        async with budget.spend(FUTURES, 10, timeout_s=50):
+        async with budget.acquire(FUTURES, 10, timeout_s=50):
             clock.now += 45
 
     run(ask_slowly())
     clock.now += 59
-    assert budget.occupied(FUTURES) == 10
+    assert budget.in_use(FUTURES) == 10
     clock.now += 1
-    assert budget.occupied(FUTURES) == 0
+    assert budget.in_use(FUTURES) == 0
 
 
 def test_a_request_that_fails_occupies_its_weight_too(open_budget, clock):
     budget = open_budget(limits=TEN)
 
     async def fail():
-        async with budget.spend(FUTURES, 3, timeout_s=50):
+        async with budget.acquire(FUTURES, 3, timeout_s=50):
             clock.now += 10
             raise KeyError
 
     with pytest.raises(KeyError):
         run(fail())
     clock.now += 59
-    assert budget.occupied(FUTURES) == 3
+    assert budget.in_use(FUTURES) == 3
     clock.now += 1
-    assert budget.occupied(FUTURES) == 0
+    assert budget.in_use(FUTURES) == 0
 
 
 def test_a_request_that_outlives_its_time_is_counted_from_its_answer(
@@ -133,21 +133,21 @@ def test_a_request_that_outlives_its_time_is_counted_from_its_answer(
     budget = open_budget(limits=TEN)
 
     async def ask_too_slowly():
-        async with budget.spend(FUTURES, 3, timeout_s=5):
+        async with budget.acquire(FUTURES, 3, timeout_s=5):
             clock.now += 100
-            assert budget.occupied(FUTURES) == 0
+            assert budget.in_use(FUTURES) == 0
 
     run(ask_too_slowly())
     clock.now += 59
-    assert budget.occupied(FUTURES) == 3
+    assert budget.in_use(FUTURES) == 3
 
 
 def test_while_a_request_is_under_way_nobody_looks_in_a_loop(open_budget, clock):
     budget = open_budget(limits=TEN)
 
     async def hold_and_ask():
-        async with budget.spend(FUTURES, 10):
-            waiting = asyncio.create_task(spend(budget, 1))
+        async with budget.acquire(FUTURES, 10):
+            waiting = asyncio.create_task(acquire(budget, 1))
             while not clock.slept:
                 await asyncio.sleep(0)
         await waiting
@@ -160,18 +160,18 @@ def test_while_a_request_is_under_way_nobody_looks_in_a_loop(open_budget, clock)
 
 def test_pools_do_not_draw_on_each_other(open_budget):
     budget = open_budget(limits=TEN)
-    run(spend(budget, 10, pool=FUTURES), spend(budget, 10, pool=SPOT))
+    run(acquire(budget, 10, pool=FUTURES), acquire(budget, 10, pool=SPOT))
 
-    assert [budget.occupied(pool) for pool in (SPOT, FUTURES, FUNDING)] == [10, 10, 0]
+    assert [budget.in_use(pool) for pool in (SPOT, FUTURES, FUNDING)] == [10, 10, 0]
 
 
 def test_um_and_cm_share_a_pool_and_other_hosts_have_their_own(open_budget):
     hosts = {"spot": "http://s", "um": "http://um:1/x", "cm": "http://cm"}
-    run(spend(open_budget(**hosts), 7))
+    run(acquire(open_budget(**hosts), 7))
 
-    assert open_budget(**hosts, limits=TEN).occupied(FUTURES) == 7
+    assert open_budget(**hosts, limits=TEN).in_use(FUTURES) == 7
     for other in ({"um": "http://um:2/x"}, {"cm": "http://cm:2"}):
-        assert open_budget(**(hosts | other)).occupied(FUTURES) == 0
+        assert open_budget(**(hosts | other)).in_use(FUTURES) == 0
 
 
 @pytest.mark.parametrize(
@@ -180,43 +180,43 @@ def test_um_and_cm_share_a_pool_and_other_hosts_have_their_own(open_budget):
 )
 def test_the_server_is_believed_where_it_counts_more(open_budget, told, expected):
     budget = open_budget()
-    run(spend(budget, 4))
+    run(acquire(budget, 4))
 
-    run(spend(budget, 2, used_weight=told))
+    run(acquire(budget, 2, used_weight=told))
 
-    assert budget.occupied(FUTURES) == expected
+    assert budget.in_use(FUTURES) == expected
 
 
 def test_what_others_used_is_entered_once_and_for_one_window(open_budget, clock):
     budget = open_budget()
-    run(spend(budget, 2, used_weight=100))
+    run(acquire(budget, 2, used_weight=100))
     clock.now += 30
-    run(spend(budget, 2, used_weight=102))
+    run(acquire(budget, 2, used_weight=102))
 
-    assert budget.occupied(FUTURES) == 102
+    assert budget.in_use(FUTURES) == 102
     clock.now += 31
-    assert budget.occupied(FUTURES) == 2
+    assert budget.in_use(FUTURES) == 2
 
 
 def test_nothing_is_sent_while_a_pool_is_shut(open_budget, clock):
     budget = open_budget()
-    budget.shut(FUTURES, 30)
-    budget.shut(FUTURES, 5)
+    budget.block(FUTURES, 30)
+    budget.block(FUTURES, 5)
     begun = clock.now
 
-    run(spend(budget, pool=SPOT))
+    run(acquire(budget, pool=SPOT))
     assert clock.slept == []
-    run(spend(budget))
+    run(acquire(budget))
 
     assert 30 <= clock.now - begun < 31
 
 
 def test_a_long_ban_is_told_and_not_waited_for(open_budget, clock):
     budget = open_budget("http://fapi.example", longest_ban_s=600)
-    budget.shut(FUTURES, 3_600)
+    budget.block(FUTURES, 3_600)
 
     with pytest.raises(ApiError, match=r"fapi\.example: .* no requests until") as told:
-        run(spend(budget))
+        run(acquire(budget))
 
     day, hour = re.search(r"until (\S+) (\S+) UTC", str(told.value)).groups()
     until = dt.datetime.fromisoformat(f"{day} {hour}+00:00")
@@ -234,12 +234,12 @@ def test_a_long_ban_is_told_and_not_waited_for(open_budget, clock):
 def test_no_pause_lasts_longer_than_it_may(open_budget, clock, ordered_s, restarted_at):
     longest_s = min(ordered_s, 3 * 86_400)
     budget = open_budget(longest_ban_s=1e9)
-    budget.shut(FUTURES, ordered_s)
+    budget.block(FUTURES, ordered_s)
     if restarted_at is not None:
         clock.now = restarted_at
     begun = clock.now
 
-    run(spend(budget))
+    run(acquire(budget))
 
     assert longest_s <= clock.now - begun < longest_s + 1
 
@@ -248,18 +248,18 @@ def test_a_weight_that_is_never_free_is_refused(open_budget):
     with pytest.raises(
         ApiError, match="weight 11 exceeds what may be used at once, 10"
     ):
-        run(spend(open_budget(limits=TEN), 11))
+        run(acquire(open_budget(limits=TEN), 11))
 
 
 def test_a_machine_that_restarted_holds_nobody_for_longer_than_a_window(
     open_budget, clock
 ):
     budget = open_budget(limits=TEN)
-    run(spend(budget, 10))
+    run(acquire(budget, 10))
     clock.now -= 86_400
     begun = clock.now
 
-    run(spend(budget, 10))
+    run(acquire(budget, 10))
 
     assert 59 < clock.now - begun < 62
 
@@ -268,14 +268,14 @@ def test_who_gives_up_waiting_leaves_the_queue(open_budget, clock):
     budget = open_budget(limits=TEN)
 
     async def give_up():
-        async with budget.spend(FUTURES, 4):
-            waiting = asyncio.create_task(spend(budget, 10))
+        async with budget.acquire(FUTURES, 4):
+            waiting = asyncio.create_task(acquire(budget, 10))
             await asyncio.sleep(0)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
             slept = len(clock.slept)
-            await spend(budget, 6)
+            await acquire(budget, 6)
             assert len(clock.slept) == slept
 
     run(give_up())
@@ -291,12 +291,12 @@ def test_a_heavy_request_is_not_passed_by_light_ones(open_budget):
 
     async def ask_on(name):
         while not passed["heavy"]:
-            await spend(budget)
+            await acquire(budget)
             passed[name] += 1
 
     async def ask_heavily():
         passed["before"] = passed["light"]
-        await spend(budget, 20)
+        await acquire(budget, 20)
         passed["heavy"] = 1
 
     run(*(ask_on("light") for _ in range(30)), ask_heavily())
@@ -310,7 +310,7 @@ def test_the_default_folder_is_this_users_own(monkeypatch, tmp_path):
 
     assert default_directory() == tmp_path / f"bhds-{os.getuid()}"
     with RateLimiter(spot="http://a", um="http://b", cm="http://c") as budget:
-        assert budget.occupied(SPOT) == 0
+        assert budget.in_use(SPOT) == 0
     assert default_directory().stat().st_mode & 0o777 == 0o700
 
 
@@ -318,7 +318,7 @@ def test_a_folder_that_others_may_read_is_made_private(open_budget, tmp_path):
     folder = tmp_path / "open"
     folder.mkdir(mode=0o755)
 
-    open_budget(directory=folder).occupied(SPOT)
+    open_budget(directory=folder).in_use(SPOT)
 
     assert folder.stat().st_mode & 0o777 == 0o700
 
@@ -328,7 +328,7 @@ def test_a_folder_that_is_a_link_is_refused(open_budget, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
 
     with pytest.raises(ApiError, match="link: is a link or belongs to user"):
-        open_budget(directory=tmp_path / "link").occupied(SPOT)
+        open_budget(directory=tmp_path / "link").in_use(SPOT)
     assert not list((tmp_path / "real").iterdir())
 
 
@@ -337,7 +337,7 @@ def test_a_folder_of_another_user_is_refused(open_budget, monkeypatch, tmp_path)
     monkeypatch.setattr("os.getuid", lambda: tmp_path.stat().st_uid + 1)
 
     with pytest.raises(ApiError, match="belongs to user"):
-        budget.occupied(SPOT)
+        budget.in_use(SPOT)
 
 
 SCHEMA_OF_OTHERS = "CREATE TABLE closed (pool TEXT, until TEXT)"
@@ -382,14 +382,14 @@ def written(path, statement):
 def test_a_damaged_file_is_set_aside_and_begun_again(
     open_budget, tmp_path, caplog, damage
 ):
-    run(spend(open_budget(), 4))
+    run(acquire(open_budget(), 4))
     path = tmp_path / "budget" / "api-budget-2.sqlite"
     damage(path)
 
     budget = open_budget()
-    assert budget.occupied(FUTURES) == 0
-    run(spend(budget, 3))
-    assert open_budget().occupied(FUTURES) == 3
+    assert budget.in_use(FUTURES) == 0
+    run(acquire(budget, 3))
+    assert open_budget().in_use(FUTURES) == 3
 
     assert len(list(path.parent.glob("api-budget-2.sqlite.damaged-*"))) == 1
     (line,) = caplog.messages
@@ -400,27 +400,27 @@ def test_a_damaged_file_is_set_aside_and_begun_again(
 
 def test_a_file_damaged_in_use_is_told_and_set_aside_by_the_next(open_budget, tmp_path):
     budget = open_budget()
-    run(spend(budget, 4))
+    run(acquire(budget, 4))
     path = tmp_path / "budget" / "api-budget-2.sqlite"
     path.write_bytes(b"other" * 4_000)
 
     with pytest.raises(ApiError, match=r"api-budget-2\.sqlite: "):
-        budget.occupied(FUTURES)
+        budget.in_use(FUTURES)
 
-    assert budget.occupied(FUTURES) == 0
+    assert budget.in_use(FUTURES) == 0
 
 
 def test_a_file_that_another_process_locks_is_no_damage(
     open_budget, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("bhds.api.rate_limiter_file._LOCK_TIMEOUT_S", 0.01)
-    open_budget().occupied(FUTURES)
+    open_budget().in_use(FUTURES)
     path = tmp_path / "budget" / "api-budget-2.sqlite"
     with contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("BEGIN EXCLUSIVE")
 
         with pytest.raises(ApiError, match="database is locked"):
-            open_budget().occupied(FUTURES)
+            open_budget().in_use(FUTURES)
 
     assert not list(path.parent.glob("*damaged*"))
 
@@ -432,7 +432,7 @@ def test_no_window_holds_more_than_the_limit_when_processes_share_it(tmp_path):
     body = """
 async def ask(shared):
     for _ in range(6):
-        async with shared.spend(Pool.FUTURES, 5):
+        async with shared.acquire(Pool.FUTURES, 5):
             counted = time.time()
             await asyncio.sleep(0.01)
         print(json.dumps(counted))
@@ -457,7 +457,7 @@ asyncio.run(main())
 def test_a_reservation_of_a_process_that_died_expires(open_budget, tmp_path, clock):
     body = """
 async def main():
-    async with budget().spend(Pool.FUTURES, 7, timeout_s=15):
+    async with budget().acquire(Pool.FUTURES, 7, timeout_s=15):
         os._exit(0)
 
 asyncio.run(main())
@@ -466,11 +466,11 @@ asyncio.run(main())
     shared = open_budget(limits=TEN)
     clock.now = time.monotonic()
 
-    assert shared.occupied(FUTURES) == 7
+    assert shared.in_use(FUTURES) == 7
     clock.now += 70
-    assert shared.occupied(FUTURES) == 7
+    assert shared.in_use(FUTURES) == 7
     clock.now += 6
-    assert shared.occupied(FUTURES) == 0
+    assert shared.in_use(FUTURES) == 0
 
 
 def test_a_place_of_a_process_that_died_waiting_is_given_up(
@@ -483,8 +483,8 @@ async def die(_seconds):
 async def main():
     shared = budget()
     shared._sleep = die
-    async with shared.spend(Pool.FUTURES, 10):
-        async with shared.spend(Pool.FUTURES, 10):
+    async with shared.acquire(Pool.FUTURES, 10):
+        async with shared.acquire(Pool.FUTURES, 10):
             pass
 
 asyncio.run(main())
@@ -493,15 +493,15 @@ asyncio.run(main())
     shared = open_budget(limits=TEN)
     clock.now = begun = time.monotonic()
 
-    run(spend(shared, 10))
+    run(acquire(shared, 10))
 
     assert 110 < clock.now - begun < 130  # the first one's time and its window
 
 
 def test_a_pause_holds_for_other_processes(open_budget, tmp_path, clock):
-    finish(start(tmp_path / "budget", "budget().shut(Pool.FUTURES, 30)"))
+    finish(start(tmp_path / "budget", "budget().block(Pool.FUTURES, 30)"))
     clock.now = begun = time.monotonic()
 
-    run(spend(open_budget()))
+    run(acquire(open_budget()))
 
     assert 25 < clock.now - begun < 31

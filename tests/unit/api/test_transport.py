@@ -312,7 +312,7 @@ def test_the_servers_own_count_is_heeded_where_there_is_one(
 
     server.run(ask_time, budget=budget)
 
-    assert budget.occupied("futures") == (250 if header == "250" else 1)
+    assert budget.in_use("futures") == (250 if header == "250" else 1)
 
 
 def test_the_count_that_comes_with_funding_is_of_another_budget(
@@ -323,7 +323,7 @@ def test_the_count_that_comes_with_funding_is_of_another_budget(
 
     server.run(lambda client: client.funding_info(), budget=budget)
 
-    assert budget.occupied("funding") == 1
+    assert budget.in_use("funding") == 1
 
 
 def test_requests_weight_and_refusals_are_counted(fake_server):
@@ -364,7 +364,7 @@ def test_what_cannot_be_sent_yet_does_not_occupy_the_budget(fake_server, open_bu
     occupied = []
 
     async def look(_request):
-        occupied.append(budget.occupied("futures"))
+        occupied.append(budget.in_use("futures"))
         return web.Response(text=TIME[1])
 
     async def ask_often(client):

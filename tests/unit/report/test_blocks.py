@@ -5,11 +5,13 @@ import datetime as dt
 import polars as pl
 
 from bhds.core.timegrid import TIME
-from bhds.report.blocks import Column, Table, capped
+from bhds.report.blocks import ReportTable, TableColumn, capped
 
 
 def values(series):
-    table = Table("t", "caption", (Column("x", "X"),), pl.DataFrame({"x": series}))
+    table = ReportTable(
+        "t", "caption", (TableColumn("x", "X"),), pl.DataFrame({"x": series})
+    )
     return [value for (value,) in table.values()]
 
 
@@ -32,7 +34,9 @@ def test_what_is_no_number_is_left_out():
 def test_a_table_shows_its_columns_alone_in_their_order():
     rows = pl.DataFrame({"a": [1], "b": [2], "c": [3]})
 
-    table = Table("t", "caption", (Column("c", "C"), Column("a", "A")), rows)
+    table = ReportTable(
+        "t", "caption", (TableColumn("c", "C"), TableColumn("a", "A")), rows
+    )
 
     assert table.values() == [[3, 1]]
 

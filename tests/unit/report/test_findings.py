@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from bhds.report.findings import Fetched, gather
+from bhds.report.findings import FetchedFiles, gather
 
 from .conftest import MARKUP
 
@@ -12,7 +12,9 @@ def found_in(data):
 
 
 def test_files_are_counted_once_however_often_they_came(data_dir):
-    assert found_in(data_dir).fetched == Fetched(files=2, size_bytes=17, replaced=1)
+    assert found_in(data_dir).fetched == FetchedFiles(
+        files=2, size_bytes=17, replaced=1
+    )
 
 
 def test_sources_of_all_symbols_with_days_are_read_and_no_hidden_ones(data_dir):

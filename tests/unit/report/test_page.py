@@ -5,7 +5,7 @@ import pytest
 from playwright.sync_api import expect
 
 from bhds.report import coverage, page
-from bhds.report.blocks import Column, Kind, Section, Table
+from bhds.report.blocks import ColumnKind, ReportTable, Section, TableColumn
 from bhds.schemas import quality_tables
 from bhds.stages import report as job
 from tests import chromium
@@ -117,7 +117,9 @@ def test_a_symbol_that_looks_like_markup_is_text(browser, report):
 
 def test_text_cannot_end_the_script_that_carries_it(browser, page_of):
     evil = "</script><script>document.title = 'evil'</script>"
-    table = Table("t", evil, (Column("x", "X"),), pl.DataFrame({"x": [evil]}))
+    table = ReportTable(
+        "t", evil, (TableColumn("x", "X"),), pl.DataFrame({"x": [evil]})
+    )
 
     with chromium.opened(browser, page_of(table), width=DESKTOP) as visit:
         assert visit.rows("t") == [[evil]]
@@ -125,7 +127,7 @@ def test_text_cannot_end_the_script_that_carries_it(browser, page_of):
 
 
 def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of):
-    columns_ = [Column(kind.value, kind.value, kind) for kind in Kind]
+    columns_ = [TableColumn(kind.value, kind.value, kind) for kind in ColumnKind]
     rows = pl.DataFrame(
         {
             "text": ["a", None],
@@ -141,7 +143,7 @@ def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of
         }
     )
 
-    path = page_of(Table("t", "Kinds", columns_, rows))
+    path = page_of(ReportTable("t", "Kinds", columns_, rows))
     with chromium.opened(browser, path, width=DESKTOP) as visit:
         shown = visit.rows("t")
         cells = visit.page.locator("[data-table='t'] tbody tr:first-child td")
@@ -155,7 +157,9 @@ def test_numbers_are_aligned_separated_and_never_rounded_to_all(browser, page_of
 
 def test_numbers_are_sorted_by_their_size(browser, page_of):
     rows = pl.DataFrame({"n": [10, 9, None, 1_000]})
-    path = page_of(Table("t", "T", (Column("n", "N", Kind.COUNT),), rows))
+    path = page_of(
+        ReportTable("t", "T", (TableColumn("n", "N", ColumnKind.COUNT),), rows)
+    )
 
     with chromium.opened(browser, path, width=DESKTOP) as visit:
         visit.page.click("[data-table='t'] th")

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from bhds.sandbox.exchange import Exchange
-from bhds.sandbox.limits import RateLimiter
+from bhds.sandbox.limits import LimitEnforcer
 from bhds.sandbox.universe import Universe
 
 UTC = dt.UTC
@@ -81,6 +81,6 @@ def exchange(universe, clock, tmp_path):
         universe,
         now=dt.datetime(2025, 2, 10, 12, tzinfo=UTC),
         cache_dir=tmp_path / "cache",
-        limiter=RateLimiter(clock=lambda: clock[0]),
+        limiter=LimitEnforcer(clock=lambda: clock[0]),
     ) as opened:
         yield opened

@@ -5,7 +5,7 @@ import pytest
 from bhds.core.errors import BhdsError, SelectionError
 from bhds.sandbox import admin
 from bhds.sandbox.defects import Defect
-from bhds.sandbox.limits import Pool
+from bhds.sandbox.limits import LimitPool
 
 KEY = "data/futures/um/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01-05.zip"
 HOLE = {
@@ -58,9 +58,9 @@ def test_files_and_bars_can_be_spoiled_and_made_whole_again(exchange):
 
 def test_the_state_tells_what_was_granted_and_refused(exchange, clock):
     for weight in (2_000, 400, 1):
-        exchange.limiter.spend("127.0.0.1", Pool.FUTURES, weight)
+        exchange.limiter.spend("127.0.0.1", LimitPool.FUTURES, weight)
     clock[0] += 60
-    exchange.limiter.spend("127.0.0.1", Pool.FUTURES, 7)
+    exchange.limiter.spend("127.0.0.1", LimitPool.FUTURES, 7)
 
     shown = admin.state(exchange)["api"]
 

@@ -6,7 +6,7 @@ import pytest
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
 from bhds.sandbox.exchange import Exchange
-from bhds.sandbox.limits import BUDGETS, Budget, Pool, RateLimiter
+from bhds.sandbox.limits import BUDGETS, Budget, LimitEnforcer, LimitPool
 
 START = dt.datetime(2025, 1, 5, tzinfo=dt.UTC)
 END = START + dt.timedelta(minutes=3)
@@ -79,9 +79,9 @@ def test_budgets_can_be_given(universe, tmp_path):
     short = Budget(weight=30, window_s=2)
 
     with Exchange(
-        universe, cache_dir=tmp_path, budgets={Pool.FUTURES: short}
+        universe, cache_dir=tmp_path, budgets={LimitPool.FUTURES: short}
     ) as exchange:
-        assert exchange.limiter.budgets == BUDGETS | {Pool.FUTURES: short}
+        assert exchange.limiter.budgets == BUDGETS | {LimitPool.FUTURES: short}
         told = [
             json.loads(exchange.api.endpoints[f"{root}/exchangeInfo"].answer({}))
             for root in ("/fapi/v1", "/api/v3")
@@ -94,4 +94,4 @@ def test_budgets_can_be_given(universe, tmp_path):
 
 def test_budgets_and_a_limiter_exclude_each_other(universe):
     with pytest.raises(ConfigError, match="budgets: expected none beside a limiter"):
-        Exchange(universe, budgets=BUDGETS, limiter=RateLimiter())
+        Exchange(universe, budgets=BUDGETS, limiter=LimitEnforcer())

@@ -1,6 +1,6 @@
 import pytest
 
-from bhds.sandbox.limits import Budget, Pool, RateLimiter, Refusal
+from bhds.sandbox.limits import Budget, LimitEnforcer, LimitPool, Refusal
 
 HOME = "127.0.0.1"
 
@@ -12,58 +12,58 @@ def clock():
 
 @pytest.fixture
 def limiter(clock):
-    budgets = {pool: Budget(weight=10, window_s=60) for pool in Pool}
-    return RateLimiter(budgets, patience=2, clock=lambda: clock[0])
+    budgets = {pool: Budget(weight=10, window_s=60) for pool in LimitPool}
+    return LimitEnforcer(budgets, patience=2, clock=lambda: clock[0])
 
 
 def test_weights_add_up_until_the_window_ends(limiter, clock):
-    assert limiter.spend(HOME, Pool.SPOT, 4) is None
-    assert limiter.spend(HOME, Pool.SPOT, 6) is None
-    assert limiter.used(HOME, Pool.SPOT) == 10
+    assert limiter.spend(HOME, LimitPool.SPOT, 4) is None
+    assert limiter.spend(HOME, LimitPool.SPOT, 6) is None
+    assert limiter.used(HOME, LimitPool.SPOT) == 10
 
     clock[0] += 60
-    assert limiter.used(HOME, Pool.SPOT) == 0
+    assert limiter.used(HOME, LimitPool.SPOT) == 0
 
 
 def test_pools_and_addresses_are_apart(limiter):
-    limiter.spend(HOME, Pool.SPOT, 10)
+    limiter.spend(HOME, LimitPool.SPOT, 10)
 
-    assert limiter.used(HOME, Pool.FUTURES) == 0
-    assert limiter.spend("127.0.0.2", Pool.SPOT, 10) is None
+    assert limiter.used(HOME, LimitPool.FUTURES) == 0
+    assert limiter.spend("127.0.0.2", LimitPool.SPOT, 10) is None
 
 
 def test_overrunning_is_refused_until_the_window_ends(limiter, clock):
-    limiter.spend(HOME, Pool.SPOT, 8)
+    limiter.spend(HOME, LimitPool.SPOT, 8)
     clock[0] += 45
 
-    refusal = limiter.spend(HOME, Pool.SPOT, 4)
+    refusal = limiter.spend(HOME, LimitPool.SPOT, 4)
 
     assert refusal == Refusal(429, 16)
-    assert limiter.used(HOME, Pool.SPOT) == 8
+    assert limiter.used(HOME, LimitPool.SPOT) == 8
     clock[0] += refusal.retry_after_s
-    assert limiter.spend(HOME, Pool.SPOT, 4) is None
+    assert limiter.spend(HOME, LimitPool.SPOT, 4) is None
 
 
 def test_going_on_leads_to_bans_that_grow(limiter, clock):
-    limiter.spend(HOME, Pool.SPOT, 10)
+    limiter.spend(HOME, LimitPool.SPOT, 10)
 
-    statuses = [limiter.spend(HOME, Pool.SPOT, 1).status for _ in range(4)]
+    statuses = [limiter.spend(HOME, LimitPool.SPOT, 1).status for _ in range(4)]
 
     assert statuses == [429, 429, 418, 418]
     clock[0] += 119
-    assert limiter.spend(HOME, Pool.SPOT, 1) == Refusal(418, 2)
+    assert limiter.spend(HOME, LimitPool.SPOT, 1) == Refusal(418, 2)
     clock[0] += 1
-    assert limiter.spend(HOME, Pool.SPOT, 10) is None
-    second = [limiter.spend(HOME, Pool.SPOT, 1) for _ in range(3)][-1]
+    assert limiter.spend(HOME, LimitPool.SPOT, 10) is None
+    second = [limiter.spend(HOME, LimitPool.SPOT, 1) for _ in range(3)][-1]
     assert second == Refusal(418, 240)
 
 
 def test_what_is_granted_is_kept_by_window_and_refusals_are_counted(limiter, clock):
     for address, weight in ((HOME, 4), (HOME, 7), ("127.0.0.2", 10), (HOME, 6)):
-        limiter.spend(address, Pool.SPOT, weight)
+        limiter.spend(address, LimitPool.SPOT, weight)
     clock[0] += 180
-    limiter.spend(HOME, Pool.SPOT, 3)
+    limiter.spend(HOME, LimitPool.SPOT, 3)
 
-    assert limiter.weights(Pool.SPOT) == [20, 3]
-    assert limiter.weights(Pool.FUNDING) == []
+    assert limiter.weights(LimitPool.SPOT) == [20, 3]
+    assert limiter.weights(LimitPool.FUNDING) == []
     assert limiter.refused == 1

@@ -3,7 +3,7 @@ import datetime as dt
 import pytest
 
 from bhds.core.markets import Interval, TradeType
-from bhds.sandbox.pages import Pages, Series
+from bhds.sandbox.pages import PagedSeries, Pages
 from bhds.sandbox.publication import Hole
 from bhds.sandbox.timegrid import MINUTE_MS, to_ms
 
@@ -20,7 +20,7 @@ def pages(exchange):
 
 def series_of(exchange, interval="1m", data_type="klines"):
     symbol = exchange.universe.symbol(TradeType.UM_FUTURES, "AAAUSDT")
-    return Series(
+    return PagedSeries(
         data_type, symbol.name, exchange.klines, symbol, Interval.parse(interval)
     )
 

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from bhds.sandbox.limits import Pool
-from bhds.sandbox.rest import ApiError
+from bhds.sandbox.limits import LimitPool
+from bhds.sandbox.rest import RestError
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms
 from bhds.sandbox.universe import Symbol
 
@@ -53,7 +53,7 @@ def archived_rows(exchange, key):
 
 
 def refusal(exchange, path, **parameters):
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(RestError) as caught:
         ask(exchange, path, **parameters)
     return json.loads(caught.value.body)["code"]
 
@@ -151,7 +151,7 @@ def test_the_last_bar_of_a_reference_price_may_be_running(exchange):
 def test_of_reference_klines_what_is_wrong_is_refused(
     exchange, root, kind, parameters, code
 ):
-    with pytest.raises(ApiError) as caught:
+    with pytest.raises(RestError) as caught:
         reference_klines(exchange, root, kind, **parameters)
 
     assert caught.value.code == code
@@ -282,19 +282,19 @@ def test_futures_klines_cost_by_their_limit(exchange, limit, weight):
     for root in (UM, CM):
         for name in ("klines", *REFERENCES):
             cost = exchange.api.endpoints[f"{root}/{name}"].cost({"limit": str(limit)})
-            assert cost == {Pool.FUTURES: weight}
+            assert cost == {LimitPool.FUTURES: weight}
 
 
 def test_spot_klines_cost_two(exchange):
-    assert exchange.api.endpoints[f"{SPOT}/klines"].cost({}) == {Pool.SPOT: 2}
+    assert exchange.api.endpoints[f"{SPOT}/klines"].cost({}) == {LimitPool.SPOT: 2}
 
 
 def test_funding_of_um_has_a_budget_of_its_own(exchange):
     endpoints = exchange.api.endpoints
 
-    assert endpoints[f"{UM}/fundingRate"].cost({}) == {Pool.FUNDING: 1}
-    assert endpoints[f"{UM}/fundingInfo"].cost({}) == {Pool.FUNDING: 1}
-    assert endpoints[f"{CM}/fundingRate"].cost({}) == {Pool.FUTURES: 1}
+    assert endpoints[f"{UM}/fundingRate"].cost({}) == {LimitPool.FUNDING: 1}
+    assert endpoints[f"{UM}/fundingInfo"].cost({}) == {LimitPool.FUNDING: 1}
+    assert endpoints[f"{CM}/fundingRate"].cost({}) == {LimitPool.FUTURES: 1}
 
 
 def test_a_dividend_is_a_special_event_of_the_same_minute(exchange, symbol):

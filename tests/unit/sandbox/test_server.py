@@ -16,7 +16,7 @@ import yarl
 
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.keylist import KeyList
-from bhds.sandbox.limits import BUDGETS, Budget, Pool
+from bhds.sandbox.limits import BUDGETS, Budget, LimitPool
 from bhds.sandbox.server import serving, start
 from bhds.sandbox.universe import load_universe
 
@@ -177,7 +177,9 @@ def test_api_errors_come_as_json_with_status_400(exchange):
 
 
 def test_um_and_cm_use_up_one_budget(exchange, clock):
-    exchange.limiter.budgets = BUDGETS | {Pool.FUTURES: Budget(weight=2, window_s=60)}
+    exchange.limiter.budgets = BUDGETS | {
+        LimitPool.FUTURES: Budget(weight=2, window_s=60)
+    }
 
     async def statuses():
         async with client_of(exchange) as (endpoints, session):
@@ -215,7 +217,7 @@ def test_a_status_is_answered_on_request(exchange, status):
     told, headers, _ = ask_um(exchange)
 
     assert (told, headers["Retry-After"]) == (status, "9")
-    assert exchange.limiter.weights(Pool.FUTURES) == [1] * (status >= 500)
+    assert exchange.limiter.weights(LimitPool.FUTURES) == [1] * (status >= 500)
     assert exchange.limiter.refused == 0
     assert ask_um(exchange)[0] == 200
 
