@@ -17,7 +17,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
 from bhds.status import failures, incomplete
-from bhds.io import runs, unknown_fields
+from bhds.io import places, runs, unknown_fields
 from bhds import report as quality_report
 from bhds.archive.download import aria2, ledger, progress, publication
 from bhds.archive.download import batch as download
@@ -47,6 +47,8 @@ if not OWNS_SETTINGS:
     with one_line_errors():
         SETTINGS = settings.load(config, environment=os.environ)
 DATA_DIR = str(SETTINGS.data_dir)
+with one_line_errors():
+    places.make_data_dir(DATA_DIR)
 
 
 def for_rules(function):

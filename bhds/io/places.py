@@ -51,6 +51,21 @@ def writing(path: Path | str) -> Iterator[None]:
         raise PlaceError(msg) from error
 
 
+def make_data_dir(path: str) -> None:
+    """Create the data directory if it is not there.
+
+    Raises
+    ------
+    PlaceError
+        If no folder can be there.
+    """
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"data_dir: {path}: cannot be a folder: {error.strerror}; choose another"
+        raise PlaceError(msg) from error
+
+
 def explained(error: Exception) -> str | None:
     """Return one line about an error of a file, if its place is why; None if not."""
     number = number_of(error)

@@ -10,6 +10,7 @@ from contextlib import closing
 import polars as pl
 import pytest
 
+from bhds.core.errors import PlaceError
 from bhds.io import places
 
 
@@ -100,3 +101,9 @@ def test_a_journal_that_does_not_fit_ends_its_job_in_one_line(tmp_path):
     (line,) = done.stderr.splitlines()
     assert line.startswith("bhds: error: a.answers.jsonl: cannot be written, files may")
     assert "nothing is lost" in line
+
+
+@pytest.mark.parametrize("place", ["/proc/x", "/dev/null/x"])
+def test_a_data_directory_that_cannot_be_is_an_error_of_one_line(place):
+    with pytest.raises(PlaceError, match=f"^data_dir: {place}: cannot be a folder: "):
+        places.make_data_dir(place)
