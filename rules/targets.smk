@@ -93,3 +93,12 @@ rule split_all:
         LEFT_INCOMPLETE,
     message:
         "Every segment has its file"
+
+
+rule report:
+    """The quality report: one page of all tables."""
+    input:
+        "reports/quality.html",
+        LEFT_INCOMPLETE,
+    message:
+        "The report is there"

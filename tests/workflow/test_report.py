@@ -73,7 +73,7 @@ def test_the_page_is_made_once_for_each_day(built):
 def test_the_report_of_snakemake_takes_the_page_in(built, tmp_path):
     whole = tmp_path / "whole.html"
 
-    done = built.snakemake("write_report", "--report", str(whole))
+    done = built.snakemake("report", "--report", str(whole))
 
     assert done.status == 0, done.text
     text = whole.read_text(encoding="utf-8")
