@@ -129,7 +129,7 @@ rule collect_reconciliation:
 
 
 rule reconcile_volumes:
-    """Hold what the trades of each day add up to against the volume of its bars."""
+    """Compare the sum of each day's trades with the volume of its bars."""
     input:
         trades=conditions_of_trades,
         bars=conditions_of_bars,

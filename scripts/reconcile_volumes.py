@@ -1,4 +1,4 @@
-"""Hold what the trades of each day add up to against the volume of its bars."""
+"""Compare the sum of each day's trades with the volume of its bars."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

@@ -46,7 +46,7 @@ class BarCounts:
 
 @dataclass(frozen=True)
 class BuiltBars:
-    """One symbol's result: `columns.result_klines`, `columns.GAPS`, and counts."""
+    """The result of a symbol: `klines.result_klines`, `quality_tables.GAPS`, counts."""
 
     frame: pl.DataFrame
     gaps: pl.DataFrame
@@ -83,7 +83,7 @@ def build_results(
     Parameters
     ----------
     parsed
-        n >= 0 rows of `columns.parsed_klines`, as `merge.merge` returns them.
+        n >= 0 rows of `klines.parsed_klines`, as `merge.merge` returns them.
     trade_type, symbol, interval
         What the bars are of.
     vwap
@@ -101,7 +101,7 @@ def build_results(
     unlisted
         When it was not listed: bars without trades that open then are left out.
     funding
-        m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
+        m >= 0 rows of `datatypes.FUNDING`, as `funding.merge_events` returns them; None
         if funding is not wanted or the market has none.
     contract_usd
         Of COIN-M futures, what one contract is worth; see `vwap.vwap`.

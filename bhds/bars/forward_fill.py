@@ -13,7 +13,7 @@ def fill_segments(bars: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
     ----------
     bars
         n >= 0 bars on the grid of `interval`, sorted by unique `open_time`, with
-        `segment` and with `source` of `columns.RESULT_SOURCES`.
+        `segment` and with `source` of `klines.RESULT_SOURCES`.
     interval
         The spacing of the bars.
 

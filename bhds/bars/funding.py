@@ -23,7 +23,7 @@ def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Return every funding event once, in time order.
 
     Each frame has an event once, and may have several of one minute. Between frames,
-    the events of a minute are matched by `columns.FUNDING_EVENTS`. Of the rows of one
+    the events of a minute are matched by `klines.FUNDING_EVENTS`. Of the rows of one
     event the archive's takes precedence over the API's, which knows no
     `funding_interval_hours`: daily (should there ever be such files) over monthly over
     API, then the one whose partition comes later in the input. Where that row has no
@@ -34,12 +34,12 @@ def merge_events(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     ----------
     frames
         Partitions and backfills of one contract: any number of frames of
-        `columns.FUNDING`, each of n >= 0 rows in any order.
+        `datatypes.FUNDING`, each of n >= 0 rows in any order.
 
     Returns
     -------
     polars.DataFrame
-        `columns.FUNDING`, sorted by all its columns; 0 rows if there are none.
+        `datatypes.FUNDING`, sorted by all its columns; 0 rows if there are none.
     """
     filled = sorted(
         (frame for frame in frames if not frame.is_empty()),
@@ -110,7 +110,7 @@ def join_funding(
     bars
         n >= 0 bars on the grid of `interval`, sorted by unique `open_time`.
     events
-        m >= 0 rows of `columns.FUNDING`, sorted by `funding_time`, as `merge_events`
+        m >= 0 rows of `datatypes.FUNDING`, sorted by `funding_time`, as `merge_events`
         returns them.
     interval
         The spacing of the bars.

@@ -73,7 +73,7 @@ class Gaps:
     """The gaps of one symbol, and where they cut its history."""
 
     table: pl.DataFrame
-    """`columns.GAPS`; see `find_gaps`."""
+    """`quality_tables.GAPS`; see `find_gaps`."""
     begins: pl.Series
     """The open times of the first bar of each segment but the first, sorted."""
 

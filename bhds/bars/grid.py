@@ -72,7 +72,7 @@ def put_on_grid(
     Parameters
     ----------
     bars
-        n >= 0 rows of `columns.parsed_klines`, sorted by unique `open_time`.
+        n >= 0 rows of `klines.parsed_klines`, sorted by unique `open_time`.
     trade_type, interval
         The market and the spacing of the bars.
 

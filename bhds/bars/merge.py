@@ -34,7 +34,7 @@ def merge(
     Parameters
     ----------
     partitions
-        One or more frames of `columns.parsed_klines`, in any order.
+        One or more frames of `klines.parsed_klines`, in any order.
     trade_type, interval
         What their bars are of.
 

@@ -40,14 +40,14 @@ def resample(
     Parameters
     ----------
     results
-        n >= 0 rows of `columns.result_klines`, sorted by unique `open_time`.
+        n >= 0 rows of `klines.result_klines`, sorted by unique `open_time`.
     trade_type, symbol, base
         What the bars are of.
     rule
         Interval and offset. 3d bars without a phase are counted from the first bar's
         day.
     funding
-        m >= 0 rows of `columns.FUNDING`, as `funding.merge_events` returns them; None
+        m >= 0 rows of `datatypes.FUNDING`, as `funding.merge_events` returns them; None
         if the results are without.
     contract_usd
         Of COIN-M futures, what one contract is worth; see `vwap.vwap`.
@@ -55,7 +55,7 @@ def resample(
     Returns
     -------
     polars.DataFrame
-        `columns.resampled_klines`, sorted by unique `open_time`, the same bytes
+        `klines.resampled_klines`, sorted by unique `open_time`, the same bytes
         whatever the number of threads. Open, high, low and close are those of the base
         bars with trades, if there are any. `vwap` and `first_vwap` are null where
         the results have none. `funding_rate` is the sum of the events in the bar,

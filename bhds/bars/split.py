@@ -43,7 +43,7 @@ def segments_table(
     Returns
     -------
     polars.DataFrame
-        `columns.SEGMENT_FILES`, one row per segment, by symbol in the order given
+        `klines.SEGMENT_FILES`, one row per segment, by symbol in the order given
         and then by segment: the file's `name`, the `symbol`, the `segment`, and
         the open times of its first and last bar.
     """

@@ -35,7 +35,7 @@ def read_gaps(
     Returns
     -------
     polars.DataFrame
-        n >= 0 rows of `columns.GAPS` and `class`, sorted by `symbol` and
+        n >= 0 rows of `quality_tables.GAPS` and `class`, sorted by `symbol` and
         `prev_open_time`; the class is null where the table of the market does not have
         this very gap.
 

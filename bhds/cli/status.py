@@ -32,7 +32,7 @@ def status(
 ) -> None:
     """Print the data on disk: symbols, range, rows, size, age, condition of the days.
 
-    Whatever the settings select; no server is contacted, and nothing is changed.
+    Datasets that are no longer configured count too; no server is contacted.
     Conditions are those of the last `quality_all`.
     """
     with one_line_errors():

@@ -168,14 +168,14 @@ class Explanation:
     """Number, first and last open time of the segment."""
     publications: tuple[PublishedRow, ...] = ()
     conflicts: tuple[Mapping[str, Any], ...] = ()
-    """Rows of `columns.conflicts`: what lost precedence, though its zip may be gone."""
+    """Rows of `quality_tables.conflicts` that lost precedence; the zip may be gone."""
     zips: tuple[ArchiveZip, ...] = ()
     holes: tuple[RequestedRange, ...] = ()
     gap: Mapping[str, Any] | None = None
-    """The stretch without trades that the time lies in: `columns.CLASSIFIED_GAPS`."""
+    """The gap that the time lies in: a row of `quality_tables.CLASSIFIED_GAPS`."""
     funding: tuple[ExplainedFunding, ...] = ()
     condition: Mapping[str, Any] | None = None
-    """Of the day: `columns.CONDITION`."""
+    """Of the day: `quality_tables.CONDITION`."""
     warnings: tuple[str, ...] = field(default_factory=tuple)
 
     def to_dict(self) -> dict[str, Any]:

@@ -443,7 +443,7 @@ class Plan:
         return found
 
     def split_rule(self, series: Series) -> dict[str, bool | float]:
-        """Return when a gap splits a series: the fields of `results.gaps.SplitRule`.
+        """Return when a gap splits a series: the fields of `bars.gaps.SplitRule`.
 
         Contracts on shares and commodities rest at week-ends, which is no halt.
 
@@ -496,7 +496,7 @@ class Plan:
     def contract_usd(self, trade_type: str, symbol: str) -> float | None:
         """Return what one contract of a COIN-M future is worth; None of other markets.
 
-        As the exchange says, where it was recorded, else `results.vwap.contract_size`.
+        As the exchange says, where it was recorded, else `bars.vwap.contract_size`.
         """
         if trade_type != TradeType.CM_FUTURES:
             return None

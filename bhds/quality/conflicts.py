@@ -26,7 +26,7 @@ def of_symbol(
         The content of the sources of its partitions and backfills: of the conflicts
         between the zips of a partition, they list the first thousand.
     between
-        n >= 0 conflicts of `results.merge.merge`, between archive and API.
+        n >= 0 conflicts of `bars.merge.merge`, between archive and API.
     trade_type, symbol
         What the bars are of.
 

@@ -76,7 +76,7 @@ def judge(
     not_reconciled
         `NOT_RECONCILED` of these symbols; None where nothing was compared.
     ended
-        Symbols that are known to have ended; see `planning.endings`.
+        Symbols that are known to have ended; see `plan.endings`.
 
     Returns
     -------
@@ -114,7 +114,7 @@ def judge(
 def changes_in(listing: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
     """Return `symbol, first_day, last_day, last_modified` of the zips of a listing.
 
-    `listing` has the columns of `archive.listing_page.LISTING_SCHEMA`; what is no zip
+    `listing` has the columns of `schemas.archive_tables.LISTING`; what is no zip
     of the directory is left out.
     """
     files, _ = archive_files(listing, directory=directory)

@@ -40,7 +40,7 @@ def account(
     Parameters
     ----------
     result
-        n >= 0 rows of `columns.result_klines`.
+        n >= 0 rows of `klines.result_klines`.
     evidence
         What is known of the days.
     conflicts
@@ -131,7 +131,7 @@ def faults_of(
     Parameters
     ----------
     bars
-        n >= 0 rows of `columns.parsed_klines`, as `results.merge.merge` returns them.
+        n >= 0 rows of `klines.parsed_klines`, as `bars.merge.merge` returns them.
     trade_type, interval
         What the bars are of.
     """

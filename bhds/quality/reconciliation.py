@@ -55,9 +55,9 @@ def compare(
     Parameters
     ----------
     results
-        n >= 0 rows of `columns.result_klines`.
+        n >= 0 rows of `klines.result_klines`.
     published
-        m >= 0 rows of `columns.parsed_klines`, sorted by unique `open_time`.
+        m >= 0 rows of `klines.parsed_klines`, sorted by unique `open_time`.
     trade_type, symbol
         What the bars are of.
     base, interval

@@ -54,7 +54,7 @@ def scan_klines(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and `columns.result_klines`, one row per bar. A bar is known at the end
+        `symbol` and `klines.result_klines`, one row per bar. A bar is known at the end
         of its interval, not at `open_time`. `source` is `filled` for bars that were
         never published; there are no rows between two segments.
 
@@ -107,7 +107,7 @@ def scan_resampled(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and `columns.resampled_klines`, one row per bar that a segment covers
+        `symbol` and `klines.resampled_klines`, one row per bar that a segment covers
         whole. A bar is known at its end; `first_vwap` at the end of its first base
         bar.
 
@@ -155,8 +155,8 @@ def scan_funding(
     Returns
     -------
     polars.LazyFrame
-        `symbol` and `columns.FUNDING`, one row per event. A rate of 0.0001 is 0.01 % of
-        a position, known at `funding_time`.
+        `symbol` and `datatypes.FUNDING`, one row per event. A rate of 0.0001 is 0.01 %
+        of a position, known at `funding_time`.
 
     Raises
     ------

@@ -70,7 +70,7 @@ def gaps(
     Returns
     -------
     polars.LazyFrame
-        `columns.CLASSIFIED_GAPS`, one row per gap, by symbol and time.
+        `quality_tables.CLASSIFIED_GAPS`, one row per gap, by symbol and time.
 
     Raises
     ------
@@ -117,8 +117,9 @@ def condition(
     Returns
     -------
     polars.LazyFrame
-        `columns.CONDITION`, one row per day, by symbol and day: `available` (all rows),
-        `degraded`, `missing`, `pending` or `not_listed`, why, and the rows by source.
+        `quality_tables.CONDITION`, one row per day, by symbol and day: `available` (all
+        rows), `degraded`, `missing`, `pending` or `not_listed`, why, and the rows by
+        source.
 
     Raises
     ------

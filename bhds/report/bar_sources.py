@@ -30,7 +30,8 @@ def by_month(days: pl.DataFrame) -> pl.DataFrame:
     Parameters
     ----------
     days
-        n >= 0 rows, one a day, of `columns.CONDITION`, with `market` and `series`.
+        n >= 0 rows, one a day, of `quality_tables.CONDITION`, with `market` and
+        `series`.
 
     Returns
     -------

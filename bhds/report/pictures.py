@@ -40,7 +40,7 @@ def richest(gaps: pl.DataFrame) -> list[tuple[str, str, str]]:
     Parameters
     ----------
     gaps
-        n >= 0 rows of `columns.CLASSIFIED_GAPS`, with `market` and `series`.
+        n >= 0 rows of `quality_tables.CLASSIFIED_GAPS`, with `market` and `series`.
 
     Returns
     -------

@@ -41,7 +41,7 @@ def write_phase(
     ----------
     output
         Where the answer goes, as JSON: `phase`, `phase_restarts` and `phase_source`
-        as `results.phase` describes them, if there is a bar; `open_time` of the bar;
+        as `bars.phase` describes them, if there is a bar; `open_time` of the bar;
         and, where there is none, why: `unanswered` or `refused`, else null.
     first_day
         The first UTC day of the symbol, as far as the archive shows.

@@ -54,7 +54,7 @@ def classify_gaps(
     Parameters
     ----------
     gaps
-        Paths of what `results.job.write_results` found, one a symbol.
+        Paths of what `stages.results.write_results` found, one a symbol.
     output
         Where the table goes.
     trade_type, interval
@@ -113,7 +113,7 @@ def classify_days(
     Parameters
     ----------
     days
-        Paths of what `results.job.write_results` counted, one a symbol.
+        Paths of what `stages.results.write_results` counted, one a symbol.
     gaps
         Path of what `classify_gaps` wrote.
     output

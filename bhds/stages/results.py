@@ -45,11 +45,12 @@ def write_results(
     Parameters
     ----------
     partitions
-        Paths of Parquet files of `columns.parsed_klines`, in time order. What each
+        Paths of Parquet files of `klines.parsed_klines`, in time order. What each
         was made from is next to it, in `<partition>.sources.json`.
     outputs
-        Where the `result`, its `gaps` (`columns.GAP_EVIDENCE`), its `days`
-        (`columns.DAYS`) and the `conflicts` of its bars (`columns.conflicts`) go.
+        Where the `result`, its `gaps` (`quality_tables.GAP_EVIDENCE`), its `days`
+        (`quality_tables.DAYS`) and the `conflicts` of its bars
+        (`quality_tables.conflicts`) go.
     settings
         `vwap`, `fill` (bool) and `split` (the fields of `gaps.SplitRule`), as in the
         dataset's `results`; `has_ended` (bool), whether it is known that the symbol
@@ -150,12 +151,12 @@ def write_funding(
     Parameters
     ----------
     partitions
-        Paths of Parquet files of `columns.FUNDING`, partitions and backfills, in time
+        Paths of Parquet files of `datatypes.FUNDING`, partitions and backfills, in time
         order; there may be none.
     output
-        Where the events go: `columns.FUNDING`, as `funding.merge_events` returns them.
-        The metadata counts the rows read (`published`), the `events`, those of them
-        that only the API has (`from_api`), and those left out (`after_end`).
+        Where the events go: `datatypes.FUNDING`, as `funding.merge_events` returns
+        them. The metadata counts the rows read (`published`), the `events`, those of
+        them that only the API has (`from_api`), and those left out (`after_end`).
     symbol
         The contract.
     last_day
@@ -273,7 +274,7 @@ def write_segments(
     results
         Paths of results, each named after its symbol.
     segments
-        Where the table goes (`columns.SEGMENT_FILES`).
+        Where the table goes (`klines.SEGMENT_FILES`).
     folders
         Where the segment files are. A file of a symbol listed here that has no such
         segment any more is removed.

@@ -61,7 +61,7 @@ class Holding:
     unreadable: tuple[str, ...]
     """Tables that cannot be read, below the data directory."""
     condition: dict[str, int] | None
-    """Days by their condition, as `columns.CONDITION` judges them, of all symbols; None
+    """Days of all symbols by condition (`quality_tables.CONDITION`); None
     where they are not judged."""
 
 
