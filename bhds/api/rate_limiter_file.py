@@ -46,6 +46,14 @@ CREATE TABLE IF NOT EXISTS closed (
 ) STRICT;
 """
 _SCHEMA = "SELECT type, name, sql FROM sqlite_schema ORDER BY name"
+_NUMBERS = (
+    "SELECT seq FROM sqlite_sequence UNION ALL SELECT max(id) FROM occupied "
+    "UNION ALL SELECT max(ticket) FROM waiting"
+)
+_LAST_NUMBER = 2**62
+"""Far from the number that SQLite gives no row after, 2**63 - 1."""
+_SIDE_FILES = ("-journal", "-wal", "-shm")
+"""What SQLite keeps next to a file, and applies to it."""
 
 _DAMAGED = frozenset(
     {
@@ -135,13 +143,15 @@ class RateLimiterFile:
             os.close(lock)
 
     def _set_aside(self, error: _DamagedError) -> None:
-        aside = self._path.with_name(f"{_FILE}.damaged-{time.time_ns()}")
-        self._path.rename(aside)
-        # What a process that was killed left for the old file would be applied.
-        self._path.with_name(f"{_FILE}-journal").unlink(missing_ok=True)
+        aside = f"{_FILE}.damaged-{time.time_ns()}"
+        for end in ("", *_SIDE_FILES):
+            with contextlib.suppress(FileNotFoundError):
+                (self._directory / f"{_FILE}{end}").rename(
+                    self._directory / f"{aside}{end}"
+                )
         logger.warning(
             "%s: %s; set aside as %s, and the budget begun again",
-            *(self._path, error, aside.name),
+            *(self._path, error, aside),
         )
 
     def _checked(self) -> sqlite3.Connection:
@@ -152,14 +162,16 @@ class RateLimiterFile:
         _DamagedError
             If it is not.
         """
-        with contextlib.suppress(FileNotFoundError):
-            found = self._path.lstat()
-            if not stat.S_ISREG(found.st_mode):
-                msg = "it is no regular file"
-                raise _DamagedError(msg)
-            if found.st_size > _MOST_BYTES:
-                msg = f"it has {found.st_size:,} bytes"
-                raise _DamagedError(msg)
+        for end in ("", *_SIDE_FILES):
+            with contextlib.suppress(FileNotFoundError):
+                found = (self._directory / f"{_FILE}{end}").lstat()
+                subject = f"its {end}" if end else "it"
+                if not stat.S_ISREG(found.st_mode):
+                    msg = f"{subject} is no regular file"
+                    raise _DamagedError(msg)
+                if found.st_size > _MOST_BYTES:
+                    msg = f"{subject} has {found.st_size:,} bytes"
+                    raise _DamagedError(msg)
         connection = None
         try:
             connection = _connect(self._path)
@@ -202,6 +214,12 @@ def _check(connection: sqlite3.Connection) -> None:
     if outcome != "ok":
         msg = f"it is damaged: {cut(outcome)}"
         raise _DamagedError(msg)
+    for (number,) in connection.execute(_NUMBERS):
+        if number is not None and not (
+            isinstance(number, int) and 0 <= number < _LAST_NUMBER
+        ):
+            msg = f"it numbers a row {cut(str(number))}"
+            raise _DamagedError(msg)
 
 
 def _is_damage(error: sqlite3.Error) -> bool:

@@ -343,6 +343,9 @@ def test_a_folder_of_another_user_is_refused(open_budget, monkeypatch, tmp_path)
 SCHEMA_OF_OTHERS = "CREATE TABLE closed (pool TEXT, until TEXT)"
 UNBOUNDED = "INSERT INTO closed VALUES ('futures@x', 1e300, 1e300)"
 NEGATIVE = "INSERT INTO occupied VALUES (99, 'futures@x', -1000, 1, 1)"
+LAST_ROW = "INSERT INTO occupied VALUES (9223372036854775807, 'futures@x', 1, 1, 1)"
+LAST_TICKET = "INSERT INTO sqlite_sequence VALUES ('waiting', 9223372036854775807)"
+NO_NUMBER = "UPDATE sqlite_sequence SET seq = 'x'"
 
 
 def written(path, statement):
@@ -350,6 +353,12 @@ def written(path, statement):
         connection.execute("PRAGMA ignore_check_constraints = ON")
         connection.execute(statement)
         connection.commit()
+
+
+def folder_beside(path, end):
+    beside = path.with_name(path.name + end)
+    beside.unlink(missing_ok=True)
+    beside.mkdir()
 
 
 @pytest.mark.parametrize(
@@ -364,6 +373,9 @@ def written(path, statement):
         ),
         pytest.param(lambda path: written(path, UNBOUNDED), id="a pause for ever"),
         pytest.param(lambda path: written(path, NEGATIVE), id="a negative weight"),
+        pytest.param(lambda path: written(path, LAST_ROW), id="the last row"),
+        pytest.param(lambda path: written(path, LAST_TICKET), id="the last ticket"),
+        pytest.param(lambda path: written(path, NO_NUMBER), id="no number"),
         pytest.param(
             lambda path: (path.unlink(), written(path, SCHEMA_OF_OTHERS)),
             id="other tables",
@@ -371,6 +383,10 @@ def written(path, statement):
         pytest.param(lambda path: (path.unlink(), path.mkdir()), id="a folder"),
         pytest.param(
             lambda path: (path.unlink(), path.symlink_to("/etc/passwd")), id="a link"
+        ),
+        *(
+            pytest.param(lambda path, end=end: folder_beside(path, end), id=end)
+            for end in ("-journal", "-wal", "-shm")
         ),
         pytest.param(
             lambda path: path.chmod(0),
@@ -391,7 +407,7 @@ def test_a_damaged_file_is_set_aside_and_begun_again(
     run(acquire(budget, 3))
     assert open_budget().in_use(FUTURES) == 3
 
-    assert len(list(path.parent.glob("api-budget-2.sqlite.damaged-*"))) == 1
+    assert len(list(path.parent.glob("api-budget-2.sqlite.damaged-*[0-9]"))) == 1
     (line,) = caplog.messages
     assert f"{path}: " in line
     assert "\n" not in line
