@@ -4,7 +4,8 @@ python benchmarks/mutants.py bhds/bars bhds/quality [--sample 200] [--seed 1]
 
 Each mutant changes one place of one module and runs its unit tests (`tests_of`) until
 one fails. A fork of this process, which has imported the libraries, runs them in a copy
-of the tree: the checkout stays as it is.
+of the tree: the checkout stays as it is. Property tests draw the same examples in every
+run, and stop at the first that fails.
 """
 
 import argparse
@@ -269,7 +270,8 @@ def pass_tests(tests: list[str], tree: Path, timeout: int) -> bool:
             sys.path.insert(0, str(tree))
             os.environ["PYTHONPATH"] = str(tree)
             options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
-            code = int(pytest.main([*options, f"--basetemp={tree}.tmp", *tests]))
+            arguments = [*options, f"--basetemp={tree}.tmp", *tests]
+            code = int(pytest.main(arguments, plugins=[_PropertyTests()]))
         except BaseException:  # noqa: BLE001 - the log shows it, the parent counts it
             traceback.print_exc()
         finally:
@@ -290,6 +292,18 @@ def pass_tests(tests: list[str], tree: Path, timeout: int) -> bool:
         os.waitpid(child, 0)
         return False
     return status == 0
+
+
+class _PropertyTests:
+    """Draw the same examples in every run, and stop at the first that fails."""
+
+    def pytest_configure(self) -> None:
+        # Not imported before pytest, which rewrites the assertions of its plugins.
+        from hypothesis import Phase, settings  # noqa: PLC0415
+
+        phases = [Phase.explicit, Phase.generate]
+        settings.register_profile("mutants", derandomize=True, phases=phases)
+        settings.load_profile("mutants")
 
 
 def main() -> None:

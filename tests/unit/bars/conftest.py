@@ -3,7 +3,11 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.core.markets import TradeType
+from bhds.bars.build import build_results
+from bhds.bars.gaps import SplitRule
+from bhds.bars.resample import resample
+from bhds.core.markets import Interval, TradeType
+from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.datatypes import data_type
 from bhds.schemas.klines import FUNDING, parsed_klines, turnover_columns
 
@@ -39,6 +43,31 @@ def make_published(minutes, *, trade_type=TradeType.SPOT, source="daily", **colu
     for name, values in columns.items():
         data[name] = values if isinstance(values, list) else [values] * len(times)
     return pl.DataFrame(data, schema=schema)
+
+
+def build_from(bars, *, interval="1m", trade_type=TradeType.SPOT, **options):
+    """Build results of published bars by the default settings."""
+    symbol = "BTCUSD_PERP" if trade_type is TradeType.CM_FUTURES else "BTCUSDT"
+    defaults = {"symbol": symbol, "vwap": True, "fill": True, "split": SplitRule()}
+    return build_results(
+        bars,
+        trade_type=trade_type,
+        interval=Interval.parse(interval),
+        **(defaults | options),
+    )
+
+
+def resampled(
+    frame, rule, *, base="1m", trade_type=TradeType.SPOT, symbol="X", funding=None
+):
+    return resample(
+        frame,
+        trade_type=trade_type,
+        symbol=symbol,
+        base=Interval.parse(base),
+        rule=ResampleRule.parse(rule) if isinstance(rule, str) else rule,
+        funding=funding,
+    )
 
 
 @pytest.fixture

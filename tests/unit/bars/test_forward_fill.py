@@ -36,26 +36,6 @@ def test_missing_bars_are_flat_at_the_last_close(published, minutes_of):
     assert filled.filter(pl.col("source") != "filled").equals(bars)
 
 
-def test_published_bars_without_trades_stay_as_they_are(published):
-    bars = with_segments(
-        published([0, 1, 3], trade_count=[1, 0, 1], close=[5.0, 4.0, 6.0]), [0, 0, 0]
-    )
-
-    filled = fill_segments(bars, interval=MINUTE)
-
-    assert filled["source"].to_list() == ["daily", "daily", "filled", "daily"]
-    assert filled["close"].to_list() == [5.0, 4.0, 4.0, 6.0]
-
-
-def test_nothing_is_filled_between_segments(published, minutes_of):
-    bars = with_segments(published([0, 2, 10, 12]), [0, 0, 1, 1])
-
-    filled = fill_segments(bars, interval=MINUTE)
-
-    assert minutes_of(filled["open_time"]) == [0, 1, 2, 10, 11, 12]
-    assert filled["segment"].to_list() == [0, 0, 0, 1, 1, 1]
-
-
 @pytest.mark.parametrize("minutes", [[], [0], [0, 1, 2]])
 def test_complete_series_are_returned_as_they_are(published, minutes):
     bars = with_segments(published(minutes), [0] * len(minutes))

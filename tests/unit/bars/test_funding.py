@@ -76,18 +76,6 @@ def test_merged_events_change_only_with_the_revision(archive, api):
     )
 
 
-def test_events_of_all_partitions_are_there_once_in_time_order(
-    archive, api, minutes_of
-):
-    merged = merge_events(
-        [api([1920, 1440]), archive([960, 1440]), archive([0, 480]), archive([])]
-    )
-
-    assert merged.schema == FUNDING
-    assert minutes_of(merged["funding_time"]) == [0, 480, 960, 1440, 1920]
-    assert merged["source"].to_list() == ["monthly"] * 4 + ["api"]
-
-
 @pytest.mark.parametrize("is_first", [True, False])
 def test_the_archive_wins_over_the_api_which_completes_it(archive, api, is_first):
     frames = [
@@ -139,25 +127,6 @@ def test_an_event_that_only_the_api_has_is_kept_beside_the_one_of_the_archive(
     }
 
 
-def test_a_mark_price_that_the_archive_has_is_kept(archive, api):
-    merged = merge_events([archive([0], mark_price=3.0), api([0], mark_price=7.0)])
-
-    assert merged["mark_price"].to_list() == [3.0]
-
-
-def test_daily_wins_over_monthly_and_of_equals_the_later_partition(archive):
-    merged = merge_events(
-        [
-            archive([0, 480], rate=1.0, source="daily"),
-            archive([0, 480, 960], rate=2.0),
-            archive([480], rate=3.0, source="daily"),
-            archive([960], rate=4.0),
-        ]
-    )
-
-    assert merged["funding_rate"].to_list() == [1.0, 3.0, 4.0]
-
-
 @pytest.mark.parametrize("late_ms", [0, 1, 20, -5])
 def test_jitter_makes_no_second_event(archive, api, minutes_of, late_ms):
     merged = merge_events(
@@ -167,27 +136,6 @@ def test_jitter_makes_no_second_event(archive, api, minutes_of, late_ms):
     assert minutes_of(merged["funding_time"]) == [0, 480]
     jitter = (merged["calc_time"] - merged["funding_time"]).dt.total_milliseconds()
     assert jitter.to_list() == [late_ms, late_ms]
-
-
-def test_changes_of_the_interval_within_a_month_are_kept(archive, minutes_of):
-    minutes = [hour * HOUR for hour in (0, 8, 16, 20, 24, 25, 26)]
-    hours = [8, 8, 8, 4, 4, 1, 1]
-
-    merged = merge_events([archive(minutes, hours=hours)])
-    joined = join(bars_of(range(0, 28 * HOUR, HOUR)), merged, "1h")
-
-    assert merged["funding_interval_hours"].to_list() == hours
-    paid = joined.frame.filter(pl.col("funding_rate").is_not_null())
-    assert minutes_of(paid["open_time"]) == minutes
-    assert joined.counts == FundingCounts(events=7, dropped=0, combined=0)
-
-
-@pytest.mark.parametrize("n", [0, 1, 2])
-def test_without_events_there_are_no_rows(archive, n):
-    merged = merge_events([archive([])] * n)
-
-    assert merged.equals(FUNDING.to_frame())
-    assert merged.schema == FUNDING
 
 
 def merge_reference(frames):
@@ -242,60 +190,12 @@ def test_merged_events_equal_those_of_the_row_by_row_reference(partitions):
 # --- joining ----------------------------------------------------------------------
 
 
-def test_a_bar_contains_its_open_time_and_not_its_end(events):
-    joined = join(bars_of([0, 5, 10]), events([0, 4, 5, 10, 14, 15], rate=1.0), "5m")
-
-    assert rates(joined) == [2.0, 1.0, 2.0]
-    assert joined.counts == FundingCounts(events=6, dropped=1, combined=2)
-
-
-def test_null_means_no_event_and_zero_a_rate_of_zero(events):
-    joined = join(bars_of([0, 1, 2]), events([1], rate=0.0), "1m")
-
-    assert rates(joined) == [None, 0.0, None]
-
-
 def test_the_other_columns_and_the_rows_stay(events):
     bars = bars_of([0, 1, 3, 60])
 
     joined = join(bars, events([3, 3 + DAY]), "1m")
 
     assert joined.frame.drop("funding_rate").equals(bars)
-
-
-@pytest.mark.parametrize(
-    "minute",
-    [-1, 2, 3, 12 * HOUR, DAY + 2],
-    ids=["before", "hole", "hole end", "gap", "after"],
-)
-def test_an_event_in_no_bar_is_dropped_and_counted(events, minute):
-    joined = join(bars_of([0, 1, 4, DAY, DAY + 1]), events([minute]), "1m")
-
-    assert rates(joined) == [None] * 5
-    assert joined.counts == FundingCounts(events=1, dropped=1, combined=0)
-
-
-def test_three_events_of_a_day_are_summed(events):
-    minutes = [hour * HOUR for hour in (0, 8, 16, 24, 32, 56)]
-
-    joined = join(
-        bars_of([0, DAY, 2 * DAY]),
-        events(minutes, rate=[0.5, 0.25, -1.0, 2.0, 0.125, 3.0]),
-        "1d",
-    )
-
-    assert rates(joined) == [-0.25, 2.125, 3.0]
-    assert joined.counts == FundingCounts(events=6, dropped=0, combined=2)
-
-
-def test_the_events_of_a_calendar_month_are_summed(events):
-    months = [dt.datetime(2024, month, 1, tzinfo=dt.UTC) for month in (1, 2, 3)]
-    every_8_hours = range(0, 92 * DAY, 8 * HOUR)
-
-    joined = join(bars_at(months), events(every_8_hours, rate=1.0), "1mo")
-
-    assert rates(joined) == [3.0 * days for days in (31, 29, 31)]
-    assert joined.counts == FundingCounts(events=276, dropped=3, combined=3)
 
 
 @pytest.mark.parametrize(

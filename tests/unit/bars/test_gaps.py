@@ -6,7 +6,6 @@ import pytest
 from bhds.bars.gaps import SplitRule, find_gaps, is_untraded_for_long
 from bhds.bars.grid import put_on_grid
 from bhds.core.markets import Interval, TradeType
-from bhds.schemas.quality_tables import GAPS
 
 from .conftest import START
 
@@ -30,13 +29,6 @@ def begins_of(bars, interval=MINUTE, **rule):
     return find_gaps(on_grid, symbol="X", interval=interval, split=split).begins
 
 
-def test_a_complete_series_has_no_gaps(published):
-    gaps = gaps_of(published([0, 1, 2]))
-
-    assert gaps.height == 0
-    assert gaps.schema == GAPS
-
-
 def test_a_gap_counts_missing_and_untraded_bars_apart(published, minutes_of):
     bars = published(
         [0, 1, 2, 6, 7],
@@ -51,12 +43,6 @@ def test_a_gap_counts_missing_and_untraded_bars_apart(published, minutes_of):
     assert (gap["missing_bars"], gap["untraded_bars"]) == (3, 2)
     assert gap["duration"] == dt.timedelta(minutes=6)
     assert (gap["price_change"], gap["split"]) == (0.02, False)
-
-
-def test_published_bars_without_trades_are_no_gap(published):
-    bars = published([0, 1, 2], trade_count=[1, 0, 1])
-
-    assert gaps_of(bars).height == 0
 
 
 HALTS = [
@@ -114,17 +100,6 @@ def test_published_bars_without_trades_never_split_alone(published):
     assert gaps_of(bars).is_empty()
 
 
-def test_a_published_bar_interrupts_what_is_unpublished(published, minutes_of):
-    middle = 1.5 * DAY
-    bars = published([0, middle, 2 * middle], trade_count=[1, 0, 1])
-    longer = published([0, middle, 4 * DAY], trade_count=[1, 0, 1])
-
-    assert len(begins_of(bars)) == 0
-    assert gaps_of(bars)["missing_bars"].to_list() == [3 * DAY - 2]
-    # The segment ends with the bar that was published, and begins after what was not.
-    assert minutes_of(begins_of(longer)) == [4 * DAY]
-
-
 def test_a_segment_begins_with_what_is_published_after_the_loss(published, minutes_of):
     days = [0, 3, 3.5, 4]
     bars = published([day * DAY for day in days], trade_count=[1, 0, 0, 1])
@@ -133,19 +108,6 @@ def test_a_segment_begins_with_what_is_published_after_the_loss(published, minut
     assert minutes_of(begins_of(bars)) == [3 * DAY]
     assert minutes_of(begins_of(moved)) == [3 * DAY, 4 * DAY]
     assert gaps_of(moved)["split"].to_list() == [True]
-
-
-def test_gaps_next_to_each_other_split_apart(published, minutes_of):
-    bars = published([0, 3 * DAY, 6 * DAY], close=[100.0, 200.0, 100.0])
-
-    assert minutes_of(begins_of(bars)) == [3 * DAY, 6 * DAY]
-    assert gaps_of(bars)["split"].to_list() == [True, True]
-
-
-def test_nothing_splits_before_the_first_trade(published):
-    bars = published([0, 5 * DAY], trade_count=[0, 1], close=[100.0, 900.0])
-
-    assert len(begins_of(bars)) == 0
 
 
 def test_the_limits_can_be_set_and_the_split_switched_off(published):
@@ -160,16 +122,6 @@ def test_the_limits_can_be_set_and_the_split_switched_off(published):
     assert gaps_of(bars, split=strict)["split"].to_list() == [True]
     assert gaps_of(bars, split=jumpy)["split"].to_list() == [True]
     assert gaps_of(bars, split=disabled)["split"].to_list() == [False]
-
-
-def test_many_gaps_are_listed_in_time_order(published, minutes_of):
-    days = [0, 3, 4.5, 8, 8.5, 20]
-    bars = published([day * DAY for day in days], close=[100.0, 100, 200, 200, 500, 1])
-
-    gaps = gaps_of(bars)
-
-    assert minutes_of(gaps["prev_open_time"]) == [day * DAY for day in days[:-1]]
-    assert gaps["split"].to_list() == [True, True, True, False, True]
 
 
 def test_the_trimmed_tail_is_a_gap_without_an_end(published, minutes_of):
@@ -225,14 +177,6 @@ def test_only_published_bars_show_that_nobody_trades(
     assert is_untraded_for_long(bars, interval=bars_of) is is_long
     assert not is_untraded_for_long(lost, interval=bars_of)
     assert not is_untraded_for_long(bars.clear(), interval=bars_of)
-
-
-@pytest.mark.parametrize("trades", [[], [0, 0]], ids=["no bars", "no trades"])
-def test_a_symbol_that_never_traded_has_no_gaps(published, trades):
-    gaps = gaps_of(published(range(len(trades)), trade_count=trades))
-
-    assert gaps.height == 0
-    assert gaps.schema == GAPS
 
 
 @pytest.mark.parametrize("interval", ["1d", "3d", "1w", "1mo"])

@@ -16,16 +16,16 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from bhds.archive.integrity.zip_input import ArchiveInput
-from bhds.bars.build import build_results
 from bhds.bars.funding import FundingCounts, join_funding, merge_events
-from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
-from bhds.bars.resample import resample
 from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.core.timegrid import TIME, with_phase_of
 from bhds.parse.parse_table import parse_table
 from bhds.schemas.klines import FUNDING, parsed_klines
+
+from .conftest import build_from
+from .conftest import resampled as resample
 
 REALDATA = Path("../shared/realdata")
 pytestmark = pytest.mark.skipif(not REALDATA.exists(), reason="no genuine files")
@@ -82,22 +82,8 @@ def resampled(bars, rule, *, base="1m", fill=False, recorded=None):
     if recorded is not None:
         phased = with_phase_of(parsed.interval, recorded["open_time"])
         parsed = replace(parsed, interval=phased)
-    results = build_results(
-        bars,
-        trade_type=TradeType.SPOT,
-        symbol="X",
-        interval=Interval.parse(base),
-        vwap=True,
-        fill=fill,
-        split=SplitRule(),
-    )
-    return resample(
-        results.frame,
-        trade_type=TradeType.SPOT,
-        symbol="X",
-        base=Interval.parse(base),
-        rule=parsed,
-    )
+    result = build_from(bars, interval=base, fill=fill).frame
+    return resample(result, parsed, base=base)
 
 
 def assert_same_bars(bars, recorded):

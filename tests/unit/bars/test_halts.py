@@ -11,13 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhds.bars.build import build_results
-from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
 from bhds.bars.split import segment_rows, segments_table
 from bhds.core.markets import Interval, TradeType
 
-from .conftest import START, make_published
+from .conftest import START, build_from, make_published
 
 KNOWN_GAPS = Path("../shared/realdata/knowledge/bhds_kline_gaps")
 MINUTE = dt.timedelta(minutes=1)
@@ -82,16 +80,6 @@ def bars_around(halts, *, step, n=90):
     )
 
 
-def built(bars, *, interval, symbol="X", **options):
-    return build_results(
-        bars,
-        trade_type=TradeType.SPOT,
-        symbol=symbol,
-        interval=Interval.parse(interval),
-        **({"vwap": True, "fill": True, "split": SplitRule()} | options),
-    )
-
-
 def shuffled(bars, *, seed, parts=5):
     """Cut bars into partitions at random, and return these in any order."""
     chance = random.Random(seed)
@@ -117,7 +105,7 @@ def test_known_halts_split_and_nothing_else_does(symbol, halts, interval):
 
     for seed in range(3):
         merged = merged_bars(shuffled(bars, seed=seed), interval=interval)
-        results = built(merged, interval=interval, symbol=symbol, fill=False)
+        results = build_from(merged, interval=interval, symbol=symbol, fill=False)
 
         splits = results.gaps.filter("split")
         assert splits.select("prev_open_time", "next_open_time").rows() == halts
@@ -151,7 +139,7 @@ def test_a_known_halt_that_was_published_flat_splits_by_its_price_alone(market, 
             close=[*[100.0] * (len(hours) - 1), price],
         )
 
-        frame = built(bars, interval="1h").frame
+        frame = build_from(bars, interval="1h").frame
 
         assert frame["open_time"].equals(bars["open_time"])
         segments = [0] * (len(hours) - 1) + [int(price > 100)]
@@ -203,7 +191,7 @@ def bars_of(holes, *, price=100):
 def test_any_number_of_gaps_in_any_order_of_partitions_splits_right(holes, seed):
     bars, segments = bars_of(holes)
 
-    frame = built(
+    frame = build_from(
         merged_bars(shuffled(bars, seed=seed, parts=3), interval="1m"),
         interval="1m",
         fill=False,
@@ -216,9 +204,9 @@ def test_any_number_of_gaps_in_any_order_of_partitions_splits_right(holes, seed)
 @settings(max_examples=50, deadline=None)
 @given(stretches, stretches)
 def test_a_later_gap_changes_no_earlier_row(earlier, later):
-    before = built(bars_of(earlier)[0], interval="1m").frame
+    before = build_from(bars_of(earlier)[0], interval="1m").frame
 
-    after = built(bars_of(earlier + later)[0], interval="1m").frame
+    after = build_from(bars_of(earlier + later)[0], interval="1m").frame
 
     assert after.head(before.height).equals(before)
     assert after.height > before.height
@@ -243,7 +231,7 @@ def test_an_outage_longer_than_a_day_without_a_jump_does_not_split():
         **columns,
     )
 
-    results = built(bars, interval="2h")
+    results = build_from(bars, interval="2h")
 
     longest = results.gaps.sort("duration").row(-1, named=True)
     assert longest["prev_open_time"] == dt.datetime(2018, 2, 8, tzinfo=dt.UTC)

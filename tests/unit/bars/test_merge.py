@@ -33,41 +33,10 @@ def test_merge_keeps_one_bar_by_precedence_in_any_order(published, sources, kept
     assert merge(frames[::-1]).bars.equals(expected)
 
 
-def test_merge_decides_row_by_row(published):
-    monthly = published([0, 1, 2], source="monthly")
-    daily = published([1], source="daily")
-    api = published([2, 3], source="api")
-
-    merged = merge([monthly, daily, api]).bars
-
-    assert merged["source"].to_list() == ["monthly", "daily", "api", "api"]
-
-
-def test_merge_prefers_a_bar_with_trades_over_a_better_source_without(published):
-    empty = published([0], source="daily", trade_count=0)
-    traded = published([0], source="api", trade_count=3)
-
-    merged = merge([empty, traded]).bars
-
-    assert merged.equals(traded)
-
-
 def test_merge_keeps_the_later_of_two_bars_of_one_source(published):
     frames = [published([0], close=1.0), published([0], close=2.0)]
 
     assert merge(frames).bars["close"].to_list() == [2.0]
-
-
-def test_merge_sorts_interleaved_partitions(published, minutes_of):
-    merged = merge([published([4, 0, 2]), published([3, 1], source="api")]).bars
-
-    assert minutes_of(merged["open_time"]) == [0, 1, 2, 3, 4]
-
-
-def test_merge_joins_years_given_in_any_order(published, minutes_of):
-    merged = merge([published([2, 3]), published([]), published([0, 1])]).bars
-
-    assert minutes_of(merged["open_time"]) == [0, 1, 2, 3]
 
 
 def test_merge_accepts_empty_frames(published):
@@ -118,42 +87,6 @@ def test_bars_that_differ_are_conflicts_with_both_values(published, minutes_of):
     assert minutes_of(conflicts["open_time"]) == [1, 2]
     assert kept_beside(conflicts, "close") == [(1.0, 2.0)] * 2
     assert kept_beside(conflicts, "source") == [("monthly", "api")] * 2
-
-
-def test_bars_that_agree_are_no_conflict(published):
-    frames = [published([0, 1], source=source) for source in ("monthly", "api")]
-
-    assert merge(frames).conflicts.is_empty()
-
-
-def test_close_times_of_the_two_eras_are_no_conflict(published):
-    ends = [pl.duration(milliseconds=59_999), pl.duration(microseconds=59_999_999)]
-    frames = [
-        published([0], source=source).with_columns(close_time=pl.col("open_time") + end)
-        for source, end in zip(("api", "daily"), ends, strict=True)
-    ]
-
-    assert merge(frames).conflicts.is_empty()
-
-
-def test_each_of_three_bars_that_differ_is_held_against_the_one_kept(published):
-    frames = [
-        published([0], source=source, close=float(price))
-        for price, source in enumerate(("monthly", "daily", "api"), start=1)
-    ]
-
-    conflicts = merge(frames).conflicts
-
-    assert sorted(kept_beside(conflicts, "close")) == [(1.0, 2.0), (3.0, 2.0)]
-
-
-def test_a_bar_that_gives_way_to_one_with_trades_is_a_conflict(published):
-    empty = published([0], source="daily", trade_count=0)
-    traded = published([0], source="api", trade_count=3)
-
-    conflicts = merge([empty, traded]).conflicts
-
-    assert kept_beside(conflicts, "trade_count") == [(0, 3)]
 
 
 def test_conflicts_have_their_columns_without_any(published):

@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import replace
-from itertools import pairwise
 
 import polars as pl
 import pytest
@@ -10,22 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhds.bars import phase
-from bhds.bars.build import build_results
 from bhds.bars.gaps import SplitRule
 from bhds.bars.phase import PhaseSource
-from bhds.bars.resample import resample
-from bhds.core.errors import ConfigError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
-from bhds.core.timegrid import DAY_MS, Grid, Span, with_phase_of
+from bhds.core.timegrid import with_phase_of
 from bhds.quality import reconciliation
 from bhds.schemas.klines import parsed_klines
+
+from .conftest import build_from, resampled
 
 THREE_DAYS = Interval.parse("3d")
 HOUR = Interval.parse("1h")
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 DAY = dt.timedelta(days=1)
 SPOT = TradeType.SPOT
+PARSED = parsed_klines(SPOT)
 FIRST = 19_000  # 2022-01-08, on phase 1
 
 
@@ -44,17 +43,7 @@ def bar(time, price, trades):
 
 
 def build(rows, interval, **options):
-    return build_results(
-        pl.DataFrame(rows, schema=parsed_klines(SPOT)),
-        trade_type=SPOT,
-        symbol="X",
-        interval=interval,
-        **({"vwap": True, "fill": True, "split": SplitRule()} | options),
-    )
-
-
-def resampled(frame, rule, *, base=HOUR):
-    return resample(frame, trade_type=SPOT, symbol="X", base=base, rule=rule)
+    return build_from(pl.DataFrame(rows, schema=PARSED), interval=interval, **options)
 
 
 def combine(hours, label):
@@ -108,11 +97,11 @@ def published_3d(listings, hours):
 def test_resampled_3d_bars_are_those_that_the_exchange_publishes(history, is_split):
     listings, hours = history
     published = published_3d(listings, hours)
-    result = build(hours, HOUR, split=SplitRule(enabled=is_split)).frame
-    theirs = pl.DataFrame(published, schema=parsed_klines(SPOT))
+    result = build(hours, "1h", split=SplitRule(enabled=is_split)).frame
+    theirs = pl.DataFrame(published, schema=PARSED)
     interval = with_phase_of(THREE_DAYS, theirs["open_time"])
 
-    bars = resampled(result, ResampleRule(interval))
+    bars = resampled(result, ResampleRule(interval), base="1h")
 
     assert (bars["open_time"].diff().drop_nulls() >= 3 * DAY).all()
     opened = {row["open_time"]: row for row in published}
@@ -155,9 +144,7 @@ def test_published_3d_bars_keep_their_days(steps, fill, is_split):
         days.append(days[-1] + step)
     rows = [bar(EPOCH + day * DAY, 100 + day % 7, 1) for day in days]
 
-    built = build(
-        rows, THREE_DAYS, fill=fill, split=SplitRule(enabled=is_split, min_days=30)
-    )
+    built = build(rows, "3d", fill=fill, split=SplitRule(enabled=is_split, min_days=30))
 
     frame = built.frame.filter(pl.col("source") != "filled")
     assert frame.select("open_time", "open", "trade_count").rows() == [
@@ -175,26 +162,6 @@ def test_published_3d_bars_keep_their_days(steps, fill, is_split):
     assert (filled["open_time"] + 3 * DAY <= filled["until"]).all()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(1, 8), max_size=8), st.integers(-9, 40), st.integers(0, 5))
-def test_grid_points_of_restarted_counts_are_numbered_without_gaps(steps, day, n):
-    days = [FIRST]
-    for step in steps:
-        days.append(days[-1] + step)
-    grid = Grid(THREE_DAYS.with_phase_of(days))
-    number = grid.number((FIRST + day) * DAY_MS)
-
-    times = [grid.time(number + k) for k in range(n + 2)]
-
-    assert [grid.number(time) for time in times] == list(range(number, number + n + 2))
-    assert [grid.number(time - 1) + 1 for time in times] == [
-        grid.number(time) for time in times
-    ]
-    assert all(0 < after - at <= 3 * DAY_MS for at, after in pairwise(times))
-    assert grid.points(Span(times[0], times[-1])) == n + 1
-    assert all(grid.floor(each * DAY_MS) == each * DAY_MS for each in days)
-
-
 @pytest.mark.parametrize("phase_of_bars", [0, 1, 2])
 @pytest.mark.parametrize("name", ["3d", "3d_1h", "3d_2d"])
 def test_windows_begin_an_offset_after_the_days_of_the_phase(phase_of_bars, name):
@@ -202,7 +169,7 @@ def test_windows_begin_an_offset_after_the_days_of_the_phase(phase_of_bars, name
     rule = ResampleRule.parse(name)
     rule = replace(rule, interval=rule.interval.with_phase_of([phase_of_bars]))
 
-    bars = resampled(build(hours, HOUR).frame, rule)
+    bars = resampled(build(hours, "1h").frame, rule, base="1h")
 
     assert bars.height >= 4
     for time in bars["open_time"]:
@@ -214,7 +181,7 @@ def test_windows_begin_an_offset_after_the_days_of_the_phase(phase_of_bars, name
 def test_without_a_phase_3d_bars_are_counted_from_the_first_day():
     hours = [bar(EPOCH + (FIRST + 1) * DAY + n * DAY / 24, 100, 1) for n in range(150)]
 
-    bars = resampled(build(hours, HOUR).frame, ResampleRule.parse("3d"))
+    bars = resampled(build(hours, "1h").frame, "3d", base="1h")
 
     assert bars["open_time"].to_list() == [
         EPOCH + (FIRST + 1) * DAY,
@@ -235,14 +202,3 @@ def test_a_phase_is_read_back_from_the_metadata(days):
 def test_a_phase_that_is_not_known_is_not_recorded():
     assert phase.to_metadata(THREE_DAYS, PhaseSource.API) == {}
     assert phase.from_metadata(THREE_DAYS, {}) == THREE_DAYS
-
-
-@pytest.mark.parametrize("base", ["1m", "8h", "1d", "3d"])
-def test_3d_bars_are_made_of_bars_that_divide_a_day_whatever_the_phase(base):
-    for rule in ("3d", "3d_1d") if base != "3d" else ("3d",):
-        ResampleRule.parse(rule).check_base(Interval.parse(base))
-
-
-def test_bars_counted_from_one_day_for_all_are_not_made_of_3d_bars():
-    with pytest.raises(ConfigError, match="must be multiples of 3d"):
-        ResampleRule.parse("6d").check_base(THREE_DAYS)

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhds.bars.build import build_results
 from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
-from bhds.bars.resample import resample
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.klines import FUNDING, parsed_klines
+
+from .conftest import build_from, resampled
 
 HOUR = Interval.parse("1h")
 STEP = dt.timedelta(hours=1)
@@ -69,13 +69,7 @@ funding_events = st.dictionaries(
 
 def build(rows, **options):
     frame = pl.DataFrame(rows, schema=parsed_klines(TradeType.SPOT))
-    return build_results(
-        frame,
-        trade_type=TradeType.SPOT,
-        symbol="X",
-        interval=HOUR,
-        **({"vwap": True, "fill": True, "split": SPLIT} | options),
-    )
+    return build_from(frame, interval="1h", **({"split": SPLIT} | options))
 
 
 def combine(group):
@@ -266,7 +260,7 @@ def test_with_more_days_no_row_of_an_earlier_day_changes_or_goes(
     assert changes(*inner)[0].is_empty()
     for name in ("5h_3h", "1d", "1w"):
         rule = ResampleRule.parse(name)
-        gone, added = changes(*(resampled(frame, rule) for frame in frames))
+        gone, added = changes(*(resampled(frame, rule, base="1h") for frame in frames))
         assert gone.is_empty()
         assert (added["open_time"].dt.offset_by(rule.interval.name) > last).all()
 
@@ -327,17 +321,6 @@ def funding_of(group, paid):
     }
 
 
-def resampled(frame, rule, *, trade_type=TradeType.SPOT, symbol="X", funding=None):
-    return resample(
-        frame,
-        trade_type=trade_type,
-        symbol=symbol,
-        base=HOUR,
-        rule=rule,
-        funding=funding,
-    )
-
-
 def assert_bars_equal(bars, expected):
     names = [name for name in bars.columns if name != "vwap"]
     assert bars.select(names).rows() == [
@@ -362,7 +345,7 @@ def assert_sound(bars):
 def test_resampled_bars_equal_those_of_the_row_by_row_reference(rows, paid, name):
     rule = ResampleRule.parse(name)
 
-    bars = resampled(build(rows).frame, rule, funding=funding_frame(paid))
+    bars = resampled(build(rows).frame, rule, base="1h", funding=funding_frame(paid))
 
     assert_bars_equal(bars, resample_reference(reference(rows), rule, paid))
     assert_sound(bars)
@@ -384,7 +367,7 @@ def long_rules(draw):
 def test_weeks_and_months_equal_those_of_the_row_by_row_reference(rows, rule):
     frame = build(rows, split=SplitRule(enabled=False)).frame
 
-    bars = resampled(frame, rule)
+    bars = resampled(frame, rule, base="1h")
 
     assert_bars_equal(bars, resample_reference(frame.rows(named=True), rule))
     assert_sound(bars)
@@ -442,27 +425,13 @@ def test_the_vwap_of_coin_margined_bars_is_a_price_within_the_bar(rows, contract
         schema=schema,
     )
 
-    results = build_results(
-        frame,
-        trade_type=TradeType.CM_FUTURES,
-        symbol=symbol,
-        interval=HOUR,
-        vwap=True,
-        fill=True,
-        split=SPLIT,
-    ).frame
+    market = {"trade_type": TradeType.CM_FUTURES, "symbol": symbol}
 
-    assert_sound(results)
-    for row in results.filter(pl.col("trade_count") > 0).rows(named=True):
-        worth = row["volume"] * size
-        assert worth / row["vwap"] == pytest.approx(row["base_volume"])
-    bars = resampled(
-        results,
-        ResampleRule.parse(name),
-        trade_type=TradeType.CM_FUTURES,
-        symbol=symbol,
-    )
-    assert_sound(bars)
-    for row in bars.filter(pl.col("trade_count") > 0).rows(named=True):
-        worth = row["volume"] * size
-        assert worth / row["vwap"] == pytest.approx(row["base_volume"])
+    results = build_from(frame, interval="1h", split=SPLIT, **market).frame
+    bars = resampled(results, name, base="1h", **market)
+
+    for table in (results, bars):
+        assert_sound(table)
+        for row in table.filter(pl.col("trade_count") > 0).rows(named=True):
+            worth = row["volume"] * size
+            assert worth / row["vwap"] == pytest.approx(row["base_volume"])

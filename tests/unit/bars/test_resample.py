@@ -9,54 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bhds.bars import resample as module
-from bhds.bars.build import build_results
-from bhds.bars.gaps import SplitRule
-from bhds.bars.resample import resample
-from bhds.core.errors import ConfigError, ResultError
-from bhds.core.markets import Interval, TradeType
-from bhds.core.resample_rule import ResampleRule
+from bhds.core.errors import ResultError
+from bhds.core.markets import TradeType
 from bhds.schemas.klines import FUNDING, resampled_klines, result_klines
 
+from .conftest import build_from, resampled
+
 GOLDEN = {4: "16ffe46eb804844c"}
-MINUTE = Interval.parse("1m")
 DAY = 24 * 60
 
 
 @pytest.fixture
 def results(published):
-    def build(
-        minutes,
-        *,
-        fill=True,
-        vwap=True,
-        trade_type=TradeType.SPOT,
-        funding=None,
-        interval=MINUTE,
-        **columns,
-    ):
-        return build_results(
-            published(minutes, trade_type=trade_type, **columns),
-            trade_type=trade_type,
-            symbol="BTCUSD_PERP",
-            interval=interval,
-            vwap=vwap,
-            fill=fill,
-            split=SplitRule(),
-            funding=funding,
-        ).frame
+    def build(minutes, *, fill=True, vwap=True, **columns):
+        return build_from(published(minutes, **columns), fill=fill, vwap=vwap).frame
 
     return build
-
-
-def resampled(frame, rule, *, trade_type=TradeType.SPOT, base=MINUTE, funding=None):
-    return resample(
-        frame,
-        trade_type=trade_type,
-        symbol="BTCUSD_PERP",
-        base=base,
-        rule=ResampleRule.parse(rule),
-        funding=funding,
-    )
 
 
 def test_resampled_bars_change_only_with_the_revision(results, events):
@@ -71,81 +39,6 @@ def test_resampled_bars_change_only_with_the_revision(results, events):
     assert digest[:16] == GOLDEN.get(module.REVISION), (
         "resample yields other rows: raise resample.REVISION and record the digest"
     )
-
-
-@pytest.mark.parametrize(
-    "name", ["1h", "1h_5m", "5m_90s", "1d_1h", "1w_1d", "3d", "1mo", "2h_90m"]
-)
-def test_a_rule_is_read_back_from_its_name(name):
-    assert ResampleRule.parse(name).name == name
-
-
-@pytest.mark.parametrize(
-    ("offset", "name"),
-    [
-        (dt.timedelta(0), "1w"),
-        (dt.timedelta(seconds=90), "1w_90s"),
-        (dt.timedelta(minutes=90), "1w_90m"),
-        (dt.timedelta(minutes=120), "1w_2h"),
-        (dt.timedelta(hours=24), "1w_1d"),
-    ],
-)
-def test_offsets_are_named_in_the_largest_unit_that_fits(offset, name):
-    assert ResampleRule(Interval.parse("1w"), offset).name == name
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("1x", "interval '1x': expected a number of at most 5 digits"),
-        ("1h_", "interval '': expected"),
-        ("1h_0m", "interval '0m': expected"),
-        ("1h_5m_5m", "interval '5m_5m': expected"),
-        ("1h_300s", "expected its only name; write '1h_5m'"),
-        ("1h_1h", "offset 1:00:00 must be whole seconds and shorter"),
-        ("1h_2h", "offset 2:00:00 must be whole seconds and shorter"),
-        ("1mo_1d", "offset 1 day, 0:00:00 must be .*none for months"),
-        ("1h_1mo", "an offset cannot be in months"),
-    ],
-)
-def test_a_rule_that_cannot_be_is_refused(name, message):
-    with pytest.raises(ConfigError, match=message):
-        ResampleRule.parse(name)
-
-
-@pytest.mark.parametrize(
-    "offset",
-    [dt.timedelta(seconds=-60), dt.timedelta(milliseconds=1500)],
-    ids=["negative", "fraction of a second"],
-)
-def test_an_offset_off_the_whole_seconds_of_the_interval_is_refused(offset):
-    with pytest.raises(ConfigError, match="must be whole seconds"):
-        ResampleRule(Interval.parse("1h"), offset)
-
-
-@pytest.mark.parametrize(
-    ("rule", "base"),
-    [
-        pytest.param("90s", "1m", id="interval is no multiple"),
-        pytest.param("1h_90s", "1m", id="offset is no multiple"),
-        pytest.param("1m", "5m", id="shorter than the base"),
-        pytest.param("1w", "3d", id="weeks of 3d"),
-        pytest.param("6d", "3d", id="other anchor"),
-        pytest.param("1mo", "1w", id="months of weeks"),
-        pytest.param("1mo", "1mo", id="months of months"),
-    ],
-)
-def test_a_rule_that_does_not_fit_the_base_is_refused(rule, base):
-    with pytest.raises(ConfigError, match=f"must be multiples of {base}"):
-        ResampleRule.parse(rule).check_base(Interval.parse(base))
-
-
-@pytest.mark.parametrize(
-    ("rule", "base"),
-    [("1m", "1m"), ("1h_5m", "1m"), ("1w", "1d"), ("3d", "8h"), ("1mo", "1d")],
-)
-def test_a_rule_that_fits_the_base_is_accepted(rule, base):
-    ResampleRule.parse(rule).check_base(Interval.parse(base))
 
 
 def test_a_bar_sums_up_its_window(results):
@@ -185,39 +78,6 @@ def test_a_bar_sums_up_its_window(results):
     }
 
 
-@pytest.mark.parametrize(
-    ("rule", "labels"),
-    [
-        pytest.param("1h", [60, 120], id="no offset"),
-        pytest.param("1h_2m", [2, 62, 122], id="first window begins with the data"),
-        pytest.param("1h_1m", [61, 121], id="first window lacks a minute"),
-        pytest.param("1h_3m", [3, 63], id="last window lacks a minute"),
-    ],
-)
-def test_partial_windows_are_dropped_and_labels_are_on_the_grid(
-    results, minutes_of, rule, labels
-):
-    bars = resampled(results(range(2, 182)), rule)
-
-    assert minutes_of(bars["open_time"]) == labels
-
-
-def test_no_window_spans_two_segments(results, minutes_of):
-    gap = 4 * DAY
-    bars = resampled(results([*range(91), *range(gap + 30, gap + 120)]), "1h")
-
-    assert minutes_of(bars["open_time"]) == [0, gap + 60]
-    assert bars["segment"].to_list() == [0, 1]
-
-
-def test_a_window_longer_than_what_is_left_of_each_segment_is_dropped(results):
-    days = [*range(DAY), *range(4 * DAY, 10 * DAY)]
-
-    bars = resampled(results(days), "1w")
-
-    assert bars.height == 0
-
-
 def test_windows_are_measured_by_the_segment_not_by_their_rows(results, minutes_of):
     minutes = [0, 1, 30, 62, 119]
 
@@ -226,52 +86,6 @@ def test_windows_are_measured_by_the_segment_not_by_their_rows(results, minutes_
     assert minutes_of(bars["open_time"]) == [0, 60]
     assert bars["trade_count"].to_list() == [3, 2]
     assert bars["filled_count"].to_list() == [0, 0]
-
-
-def test_filled_bars_are_counted(results):
-    bars = resampled(results([0, 1, 30, 62, 119]), "1h")
-
-    assert bars["filled_count"].to_list() == [57, 58]
-    assert bars["trade_count"].to_list() == [3, 2]
-
-
-@pytest.mark.parametrize("minutes", [[58, 61, 119], [58, 60, 61, 119]])
-def test_a_bar_opens_with_its_first_trade_not_at_the_close_before(results, minutes):
-    """Whether its first minute is published without trades or was filled."""
-    trades = [int(minute != 60) for minute in minutes]
-    prices = {58: 50.0, 60: 50.0, 61: 40.0, 119: 42.0}
-    frame = results(
-        minutes, trade_count=trades, close=[prices[minute] for minute in minutes]
-    )
-
-    (bar,) = resampled(frame, "1h").iter_rows(named=True)
-
-    assert [bar[k] for k in ("open", "high", "low", "close")] == [40.0, 42.0, 40.0, 42]
-    assert bar["first_vwap"] == 50.0
-    assert bar["filled_count"] == 60 - len(minutes) + 1
-
-
-def test_funding_is_summed_counted_and_timed(results, events, minutes_of):
-    paid = events([0, 59, 121, 121], rate=[0.25, -0.125, 0.0, -0.5])
-
-    bars = resampled(results(range(180)), "1h", funding=paid)
-
-    assert bars["funding_rate"].to_list() == [0.125, None, -0.5]
-    assert bars["funding_count"].to_list() == [2, 0, 2]
-    assert minutes_of(bars["funding_time"]) == [0, None, 121]
-
-
-def test_funding_of_hourly_events_is_that_of_the_events(results, events, minutes_of):
-    minutes = [0, 60, 120, 180, 420]
-    rates = [0.5, 0.25, -1.0, 0.125, 0.0]
-    frame = results([*range(100), *range(200, 480)])
-
-    bars = resampled(frame, "2h_1h", funding=events(minutes, rate=rates))
-
-    assert minutes_of(bars["open_time"]) == [60, 180, 300]
-    assert bars["funding_rate"].to_list() == [-0.75, 0.125, None]
-    assert bars["funding_count"].to_list() == [2, 1, 0]
-    assert minutes_of(bars["funding_time"]) == [60, 180, None]
 
 
 def test_events_in_missing_base_bars_count(results, events):
@@ -320,7 +134,7 @@ def test_funding_of_a_bar_does_not_depend_on_the_base(paid):
             bars_of(base),
             "1d",
             trade_type=TradeType.UM_FUTURES,
-            base=Interval.parse(base),
+            base=base,
             funding=events,
         ).select("open_time", "funding_rate", "funding_count", "funding_time")
         for base in ("1m", "1h", "8h", "1d")
@@ -346,21 +160,6 @@ def test_without_vwap_in_the_results_there_is_none(results):
     assert bars["first_vwap"].null_count() == 2
 
 
-def test_the_vwap_of_coin_margined_futures_is_in_usd(results):
-    frame = results(
-        range(2),
-        trade_type=TradeType.CM_FUTURES,
-        close=[100.0, 200.0],
-        volume=[1.0, 2.0],
-        base_volume=[1.0, 1.0],
-    )
-
-    bars = resampled(frame, "2m", trade_type=TradeType.CM_FUTURES)
-
-    assert bars.schema == resampled_klines(TradeType.CM_FUTURES)
-    assert bars["vwap"].item() == 150.0
-
-
 @pytest.mark.parametrize(
     ("rule", "first", "n"),
     [
@@ -371,18 +170,11 @@ def test_the_vwap_of_coin_margined_futures_is_in_usd(results):
     ],
 )
 def test_days_make_longer_bars(published, rule, first, n):
-    day = Interval.parse("1d")
-    frame = build_results(
-        published([day * DAY for day in range(91)]),
-        trade_type=TradeType.SPOT,
-        symbol="X",
-        interval=day,
-        vwap=True,
-        fill=True,
-        split=SplitRule(),
-    ).frame
+    days = published([day * DAY for day in range(91)])
 
-    bars = resampled(frame, rule, base=day)
+    frame = build_from(days, interval="1d").frame
+
+    bars = resampled(frame, rule, base="1d")
 
     assert bars.height == n
     assert str(bars["open_time"][0].date()) == first
@@ -434,23 +226,3 @@ def test_sums_do_not_depend_on_threads_or_on_chunks(monkeypatch):
         outputs.add(done.stdout)
 
     assert len(outputs) == 1
-
-
-def test_bars_without_trades_have_no_say_in_the_prices_of_longer_ones(results):
-    trades = [3, *[0] * 4, 0, 1, 0, 2, 1]
-    closes = [*[55.0] * 5, 50.0, 70.0, 90.0, 60.0, 65.0]
-
-    bars = resampled(results(range(10), trade_count=trades, close=closes), "5m")
-
-    prices = bars.select("open", "high", "low", "close")
-    assert prices.rows() == [(55, 55, 55, 55), (70, 70, 60, 65)]
-
-
-def test_prices_of_bars_without_any_trade_are_those_of_all(results):
-    trades = [1, *[0] * 9, 1, *[0] * 3, 1]
-    closes = [float(price) for price in range(100, 115)]
-
-    bars = resampled(results(range(15), trade_count=trades, close=closes), "5m")
-
-    prices = bars.select("open", "high", "low", "close")
-    assert prices.row(1) == (105, 109, 105, 109)

@@ -1,4 +1,3 @@
-import polars as pl
 import pytest
 
 from bhds.bars.gaps import SplitRule, find_gaps
@@ -21,26 +20,6 @@ def segments_of(bars, *, has_ended=False, **rule):
     return assign_segments(bars, begins=gaps.begins, has_ended=has_ended, symbol="X")
 
 
-def test_a_series_without_splits_is_one_segment(published):
-    segments = segments_of(published([0, 1, 9]))
-
-    assert segments["segment"].to_list() == [0, 0, 0]
-    assert segments.schema["segment"] == pl.Int16
-
-
-def test_segments_are_numbered_in_time_order(published):
-    days = [0, 0.5, 3, 6, 6.5, 20]
-    segments = segments_of(published([day * DAY for day in days]))
-
-    assert segments["segment"].to_list() == [0, 0, 1, 2, 2, 3]
-
-
-def test_no_segment_is_split_when_splitting_is_disabled(published):
-    segments = segments_of(published([0, 3 * DAY, 9 * DAY]), enabled=False)
-
-    assert segments["segment"].to_list() == [0, 0, 0]
-
-
 @pytest.mark.parametrize("has_ended", [False, True])
 def test_untraded_bars_are_dropped_only_before_and_after_a_history(
     published, minutes_of, has_ended
@@ -53,14 +32,6 @@ def test_untraded_bars_are_dropped_only_before_and_after_a_history(
     kept = minutes[1:-1] if has_ended else minutes[1:]
     assert minutes_of(segments["open_time"]) == kept
     assert segments["segment"].to_list() == [0, 0, 0, 0, 1, 1, 1][: len(kept)]
-
-
-@pytest.mark.parametrize("trades", [[], [0, 0]], ids=["no bars", "no trades"])
-def test_a_symbol_that_never_traded_has_no_segment(published, trades):
-    segments = segments_of(published(range(len(trades)), trade_count=trades))
-
-    assert segments.height == 0
-    assert segments.schema["segment"] == pl.Int16
 
 
 def test_more_segments_than_can_be_numbered_are_refused(published):

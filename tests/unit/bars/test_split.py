@@ -4,11 +4,10 @@ import polars as pl
 import pytest
 
 from bhds.bars import split
-from bhds.bars.build import build_results
-from bhds.bars.gaps import SplitRule
 from bhds.bars.split import segment_names, segment_rows, segments_table, symbol_of
-from bhds.core.markets import Interval, TradeType
 from bhds.schemas.klines import SEGMENT_FILES
+
+from .conftest import build_from
 
 GOLDEN = {2: "54ef3df8c6825620"}
 DAY = 24 * 60
@@ -17,15 +16,7 @@ DAY = 24 * 60
 @pytest.fixture
 def results(published):
     def build(days):
-        return build_results(
-            published([day * DAY for day in days]),
-            trade_type=TradeType.SPOT,
-            symbol="X",
-            interval=Interval.parse("1d"),
-            vwap=True,
-            fill=True,
-            split=SplitRule(),
-        ).frame
+        return build_from(published([day * DAY for day in days]), interval="1d").frame
 
     return build
 
