@@ -1,6 +1,8 @@
 """The profiles for clusters say of runs what the default one says, and name what is."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,18 @@ def profile(name):
 
 def rule_names(text):
     return set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
+
+
+def test_profiles_have_options_of_snakemake_or_of_their_executor():
+    command = [sys.executable, "-m", "snakemake", "--help"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    options = set(re.findall(r"--([a-z-]+)", done.stdout))
+
+    for path in (ROOT / "profiles").iterdir():
+        settings = profile(path.name)
+        plugin = f"{settings.get('executor')}-"
+        unknown = [each for each in settings if not each.startswith(plugin)]
+        assert set(unknown) <= options, path
 
 
 @pytest.mark.parametrize("name", CLUSTER_PROFILES)

@@ -15,7 +15,7 @@ from bhds.io import http
 TestServer.__test__ = False
 
 MOST = http.MIB
-BOMB = gzip.compress(bytes(256 * http.MIB), compresslevel=9)
+BOMB = gzip.compress(bytes(32 * MOST), compresslevel=1)
 
 
 class FailedError(Exception):
