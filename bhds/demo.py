@@ -1,4 +1,4 @@
-"""The demo: the whole path on the sandbox exchange, and what came out of it.
+"""Build every market from the sandbox exchange, and print the results.
 
 Run from a checkout as `python -m bhds.demo`; `make demo` does all set-up first.
 Environment: DEMO_DIR (where the data goes), CORES (jobs at once).
@@ -37,7 +37,7 @@ DATASETS: list[dict[str, Any]] = [
         "results": {"resample": _RESAMPLE},
     },
     {
-        # Published days, which the results of minutes are compared with.
+        # Published 1d bars, to compare the 1m results with.
         "trade_type": "um_futures",
         "interval": "1d",
         "start": "2024-06-01",
@@ -70,7 +70,7 @@ _LATE = [
 
 
 def main() -> int:
-    """Build the demo, print what was built and where; return an exit code."""
+    """Build the demo, print its results and their paths; return an exit code."""
     data_dir = Path(os.environ.get("DEMO_DIR") or "demo_data").resolve()
     cores = os.environ.get("CORES") or str(os.cpu_count() or 1)
     with one_line_errors(), Exchange() as exchange, serving(exchange) as running:
@@ -90,7 +90,7 @@ def main() -> int:
 
 
 def write_config(data_dir: Path, endpoints: SandboxEndpoints) -> Path:
-    """Write the demo's settings beside its data, and return where."""
+    """Write the demo's settings next to its data, and return their path."""
     settings: dict[str, Any] = {
         "data_dir": str(data_dir),
         "as_of": (PRESENT - dt.timedelta(days=1)).date().isoformat(),
@@ -98,7 +98,7 @@ def write_config(data_dir: Path, endpoints: SandboxEndpoints) -> Path:
         "datasets": DATASETS,
     }
     path = data_dir / "config.yaml"
-    plain = json.loads(json.dumps(settings))  # YAML would name what stands twice
+    plain = json.loads(json.dumps(settings))  # no YAML anchors for repeated objects
     text = yaml.safe_dump(plain, sort_keys=False) + endpoints.as_yaml()
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
@@ -118,16 +118,16 @@ def show_results(data_dir: Path, console: Console) -> None:
     print_whole(table, to=console)
     resampled = sorted(root.glob("*/resampled_klines/*/*.pqt"))
     rules = sorted({path.parent.name for path in resampled})
-    console.print(f"Resampled: {len(resampled)} files, rules {', '.join(rules)}")
-    console.print(f"Days:      {_conditions(root)}")
-    console.print(f"Proofs:    {_reconciliation(root)}")
-    console.print(f"Results:   {root}", soft_wrap=True)
-    console.print(f"Report:    {data_dir / REPORT}", soft_wrap=True)
-    console.print(f"Read them: {_program(data_dir)}", soft_wrap=True)
+    console.print(f"Resampled:  {len(resampled)} files, rules {', '.join(rules)}")
+    console.print(f"Days:       {_conditions(root)}")
+    console.print(f"Reconciled: {_reconciliation(root)}")
+    console.print(f"Results:    {root}", soft_wrap=True)
+    console.print(f"Report:     {data_dir / REPORT}", soft_wrap=True)
+    console.print(f"Read:       {_program(data_dir)}", soft_wrap=True)
 
 
 def _program(data_dir: Path) -> str:
-    """Return a line of Python that reads all results of minutes of one market."""
+    """Return a line of Python that reads all 1m results of one market."""
     where = f"data_dir={str(data_dir)!r}"
     return f'import bhds; bhds.scan_klines("um_futures", "1m", {where}).collect()'
 
@@ -140,10 +140,10 @@ def _conditions(root: Path) -> str:
 
 
 def _reconciliation(root: Path) -> str:
-    """Count the bars of the exchange that equal those made from results."""
+    """Count the bars of the exchange that equal those built from results."""
     table = _tables(root, "reconciliation-1m")
     equal, compared = table.select(pl.col("n_equal", "n_compared").sum()).row(0)
-    return f"{equal:,} of {compared:,} published values equal those made from 1m bars"
+    return f"{equal:,} of {compared:,} published values equal those built from 1m bars"
 
 
 def _tables(root: Path, name: str) -> pl.DataFrame:

@@ -141,18 +141,18 @@ def test_it_ends_with_a_line_of_python_that_reads_what_was_built(tmp_path):
 
     (line,) = [line for line in shown(tmp_path).splitlines() if "import bhds" in line]
 
-    program, _, read = line.removeprefix("Read them: ").partition("; ")
+    program, _, read = line.removeprefix("Read:       ").partition("; ")
     assert program == "import bhds"
     found = eval(read, {"bhds": bhds})  # noqa: S307 -- our own words
     assert found["symbol"].to_list() == ["AUSDT"]
 
 
-def test_days_are_counted_by_condition_and_proofs_by_what_is_equal(tmp_path):
+def test_days_are_counted_by_condition_and_reconciled_values_by_equality(tmp_path):
     write_quality(tmp_path, "spot", conditions=["available"] * 1_200 + ["missing"])
     write_quality(tmp_path, "um_futures", conditions=["missing"], equal=5)
 
     lines = shown(tmp_path).splitlines()
 
-    assert "Days:      1,200 available, 2 missing" in lines
-    proofs = "26 of 28 published values equal those made from 1m bars"
-    assert f"Proofs:    {proofs}" in lines
+    assert "Days:       1,200 available, 2 missing" in lines
+    reconciled = "26 of 28 published values equal those built from 1m bars"
+    assert f"Reconciled: {reconciled}" in lines
