@@ -13,7 +13,7 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
-PAGES = ("*.md", "docs/**/*.md")
+PAGES = ("*.md", "config/*.md", "docs/**/*.md")
 CODE = ("bhds/**/*.py", "scripts/*.py")
 RULES = ("Snakefile", "rules/*.smk")
 MARKDOWN_CODE = re.compile(r"^( *)```.*?^\1```|`[^`]*`", re.MULTILINE | re.DOTALL)

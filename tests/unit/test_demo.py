@@ -119,14 +119,14 @@ def test_resampled_files_are_counted_and_their_rules_named(tmp_path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
 
-    assert "Resampled: 3 files, rules 1h, 1h_5m\n" in shown(tmp_path)
-    assert f"Results:   {tmp_path / 'results_data'}\n" in shown(tmp_path)
+    assert "Resampled:  3 files, rules 1h, 1h_5m\n" in shown(tmp_path)
+    assert f"Results:    {tmp_path / 'results_data'}\n" in shown(tmp_path)
 
 
 def test_the_report_is_named_with_its_whole_path(tmp_path):
     path = tmp_path / "reports" / "quality.html"
 
-    assert f"Report:    {path}\n" in shown(tmp_path)
+    assert f"Report:     {path}\n" in shown(tmp_path)
 
 
 def test_it_ends_with_a_line_of_python_that_reads_what_was_built(tmp_path):
