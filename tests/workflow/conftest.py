@@ -1,8 +1,10 @@
 """The workflow on a sandbox exchange of its own, as a user runs it."""
 
+import fcntl
 import json
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -16,6 +18,8 @@ import yaml
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
+
+from . import forked
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 900
@@ -92,6 +96,21 @@ class Outcome:
         return [line for line in self.text.splitlines() if "error:" in line]
 
 
+def called(command, folder, *, environment=None):
+    """Run a command to its end."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=TIMEOUT_S,
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout)
+
+
 @dataclass
 class Workspace:
     """A data directory with settings, and the command line on it."""
@@ -121,17 +140,16 @@ class Workspace:
         ]
 
     def snakemake(self, *arguments, environment=None, settings=None):
-        done = subprocess.run(
-            self.command(*arguments, settings=settings),
-            cwd=self.folder,
-            env={**os.environ, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout)
+        """Run Snakemake; with variables of its own, as a process started anew."""
+        command = self.command(*arguments, settings=settings)
+        if environment is None:
+            return self.run(command)
+        return called(command, self.folder, environment=environment)
+
+    def run(self, command):
+        """Run a command line of Snakemake that was returned by `command`."""
+        _, _, _, *arguments = command
+        return Outcome(*forked.run(arguments, folder=self.folder, timeout_s=TIMEOUT_S))
 
     def start(self, *arguments):
         """Start Snakemake in a process group of its own, and return its process."""
@@ -235,3 +253,65 @@ def exchange():
 @pytest.fixture
 def workspace(tmp_path, exchange):
     return Workspace(tmp_path, settings_for(exchange.endpoints))
+
+
+YOUNG = "NEWUSDT"
+"""A symbol of four days, from 2025-03-06 to 2025-03-09."""
+
+
+def young_key(day):
+    """Return the key of a day of March 2025 of the young symbol."""
+    name = f"{YOUNG}-1m-2025-03-{day:02}.zip"
+    return f"data/futures/um/daily/klines/{YOUNG}/1m/{name}"
+
+
+def built_once(tmp_path_factory, name, build, **dataset):
+    """Return the data of a build that the first worker in need of it makes."""
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    whole, part = folder / name, folder / f"{name}.part"
+    with (folder / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not whole.exists():
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            with Exchange(UNIVERSE) as exchange, serving(exchange) as running:
+                settings = settings_for(running.endpoints, **dataset)
+                build(Workspace(part, settings), exchange)
+            part.rename(whole)
+    return whole / "data"
+
+
+@pytest.fixture(scope="session")
+def young_data(tmp_path_factory):
+    """Return the data of a build of the young symbol, whose last zip came alone."""
+
+    def build(workspace, exchange):
+        exchange.withhold(young_key(9))
+        workspace.build()
+        exchange.release(young_key(9))
+        workspace.build()
+
+    return built_once(tmp_path_factory, "young", build, symbols=[YOUNG])
+
+
+@pytest.fixture
+def young(workspace, young_data):
+    """Return a workspace in which the results of the young symbol are built."""
+    workspace.settings["datasets"][0]["symbols"] = [YOUNG]
+    shutil.copytree(young_data, workspace.data)
+    return workspace
+
+
+@pytest.fixture(scope="session")
+def whole_data(tmp_path_factory):
+    """Return the data of a build of all symbols."""
+    return built_once(tmp_path_factory, "whole", lambda workspace, _: workspace.build())
+
+
+@pytest.fixture
+def whole(workspace, whole_data):
+    """Return a workspace in which the results of all symbols are built."""
+    shutil.copytree(whole_data, workspace.data)
+    return workspace
