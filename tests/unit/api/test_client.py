@@ -5,11 +5,9 @@ import bisect
 import dataclasses
 import datetime as dt
 import json
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -25,8 +23,6 @@ from bhds.sandbox.limits import LimitEnforcer, LimitPool
 from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import DAY_MS, HOUR_MS, MINUTE_MS, to_ms
 from bhds.sandbox.universe import Universe
-
-GENUINE = Path(__file__).parents[3] / "../shared/realdata"
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 MINUTE = Interval.parse("1m")
@@ -305,11 +301,6 @@ def test_funding_info_is_told(ask):
     assert (infos, usage.requests) == ([], 1)  # the symbols' funding is the usual
 
 
-def test_spot_has_no_funding(ask):
-    with pytest.raises(ApiError, match="spot: the API has no funding"):
-        ask(SPOT, lambda client: client.funding_info())
-
-
 def test_a_market_without_such_an_api_is_refused(open_budget):
     with pytest.raises(ApiError, match="market option: has no such API"):
         ApiClient(TradeType.OPTION, endpoint="http://x", budget=open_budget())
@@ -545,70 +536,3 @@ def test_no_events_are_an_empty_page(fake_server):
 def test_events_that_were_not_asked_for_are_refused(fake_server, body):
     with pytest.raises(ApiError, match="the answer holds"):
         fake_server((200, body)).run(ask_funding)
-
-
-# --- recorded answers ---------------------------------------------------------------
-
-needs_genuine = pytest.mark.skipif(
-    not GENUINE.is_dir(), reason="the recorded answers of ../shared/realdata are absent"
-)
-
-
-@needs_genuine
-@pytest.mark.parametrize("name", ["1h", "1d", "3d", "1w", "1M"])
-def test_recorded_bars_are_handed_out_as_they_are(fake_server, name):
-    path = min((GENUINE / "spot/api_klines/BTCUSDT" / name).glob("*.json"))
-    rows = json.loads(path.read_text())
-    start, end = rows[0][0], rows[-1][6] + 1
-    interval = Interval.parse(name.replace("M", "mo"))
-
-    async def answer(request):
-        first = int(request.query["startTime"])
-        last = int(request.query["endTime"])
-        found = [row for row in rows if first <= row[0] <= last]
-        limit = int(request.query["limit"])
-        return web.json_response(found[:limit])
-
-    pages = fake_server(answer).run(
-        lambda client: collect(
-            client.klines(
-                "klines",
-                "BTCUSDT",
-                interval.with_phase_of([start // 86_400_000]),
-                start_ms=start,
-                end_ms=end,
-                closed_by_ms=end,
-            )
-        ),
-        trade_type=SPOT,
-    )
-
-    assert joined(pages, start, end) == parse_bars(rows, subject="x")
-
-
-@needs_genuine
-def test_recorded_funding_and_infos_are_handed_out(fake_server):
-    folder = GENUINE / "um/api/2026-07-04"
-    exchange_info = (folder / "fapi-v1-exchangeInfo.json").read_text()
-    rates = (folder / "fapi-v1-fundingRate-BTCUSDT-limit20.json").read_text()
-    infos = (folder / "fapi-v1-fundingInfo.json").read_text()
-    times = [event["fundingTime"] for event in json.loads(rates)]
-    headers = {"X-MBX-USED-WEIGHT-1M": "66", "X-MBX-USED-WEIGHT": ""}
-    server = fake_server(
-        (200, exchange_info, headers), (200, rates), (200, infos, headers)
-    )
-
-    async def ask(client):
-        return (
-            await client.exchange_info(),
-            await collect(
-                client.funding_rates("BTCUSDT", start_ms=times[0], end_ms=times[-1] + 1)
-            ),
-            await client.funding_info(),
-        )
-
-    body, pages, infos_read = server.run(ask)
-
-    assert body.decode() == exchange_info
-    assert [event.funding_time for event in pages[0].rows] == times
-    assert len(infos_read) == len(json.loads(infos))

@@ -162,16 +162,6 @@ def test_one_file_that_is_not_listed_any_more_leaves_all_unfetched(
     assert not list(data_dir.rglob("*.zip*"))
 
 
-def test_a_listed_file_that_the_server_lost_is_put_into_place_empty(served, url):
-    lost = key("AUSDT", "2025-01")
-    publish({lost: b"month"}, folder=served)
-    (served / lost).unlink()
-
-    fetch.fetch_paths([path_of_key(lost)], base_url=url, http=HTTP)
-
-    assert Path(path_of_key(lost)).read_bytes() == b""
-
-
 @pytest.mark.parametrize(
     ("timeout_s", "passed"), [(0.2, 1), (15.0, 15), (2.6, 3)], ids=str
 )

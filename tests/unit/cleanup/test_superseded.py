@@ -1,7 +1,6 @@
 """Which daily files on disk monthly ones take the place of."""
 
 import datetime as dt
-import json
 
 import pytest
 
@@ -200,13 +199,3 @@ def test_other_files_in_the_folder_are_not_looked_at(archive):
     (folder / "AUSDT-1h-2025-02-3.zip").write_text("mine")
 
     assert standings(archive) == of_days("replaced", *DAYS)
-
-
-def test_the_sources_are_those_that_parsing_writes(archive):
-    """Guards the names that are read: others would keep everything for ever."""
-    archive.parse("AUSDT", "2025-02", last_day="2025-02-28")
-    folder = archive.data_dir / "parsed_data/um_futures/klines/AUSDT/1h"
-    sources = json.loads((folder / "2025.sources.json").read_text())
-
-    assert sources["inputs"][0].keys() >= {"key", "size", "integrity_status"}
-    assert sources["days"][0].keys() == {"day", "expected", "present"}

@@ -126,15 +126,6 @@ def test_the_list_is_a_table_for_people(bhds_in, archive):
     assert row.split()[:5] == ["AUSDT", "PERPETUAL", "2025-01-01", "2025-01-31", "1"]
 
 
-def test_an_unknown_symbol_is_refused_with_the_nearest(bhds_in, archive):
-    archive.publish("AAVEUSDT", "2025-01")
-
-    result = bhds_in("aws-kline", "list", "um_futures", "1h", "AAVEUSTD")
-
-    assert result.exit_code == 1
-    assert "did you mean 'AAVEUSDT'?" in str(result.exception)
-
-
 def test_the_targets_are_those_of_the_rules():
     rules = (CHECKOUT / "rules" / "targets.smk").read_text()
 

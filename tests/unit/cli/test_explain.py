@@ -129,27 +129,3 @@ def test_of_several_markets_one_must_be_named(explain, data_dir):
 
     assert "spot and um_futures have results" in str(result.exception)
     assert json.loads(named.stdout)["trade_type"] == "spot"
-
-
-def test_a_missing_data_directory_is_named(tmp_path):
-    result = CliRunner().invoke(
-        app,
-        ["explain", "BTCUSDT", "2025-03-01", "--data-dir", str(tmp_path / "none")],
-    )
-
-    assert result.exit_code == 1
-    assert "no such folder" in str(result.exception)
-
-
-def test_what_cannot_be_written_to_is_explained_all_the_same(explain, data_dir):
-    for folder in [data_dir, *data_dir.rglob("*")]:
-        if folder.is_dir():
-            folder.chmod(0o555)
-    try:
-        result = explain("ETHUSDT", "2025-03-01T13:05", "--json")
-    finally:
-        for folder in [data_dir, *data_dir.rglob("*")]:
-            if folder.is_dir():
-                folder.chmod(0o755)
-
-    assert result.exit_code == 0

@@ -1,13 +1,7 @@
 """The command that tells what is there."""
 
-import contextlib
 import datetime as dt
 import json
-import os
-import pty
-import subprocess
-import sys
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import polars as pl
@@ -120,49 +114,3 @@ def test_nothing_built_is_no_error(tmp_path):
 
     assert result.exit_code == 0
     assert result.stdout.startswith("Nothing is built below")
-
-
-def test_no_data_directory_is_an_error(tmp_path):
-    result = status(tmp_path / "none")
-
-    assert result.exit_code == 1
-    assert "no such folder" in str(result.exception)
-
-
-def told_on(descriptor, data_dir):
-    command = [sys.executable, "-m", "bhds", "status", "--data-dir", str(data_dir)]
-    done = subprocess.run(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=descriptor,
-        env={**os.environ, "TERM": "xterm"},
-        timeout=120,
-        check=True,
-    )
-    return done.stdout, done.stderr
-
-
-def shown_by(reader):
-    """Return all that is written to a terminal until nobody has it open any more."""
-    parts = []
-    with contextlib.suppress(OSError):  # as Linux tells the end
-        while part := os.read(reader, 65_536):
-            parts.append(part)
-    return b"".join(parts)
-
-
-def test_a_bar_is_shown_on_a_terminal_alone_and_vanishes(data_dir):
-    reader, writer = pty.openpty()
-    with ThreadPoolExecutor() as pool:
-        shown = pool.submit(shown_by, reader)
-        on_terminal, _ = told_on(writer, data_dir)
-        os.close(writer)
-        told = shown.result(timeout=60)
-    os.close(reader)
-
-    in_a_pipe, errors = told_on(subprocess.PIPE, data_dir)
-
-    assert on_terminal == in_a_pipe
-    assert errors == b""
-    assert b"reading footers" in told
-    assert told.rstrip().endswith(b"\x1b[2K")  # the line is erased

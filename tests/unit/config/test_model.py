@@ -62,96 +62,6 @@ def test_shipped_config_states_the_defaults_outside_the_datasets():
     assert shipped == defaults
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        pytest.param(
-            {"ofline": True},
-            r"^ofline: unknown key; did you mean 'offline'\?",
-            id="top",
-        ),
-        pytest.param(
-            {"http": {"proxi": "x"}},
-            r"http\.proxi: .*did you mean 'proxy'",
-            id="nested",
-        ),
-        pytest.param(
-            {"datasets": [{"trade_type": "um_futures", "symbols": {"quotes": ["A"]}}]},
-            r"datasets\[0\]\.symbols\.quotes: unknown key; did you mean 'quote'",
-            id="in a filter",
-        ),
-        pytest.param(
-            {"datasets": [{"trade_type": "um"}]},
-            r"datasets\[0\]\.trade_type: 'um': expected 'spot', 'um_futures'",
-            id="market",
-        ),
-        pytest.param(
-            {"datasets": [{"trade_type": "spot", "interval": "7m"}]},
-            r"datasets\[0\]\.interval: '7m': expected one of 1s, 1m",
-            id="interval",
-        ),
-        pytest.param({"datasets": []}, r"datasets: \[\]: ", id="no dataset"),
-        pytest.param(
-            {"as_of": "tomorrow"},
-            r"as_of: 'tomorrow': expected yesterday, or a date such as 2025-01-31",
-            id="as_of",
-        ),
-        pytest.param(
-            {"endpoints": {"api_um": "fapi"}},
-            r"endpoints\.api_um: 'fapi': expected an address such as https://host",
-            id="endpoint",
-        ),
-        pytest.param(
-            {"listing": {"max_age_hours": -1}},
-            r"listing\.max_age_hours: -1: ",
-            id="age",
-        ),
-    ],
-)
-def test_load_names_the_key_the_value_and_what_was_expected(change, message):
-    with pytest.raises(ConfigError, match=message):
-        settings_of(**change)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"offline": "maybe"}, r"^offline: 'maybe': expected true or false$"),
-        ({"datasets": []}, r"^datasets: \[\]: expected at least one$"),
-        (
-            {"datasets": [{"trade_type": "spot", "symbols": "BTCUSDT"}]},
-            r"symbols: 'BTCUSDT': expected a list of names, or a group of keys \(known "
-            r"here: quote, contract_type",
-        ),
-        (
-            {"datasets": [{"trade_type": "spot", "symbols": {"quote": "USDT"}}]},
-            r"symbols\.quote: 'USDT': expected a list: \[USDT\]$",
-        ),
-        ({"datasets": 3}, r"^datasets: 3: expected a list$"),
-        ({"api": False}, r"api: false: expected a group of keys \(known here: enabled"),
-        (
-            {"http": {"connections": 1.5}},
-            r"connections: 1\.5: expected a whole number$",
-        ),
-        ({"http": {"timeout_s": "x"}}, r"timeout_s: 'x': expected a number$"),
-        ({"endpoints": {"api_um": 3}}, r"api_um: 3: expected text$"),
-    ],
-)
-def test_what_was_expected_is_said_in_the_words_of_settings(change, message):
-    with pytest.raises(ConfigError, match=message):
-        settings_of(**change)
-
-
-def test_load_tells_all_mistakes_in_one_line():
-    with pytest.raises(ConfigError) as caught:
-        settings_of(ofline=True, listing={"max_age": 1})
-
-    message = str(caught.value)
-    assert "ofline" in message
-    assert "listing.max_age" in message
-    assert "\n" not in message
-
-
 def test_load_refuses_rules_that_the_base_interval_does_not_divide():
     with pytest.raises(ConfigError, match=r"'1h'.*multiples of 8h"):
         dataset_of(interval="8h", results={"resample": [{"interval": "1h"}]})
@@ -324,33 +234,8 @@ def test_data_dir_may_begin_with_the_home_folder(monkeypatch, tmp_path):
     assert settings_of(data_dir="~/data").data_dir == tmp_path / "data"
 
 
-@pytest.mark.parametrize("name", ["file", "file/below"])
-def test_data_dir_that_is_no_folder_is_refused(tmp_path, name):
-    (tmp_path / "file").touch()
-
-    with pytest.raises(
-        ConfigError, match=r"^data_dir: .*expected a folder, but .*file"
-    ):
-        settings_of(data_dir=str(tmp_path / name))
-
-
 def test_data_dir_that_cannot_be_written_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("os.access", lambda *_: False)  # root may write anywhere
 
     with pytest.raises(ConfigError, match=r"^data_dir: .*cannot be written to"):
         settings_of(data_dir=str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"http": {"timeout_s": 601}},
-        {"http": {"timeout_s": float("inf")}},
-        {"listing": {"max_age_hours": float("inf")}},
-        {"data_dir": ""},
-    ],
-    ids=str,
-)
-def test_load_refuses_numbers_and_paths_that_nothing_can_use(change):
-    with pytest.raises(ConfigError, match=r"^[a-z_.]+: .*"):
-        settings_of(**change)

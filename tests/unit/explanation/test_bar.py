@@ -6,12 +6,11 @@ import hashlib
 import polars as pl
 import pytest
 
-from bhds.core.errors import ResultError, SelectionError
+from bhds.core.errors import SelectionError
 from bhds.explanation import explain
 from bhds.io import storage
 
 SYMBOL = "龙虾USDT"
-DAY = dt.timedelta(days=1)
 
 
 def at(text):
@@ -58,22 +57,6 @@ def test_a_published_bar_is_traced_to_the_line_of_its_zip(data, hours, as_json):
     document = as_json(found)
     assert document["open_time"] == "2025-03-01T05:00:00+00:00"
     assert document["zips"][0]["is_on_disk"] is True
-
-
-def test_a_time_of_another_zone_is_the_same_moment(data, hours):
-    data.publish("2025-03-01", hours("2025-03-01", 24))
-    data.build()
-    eastern = dt.timezone(dt.timedelta(hours=-5))
-
-    found = explain(
-        data.root,
-        trade_type="um_futures",
-        interval="1h",
-        symbol=SYMBOL,
-        time=dt.datetime(2025, 3, 1, 0, 30, tzinfo=eastern),
-    )
-
-    assert found.open_time == at("2025-03-01T05:00")
 
 
 def test_of_two_publications_the_daily_one_is_kept(data, hours):
@@ -433,14 +416,6 @@ def test_a_symbol_that_is_only_parsed_is_told_how_to_be_built(halted):
     (halted.root / f"results_data/um_futures/klines/1h/{SYMBOL}.pqt").unlink()
 
     with pytest.raises(SelectionError, match=r"bhds generate kline um_futures 1h"):
-        explained(halted, "2025-03-01")
-
-
-def test_a_broken_result_is_named(halted):
-    path = halted.root / f"results_data/um_futures/klines/1h/{SYMBOL}.pqt"
-    path.write_bytes(b"PAR1 and no more")
-
-    with pytest.raises(ResultError, match=r"cannot be read.*run again"):
         explained(halted, "2025-03-01")
 
 

@@ -69,13 +69,6 @@ def test_a_writer_that_fails_leaves_the_old_file_and_no_partial(tmp_path, error)
     assert names(tmp_path) == ["file"]
 
 
-def test_a_writer_that_fails_makes_no_file_where_there_was_none(tmp_path):
-    with pytest.raises(RuntimeError):
-        fail_half_way(tmp_path / "file", RuntimeError())
-
-    assert names(tmp_path) == []
-
-
 def test_a_writer_that_writes_nothing_is_an_error(tmp_path):
     target = tmp_path / "file"
     target.write_text("old")
@@ -90,23 +83,6 @@ def test_missing_folders_are_made(tmp_path):
     storage.write_json([], tmp_path / "a" / "b" / "file.json")
 
     assert (tmp_path / "a" / "b" / "file.json").exists()
-
-
-def test_a_frame_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
-    target = tmp_path / "bars.parquet"
-    storage.write_parquet(bars(3), target, metadata={})
-
-    def run_out_of_space(_frame, path, **_options):
-        path.write_bytes(b"PAR1")
-        msg = "no space left on device"
-        raise OSError(msg)
-
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", run_out_of_space)
-    with pytest.raises(OSError, match="no space"):
-        storage.write_parquet(bars(4), target, metadata={})
-
-    assert pl.read_parquet(target).height == 3
-    assert names(tmp_path) == ["bars.parquet"]
 
 
 def test_equal_frames_make_equal_bytes(tmp_path):
@@ -144,16 +120,6 @@ def test_a_frame_and_its_metadata_are_read_back(tmp_path):
     }
 
 
-def test_metadata_stands_under_the_projects_own_prefix(tmp_path):
-    path = tmp_path / "bars.pqt"
-
-    storage.write_parquet(bars(), path, metadata={"stage": "parse"})
-
-    stored = pl.read_parquet_metadata(path)
-    assert stored["bhds.stage"] == "parse"
-    assert stored["bhds.version"] == __version__
-
-
 def test_metadata_of_others_is_not_taken_for_ours(tmp_path):
     path = tmp_path / "bars.pqt"
     bars().write_parquet(path, metadata={"stage": "theirs", "bhds.as_of": "2024-01-01"})
@@ -174,17 +140,6 @@ def test_json_is_read_back_and_legible(tmp_path):
     assert text.endswith("\n}\n")
 
 
-def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path):
-    path = tmp_path / "sources.json"
-    storage.write_json({"rows": 1}, path)
-
-    with pytest.raises(TypeError):
-        storage.write_json({"rows": object()}, path)
-
-    assert json.loads(path.read_text()) == {"rows": 1}
-    assert names(tmp_path) == ["sources.json"]
-
-
 def test_each_file_written_is_one_line_in_the_log(tmp_path, caplog):
     caplog.set_level(logging.INFO, logger="bhds.io.storage")
     path = tmp_path / "bars.pqt"
@@ -192,14 +147,6 @@ def test_each_file_written_is_one_line_in_the_log(tmp_path, caplog):
     storage.write_parquet(bars(7), path, metadata={})
 
     assert caplog.messages == [f"{path}: 7 rows"]
-
-
-def test_a_parquet_file_is_read_whole_or_in_part(tmp_path):
-    path = tmp_path / "bars.parquet"
-    storage.write_parquet(bars(), path, metadata={})
-
-    assert storage.read_parquet(path, schema=bars().schema).equals(bars())
-    assert storage.read_parquet(path, columns=["close"]).columns == ["close"]
 
 
 def test_the_rows_of_a_symbol_are_written_with_its_name_and_read_without(tmp_path):

@@ -11,7 +11,6 @@ from bhds.io import storage
 from bhds.plan import estimate
 from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import PlannedDataset
-from bhds.plan.estimate import Estimate
 
 DAY = dt.date
 AS_OF = DAY(2025, 3, 9)
@@ -183,12 +182,6 @@ def test_requests_take_the_time_that_their_limits_ask_for(tmp_path, fields, seco
     )
 
     assert found.api_seconds == pytest.approx(seconds)
-
-
-def test_datasets_are_added_up():
-    assert estimate.total([Estimate(1, 0.5, 10, 100), Estimate(2, 1.5, 20, 200)]) == (
-        Estimate(3, 2.0, 30, 300)
-    )
 
 
 @pytest.mark.parametrize(

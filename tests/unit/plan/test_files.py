@@ -87,28 +87,6 @@ def test_a_disk_without_files_has_the_same_columns(tmp_path):
     assert disk.height == 0
 
 
-@pytest.mark.parametrize(
-    ("frequency", "period", "first", "last"),
-    [
-        (Frequency.DAILY, "2024-02-29", DAY(2024, 2, 29), DAY(2024, 2, 29)),
-        (Frequency.MONTHLY, "2024-02", DAY(2024, 2, 1), DAY(2024, 2, 29)),
-        (Frequency.MONTHLY, "2023-02", DAY(2023, 2, 1), DAY(2023, 2, 28)),
-        (Frequency.MONTHLY, "2023-12", DAY(2023, 12, 1), DAY(2023, 12, 31)),
-    ],
-)
-def test_a_period_covers_its_days(frequency, period, first, last):
-    files = with_days(pl.DataFrame({"period": [period]}), frequency)
-
-    assert files.rows(named=True) == [
-        {
-            "period": period,
-            "frequency": frequency.value,
-            "first_day": first,
-            "last_day": last,
-        }
-    ]
-
-
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
 

@@ -1,7 +1,5 @@
 """The choice between monthly and daily zips."""
 
-import datetime as dt
-
 import polars as pl
 import pytest
 
@@ -143,41 +141,6 @@ def test_only_the_symbols_and_intervals_that_a_row_names_are_bad(
     found = chosen(*month, *days, trade_type=SPOT, interval=interval)
 
     assert found == (days if is_bad else month)
-
-
-def test_other_columns_are_kept():
-    table = zips(*MIXED).with_columns(path=pl.lit("x"))
-
-    kept = choose_frequency(
-        table, "auto", trade_type=UM, data_type="klines", interval="1m"
-    )
-
-    assert kept.schema == table.schema
-
-
-def test_a_million_zips_are_chosen_from_as_columns():
-    """736,121 real zips are planned at once: a loop over zips would take minutes."""
-    days = pl.date_range(dt.date(2020, 1, 1), dt.date(2022, 12, 31), eager=True)
-    symbols = [f"S{number}" for number in range(900)]
-    table = pl.DataFrame({"symbol": symbols}).join(
-        pl.DataFrame({"first_day": days, "frequency": "daily"}), how="cross"
-    )
-    months = table.filter(pl.col("first_day").dt.day() == 1).with_columns(
-        frequency=pl.lit("monthly")
-    )
-
-    kept = choose_frequency(
-        pl.concat([table, months]),
-        "auto",
-        trade_type=UM,
-        data_type="klines",
-        interval="1m",
-    )
-
-    assert kept["frequency"].value_counts().sort("frequency").rows() == [
-        ("daily", 900 * (30 + 31 + 30 + 31)),
-        ("monthly", 900 * (36 - 4)),
-    ]
 
 
 # --- the catalogue

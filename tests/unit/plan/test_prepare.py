@@ -109,21 +109,6 @@ def test_a_plan_knows_when_a_contract_was_not_listed(bucket):
     assert plan.has_ended(klines)
 
 
-@pytest.mark.parametrize(
-    ("frequency", "expected"),
-    [
-        pytest.param("monthly", ["AUSDT-1m-2025-01.zip"], id="monthly"),
-        pytest.param(
-            "daily", ["AUSDT-1m-2025-01-30.zip", "AUSDT-1m-2025-02-01.zip"], id="daily"
-        ),
-    ],
-)
-def test_a_forced_frequency_takes_one_kind_alone(bucket, frequency, expected):
-    bucket.publish("AUSDT", "2025-01", "2025-01-30", "2025-02-01")
-
-    assert zips(plan_of(bucket, frequency=frequency), "AUSDT", "2025") == expected
-
-
 def test_each_zip_is_followed_by_its_checksum_where_the_server_has_one(bucket):
     bucket.publish("AUSDT", "2025-01")
     bucket.publish("AUSDT", "2025-02", checksum=False)
@@ -220,37 +205,6 @@ def record(bucket, *, vanished=False, after=dt.timedelta()):
 OLD, NEW = "0" * 32, "f" * 32
 
 
-@pytest.mark.parametrize("size", [0, 9], ids=["emptied", "truncated"])
-def test_a_file_damaged_on_disk_is_fetched_again(bucket, size):
-    bucket.publish("AUSDT", "2025-01", etag=OLD)
-    bucket.fetch("AUSDT", "2025-01")
-    record(bucket)
-    assert plan_of(bucket).batches == []
-
-    bucket.fetch("AUSDT", "2025-01", size=size)
-
-    (batch,) = plan_of(bucket).batches
-    assert batch.state == "replaced"
-
-
-@pytest.mark.parametrize(("proof", "batches"), [("CHECKSUM", 0), (None, 1)])
-def test_other_bytes_than_listed_are_fetched_again_unless_proven_sound(
-    bucket, proof, batches
-):
-    bucket.publish("AUSDT", "2025-01", etag="0" * 32)
-    record(bucket)
-    bucket.fetch("AUSDT", "2025-01", size=9)
-    ledger_rows = ledger.read(bucket.data_dir).with_columns(
-        md5=pl.lit("1" * 32),
-        served_size=9,
-        proof=pl.lit(proof, pl.String),
-        first_seen=pl.lit(NOW),
-    )
-    ledger.append(bucket.data_dir, rows=ledger_rows)
-
-    assert len(plan_of(bucket).batches) == batches
-
-
 def test_a_record_of_a_time_to_come_goes_behind_a_later_one(bucket):
     """A clock that was wrong must not make a file be fetched for ever."""
     bucket.publish("AUSDT", "2025-01", etag=OLD)
@@ -291,17 +245,6 @@ def test_a_symbol_that_left_the_bucket_is_still_made_of_what_is_on_disk(bucket):
     assert zips(plan_of(bucket, symbols=["AUSDT"]), "AUSDT", "2025") == [
         "AUSDT-1m-2025-01.zip"
     ]
-
-
-def test_a_file_brought_by_other_means_is_judged_by_its_size(bucket):
-    bucket.publish("AUSDT", "2025-01", "2025-02")
-    bucket.fetch("AUSDT", "2025-01")
-    bucket.fetch("AUSDT", "2025-02", size=9)
-
-    (batch,) = plan_of(bucket).batches
-
-    assert batch.state == "replaced"
-    assert all("2025-02" in path for path in batch.zips)
 
 
 def test_what_the_server_withdrew_stays_an_input(bucket):
@@ -406,23 +349,6 @@ def test_a_target_outside_the_settings_can_be_made_but_is_not_asked_for(bucket):
     assert sum(len(batch.zips) for batch in plan.batches) == 2
 
 
-def test_a_resampled_target_brings_its_rule(bucket):
-    bucket.publish("AUSDT", "2025-01")
-    target = "results_data/um_futures/resampled_klines/4h_30m/AUSDT.pqt"
-
-    (group,) = plan_of(bucket, targets=[target]).resample_groups
-
-    assert (group.interval, group.rules) == ("1m", ("4h_30m",))
-
-
-def test_a_resampled_target_without_a_rule_is_refused(bucket):
-    bucket.publish("AUSDT", "2025-01")
-    target = "results_data/um_futures/resampled_klines/7x/AUSDT.pqt"
-
-    with pytest.raises(ConfigError, match="interval '7x'"):
-        plan_of(bucket, targets=[target])
-
-
 def test_an_unknown_symbol_is_refused_with_the_nearest_name(bucket):
     bucket.publish("BTCUSDT", "2025-01")
 
@@ -459,17 +385,6 @@ def test_a_symbol_of_two_datasets_is_refused(bucket):
 def test_without_a_listing_and_offline_the_plan_is_refused(bucket):
     with pytest.raises(ListingError, match="offline"):
         plan_of(bucket)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        pytest.param(["snakemake", "--lint"], True, id="lint"),
-        pytest.param(["snakemake", "-n", "all"], False, id="dry run"),
-    ],
-)
-def test_lint_and_the_like_ask_nothing(arguments, expected):
-    assert prepare.asks_nothing(arguments) is expected
 
 
 def test_files_of_a_named_series_have_batches_of_their_own(bucket):
@@ -565,14 +480,6 @@ def test_a_start_after_the_last_file_is_refused_without_the_api(bucket):
 
     with pytest.raises(SelectionError, match="0 files of 1 symbols lie in the time"):
         plan_of(bucket, start="2025-03-08", settings={"api": {"enabled": False}})
-
-
-def test_days_between_the_start_and_the_next_file_are_asked_for(bucket):
-    bucket.publish("AUSDT", "2025-01", "2025-03-05")
-
-    fill = plan_of(bucket, start="2025-02-15").backfill(um("AUSDT"), "2025")
-
-    assert (fill.first_day, fill.is_first) == (dt.date(2025, 2, 15), False)
 
 
 def test_funding_of_a_contract_that_ended_is_asked_for_as_long_as_its_bars(bucket):

@@ -29,12 +29,6 @@ def test_partitions_and_fills_lie_in_folders_of_the_same_name(series, below, nam
     assert str(series) == name
 
 
-def test_funding_of_a_symbol_is_one_file():
-    series = Series(UM, "fundingRate", "AUSDT", None)
-
-    assert series.funding_path == "results_data/um_futures/fundingRate/AUSDT.pqt"
-
-
 @pytest.mark.parametrize(
     ("asked", "expected"),
     [

@@ -27,45 +27,33 @@ def rules(dataset):
     [
         (
             "aws_data/um_futures/monthly/klines/AUSDT/5m/AUSDT-5m-2025-01.zip",
-            ("um_futures", "AUSDT", "5m"),
+            ("um_futures", "klines", "AUSDT", "5m"),
         ),
         (
             "aws_data/spot/daily/klines/AUSDT/1s/AUSDT-1s-2025-01-02.zip.CHECKSUM",
-            ("spot", "AUSDT", "1s"),
+            ("spot", "klines", "AUSDT", "1s"),
         ),
         (
             "parsed_data/cm_futures/klines/AUSD_PERP/1h/2025.parquet",
-            ("cm_futures", "AUSD_PERP", "1h"),
+            ("cm_futures", "klines", "AUSD_PERP", "1h"),
         ),
         (
             "parsed_data/um_futures/klines/AUSDT/1m/2025.sources.json",
-            ("um_futures", "AUSDT", "1m"),
+            ("um_futures", "klines", "AUSDT", "1m"),
         ),
-        ("results_data/spot/klines/1mo/AUSDT.pqt", ("spot", "AUSDT", "1mo")),
+        ("results_data/spot/klines/1mo/AUSDT.pqt", ("spot", "klines", "AUSDT", "1mo")),
         (
             "results_data/spot/klines/1m/币安人生USDT.pqt",
-            ("spot", "币安人生USDT", "1m"),
+            ("spot", "klines", "币安人生USDT", "1m"),
         ),
         (
             "results_data/um_futures/klines/1m/gaps/AUSDT.parquet",
-            ("um_futures", "AUSDT", "1m"),
+            ("um_futures", "klines", "AUSDT", "1m"),
         ),
         (
             "results_data/um_futures/resampled_klines/4h_30m/AUSDT.pqt",
-            ("um_futures", "AUSDT", "1m"),
+            ("um_futures", "klines", "AUSDT", "1m"),
         ),
-    ],
-)
-def test_a_path_names_its_series(target, expected):
-    (found,) = implied(target)
-
-    assert (found.trade_type, *found.symbols, found.interval) == expected
-    assert found.data_type == "klines"
-
-
-@pytest.mark.parametrize(
-    ("target", "expected"),
-    [
         (
             "aws_data/um_futures/monthly/fundingRate/AUSDT/AUSDT-fundingRate-2025-01.zip",
             ("um_futures", "fundingRate", "AUSDT", None),
@@ -84,15 +72,11 @@ def test_a_path_names_its_series(target, expected):
         ),
     ],
 )
-def test_a_path_names_its_type_of_data(target, expected):
+def test_a_path_names_its_series(target, expected):
     (found,) = implied(target)
 
-    assert (
-        found.trade_type,
-        found.data_type,
-        *found.symbols,
-        found.interval,
-    ) == expected
+    series = (found.trade_type, found.data_type, *found.symbols, found.interval)
+    assert series == expected
 
 
 def test_settings_of_another_type_of_data_are_not_taken_over():
@@ -254,10 +238,3 @@ def test_a_rule_takes_the_base_interval_of_a_dataset_that_has_it():
     (found,) = implied(target, configured=configured)
 
     assert found.interval == "1h"
-
-
-def test_a_rule_that_fits_nothing_is_refused_by_the_name_of_the_target():
-    target = "results_data/um_futures/resampled_klines/90s/AUSDT.pqt"
-
-    with pytest.raises(ConfigError, match=rf"^{target}: .*multiples of 1m"):
-        implied(target)

@@ -3,7 +3,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.core.errors import ConfigError, ResultError, SelectionError
+from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
 from bhds.reader import scans
@@ -41,11 +41,6 @@ def test_klines_of_a_time_have_its_start_and_not_its_end(data):
         ("币安人生USDT", midnight),
         ("币安人生USDT", after),
     ]
-
-
-def test_symbols_that_are_not_there_are_refused(data):
-    with pytest.raises(SelectionError, match="did you mean 'AUSDT'"):
-        scans.scan_klines("um_futures", "1m", symbols="AUSDR", data_dir=data.folder)
 
 
 @pytest.fixture

@@ -3,9 +3,7 @@
 import datetime as dt
 
 import polars as pl
-import pytest
 
-from bhds.core.errors import ResultError
 from bhds.io import storage
 from bhds.report import pictures
 from bhds.schemas import quality_tables
@@ -107,14 +105,3 @@ def test_the_longest_gaps_are_marked_in_time_order(tmp_path):
     assert picture.gaps["begin"].to_list() == [
         START + dt.timedelta(minutes=n) for n in range(100, 300)
     ]
-
-
-def test_a_result_that_cannot_be_read_is_named(tmp_path):
-    with pytest.raises(ResultError, match=r"AUSDT\.pqt: cannot be read as Parquet"):
-        pictures.picture(
-            gaps_of(),
-            market="spot",
-            series="klines 1m",
-            symbol="AUSDT",
-            data_dir=tmp_path,
-        )

@@ -4,11 +4,8 @@ import hashlib
 import json
 import re
 
-import pytest
-
 from bhds import report
 from bhds.backfill import api_use
-from bhds.core.errors import BhdsError
 from bhds.report import page
 from bhds.stages import report as job
 
@@ -84,26 +81,3 @@ def test_without_tables_and_records_the_page_says_so(empty_dir):
     assert "No file was downloaded." in text
     assert "No zip was replaced" in text
     assert content_of(text)["symbols"] == []
-
-
-def test_a_table_that_cannot_be_read_is_named(data_dir):
-    broken = data_dir.root / data_dir.tables[0]
-    broken.write_bytes(b"no table")
-
-    with pytest.raises(BhdsError, match=f"{broken}: cannot be read as Parquet"):
-        written(data_dir)
-
-
-def test_sources_that_cannot_be_read_are_named(data_dir):
-    (sources,) = data_dir.root.rglob("*.sources.json")
-    sources.write_text("{")
-
-    with pytest.raises(BhdsError, match=f"{sources}: cannot be read .* delete it"):
-        written(data_dir)
-
-
-def test_a_path_that_is_no_quality_table_is_refused(data_dir):
-    data_dir.tables.append("results_data/spot/klines/1m/AUSDT.pqt")
-
-    with pytest.raises(BhdsError, match=r"AUSDT\.pqt: not a quality table; expected"):
-        written(data_dir)

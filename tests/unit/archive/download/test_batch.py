@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from random import Random
 
 import polars as pl
 import pytest
@@ -28,10 +27,6 @@ from ..conftest import (
     staging,
     wait_until,
 )
-
-REALDATA = Path("../shared/realdata/spot/klines/BTCUSDT/1m")
-REAL_ZIP = REALDATA / "BTCUSDT-1m-2020-01-01.zip"
-
 
 # --- the ordinary course ------------------------------------------------------------
 
@@ -132,18 +127,6 @@ def test_an_empty_batch_does_nothing(tmp_path):
 
     assert report.files == 0
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.skipif(not REAL_ZIP.exists(), reason="genuine exchange files are absent")
-def test_genuine_files_arrive_byte_for_byte(fetch, want):
-    files = [
-        want(path.name, path.read_bytes()) for path in sorted(REALDATA.glob("*.zip*"))
-    ]
-
-    fetch(*files)
-
-    for file in files:
-        assert file.path.read_bytes() == (REALDATA / file.path.name).read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -263,29 +246,6 @@ def test_what_cannot_be_known_to_be_whole_is_judged_at_the_end(
     fetch(wanted)
 
     assert wanted.path.read_bytes() == b"whole"
-
-
-@pytest.mark.parametrize(
-    ("size", "interval_s"),
-    [
-        pytest.param(57_000, 0, id="small"),
-        pytest.param(aria2.SMALL_BYTES + 1, 2, id="large"),
-    ],
-)
-def test_records_of_parts_are_kept_of_large_files_alone(
-    fetch, want, tmp_path, size, interval_s
-):
-    """They cost more than all the rest of a small file (`SMALL_BYTES`)."""
-    told = tmp_path / "arguments"
-    telling = tmp_path / "aria2c"
-    telling.write_text(
-        f'#!/bin/sh\necho "$@" > {told}\nexec {aria2.find_executable()} "$@"\n'
-    )
-    telling.chmod(0o755)
-
-    fetch(want("A.zip", b"z" * size), aria2c=telling)
-
-    assert f"--auto-save-interval={interval_s}" in told.read_text().split()
 
 
 def test_a_place_on_another_file_system_is_copied_to(
@@ -654,27 +614,6 @@ def test_an_answer_of_another_length_does_not_block_the_next(fetch, bucket, want
     fetch(large)
 
     assert large.path.read_bytes() == bytes(5 << 20)
-
-
-def test_after_any_parts_and_records_the_right_bytes_come(fetch, want):
-    random = Random(0)
-    sizes = [0, 1, 1000, (1 << 20) + 1, 3 << 20]
-    for _ in range(5):
-        files = [
-            want(f"{n}.zip", random.randbytes(size)) for n, size in enumerate(sizes)
-        ]
-        for file in files:
-            for tag in (file.etag, f"{file.etag}.aria2"):
-                choices = [None, b"", random.randbytes(70), record_of(file.size)]
-                choices += [random.randbytes(random.randrange(file.size + 9))]
-                content = random.choice(choices)
-                if content is not None:
-                    stage(file, content[: random.randrange(1, 1 << 22)], tag=tag)
-
-        fetch(*files)
-
-        assert [f.path.stat().st_size for f in files] == sizes
-        assert all(md5(file.path.read_bytes()) == file.etag for file in files)
 
 
 def test_a_file_without_a_known_revision_is_never_continued(fetch, bucket, want):

@@ -1,14 +1,12 @@
 """The ledger: what it keeps of revisions, and how fast it says that files come."""
 
 import datetime as dt
-import time
 
 import polars as pl
 import pytest
 
 from bhds.archive.download import ledger
 from bhds.archive.download.ledger import Rate
-from bhds.core.errors import FetchError
 from bhds.schemas.archive_tables import LEDGER
 
 MONDAY = dt.datetime(2026, 1, 5, tzinfo=dt.UTC)
@@ -38,12 +36,6 @@ def test_revisions_are_kept_in_one_file_and_parts(tmp_path):
     assert len(list((tmp_path / "aws_data/ledger.d").glob("*.parquet"))) == 1
 
 
-def test_single_columns_are_read(tmp_path):
-    ledger.append(tmp_path, rows=rows("a"))
-
-    assert ledger.read(tmp_path, columns=["etag", "key"]).rows() == [("e1", "a")]
-
-
 def test_a_ledger_of_the_version_that_measured_no_times_is_read(tmp_path):
     path = tmp_path / "aws_data/ledger.parquet"
     path.parent.mkdir()
@@ -57,16 +49,6 @@ def test_a_ledger_of_the_version_that_measured_no_times_is_read(tmp_path):
     assert ledger.download_rate(read) is None
 
 
-def test_a_broken_file_is_named_with_what_moving_it_away_means(tmp_path):
-    path = tmp_path / "aws_data/ledger.parquet"
-    path.parent.mkdir()
-    path.write_bytes(b"")
-
-    message = r"ledger\.parquet: cannot be read .* then taken as never downloaded"
-    with pytest.raises(FetchError, match=message):
-        ledger.read(tmp_path)
-
-
 def test_newest_keeps_the_latest_row_of_each_key():
     history = pl.concat(
         [
@@ -78,20 +60,6 @@ def test_newest_keeps_the_latest_row_of_each_key():
     newest = ledger.newest(history)
 
     assert newest.select("key", "etag").rows() == [("a", "a2"), ("b", "old")]
-
-
-def test_a_long_ledger_is_read_quickly(tmp_path):
-    count = 200_000
-    keys = [f"data/spot/daily/klines/S{i // 500}/1m/S-1m-{i}.zip" for i in range(count)]
-    ledger.append(tmp_path, rows=rows(*keys))
-    ledger.compact(tmp_path)
-
-    began = time.perf_counter()
-    newest = ledger.newest(ledger.read(tmp_path, columns=["key", "size", "first_seen"]))
-    elapsed_s = time.perf_counter() - began
-
-    assert newest.height == count
-    assert elapsed_s < 5  # 0.1 s where it was measured; planning reads it each time
 
 
 # --- the rate -------------------------------------------------------------------------

@@ -226,9 +226,27 @@ def test_local_header_that_is_none_is_refused():
         read_member(patched(archive, b"PK\x03\x04", b"XXXX"))
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", b"PK\x05\x06" + bytes(18)])
+def with_directory_at(offset):
+    archive = zipped({f"{STEM}.csv": CONTENT})
+    end = archive.rindex(b"PK\x05\x06") + 16
+    return archive[:end] + offset.to_bytes(4, "little") + archive[end + 4 :]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>",
+        b"PK\x05\x06" + bytes(18),
+        pytest.param(zipped({f"{STEM}.csv": CONTENT})[:-30], id="cut off"),
+        pytest.param(with_directory_at(1 << 31), id="directory beyond the end"),
+        pytest.param(with_directory_at(7), id="directory elsewhere"),
+    ],
+)
 def test_what_is_no_zip_is_refused(content):
-    with pytest.raises(ParseError, match=r"cannot be opened|0 CSVs in nothing"):
+    refusal = "cannot be opened|0 CSVs in nothing|local header at"
+
+    with pytest.raises(ParseError, match=refusal):
         read_member(content)
 
 

@@ -139,16 +139,6 @@ def test_ensure_requests_nothing_while_listings_are_fresh(
     assert caplog.records == []
 
 
-def test_ensure_refreshes_a_stale_listing(tmp_path, s3_endpoint):
-    ensure(UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint)
-
-    [listed] = ensure(
-        UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint, now=NOON + 2 * HOUR
-    )
-
-    assert listed.listed_at == NOON + 2 * HOUR
-
-
 def test_ensure_lists_the_tail_of_what_was_listed_whole_lately(tmp_path, s3_endpoint):
     months = [f"{year}-{month:02d}" for year in (2019, 2020, 2021) for month in YEAR]
     known = [zip_key(UM_KLINES, "BTCUSDT", month) for month in months]
@@ -191,33 +181,6 @@ def test_ensure_goes_on_with_an_old_listing_when_the_refresh_fails(
 # --- nothing kept --------------------------------------------------------------------
 
 
-def test_ensure_may_keep_nothing(tmp_path, s3_endpoint):
-    [kept] = ensure(UM_KLINES, data_dir=tmp_path / "kept", endpoint=s3_endpoint)
-    folder = tmp_path / "empty"
-
-    [listed] = ensure(UM_KLINES, data_dir=folder, endpoint=s3_endpoint, keep=False)
-
-    assert listed.table.equals(kept.table)
-    assert listed.symbols == kept.symbols
-    assert not folder.exists()
-
-
-def test_ensure_leaves_old_listings_on_disk_where_nothing_is_kept(
-    tmp_path, s3_endpoint
-):
-    ensure(UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint)
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*.parquet")}
-    later = NOON + 2 * HOUR
-
-    [listed] = ensure(
-        UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint, now=later, keep=False
-    )
-
-    assert listed.listed_at == later
-    assert len(before) == 2
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
-
-
 def test_requests_for_one_directory_share_what_is_not_kept(
     tmp_path, s3_endpoint, monkeypatch
 ):
@@ -244,23 +207,7 @@ def test_requests_for_one_directory_share_what_is_not_kept(
     ]
     symbols = [UM_KLINES.symbol_prefix(name) for name in ("BTCUSDT", "ETHUSDT")]
     assert asked == [UM_KLINES.prefix, *symbols]
-
-
-def test_an_old_listing_serves_where_nothing_is_kept_and_the_refresh_fails(
-    tmp_path, s3_endpoint, dead_endpoint
-):
-    [listed] = ensure(UM_KLINES, data_dir=tmp_path, endpoint=s3_endpoint)
-
-    [held] = ensure(
-        UM_KLINES,
-        data_dir=tmp_path,
-        endpoint=dead_endpoint,
-        now=NOON + 30 * HOUR,
-        keep=False,
-    )
-
-    assert held.table.equals(listed.table)
-    assert held.listed_at == NOON
+    assert list(tmp_path.iterdir()) == []
 
 
 # --- requests ------------------------------------------------------------------------

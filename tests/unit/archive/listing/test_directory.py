@@ -31,6 +31,3 @@ def test_a_directory_knows_its_paths():
 def test_a_directory_without_its_interval_is_refused(data_type, interval):
     with pytest.raises(KeyGrammarError, match="interval"):
         Directory(TradeType.SPOT, Frequency.DAILY, data_type, interval)
-
-
-# --- files and anomalies -------------------------------------------------------------

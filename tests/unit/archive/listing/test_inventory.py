@@ -182,6 +182,3 @@ def test_columns_and_single_keys_are_read_alike(
     if files.height:
         file = ArchiveFile.from_key(key.removesuffix(".CHECKSUM"))
         assert files.select("symbol", "period").row(0) == (file.symbol, file.period)
-
-
-# --- symbols -------------------------------------------------------------------------

@@ -176,15 +176,6 @@ def test_refresh_lists_only_what_is_due_and_keeps_the_rest(store, directory):
     assert again.frame["etag"].to_list() == ["new", "old", "old", "new"]
 
 
-def test_refresh_forgets_what_the_bucket_no_longer_has(store):
-    months = [zip_key(UM_KLINES, "A", period) for period in ("2024-01", "2024-02")]
-    run(MemoryBucket(*months), ["A"], store=store)
-
-    table = run(MemoryBucket(months[1]), ["A"], store=store, now=NOON + 2 * HOUR)
-
-    assert keys_of(table) == months[1:]
-
-
 def test_a_symbol_without_files_is_not_listed_again(store):
     bucket = MemoryBucket()
 
@@ -331,16 +322,6 @@ def test_a_symbol_is_listed_whole_when_that_is_due(store, age, full_every, is_wh
     assert table.listed == {"A": (now if is_whole else NOON, now)}
 
 
-def test_tails_do_not_put_off_the_next_whole_listing(store):
-    bucket = MemoryBucket(*days("A", TAIL_ZIPS + 1))
-
-    for day in range(9):
-        tails(bucket, store=store, now=NOON + dt.timedelta(days=day))
-
-    whole = [day for day, (_, marker) in enumerate(bucket.asked) if not marker]
-    assert whole == [0, 8]
-
-
 def test_each_symbol_is_listed_as_it_is_due(store):
     """Symbols beside each other, of which one name begins another."""
     names = ("A", "A0", "AB", "A_B", "币")
@@ -401,15 +382,6 @@ def test_a_directory_without_intervals_has_tails_too(store):
     tails(bucket, store=store, directory=FUNDING)
 
     assert bucket.asked[1] == (FUNDING.symbol_prefix("A"), f"{keys[2]}.CHECKSUM")
-
-
-def test_a_table_is_in_one_piece_however_it_came(store):
-    tails(MemoryBucket(*days("A", 40), *days("B", 40)), ["A", "B"], store=store)
-
-    table = tails(MemoryBucket(*days("A", 41)), store=store, now=NOON + 4 * HOUR)
-
-    assert table.frame.n_chunks() == 1
-    assert keys_of(table) == [*days("A", 41), *days("B", 40)]
 
 
 NAMES = {
