@@ -35,44 +35,63 @@ def fills(
     return found["AUSDT"]
 
 
-def test_there_is_a_fill_for_each_period_of_the_life_of_a_symbol():
-    found = fills("2023-11-05", "2025-03-08", "2025-03-09", archived=["2023", "2025"])
+@pytest.mark.parametrize(
+    ("first", "last", "last_wanted", "archived", "start", "expected"),
+    [
+        pytest.param(
+            *("2023-11-05", "2025-03-08", "2025-03-09", ["2023", "2025"], None),
+            {
+                "2023": ("2023-11-05", "2023-12-31", "has_archive", "is_first"),
+                "2024": ("2024-01-01", "2024-12-31"),
+                "2025": ("2025-01-01", "2025-03-09", "has_archive", "is_last"),
+            },
+            id="each period of its life",
+        ),
+        pytest.param(
+            *("2025-06-01", "2025-12-31", "2026-01-01", ["2025"], None),
+            {
+                "2025": (
+                    "2025-06-01",
+                    "2025-12-31",
+                    "has_archive",
+                    "is_first",
+                    "is_last",
+                ),
+                "2026": ("2026-01-01", "2026-01-01", "is_last"),
+            },
+            id="a new year before its first file",
+        ),
+        pytest.param(
+            *("2025-03-01", "2025-03-08", "2025-03-09", [], None),
+            {"2025": ("2025-03-01", "2025-03-09", "is_first", "is_last")},
+            id="no archive",
+        ),
+        pytest.param(
+            *("2024-05-01", "2025-02-28", "2025-03-09", [], "2025-03-05"),
+            {"2025": ("2025-03-05", "2025-03-09", "is_last")},
+            id="files older than the start, while it may live",
+        ),
+        pytest.param(
+            *("2022-04-01", "2022-06-10", "2025-03-09", [], "2025-03-05"),
+            {},
+            id="ended before the start",
+        ),
+    ],
+)
+def test_there_is_a_fill_for_each_period_of_the_life_of_a_symbol(  # noqa: PLR0917
+    first, last, last_wanted, archived, start, expected
+):
+    found = fills(first, last, last_wanted, archived=archived, start=start)
 
+    flags = ("has_archive", "is_first", "is_last")
     assert found == {
-        "2023": Backfill(
-            has_archive=True,
-            first_day=day("2023-11-05"),
-            last_day=day("2023-12-31"),
-            is_first=True,
-            is_last=False,
-        ),
-        "2024": Backfill(
-            has_archive=False,
-            first_day=day("2024-01-01"),
-            last_day=day("2024-12-31"),
-            is_first=False,
-            is_last=False,
-        ),
-        "2025": Backfill(
-            has_archive=True,
-            first_day=day("2025-01-01"),
-            last_day=day("2025-03-09"),
-            is_first=False,
-            is_last=True,
-        ),
+        name: Backfill(
+            first_day=day(first_day),
+            last_day=day(last_day),
+            **{flag: flag in true for flag in flags},
+        )
+        for name, (first_day, last_day, *true) in expected.items()
     }
-
-
-def test_a_new_year_has_a_fill_before_the_archive_has_its_first_file():
-    found = fills("2025-06-01", "2025-12-31", "2026-01-01", archived=["2025"])
-
-    assert found["2026"] == Backfill(
-        has_archive=False,
-        first_day=day("2026-01-01"),
-        last_day=day("2026-01-01"),
-        is_first=False,
-        is_last=True,
-    )
 
 
 def test_months_are_periods_too():
@@ -101,20 +120,6 @@ def test_what_is_asked_of_a_delisted_symbol_does_not_change_from_day_to_day():
     assert early["2022"].last_day == day("2022-06-10") + STAYS_OPEN
 
 
-def test_a_symbol_without_an_archive_is_asked_for_from_its_first_day():
-    found = fills("2025-03-01", "2025-03-08", "2025-03-09", archived=[])
-
-    assert found == {
-        "2025": Backfill(
-            has_archive=False,
-            first_day=day("2025-03-01"),
-            last_day=day("2025-03-09"),
-            is_first=True,
-            is_last=True,
-        )
-    }
-
-
 @pytest.mark.parametrize(
     ("start", "first_day", "is_first"),
     [
@@ -134,30 +139,6 @@ def test_a_start_within_the_life_of_a_symbol_is_not_its_beginning(
         day(first_day),
         is_first,
     )
-
-
-def test_a_symbol_whose_files_are_older_than_the_start_is_asked_for_while_it_may_live():
-    found = fills(
-        "2024-05-01", "2025-02-28", "2025-03-09", archived=[], start="2025-03-05"
-    )
-
-    assert found == {
-        "2025": Backfill(
-            has_archive=False,
-            first_day=day("2025-03-05"),
-            last_day=day("2025-03-09"),
-            is_first=False,
-            is_last=True,
-        )
-    }
-
-
-def test_a_symbol_that_ended_before_the_start_is_not_asked_for():
-    found = fills(
-        "2022-04-01", "2022-06-10", "2025-03-09", archived=[], start="2025-03-05"
-    )
-
-    assert found == {}
 
 
 @pytest.mark.parametrize(

@@ -45,36 +45,46 @@ def test_one_group_makes_all_files_of_a_symbol():
     ]
 
 
-def test_rules_that_no_other_dataset_has_hold_for_any_symbol():
-    plan = Plan(
-        [planned("AUSDT", rules=["1h"]), planned("BUSDT", rules=["4h"], interval="5m")]
-    )
-
-    assert patterns(plan) == ["[^/]+", "[^/]+"]
-
-
-def test_equal_rules_of_two_markets_are_not_shared():
-    plan = Plan(
-        [
-            planned("AUSDT", rules=["1h"]),
-            planned("AUSDT", rules=["1h"], trade_type="spot"),
-        ]
-    )
-
-    assert patterns(plan) == ["[^/]+", "[^/]+"]
-    assert [group.trade_type for group in plan.resample_groups] == [UM, SPOT]
-
-
-def test_a_rule_of_two_datasets_is_told_apart_by_their_symbols():
-    plan = Plan(
-        [
-            planned("AUSDT", "BUSDT", rules=["1h", "1d"]),
-            planned("CUSDT", rules=["1h"], interval="5m"),
-            planned("DUSDT", rules=["4h"]),
-        ]
-    )
-
-    assert patterns(plan) == ["AUSDT|BUSDT", "CUSDT", "[^/]+"]
+@pytest.mark.parametrize(
+    ("datasets", "expected"),
+    [
+        pytest.param(
+            [
+                planned("AUSDT", rules=["1h"]),
+                planned("BUSDT", rules=["4h"], interval="5m"),
+            ],
+            ["[^/]+", "[^/]+"],
+            id="other rules",
+        ),
+        pytest.param(
+            [
+                planned("AUSDT", rules=["1h"]),
+                planned("AUSDT", rules=["1h"], trade_type="spot"),
+            ],
+            ["[^/]+", "[^/]+"],
+            id="another market",
+        ),
+        pytest.param(
+            [
+                planned("AUSDT", "BUSDT", rules=["1h", "1d"]),
+                planned("CUSDT", rules=["1h"], interval="5m"),
+                planned("DUSDT", rules=["4h"]),
+            ],
+            ["AUSDT|BUSDT", "CUSDT", "[^/]+"],
+            id="one rule of two",
+        ),
+        pytest.param(
+            [
+                planned("AUSDT", empty=["NEWUSDT"], rules=["1h"]),
+                planned("BUSDT", rules=["1h", "1d"]),
+            ],
+            ["AUSDT|NEWUSDT", "BUSDT"],
+            id="a symbol without files",
+        ),
+    ],
+)
+def test_rules_hold_for_any_symbol_unless_two_datasets_have_them(datasets, expected):
+    assert patterns(Plan(datasets)) == expected
 
 
 def test_a_pattern_matches_its_own_symbols_only():
@@ -88,17 +98,6 @@ def test_a_pattern_matches_its_own_symbols_only():
     for symbol in [*symbols, "AXUSDT", "AAUSDT"]:
         matched = [bool(re.fullmatch(each, symbol)) for each in (first, second)]
         assert matched == [symbol in symbols, symbol == "AXUSDT"]
-
-
-def test_a_pattern_has_the_symbols_without_files_too():
-    plan = Plan(
-        [
-            planned("AUSDT", empty=["NEWUSDT"], rules=["1h"]),
-            planned("BUSDT", rules=["1h", "1d"]),
-        ]
-    )
-
-    assert patterns(plan) == ["AUSDT|NEWUSDT", "BUSDT"]
 
 
 def test_datasets_with_the_same_rules_share_a_group():
@@ -153,17 +152,19 @@ def test_two_datasets_that_would_write_one_resampled_file_are_refused():
         Plan(datasets)
 
 
-def test_two_intervals_of_a_symbol_may_have_different_rules():
+def test_the_base_interval_is_that_of_the_symbols_rule_and_dataset():
     plan = Plan(
         [
             planned("AUSDT", rules=["1h"]),
-            planned("AUSDT", rules=["4h"], interval="5m"),
+            planned("AUSDT", "BUSDT", rules=["4h"], interval="5m"),
+            planned("CUSDT", rules=["4h"]),
         ]
     )
 
-    assert len(plan.resampled) == 2
+    assert len(plan.resampled) == 4
     assert plan.base_interval(UM, "1h", "AUSDT") == "1m"
     assert plan.base_interval(UM, "4h", "AUSDT") == "5m"
+    assert plan.base_interval(UM, "4h", "CUSDT") == "1m"
 
 
 @pytest.mark.parametrize(
@@ -174,18 +175,6 @@ def test_a_rule_that_no_dataset_of_the_market_has_is_refused(market, rule):
 
     with pytest.raises(SelectionError, match=f"{market}: .*'{rule}'; add it"):
         plan.base_interval(market, rule, "AUSDT")
-
-
-def test_the_base_interval_is_that_of_the_symbols_dataset():
-    plan = Plan(
-        [
-            planned("AUSDT", rules=["1h"]),
-            planned("BUSDT", rules=["1h"], interval="5m"),
-        ]
-    )
-
-    assert plan.base_interval(UM, "1h", "AUSDT") == "1m"
-    assert plan.base_interval(UM, "1h", "BUSDT") == "5m"
 
 
 def test_a_target_that_is_configured_already_makes_no_second_group():
