@@ -260,15 +260,6 @@ def test_an_unknown_field_is_reported_once_a_run(ask, caplog):
 ORIGIN = Origin(since_ms=0, first_ms=NEAR.start_ms, lookback_ms=None)
 
 
-def test_the_first_bar_of_a_history_is_asked_for_once(ask):
-    assert ask(origin=ORIGIN) is None
-    assert ask.asked == [Span(0, NEAR.start_ms)]
-
-    assert ask(origin=ORIGIN) is None
-
-    assert ask.asked == []
-
-
 def test_bars_before_those_of_the_archive_are_asked_for(ask):
     first_ms = NEAR.start_ms - 5 * HOUR
 
@@ -320,12 +311,6 @@ def test_a_second_refusal_is_no_second_warning(ask, caplog):
         ask(NEAR, failures={NEAR.start_ms: refused})
 
     assert {record.levelname for record in caplog.records} == {"INFO"}
-
-
-def test_offline_nobody_is_asked(ask):
-    assert ask(NEAR, offline=True) == requests.OFFLINE
-    assert ask.asked == []
-    assert api_use.read(Path()).is_empty()
 
 
 def test_offline_is_no_matter_where_all_is_answered(ask):

@@ -161,28 +161,6 @@ def test_without_a_partition_all_is_asked_for(workspace):
     assert {hole["reason"] for hole in workspace.told()["holes"]} == {"tail"}
 
 
-def test_a_fill_made_again_asks_for_nothing_that_was_answered(workspace):
-    inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
-    first = workspace.write_backfill(inputs)
-    content, asked = Path(workspace.fill).read_bytes(), workspace.asked
-    Path(workspace.fill).unlink()
-
-    assert workspace.write_backfill(inputs).equals(first)
-
-    assert workspace.asked == asked
-    assert Path(workspace.fill).read_bytes() == content
-
-
-def test_a_day_more_is_asked_for_alone(workspace):
-    workspace.write_backfill([], last_day="2025-03-08")
-
-    fill = workspace.write_backfill([], last_day="2025-03-09")
-
-    assert fill["open_time"].max() == at(9, 23)
-    rows = api_use.read(workspace.data_dir).sort("requested_at")["rows"].to_list()
-    assert rows == [4 * 24, 24]  # and the first bar was there
-
-
 def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
     rows = workspace.published()
     inputs = workspace.parse(without(rows, (at(7), at(8))))
@@ -285,46 +263,6 @@ def test_a_fill_changes_only_with_the_revision(workspace):
     assert digest == GOLDEN.get(backfill.REVISION), (
         "the fill has other rows: raise job.REVISION and record the new digest"
     )
-
-
-def test_the_order_of_runs_does_not_show_in_the_fill(workspace):
-    """Asked for at once, or a day at a time with the partition growing meanwhile."""
-    rows = without(workspace.published(), (at(6, 3), at(6, 9)), (at(8), at(9)))
-    at_once = workspace.write_backfill(workspace.parse(rows))
-    content = Path(workspace.fill).read_bytes()
-    Path(workspace.answers).unlink()
-
-    for day in range(6, 10):
-        before = rows.filter(pl.col("open_time") < at(day))
-        days = range(5, day)
-        workspace.write_backfill(
-            workspace.parse(before, days=days), last_day=f"2025-03-{day:02}"
-        )
-    assert workspace.write_backfill(workspace.parse(rows)).equals(at_once)
-
-    assert Path(workspace.fill).read_bytes() == content
-
-
-def test_bars_that_the_api_has_without_trades_too_are_not_in_the_fill():
-    frame = pl.DataFrame(
-        {
-            "open_time": [at(7), at(8), at(9)],
-            "trade_count": [0, 5, 0],
-        }
-    ).cast({"open_time": pl.Datetime("us", "UTC")})
-    start, end = (int(at(day).timestamp() * 1000) for day in (7, 9))
-    doubted = backfill.MissingRange(
-        backfill.Span(start, end), backfill.MissingReason.UNTRADED, 2
-    )
-    missing = backfill.MissingRange(
-        backfill.Span(end, end + 1), backfill.MissingReason.MISSING, 1
-    )
-
-    kept = backfill._wanted(
-        frame, [doubted, missing], time="open_time", impossible=pl.lit(value=False)
-    )
-
-    assert kept["open_time"].to_list() == [at(8), at(9)]
 
 
 def test_impossible_bars_are_requested_and_replaced_by_possible_ones(workspace):

@@ -17,9 +17,20 @@ HEADER = (
 )
 
 
+def utc(text):
+    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
+
+
 def time_ms(text):
-    moment = dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
-    return int(moment.timestamp()) * 1000
+    return int(utc(text).timestamp()) * 1000
+
+
+def only(partition):
+    """Return the record of the only zip, after checking that its rows add up."""
+    (record,) = partition.sources["inputs"]
+    counts = ("rows_kept", "rows_outside", "duplicates", "conflicts")
+    assert record["rows_read"] == sum(record[name] for name in counts)
+    return record
 
 
 def kline_line(open_ms, *, price=100.0, length_ms=60_000, unit="ms"):

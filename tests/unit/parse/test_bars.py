@@ -8,27 +8,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bhds.core.errors import ConfigError, KeyGrammarError, ParseError
+from bhds.core.errors import KeyGrammarError
 from bhds.core.markets import TradeType
 from bhds.schemas.datatypes import data_type
 from bhds.schemas.klines import parsed_klines
 
+from .conftest import only, utc
+
 DAY_1 = "BTCUSDT-1m-2024-01-01"
 DAY_2 = "BTCUSDT-1m-2024-01-02"
 MONTH = "BTCUSDT-1m-2024-01"
-
-COUNTS = ("rows_kept", "rows_outside", "duplicates", "conflicts")
-
-
-def utc(text):
-    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
-
-
-def only(partition):
-    """Return the record of the only zip, after checking that its rows add up."""
-    (record,) = partition.sources["inputs"]
-    assert record["rows_read"] == sum(record[name] for name in COUNTS)
-    return record
 
 
 @pytest.mark.parametrize("trade_type", data_type("klines").trade_types)
@@ -46,14 +35,6 @@ def test_partition_has_the_columns_of_its_market(archive, parse, csv, trade_type
         utc("2024-01-01T00:00:59.999"),
         "daily",
     )
-
-
-def test_partition_without_zips_is_empty(parse):
-    partition = parse()
-
-    assert partition.frame.schema == parsed_klines(TradeType.SPOT)
-    assert partition.frame.is_empty()
-    assert partition.sources["inputs"] == partition.sources["days"] == []
 
 
 def test_sources_describe_the_zip(archive, parse, csv):
@@ -106,15 +87,6 @@ def test_zips_come_in_any_order(archive, parse, csv):
         second.key,
     ]
     assert partition.sources == parse(first, second).sources
-
-
-def test_microseconds_are_kept_at_their_resolution(archive, parse, csv):
-    content = csv("2025-01-01", 2, unit="us")
-    partition = parse(archive("BTCUSDT-1m-2025-01-01", content), partition="2025")
-
-    assert only(partition)["time_unit"] == "us"
-    assert partition.frame["open_time"][1] == utc("2025-01-01T00:01")
-    assert partition.frame["close_time"][0] == utc("2025-01-01T00:00:59.999999")
 
 
 def test_partition_may_hold_files_of_both_units_and_forms(archive, parse, csv):
@@ -183,25 +155,6 @@ def test_file_with_impossible_times_is_corrupt(archive, parse, line, bars, reaso
     }
 
 
-def test_close_time_far_from_its_bar_is_corrupt(archive, parse, line):
-    bad = line("2024-01-01T00:00", length_ms=3 * 86_400_000)
-
-    record = only(parse(archive(DAY_1, bad)))
-
-    assert record["integrity_status"] == "corrupt"
-    assert "line 1: close_time 1704326399999 is 2024-01-03T23:59:59" in record["reason"]
-
-
-def test_bar_across_the_end_of_its_file_is_kept(archive, parse, line):
-    record = only(parse(archive(DAY_1, line("2024-01-01T23:59:14"))))
-
-    assert (record["integrity_status"], record["rows_kept"], record["off_grid"]) == (
-        "ok",
-        1,
-        1,
-    )
-
-
 def test_bad_row_leaves_only_its_file_out(archive, parse, csv):
     bad = csv("2024-01-02", 3).replace("12.5", "", 1)
     files = [
@@ -220,15 +173,6 @@ def test_bad_row_leaves_only_its_file_out(archive, parse, csv):
         "2024-01-03T00:02:00+00:00",
     ]
     assert partition.frame.height == 6
-
-
-def test_header_that_lacks_a_column_is_corrupt(archive, parse, csv):
-    content = csv("2024-01-01", 3, header=True).replace("quote_volume", "q", 1)
-
-    record = only(parse(archive(DAY_1, content)))
-
-    assert record["integrity_status"] == "corrupt"
-    assert "lacks quote_volume" in record["reason"]
 
 
 def test_unknown_column_is_ignored_with_a_warning(archive, parse, csv):
@@ -262,16 +206,6 @@ def test_vanished_zip_leaves_its_day_empty(archive, parse):
 
     assert only(partition)["integrity_status"] == "vanished"
     assert partition.sources["days"][0]["present"] == 0
-
-
-def test_identical_rows_are_collapsed_and_counted(archive, parse, csv):
-    content = "".join(f"{row}\n" * 3 for row in csv("2024-01-01", 4).splitlines())
-    partition = parse(archive(DAY_1, content))
-
-    record = only(partition)
-    assert (record["rows_read"], record["rows_kept"]) == (12, 4)
-    assert (record["duplicates"], record["conflicts"]) == (8, 0)
-    assert partition.frame["open_time"].is_unique().all()
 
 
 def test_last_row_of_a_file_wins_a_conflict(archive, parse, line):
@@ -309,10 +243,9 @@ def test_listed_conflicts_are_limited_but_all_are_counted(
     ]
 
 
-@pytest.mark.parametrize("day", ["2024-01-01", "2024-01-15", "2024-01-31"])
-def test_daily_zip_wins_over_a_monthly_one(archive, parse, csv, day):
-    monthly = archive(MONTH, csv(f"{day}T00:00", 3).replace("12.5", "99"))
-    daily = archive(f"BTCUSDT-1m-{day}", csv(f"{day}T00:01", 3))
+def test_daily_zip_wins_over_a_monthly_one(archive, parse, csv):
+    monthly = archive(MONTH, csv("2024-01-15T00:00", 3).replace("12.5", "99"))
+    daily = archive("BTCUSDT-1m-2024-01-15", csv("2024-01-15T00:01", 3))
 
     partition = parse(daily, monthly)
 
@@ -321,17 +254,6 @@ def test_daily_zip_wins_over_a_monthly_one(archive, parse, csv, day):
     by_month, by_day = partition.sources["inputs"]
     assert (by_month["rows_kept"], by_month["conflicts"]) == (1, 2)
     assert (by_day["rows_kept"], by_day["conflicts"]) == (3, 0)
-
-
-def test_monthly_row_that_equals_the_daily_one_is_a_duplicate(archive, parse, csv):
-    monthly = archive(MONTH, csv("2024-01-01", 3))
-    daily = archive(DAY_1, csv("2024-01-01", 3, unit="us"))
-
-    partition = parse(daily, monthly)
-
-    assert partition.sources["inputs"][0]["duplicates"] == 3
-    assert partition.sources["conflicts"]["count"] == 0
-    assert set(partition.frame["source"]) == {"daily"}
 
 
 def test_rows_are_sorted_and_disorder_is_counted(archive, parse, csv):
@@ -360,19 +282,6 @@ def test_impossible_bars_are_kept_and_counted(archive, parse, csv, line, name):
     assert [day.get("impossible") for day in partition.sources["days"]] == [None, 1]
 
 
-def test_an_impossible_daily_bar_gives_way_to_a_possible_monthly_one(
-    archive, parse, csv, line
-):
-    daily = archive(DAY_1, line("2024-01-01T00:00:14", price=1.0))
-    partition = parse(archive(MONTH, csv("2024-01-01", 2)), daily)
-
-    assert partition.frame["source"].to_list() == ["monthly", "monthly"]
-    assert [each["impossible"] for each in partition.sources["inputs"]] == [0, 0]
-    (listed,) = partition.sources["conflicts"]["listed"]
-    assert listed["open_time"] == "2024-01-01T00:00:14+00:00"
-    assert (listed["kept"]["low"], listed["dropped"]["low"]) == (99.0, 0.0)
-
-
 def test_bars_off_the_grid_are_kept_and_counted(archive, parse, line):
     content = line("2024-01-01T00:00") + line("2024-01-01T00:01:14")
 
@@ -399,18 +308,6 @@ def test_rows_outside_the_first_and_last_day_are_dropped(archive, parse, csv):
         {"day": "2024-01-02", "expected": 24, "present": 24},
         {"day": "2024-01-03", "expected": 24, "present": 24},
     ]
-
-
-def test_week_reaching_into_a_file_belongs_to_it(archive, parse, line):
-    week = {"length_ms": 7 * 86_400_000}
-    files = [
-        archive("BTCUSDT-1w-2024-02-14", line("2024-02-12", price=10, **week)),
-        archive("BTCUSDT-1w-2024-02-15", line("2024-02-12", price=20, **week)),
-    ]
-    partition = parse(*files, interval="1w")
-
-    assert partition.frame["open"].to_list() == [20.0]
-    assert partition.sources["conflicts"]["count"] == 1
 
 
 def test_daily_zip_wins_over_the_month_that_follows_it(archive, parse, line):
@@ -445,22 +342,6 @@ def test_month_bars_are_parsed(archive, parse, line):
     ]
 
 
-def test_month_name_without_padding_is_read(archive, parse, csv):
-    partition = parse(
-        archive("BTCUSDT-1m-2020-8", csv("2020-08-31", 2)), partition="2020"
-    )
-
-    assert only(partition)["integrity_status"] == "ok"
-
-
-def test_input_that_does_not_exist_is_an_error(archive, parse, csv):
-    source = archive(DAY_1, csv("2024-01-01", 1))
-    source.path.unlink()
-
-    with pytest.raises(ParseError, match="no such file"):
-        parse(source)
-
-
 def test_input_of_another_partition_is_an_error(archive, parse, csv):
     source = archive(DAY_1, csv("2024-01-01", 1))
 
@@ -470,11 +351,6 @@ def test_input_of_another_partition_is_an_error(archive, parse, csv):
         parse(source, source)
     with pytest.raises(KeyGrammarError, match="expected YYYY"):
         parse(source, partition="2024-")
-
-
-def test_interval_that_is_not_published_is_an_error(parse):
-    with pytest.raises(ConfigError, match="interval 7m: the archive has none such"):
-        parse(interval="7m")
 
 
 def test_zip_cut_off_anywhere_never_passes_for_whole(archive, parse, csv):

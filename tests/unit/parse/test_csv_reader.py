@@ -195,15 +195,6 @@ def test_wide_csvs_are_read_in_parts(monkeypatch):
     assert parts.height == 1_000
 
 
-@pytest.mark.parametrize(("content", "message"), FAULTS)
-def test_bad_row_is_named(content, message):
-    frame, faults = read(content)
-
-    assert frame.height == 0
-    assert list(faults) == [0]
-    assert message in faults[0]
-
-
 def test_part_of_a_file_names_the_lines_of_the_whole():
     part = replace(split(b"3,1,0\n4,,0\n"), first_line=1001)
 

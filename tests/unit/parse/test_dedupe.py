@@ -1,5 +1,3 @@
-import itertools
-
 import polars as pl
 import pytest
 from hypothesis import given
@@ -13,22 +11,6 @@ SCHEMA = {"time": pl.Int64, "value": pl.Float64, "rank": pl.Int64}
 def collapsed(rows):
     frame = pl.DataFrame(rows, schema=SCHEMA, orient="row")
     return collapse(frame, key=["time"], precedence=["rank"], values=["value"])
-
-
-def test_unique_rows_stay_as_they_are():
-    unique = collapsed([(1, 1.0, 0), (2, 1.0, 1)])
-
-    assert unique.kept.rows() == [(1, 1.0, 0), (2, 1.0, 1)]
-    assert unique.duplicates.is_empty()
-    assert unique.conflicts.is_empty()
-
-
-def test_identical_rows_are_collapsed():
-    unique = collapsed([(1, 1.0, 0), (1, 1.0, 1), (1, 1.0, 2), (2, 5.0, 3)])
-
-    assert unique.kept.rows() == [(1, 1.0, 2), (2, 5.0, 3)]
-    assert unique.duplicates["rank"].to_list() == [0, 1]
-    assert unique.conflicts.is_empty()
 
 
 def test_highest_rank_wins_a_conflict():
@@ -70,15 +52,6 @@ def test_times_are_compared_at_milliseconds(dropped_us, kept_us, conflicts):
 
     assert unique.conflicts.height == conflicts
     assert unique.kept["close_time"].to_physical().to_list() == [kept_us]
-
-
-@pytest.mark.parametrize("values", list(itertools.permutations([1.0, 1.0, 2.0])))
-def test_identical_rows_are_one_conflict_in_any_order(values):
-    unique = collapsed([(1, value, rank) for rank, value in enumerate(values)])
-
-    assert unique.kept["value"].to_list() == [values[-1]]
-    assert (unique.duplicates.height, unique.conflicts.height) == (1, 1)
-    assert unique.conflicts["value"][0] != values[-1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.sampled_from([1.0, 2.0])), max_size=30))
@@ -140,13 +113,3 @@ def test_of_identical_rows_each_second_goes():
     assert unique.kept.rows() == [(1, 1.0, 1), (1, 3.0, 3), (1, 1.0, 4), (2, 5.0, 0)]
     assert unique.duplicates["rank"].to_list() == [2, 5]
     assert unique.conflicts.is_empty()
-
-
-def test_rows_without_a_value_are_paired_too():
-    frame = pl.DataFrame([(1, None, 0), (1, None, 1)], schema=SCHEMA, orient="row")
-
-    unique = collapse_pairs(
-        frame, time="time", order=["rank"], values=["time", "value"]
-    )
-
-    assert unique.kept["rank"].to_list() == [0]

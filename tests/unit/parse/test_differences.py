@@ -166,27 +166,7 @@ def test_only_the_days_of_each_period_are_compared(compare):
     assert [difference.rows_before for difference in found] == [2, 0]
 
 
-def test_a_period_may_be_new_or_gone(compare):
-    none = klines([])
-
-    assert compare(none, klines([0]), table=KLINES) == [RowDifference(0, 1, 1, 0)]
-    assert compare(klines([0]), none, table=KLINES) == [RowDifference(1, 0, 0, 1)]
-
-
 # --- trades: sorted by id, not by time ------------------------------------------------
-
-
-def test_trades_are_the_same_by_id_alone(compare):
-    later = [minute(number + 1) for number in range(5)]
-    maker = [False, True, True, True, True]
-
-    (found,) = compare(trades(), trades(time=later, is_buyer_maker=maker), table=TRADES)
-
-    assert (found.rows_added, found.rows_removed, found.rows_changed) == (0, 0, 5)
-    assert {name: one.rows_changed for name, one in found.columns.items()} == {
-        "time": 5,
-        "is_buyer_maker": 1,
-    }
 
 
 def test_events_that_share_a_key_are_compared_one_with_one(compare):

@@ -59,66 +59,60 @@ def test_week_may_open_before_a_day_that_it_reaches():
     assert bound == day_us(dt.date(2024, 2, 7)) + 1
 
 
-def table(interval, open_time, *covered):
-    days = expected_per_day(
-        rows_per_day(open_time),
-        interval=Interval.parse(interval),
-        covered=[FilePeriod.parse(text) for text in covered],
-    )
-    return [tuple(day.values()) for day in days]
-
-
-def test_each_covered_day_is_counted():
-    bars = times("2024-01-01T00:00", "2024-01-01T08:00", "2024-01-03T16:00")
-
-    days = table("8h", bars, "2024-01-01", "2024-01-02", "2024-01-03", "2024-01-01")
-
-    assert days == [("2024-01-01", 3, 2), ("2024-01-02", 3, 0), ("2024-01-03", 3, 1)]
-
-
 @pytest.mark.parametrize(
-    ("interval", "expected"),
-    [("1s", 86_400), ("1m", 1440), ("15m", 96), ("12h", 2), ("1d", 1)],
+    ("interval", "covered", "opened", "expected"),
+    [
+        pytest.param(
+            "8h",
+            ["01-01", "01-02", "01-03", "01-01"],
+            ["01-01T00:00", "01-01T08:00", "01-03T16:00"],
+            [("01-01", 3, 2), ("01-02", 3, 0), ("01-03", 3, 1)],
+            id="each day once",
+        ),
+        pytest.param("1s", ["01-01"], [], [("01-01", 86_400, 0)], id="seconds"),
+        pytest.param("1d", ["01-01"], [], [("01-01", 1, 0)], id="days"),
+        pytest.param(
+            "1w",
+            ["01"],
+            ["01-01", "01-15"],
+            [(f"01-{n:02}", 1, int(n in {1, 15})) for n in (1, 8, 15, 22, 29)],
+            id="weeks on Mondays",
+        ),
+        pytest.param(
+            "1w",
+            ["02-14"],
+            ["02-12"],
+            [("02-12", None, 1)],
+            id="a bar on a day that is not covered",
+        ),
+        pytest.param(
+            "1mo",
+            ["01", "02"],
+            ["01-01"],
+            [("01-01", 1, 1), ("02-01", 1, 0)],
+            id="months on the first",
+        ),
+        pytest.param(
+            "3d",
+            ["01"],
+            ["01-01", "01-04", "01-10"],
+            [(f"01-{n:02}", 1, int(n in {1, 4, 10})) for n in range(1, 32, 3)],
+            id="three days in step with those present",
+        ),
+        pytest.param("3d", ["01"], [], [], id="three days of which none is present"),
+    ],
 )
-def test_day_should_be_full(interval, expected):
-    assert table(interval, times(), "2024-01-01") == [("2024-01-01", expected, 0)]
+def test_bars_are_counted_on_the_days_on_which_one_opens(
+    interval, covered, opened, expected
+):
+    days = expected_per_day(
+        rows_per_day(times(*(f"2024-{time}" for time in opened))),
+        interval=Interval.parse(interval),
+        covered=[FilePeriod.parse(f"2024-{text}") for text in covered],
+    )
 
-
-def test_weeks_are_counted_on_mondays():
-    days = table("1w", times("2024-01-01", "2024-01-15"), "2024-01")
-
-    assert days == [
-        ("2024-01-01", 1, 1),
-        ("2024-01-08", 1, 0),
-        ("2024-01-15", 1, 1),
-        ("2024-01-22", 1, 0),
-        ("2024-01-29", 1, 0),
-    ]
-
-
-def test_months_are_counted_on_the_first():
-    days = table("1mo", times("2024-01-01"), "2024-01", "2024-02")
-
-    assert days == [("2024-01-01", 1, 1), ("2024-02-01", 1, 0)]
-
-
-def test_three_day_bars_are_counted_in_step_with_those_present():
-    days = table("3d", times("2020-01-01", "2020-01-04", "2020-01-10"), "2020-01")
-
-    assert [day for day, _, _ in days[:4]] == [
-        "2020-01-01",
-        "2020-01-04",
-        "2020-01-07",
-        "2020-01-10",
-    ]
-    assert [present for _, _, present in days[:4]] == [1, 1, 0, 1]
-    assert table("3d", times(), "2020-01") == []
-
-
-def test_bar_on_a_day_that_is_not_covered_is_counted_too():
-    days = table("1w", times("2024-02-12"), "2024-02-14")
-
-    assert days == [("2024-02-12", None, 1)]
+    found = [tuple(day.values()) for day in days]
+    assert found == [(f"2024-{day}", *counts) for day, *counts in expected]
 
 
 def test_rows_of_a_known_spacing_are_counted():

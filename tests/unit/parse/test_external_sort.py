@@ -97,15 +97,6 @@ def test_dtypes_come_back_as_they_were(tmp_path):
     assert pl.scan_parquet(path).collect_schema() == with_symbol(schema)
 
 
-def test_empty_file_has_the_columns(tmp_path):
-    path = tmp_path / "empty.parquet"
-
-    with GroupWriter(path, symbol="A", schema=TWO_KEYS, group_rows=8) as writer:
-        writer.finish({})
-
-    assert_frame_equal(storage.read_rows(path), pl.DataFrame(schema=TWO_KEYS))
-
-
 def test_row_groups_tell_their_extremes(tmp_path):
     path = tmp_path / "groups.parquet"
 
@@ -137,24 +128,6 @@ def test_rows_that_are_out_of_order_within_a_piece_are_sorted_at_once(written):
 
     assert runs.are_one
     assert_frame_equal(storage.read_rows(path), frame(1, 2, 3, 4, 5))
-
-
-@pytest.mark.parametrize(
-    "pieces",
-    [
-        pytest.param([frame(1, 2, 3), frame(3, 4)], id="key again in the next"),
-        pytest.param([frame(1, 2, 2)], id="key again in a piece"),
-        pytest.param([frame(5, 6), frame(1)], id="earlier"),
-        pytest.param([frame(1, 9), frame(4)], id="between"),
-        pytest.param([frame(1, 9), frame(4), frame(10)], id="in order again"),
-    ],
-)
-def test_rows_that_are_not_in_order_come_back_in_order(written, pieces):
-    runs, _ = written(*enumerate(pieces))
-
-    assert not runs.are_one
-    back = pl.concat(runs.ranges())
-    assert back["id"].to_list() == sorted(pl.concat(pieces)["id"])
 
 
 def test_discarded_rows_do_not_come_back(written):

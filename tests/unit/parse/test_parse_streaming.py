@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from bhds.archive.integrity.zip_input import ArchiveInput
-from bhds.core.errors import ConfigError, KeyGrammarError, ParseError
 from bhds.core.markets import Frequency, TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
@@ -279,38 +278,6 @@ def test_rows_out_of_order_are_sorted_and_counted(parse, archive):
     assert sources["missing_ids"] == 0
 
 
-def test_doubled_rows_are_collapsed(parse, archive):
-    lines = [trade_line(number) for number in range(30)]
-    source = archive("BTCUSDT-trades-2024-01-01", "".join(2 * line for line in lines))
-
-    frame, sources = parse(source)
-
-    assert frame["id"].to_list() == list(range(30))
-    assert counts(sources["inputs"][0]) == [60, 30, 0, 30, 0]
-    assert sources["inputs"][0]["out_of_order"] == 0
-
-
-def test_rows_of_one_file_that_share_an_id_are_two_trades(parse, archive):
-    content = trade_csv(*range(20), price=1.5) + trade_line(7, price=9.5)
-    source = archive("BTCUSDT-trades-2024-01-01", content)
-
-    frame, sources = parse(source)
-
-    assert frame["price"].to_list() == [1.5] * 8 + [9.5] + [1.5] * 12
-    assert counts(sources["inputs"][0]) == [21, 21, 0, 0, 0]
-
-
-def test_conflict_between_files_is_listed(parse, archive):
-    month = archive("BTCUSDT-trades-2024-01", trade_csv(*range(20), price=1.5))
-    day = archive("BTCUSDT-trades-2024-01-01", trade_csv(7, price=9.5))
-
-    _, sources = parse(month, day)
-
-    (conflict,) = sources["conflicts"]["listed"]
-    assert (conflict["id"], sources["conflicts"]["count"]) == (7, 1)
-    assert (conflict["kept"]["price"], conflict["dropped"]["price"]) == (9.5, 1.5)
-
-
 @pytest.mark.parametrize(
     ("other", "rows", "conflicts"),
     [
@@ -369,17 +336,6 @@ def test_a_possible_trade_of_the_month_goes_before_an_impossible_one(parse, arch
     assert sources["days"][0]["impossible"] == 1
 
 
-def test_earlier_day_wins_over_later_month(parse, archive):
-    day = archive("BTCUSDT-trades-2024-01-31", trade_csv(7, time="2024-01-31T23:59"))
-    month = archive(
-        "BTCUSDT-trades-2024-02", trade_csv(7, 8, price=9.0, time="2024-02-01T00:00")
-    )
-
-    frame, _ = parse(day, month, partition="2024")
-
-    assert frame["price"].to_list() == [1.5, 9.0]
-
-
 def test_days_that_are_not_wanted_are_left_out_of_a_month(parse, archive):
     content = HEADER + "".join(
         trade_line(number, f"2024-01-{number:02}T12:00") for number in range(1, 32)
@@ -422,13 +378,6 @@ def test_file_without_rows_makes_an_empty_partition(parse, archive, content):
     assert_frame_equal(frame, pl.DataFrame(schema=data_type("trades").table(UM).schema))
     assert sources["inputs"][0]["warnings"] == ["the CSV has no rows"]
     assert sources["days"] == [{"day": "2024-01-01", "expected": None, "present": 0}]
-
-
-def test_no_zips_make_an_empty_partition(parse):
-    frame, sources = parse()
-
-    assert frame.is_empty()
-    assert (sources["rows"], sources["inputs"], sources["days"]) == (0, [], [])
 
 
 # --- bad zips -------------------------------------------------------------------------
@@ -563,26 +512,6 @@ def test_failure_leaves_what_was_there(parse, archive, target, ids):
 
     assert target.read_bytes() == b"before"
     assert leftovers(target) == [target.name]
-
-
-def test_missing_zip_is_an_error(parse, archive, target):
-    source = archive("BTCUSDT-trades-2024-01-01", trade_csv(1))
-    source.path.unlink()
-
-    with pytest.raises(ParseError, match="no such file: expected the zip of data/"):
-        parse(source)
-
-    assert leftovers(target) == []
-
-
-def test_zip_of_another_series_is_an_error(parse, archive):
-    with pytest.raises(KeyGrammarError, match="pass only zips of this series"):
-        parse(archive("ETHUSDT-trades-2024-01-01", trade_csv(1)))
-
-
-def test_series_that_is_not_published_is_an_error(parse):
-    with pytest.raises(ConfigError, match="bookDepth of spot: the archive has none"):
-        parse(trade_type=SPOT, data_type="bookDepth")
 
 
 # --- against the parser in memory -----------------------------------------------------

@@ -178,11 +178,6 @@ def test_what_is_recorded_is_read_before_and_after_compaction(tmp_path):
     assert pl.read_parquet(tmp_path / "aws_data/revisions.parquet").equals(rows)
 
 
-def test_nothing_was_ever_revised_at_first(tmp_path):
-    assert revisions.read(tmp_path).schema == REVISIONS
-    assert revisions.compact(tmp_path) == 0
-
-
 def test_a_broken_table_is_named(tmp_path):
     path = tmp_path / "aws_data/revisions.parquet"
     path.parent.mkdir()
@@ -491,15 +486,6 @@ def test_after_a_failed_parse_the_next_one_compares_with_what_was_there_before(
     assert (row["old_sha256"], row["new_sha256"]) == ("a", "b")
     assert (row["rows_before"], row["rows_removed"]) == (3, 2)
     assert series.files() == WRITTEN
-
-
-def test_what_was_compared_is_not_compared_again(series):
-    series.write(bars("2024-03-01"), OLD)
-    series.rewrite(bars("2024-03-01"), NEW)
-
-    rows = series.rewrite(bars("2024-03-01"), NEW)
-
-    assert len(rows) == 1
 
 
 def test_a_file_system_without_links_will_do(series, monkeypatch):

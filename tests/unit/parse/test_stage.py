@@ -12,7 +12,7 @@ import pytest
 from bhds import __version__
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.directory import Directory
-from bhds.core.errors import ConfigError, ParseError, PlaceError
+from bhds.core.errors import ParseError, PlaceError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.schemas.archive_tables import LISTING_SCHEMA
@@ -20,7 +20,6 @@ from bhds.schemas.datatypes import data_type
 from bhds.schemas.klines import parsed_klines, with_symbol
 from bhds.stages import parse
 
-GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot/klines/BTCUSDT/1m"
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
 FOLDER = "aws_data/spot/daily/klines/BTCUSDT/1m"
 PARTITION = "parsed_data/spot/klines/BTCUSDT/1m/2024.parquet"
@@ -145,27 +144,6 @@ def test_the_listed_etag_saves_a_zip_whose_checksum_is_stale(put):
     assert pl.read_parquet(PARTITION).height == 2
 
 
-def test_without_a_listing_a_zip_is_judged_by_its_checksum(put):
-    (entry,) = write([put("2024-03-01")])["inputs"]
-
-    assert (entry["integrity_status"], entry["etag"]) == ("ok", None)
-
-
-def test_a_corrupt_zip_makes_a_partition_without_it(put):
-    zips = [put("2024-03-01"), put("2024-03-02")]
-    Path(zips[0]).write_bytes(b"not a zip")
-
-    sources = write(zips)
-
-    assert [entry["integrity_status"] for entry in sources["inputs"]] == [
-        "corrupt",
-        "ok",
-    ]
-    assert pl.read_parquet(PARTITION).height == 2
-    inputs = storage.read_parquet_metadata(PARTITION)["inputs"].split()
-    assert inputs == [sha256(path) for path in zips]
-
-
 def test_a_zip_that_is_not_there_leaves_what_was_written_before(put):
     write([put("2024-03-01")])
     before = {path: Path(path).read_bytes() for path in (PARTITION, SOURCES)}
@@ -279,38 +257,3 @@ def test_sources_that_cannot_be_written_leave_the_partition_as_it_was(
 
     assert partition_path.read_bytes() == before
     assert list(partition_path.parent.glob(".*.partial")) == []
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("BVOLIndex", "BVOLIndex is only downloaded and verified"),
-        ("klines", "interval None: the archive has none such of um_futures klines"),
-        ("trade", "did you mean 'trades'"),
-    ],
-)
-def test_data_that_is_not_parsed_is_an_error(name, message):
-    with pytest.raises(ConfigError, match=message):
-        write_records([], name, partition="2024-03")
-
-
-@pytest.mark.skipif(
-    not GENUINE.is_dir(), reason="the genuine files of ../shared/realdata are absent"
-)
-def test_genuine_zips_make_a_whole_partition():
-    Path(FOLDER).mkdir(parents=True)
-    for path in GENUINE.glob("BTCUSDT-1m-2020-01-0*"):
-        shutil.copyfile(path, f"{FOLDER}/{path.name}")
-    zips = [f"{FOLDER}/BTCUSDT-1m-2020-01-0{day}.zip" for day in (1, 2, 3)]
-
-    sources = write(
-        zips,
-        days={"first_day": None, "last_day": dt.date(2020, 1, 3)},
-        partition="2020",
-    )
-
-    assert pl.read_parquet(PARTITION).height == 3 * 1440
-    assert [entry["integrity_status"] for entry in sources["inputs"]] == ["ok"] * 3
-    inputs = storage.read_parquet_metadata(PARTITION)["inputs"].split()
-    checksums = [Path(f"{path}.CHECKSUM").read_text().split()[0] for path in zips]
-    assert inputs == checksums

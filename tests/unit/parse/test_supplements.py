@@ -197,16 +197,6 @@ def test_a_corrupt_month_is_supplied_by_all_its_daily_zips(make, series):
     assert set(found.rows) == set(FEBRUARY[3:])
 
 
-def test_bars_of_three_days_come_from_daily_zips_too(make):
-    archive = make("klines", "3d")
-    opens = [day for day in FEBRUARY if archive.rows(day)]
-    for day in opens:
-        archive.publish(day.isoformat(), archive.rows(day))
-    archive.publish("2023-02", [], content=b"not a zip")
-
-    assert set(archive.parse("2023-02").rows) == set(opens)
-
-
 @pytest.mark.parametrize("series", SERIES)
 def test_a_day_of_which_the_month_has_less_than_half_comes_from_its_daily_zip(
     make, series
@@ -292,22 +282,6 @@ def test_without_settings_monthly_zips_are_taken_as_they_are(make):
     archive.publish("2023-02", archive.rows(FEBRUARY[1]))
 
     assert set(archive.parse("2023-02", raw=None).rows) == {FEBRUARY[1]}
-
-
-def test_two_months_of_a_year_are_each_supplied(make):
-    archive = make("klines", "1d")
-    months = {"2023-01": 5, "2023-02": 20}
-    for month, lost in months.items():
-        first = dt.date.fromisoformat(f"{month}-01")
-        days = [first + n * DAY for n in range(28)]
-        archive.publish(
-            month, [r for d in days if d.day != lost for r in archive.rows(d)]
-        )
-        archive.publish(f"{month}-{lost:02}", archive.rows(first.replace(day=lost)))
-
-    found = archive.parse(*months)
-
-    assert {(day.month, day.day) for day in found.statuses} == {(1, 5), (2, 20)}
 
 
 def test_daily_zips_that_are_corrupt_or_gone_are_inputs_with_their_status(make):

@@ -11,15 +11,13 @@ from bhds.parse.csv_reader import CsvBody
 from bhds.parse.times import check_times, microseconds
 from bhds.schemas.datatypes import Field, Kind, Table
 
+from .conftest import utc
+
 DAY = FilePeriod.parse("2024-01-02")
 BODY = CsvBody(
     layout=("time",), has_header=True, rows=0, data=b"", warnings=(), first_line=2
 )
 MINUTE = dt.timedelta(minutes=1)
-
-
-def utc(text):
-    return dt.datetime.fromisoformat(text).replace(tzinfo=dt.UTC)
 
 
 def ms(text):
