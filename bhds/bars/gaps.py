@@ -146,7 +146,7 @@ def find_gaps(
             ),
             tail.with_columns(next_open_time=None, trimmed=has_ended),
         ],
-        how="diagonal_relaxed",
+        how="diagonal",
     )
     before = begins.search_sorted(stretches["prev_open_time"], side="right")
     until = begins.search_sorted(stretches["open_time"], side="right")
