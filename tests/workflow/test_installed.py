@@ -1,6 +1,5 @@
 """BHDS as `pip install` leaves it, far from any checkout."""
 
-import os
 import subprocess
 import sys
 import zipfile
@@ -8,7 +7,7 @@ import zipfile
 import pytest
 import yaml
 
-from .conftest import ROOT, TIMEOUT_S, Outcome, settings_for
+from .conftest import ROOT, TIMEOUT_S, called, settings_for
 
 pytestmark = pytest.mark.workflow
 
@@ -46,18 +45,12 @@ def test_an_installed_command_has_snakemake_build_by_the_rules_of_the_wheel(
     (here / "mine.yaml").write_text(config)
     command = "api-data missing-kline um_futures 1m --dry-run --configfile mine.yaml"
 
-    done = subprocess.run(
+    outcome = called(
         [sys.executable, "-c", "from bhds.cli.app import app; app()", *command.split()],
-        cwd=here,
-        env={**os.environ, "PYTHONPATH": str(installed)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=TIMEOUT_S,
-        check=False,
+        here,
+        environment={"PYTHONPATH": str(installed)},
     )
 
-    outcome = Outcome(done.returncode, done.stdout)
     assert outcome.status == 0, outcome.text
     assert f"{installed}/bhds/workflow/profiles/default" in outcome.text
     assert outcome.jobs == {

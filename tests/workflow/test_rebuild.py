@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 import shutil
+import stat
 from pathlib import Path
 
 import polars as pl
@@ -50,6 +51,9 @@ def test_one_history_of_changes(workspace, exchange):
     withheld = key("NEWUSDT", "2025-03-09")
     exchange.exchange.withhold(withheld)
     planned = workspace.plan()
+    rows = [line.split() for line in planned.text.splitlines()]
+    assert ["um_futures", "klines", "1m", "3"] in [row[:4] for row in rows]
+    assert planned.text.index("missing") < planned.text.index("Job stats")
     assert planned.jobs["parse_klines"] == 4
     assert not workspace.path("parsed_data").exists()
     assert not list(workspace.data.rglob("*.zip"))
@@ -97,20 +101,21 @@ def test_one_history_of_changes(workspace, exchange):
     assert workspace.changed(before) == set()
 
 
-def test_a_lost_checksum_is_fetched_again_with_its_zip(workspace):
-    workspace.build("raw_all")
+def test_a_lost_checksum_is_fetched_again_with_its_zip(young):
     path, checksum = sorted(zip_and_checksum("NEWUSDT", "2025-03-07"))
-    workspace.path(checksum).unlink()
-    before = workspace.times()
+    young.path(checksum).unlink()
+    before = young.times()
 
-    workspace.build("raw_all")
+    young.build("raw_all")
 
-    assert workspace.changed(before) == {path, checksum}
+    assert young.changed(before) == {path, checksum}
 
 
 def test_settings_rebuild_what_they_shape_and_no_more(workspace):
     target = result("NEWUSDT")
     workspace.build(target)
+    assert not list(workspace.data.rglob("OLDUSDT*.zip"))
+    assert workspace.path(target).stat().st_mode & stat.S_IRGRP
     workspace.settings["datasets"][0]["results"]["vwap"] = False
 
     outcome = workspace.build(target)
@@ -137,13 +142,12 @@ def test_a_later_as_of_rebuilds_only_what_has_more_days(workspace):
     assert workspace.plan(settings={"as_of": "2025-04-02"}).is_idle
 
 
-def test_outputs_name_what_they_were_made_from(workspace):
-    target = result("NEWUSDT")
-    workspace.build(target)
-    parsed = workspace.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet")
+def test_outputs_name_what_they_were_made_from(young):
+    parsed = young.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet")
 
     assert storage.read_parquet_metadata(parsed)["as_of"] == "2025-03-09"
-    assert storage.read_parquet_metadata(workspace.path(target))["stage"] == "results"
+    built = storage.read_parquet_metadata(young.path(result("NEWUSDT")))
+    assert built["stage"] == "results"
     hashes = storage.read_parquet_metadata(parsed)["inputs"].split()
     sources = json.loads(parsed.with_name("2025.sources.json").read_text())
     assert hashes == [source["sha256"] for source in sources["inputs"]]
@@ -151,11 +155,10 @@ def test_outputs_name_what_they_were_made_from(workspace):
     assert {source["integrity_status"] for source in sources["inputs"]} == {"ok"}
 
 
-def test_no_target_means_everything(workspace):
-    workspace.build("results_all")
-    workspace.path(result("NEWUSDT")).unlink()
+def test_no_target_means_everything(whole):
+    whole.path(result("NEWUSDT")).unlink()
 
-    outcome = workspace.snakemake("--dry-run")
+    outcome = whole.snakemake("--dry-run")
 
     quality = ("classify_gaps", "collect_conflicts", "classify_days", "write_report")
     assert outcome.jobs == dict.fromkeys(

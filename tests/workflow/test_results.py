@@ -57,10 +57,8 @@ def published(endpoints, symbol, interval):
 
 
 @pytest.mark.parametrize("symbol", ["OLDUSDT", "龙虾USDT"])
-def test_bars_of_every_length_equal_those_of_the_api(workspace, exchange, symbol):
-    workspace.settings["datasets"][0]["symbols"] = [symbol]
-    workspace.build()
-    results = workspace.path("results_data/um_futures")
+def test_bars_of_every_length_equal_those_of_the_api(whole_data, exchange, symbol):
+    results = whole_data / "results_data/um_futures"
 
     for interval, path in [
         ("1m", results / f"klines/1m/{symbol}.pqt"),
@@ -82,10 +80,8 @@ def test_bars_of_every_length_equal_those_of_the_api(workspace, exchange, symbol
             assert (built.filter(pl.col("source") == "filled")["volume"] == 0).all()
 
 
-def test_a_halt_splits_and_is_recorded(workspace):
-    workspace.settings["datasets"][0]["symbols"] = ["龙虾USDT"]
-    workspace.build()
-    results = workspace.path("results_data/um_futures/klines/1m")
+def test_a_halt_splits_and_is_recorded(whole_data):
+    results = whole_data / "results_data/um_futures/klines/1m"
 
     bars = pl.read_parquet(results / "龙虾USDT.pqt")
     gaps = pl.read_parquet(results / "gaps/龙虾USDT.parquet")
@@ -98,7 +94,8 @@ def test_a_halt_splits_and_is_recorded(workspace):
     assert gap["price_change"] == pytest.approx(-0.4, abs=0.1)
 
 
-def test_split_files_hold_one_segment_each(workspace):
+def test_split_files_hold_one_segment_each(whole):
+    workspace = whole
     results = {
         "split": {"files": True},
         "resample": [{"interval": "1h"}],

@@ -2,9 +2,12 @@
 
 import os
 import random
+import shutil
 import time
 
 import pytest
+
+from .conftest import young_key
 
 pytestmark = pytest.mark.workflow
 
@@ -36,53 +39,53 @@ def date(path, age_s):
     os.utime(path, (then, then))
 
 
+@pytest.fixture
+def listed(young):
+    """Return the workspace of the young symbol, whose listing is believed."""
+    young.settings["listing"]["max_age_hours"] = 6
+    return young
+
+
 @pytest.mark.parametrize("seed", [1, 2])
-def test_files_of_any_age_lead_to_the_same_bytes(workspace, seed):
-    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.settings["listing"]["max_age_hours"] = 6
-    workspace.build()
-    before = built(workspace)
+def test_files_of_any_age_lead_to_the_same_bytes(listed, seed):
+    before = built(listed)
     draw = random.Random(seed)
-    for path in files_of(workspace):
+    for path in files_of(listed):
         date(path, draw.choice(AGES_S))
 
-    workspace.build()
+    listed.build()
 
-    assert built(workspace) == before
-    assert workspace.plan().is_idle
+    assert built(listed) == before
+    assert listed.plan().is_idle
 
 
-def test_zips_of_the_future_are_parsed(workspace):
-    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.settings["listing"]["max_age_hours"] = 6
-    workspace.build("raw_all")
-    for path in files_of(workspace):
+def test_zips_of_the_future_are_parsed(listed):
+    for stage in STAGES[1:]:
+        shutil.rmtree(listed.path(stage))
+    for path in files_of(listed):
         date(path, -HOUR_S)
 
-    assert "dated in the future" in workspace.plan().text
-    outcome = workspace.build()
+    assert "dated in the future" in listed.plan().text
+    outcome = listed.build()
 
     (line,) = [line for line in outcome.text.splitlines() if "in the future" in line]
     assert line.startswith("bhds: warning: ")
-    assert workspace.plan().is_idle
+    assert listed.plan().is_idle
 
 
 def test_a_partition_of_the_future_is_built_from_a_zip_that_was_replaced(
-    workspace, exchange
+    young, exchange
 ):
     """By a run that ended before it could parse what it had fetched."""
-    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
-    workspace.build()
-    partition = workspace.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet")
-    for path in files_of(workspace):
+    partition = young.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet")
+    for path in files_of(young):
         if path.is_relative_to(partition.parent):
             date(path, -400 * 24 * HOUR_S)
     before = partition.read_bytes()
-    key = "data/futures/um/daily/klines/NEWUSDT/1m/NEWUSDT-1m-2025-03-07.zip"
-    exchange.exchange.republish(key)
-    workspace.build("raw_all")
+    exchange.exchange.republish(young_key(7))
+    young.build("raw_all")
 
-    workspace.build()
+    young.build()
 
     assert partition.read_bytes() != before
-    assert workspace.plan().is_idle
+    assert young.plan().is_idle

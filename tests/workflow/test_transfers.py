@@ -8,14 +8,11 @@ import pytest
 
 from bhds.archive.download import ledger
 
+from .conftest import young_key
+
 pytestmark = pytest.mark.workflow
 
 ZIPS = "aws_data/um_futures/daily/klines/NEWUSDT/1m"
-
-
-def key(day):
-    name = f"NEWUSDT-1m-2025-03-{day:02}.zip"
-    return f"data/futures/um/daily/klines/NEWUSDT/1m/{name}"
 
 
 @pytest.fixture
@@ -33,9 +30,9 @@ def names(workspace):
 
 def test_a_bad_network_fails_by_name_and_a_sound_one_makes_it_right(strict, exchange):
     transfers = exchange.exchange.transfers
-    transfers.spoil("page", key=key(7))
-    transfers.spoil("pad", key=key(8))
-    transfers.spoil("flip", times=2, key=key(9))
+    transfers.spoil("page", key=young_key(7))
+    transfers.spoil("pad", key=young_key(8))
+    transfers.spoil("flip", times=2, key=young_key(9))
 
     outcome = strict.snakemake("results_all")
 
@@ -64,20 +61,21 @@ def test_a_bad_network_fails_by_name_and_a_sound_one_makes_it_right(strict, exch
     assert strict.build().is_idle
 
 
-def test_what_an_earlier_version_kept_is_fetched_again(strict):
-    strict.build()
-    path = strict.path(f"{ZIPS}/NEWUSDT-1m-2025-03-07.zip")
+def test_what_an_earlier_version_kept_is_fetched_again(young):
+    path = young.path(f"{ZIPS}/NEWUSDT-1m-2025-03-07.zip")
     sound = path.read_bytes()
     path.write_bytes(b"<html>" + bytes(len(sound) - 6))
-    rows = ledger.read(strict.data).with_columns(
-        md5=pl.when(pl.col("key") == key(7)).then(pl.lit("0" * 32)).otherwise("md5")
+    rows = ledger.read(young.data).with_columns(
+        md5=pl.when(pl.col("key") == young_key(7))
+        .then(pl.lit("0" * 32))
+        .otherwise("md5")
     )
-    (strict.path("aws_data/ledger.parquet")).unlink(missing_ok=True)
-    for part in strict.path("aws_data/ledger.d").glob("*"):
+    (young.path("aws_data/ledger.parquet")).unlink(missing_ok=True)
+    for part in young.path("aws_data/ledger.d").glob("*"):
         part.unlink()
-    ledger.append(strict.data, rows=rows)
+    ledger.append(young.data, rows=rows)
 
-    strict.build()
+    young.build()
 
     assert path.read_bytes() == sound
 
@@ -89,7 +87,7 @@ def test_what_the_exchange_published_corrupt_ends_each_run_with_its_number(
     bucket, build = exchange.exchange.store, exchange.exchange.store._build
 
     def build_damaged(file):
-        return build(file)[:-40] if file.key == key(7) else build(file)
+        return build(file)[:-40] if file.key == young_key(7) else build(file)
 
     bucket._build = build_damaged
     lenient = strict.build(settings={"fail_on_incomplete": False})
@@ -105,6 +103,6 @@ def test_what_the_exchange_published_corrupt_ends_each_run_with_its_number(
     folder = strict.path("parsed_data/um_futures/klines/NEWUSDT/1m")
     inputs = json.loads((folder / "2025.sources.json").read_text())["inputs"]
     assert {entry["key"]: entry["integrity_status"] for entry in inputs}[
-        key(7)
+        young_key(7)
     ] == "corrupt"
     assert strict.plan().is_idle

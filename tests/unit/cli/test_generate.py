@@ -56,6 +56,10 @@ def test_options_of_results_go_before_the_settings(bhds_in, asked):
     assert results.split.enabled
     assert str(dataset.start) == "2024-02-01"
 
+    bhds_in("generate", "kline", "um_futures", "1h", "--no-split")
+    ((dataset,), _, _) = asked[1]
+    assert not dataset.results.split.enabled
+
 
 def test_what_is_not_given_is_as_the_settings_say(bhds_in, asked):
     bhds_in("generate", "kline", "um_futures", "1h")
