@@ -13,7 +13,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from polars.testing import assert_frame_equal
 
 from bhds.api.rows import parse_bars
 from bhds.archive.integrity.zip_input import ArchiveInput
@@ -31,7 +30,6 @@ pytestmark = pytest.mark.skipif(
 )
 
 SPOT, UM = TradeType.SPOT, TradeType.UM_FUTURES
-SUMS = ["volume", "quote_volume", "taker_buy_volume", "taker_buy_quote_volume"]
 STALE = dt.datetime(2021, 1, 11, 8, tzinfo=dt.UTC)
 """Where the archive's month differs from the API, as realdata's README says: the two
 hours from here on, of which the archive has a higher low, and less volume."""
@@ -83,16 +81,6 @@ def longer(bars, interval):
     )
 
 
-def assert_same(bars, others):
-    """Compare every column but the source; sums to the rounding of floats."""
-    assert bars.schema == others.schema
-    exact = pl.all().exclude(*SUMS, "source")
-    assert_frame_equal(bars.select(exact), others.select(exact), check_exact=True)
-    assert_frame_equal(
-        bars.select(SUMS), others.select(SUMS), rel_tol=1e-12, abs_tol=1e-7
-    )
-
-
 def merged_bars(partitions, interval):
     return merge(partitions, trade_type=SPOT, interval=Interval.parse(interval)).bars
 
@@ -104,53 +92,9 @@ def both(bars, others):
     return bars.filter(time.is_in(times[0])), others.filter(time.is_in(times[1]))
 
 
-BITCOIN = [f"BTCUSDT-1m-2020-01-0{day}.zip" for day in (1, 2, 3)]
-ETHER = [f"ETHUSDT-1m-2022-08-{day}.zip" for day in (14, 15)]
-BITCOIN_2021 = [f"BTCUSDT-1h-2021-0{month}.csv" for month in (1, 2)]
-
-
-@pytest.mark.parametrize(
-    ("names", "answer", "n"),
-    [
-        *(
-            (BITCOIN, f"BTCUSDT/{name}/2020-01-01", n)
-            for name, n in [
-                ("2h", 36),
-                ("4h", 18),
-                ("6h", 12),
-                ("8h", 9),
-                ("12h", 6),
-                ("1d", 3),
-                ("3d", 1),
-            ]
-        ),
-        (ETHER, "ETHUSDT/1h/2022-08-01", 48),
-        (ETHER, "ETHUSDT/2h/2022-07-01", 24),
-        (ETHER, "ETHUSDT/4h/2022-07-01", 12),
-        (ETHER, "ETHUSDT/1d/2022-01-01", 2),
-        (BITCOIN_2021, "BTCUSDT/2h/2021-01-01", 708 - 1),
-        (BITCOIN_2021, "BTCUSDT/4h/2021-01-01", 354 - 1),
-    ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_bars_of_archive_and_api_are_equal_in_every_column(names, answer, n, tmp_path):
-    path = GENUINE / f"spot/api_klines/{answer}.json"
-    api = recorded(path)
-    frames = [archived(name, folder=tmp_path) for name in names]
-    shorter = merged_bars(frames, names[0].split("-")[1])
-
-    bars, others = both(longer(shorter, path.parts[-2]), api)
-
-    is_known = pl.col("open_time") == STALE
-    bars, others = bars.filter(~is_known), others.filter(~is_known)
-    assert bars.height == n
-    assert_same(bars, others)
-
-
 def test_where_the_month_is_stale_the_api_wins_over_it_and_the_day_over_both(tmp_path):
     api = recorded(GENUINE / "spot/api_klines/BTCUSDT/2h/2021-01-01.json")
-    (name, _) = BITCOIN_2021
-    monthly = longer(archived(name, folder=tmp_path), "2h")
+    monthly = longer(archived("BTCUSDT-1h-2021-01.csv", folder=tmp_path), "2h")
     daily = monthly.with_columns(source=of("daily"))
     january = api.filter(pl.col("open_time") < dt.datetime(2021, 2, 1, tzinfo=dt.UTC))
     values = pl.all().exclude("source")

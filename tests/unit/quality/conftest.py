@@ -3,15 +3,43 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.schemas.quality_tables import DAY_FAULTS, DAYS, GAP_EVIDENCE
+from bhds.core.markets import Interval
+from bhds.core.timegrid import TIME
+from bhds.quality.day_condition import judge
+from bhds.schemas.quality_tables import (
+    CLASSIFIED_GAPS,
+    CONDITION,
+    DAY_FAULTS,
+    DAYS,
+    GAP_EVIDENCE,
+)
 
 START = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
+CHANGES = {
+    "symbol": pl.String,
+    "first_day": pl.Date,
+    "last_day": pl.Date,
+    "last_modified": TIME,
+}
 FOLDER = "data/spot/{frequency}/klines/AUSDT/1m/AUSDT-1m-{period}.zip"
 
 
 def moment(minutes):
     """Return the time some minutes after 2024-01-01, UTC."""
     return START + dt.timedelta(minutes=minutes)
+
+
+def judge_days(table, *, changes=(), gaps=(), as_of=dt.date(2024, 1, 31), **more):
+    """Judge a table of days of 1m bars; changes are the rows of a table too."""
+    found = judge(
+        table,
+        gaps=pl.DataFrame(list(gaps), schema=CLASSIFIED_GAPS),
+        changes=pl.DataFrame(list(changes), schema=CHANGES, orient="row"),
+        **({"interval": Interval.parse("1m")} | more),
+        as_of=as_of,
+    )
+    assert found.schema == CONDITION
+    return found
 
 
 @pytest.fixture

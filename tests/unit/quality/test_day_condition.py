@@ -4,39 +4,22 @@ import polars as pl
 import pytest
 
 from bhds.archive.listing.directory import Directory
-from bhds.core.markets import Frequency, Interval, TradeType
-from bhds.core.timegrid import TIME
-from bhds.quality.day_condition import changes_in, judge
+from bhds.core.markets import Frequency, TradeType
+from bhds.quality.day_condition import changes_in
 from bhds.schemas.archive_tables import LISTING_SCHEMA
-from bhds.schemas.quality_tables import CLASSIFIED_GAPS, CONDITION, NOT_RECONCILED
+from bhds.schemas.quality_tables import CONDITION, NOT_RECONCILED
 
-MINUTE = Interval.parse("1m")
-AS_OF = dt.date(2024, 1, 31)
+from .conftest import judge_days
+
 NOTHING = {"daily": 0, "has_file": False}
-CHANGES = {
-    "symbol": pl.String,
-    "first_day": pl.Date,
-    "last_day": pl.Date,
-    "last_modified": TIME,
-}
 
 
 @pytest.fixture
 def judged(days_of):
     """Judge some days, and return the (condition, reason) of each."""
 
-    def judged(*rows, gaps=(), as_of=AS_OF, changes=None, differing=None, ended=()):
-        found = judge(
-            days_of(*rows),
-            gaps=pl.DataFrame(list(gaps), schema=CLASSIFIED_GAPS),
-            changes=pl.DataFrame(changes or [], schema=CHANGES, orient="row"),
-            interval=MINUTE,
-            as_of=as_of,
-            not_reconciled=differing,
-            ended=ended,
-        )
-        assert found.schema == CONDITION
-        return found
+    def judged(*rows, differing=None, **more):
+        return judge_days(days_of(*rows), not_reconciled=differing, **more)
 
     return judged
 

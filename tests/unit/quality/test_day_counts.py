@@ -10,7 +10,6 @@ from bhds.schemas.klines import parsed_klines, result_klines
 from bhds.schemas.quality_tables import DAYS
 
 DAY = 24 * 60
-NO_CONFLICTS = pl.DataFrame(schema={"open_time": DAYS["day"]})
 
 
 @pytest.fixture

@@ -3,26 +3,18 @@
 import datetime as dt
 
 import polars as pl
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bhds.core.timegrid import TIME
-from bhds.quality.day_condition import judge
 from bhds.schemas.quality_tables import (
-    CLASSIFIED_GAPS,
     DAY_FAULTS,
     DAYS,
     NOT_RECONCILED,
 )
 
+from .conftest import judge_days
+
 FIRST = dt.date(2024, 1, 1)
-CHANGES = {
-    "symbol": pl.String,
-    "first_day": pl.Date,
-    "last_day": pl.Date,
-    "last_modified": TIME,
-}
 FEW = st.integers(0, 3)
 COUNTS = ("daily", "monthly", "api", "filled", "conflicts", *DAY_FAULTS)
 ANSWERS = st.sampled_from([None, "unanswered", "pending", "refused", "empty"])
@@ -60,24 +52,13 @@ def differing(draw, table):
     return pl.DataFrame(rows, schema=NOT_RECONCILED, orient="row")
 
 
-@pytest.fixture(scope="module")
-def judged():
-    def judged(table, *, as_of=FIRST + dt.timedelta(days=20), **more):
-        return judge(
-            table,
-            gaps=CLASSIFIED_GAPS.to_frame(),
-            changes=pl.DataFrame(schema=CHANGES),
-            interval=None,
-            as_of=as_of,
-            **more,
-        )
-
-    return judged
+def judged(table, **more):
+    return judge_days(table, interval=None, as_of=FIRST + dt.timedelta(days=20), **more)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_no_day_with_a_fault_or_without_a_row_is_available(judged, data):
+def test_no_day_with_a_fault_or_without_a_row_is_available(data):
     table = data.draw(days())
     wrong = data.draw(differing(table))
 
@@ -96,7 +77,7 @@ def test_no_day_with_a_fault_or_without_a_row_is_available(judged, data):
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_no_day_with_rows_of_its_own_is_missing_or_not_listed(judged, data):
+def test_no_day_with_rows_of_its_own_is_missing_or_not_listed(data):
     table = data.draw(days())
 
     found = judged(table, ended=data.draw(st.sets(st.sampled_from("ABC"))))
@@ -110,7 +91,7 @@ def test_no_day_with_rows_of_its_own_is_missing_or_not_listed(judged, data):
 
 @settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_no_day_before_the_last_row_is_after_the_end(judged, data):
+def test_no_day_before_the_last_row_is_after_the_end(data):
     found = judged(data.draw(days()))
 
     last = pl.col("day").filter(pl.col("condition").is_in(["available", "degraded"]))

@@ -151,14 +151,23 @@ def metrics(at, zip_entry):
     return metrics
 
 
+def rated_days(paths, *, series="metrics", as_of=AS_OF, **options):
+    quality.classify_record_days(
+        paths,
+        output=OUTPUT,
+        trade_type="um_futures",
+        series=series,
+        as_of=as_of,
+        **options,
+    )
+    return pl.read_parquet(OUTPUT)
+
+
 def test_days_of_records_are_judged_by_symbol(metrics):
     paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
 
-    quality.classify_record_days(
-        paths, output=OUTPUT, trade_type="um_futures", series="metrics", as_of=AS_OF
-    )
+    table = rated_days(paths)
 
-    table = pl.read_parquet(OUTPUT)
     assert table.select("symbol", pl.col("day").dt.day(), "condition").rows() == [
         (symbol, number, "available" if number < 3 else "pending")
         for symbol in ("AUSDT", "BUSDT")
@@ -169,16 +178,8 @@ def test_days_of_records_are_judged_by_symbol(metrics):
 def test_records_of_symbols_that_are_known_to_have_ended_are_not_listed(metrics):
     paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
 
-    quality.classify_record_days(
-        paths,
-        output=OUTPUT,
-        trade_type="um_futures",
-        series="metrics",
-        as_of=AS_OF,
-        ended=["AUSDT"],
-    )
+    table = rated_days(paths, ended=["AUSDT"]).filter(pl.col("day").dt.day() > 2)
 
-    table = pl.read_parquet(OUTPUT).filter(pl.col("day").dt.day() > 2)
     assert table.select("symbol", "condition", "reason").unique().sort(
         "symbol"
     ).rows() == [
@@ -196,15 +197,8 @@ def test_a_stall_of_the_archive_does_not_shorten_the_last_day(metrics):
     storage.write_json(sources, path.replace(".parquet", ".sources.json"))
 
     def last_day(ended):
-        quality.classify_record_days(
-            [path],
-            output=OUTPUT,
-            trade_type="um_futures",
-            series="metrics",
-            as_of=dt.date(2024, 1, 20),
-            ended=ended,
-        )
-        table = pl.read_parquet(OUTPUT).filter(pl.col("day").dt.day() == 2)
+        table = rated_days([path], as_of=dt.date(2024, 1, 20), ended=ended)
+        table = table.filter(pl.col("day").dt.day() == 2)
         return table.select("expected", "condition").row(0)
 
     assert last_day(ended=[]) == (288, "degraded")
@@ -219,15 +213,8 @@ def test_rows_of_fills_count_by_their_times(metrics, at, hole):
     sources = {"last_day": "2024-01-03", "rows": 2, "holes": [hole(0, DAY)]}
     storage.write_json(sources, fill.replace(".parquet", ".sources.json"))
 
-    quality.classify_record_days(
-        [partition, fill],
-        output=OUTPUT,
-        trade_type="um_futures",
-        series="metrics",
-        as_of=dt.date(2024, 1, 3),
-    )
+    table = rated_days([partition, fill], as_of=dt.date(2024, 1, 3))
 
-    table = pl.read_parquet(OUTPUT)
     assert table.select("daily", "api", "condition").rows()[2] == (0, 2, "degraded")
 
 
@@ -280,15 +267,9 @@ def test_impossible_bars_that_a_backfill_replaces_do_not_degrade_a_day(
         storage.write_parquet(table, path, metadata={}, symbol="AUSDT")
         storage.write_json(each, path.replace(".parquet", ".sources.json"))
 
-    quality.classify_record_days(
-        paths,
-        output=OUTPUT,
-        trade_type="um_futures",
-        series="markPriceKlines-1h",
-        as_of=dt.date(2024, 1, 1),
-    )
+    found = rated_days(paths, series="markPriceKlines-1h", as_of=dt.date(2024, 1, 1))
 
-    (day,) = pl.read_parquet(OUTPUT).to_dicts()
+    (day,) = found.to_dicts()
     assert (day["daily"], day["condition"], day["reason"]) == expected
     assert day["api"] == len(replaced)
 

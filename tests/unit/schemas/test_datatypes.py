@@ -8,8 +8,7 @@ import pytest
 from bhds.core.errors import ConfigError
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
 from bhds.core.timegrid import TIME
-from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, RECORD_TYPES, Kind, data_type
-from bhds.schemas.klines import RATE_TYPES, SOURCES
+from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, RECORD_TYPES, data_type
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 TABLES = [
@@ -70,46 +69,6 @@ def test_a_table_can_be_made_from_its_fields(table):
     assert table.published_time.is_time
 
 
-def test_columns_are_those_of_the_data_model():
-    number, whole, flag = pl.Float64(), pl.Int64(), pl.Boolean()
-
-    assert data_type("premiumIndexKlines").table(CM).schema == {
-        "open_time": TIME,
-        **dict.fromkeys(["open", "high", "low", "close"], number),
-        "close_time": TIME,
-        "source": SOURCES,
-    }
-    assert data_type("fundingRate").table(UM).schema == {
-        "funding_time": TIME,
-        "calc_time": TIME,
-        "funding_interval_hours": pl.Int8(),
-        "funding_rate": number,
-        "rate_type": RATE_TYPES,
-        "mark_price": number,
-        "source": SOURCES,
-    }
-    assert data_type("aggTrades").table(SPOT).schema == {
-        "agg_trade_id": whole,
-        "price": number,
-        "quantity": number,
-        "first_trade_id": whole,
-        "last_trade_id": whole,
-        "time": TIME,
-        "is_buyer_maker": flag,
-        "is_best_match": flag,
-    }
-    assert "is_best_match" not in data_type("aggTrades").table(UM).schema
-    assert list(data_type("trades").table(CM).schema) == [
-        *("id", "price", "quantity", "base_quantity", "time", "is_buyer_maker")
-    ]
-    assert list(data_type("metrics").table(UM).schema)[:3] == [
-        *("create_time", "raw_create_time", "sum_open_interest")
-    ]
-    assert data_type("liquidationSnapshot").table(CM).schema["side"] == pl.Enum(
-        ["BUY", "SELL"]
-    )
-
-
 @pytest.mark.parametrize(
     ("trade_type", "interval", "frequencies"),
     [
@@ -151,17 +110,6 @@ def test_a_partition_is_a_year_or_a_month(name, interval, partition):
 def test_an_unknown_type_of_data_is_told_with_the_nearest():
     with pytest.raises(ConfigError, match="'kline': did you mean 'klines'"):
         data_type("kline")
-
-
-def test_a_header_may_lack_what_is_not_kept():
-    kinds = {field.kind for field in data_type("metrics").table(UM).fields}
-
-    assert Kind.SYMBOL in kinds
-    assert not any(
-        field.is_kept
-        for field in data_type("markPriceKlines").table(UM).fields
-        if field.name.startswith("ignore")
-    )
 
 
 def metrics_label(text, *, file_day, trade_type):
