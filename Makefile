@@ -15,6 +15,8 @@ PARTS ?=
 MUTATED ?= bhds/core/timegrid.py bhds/bars bhds/quality bhds/parse bhds/backfill
 # More arguments for pytest: make unit PYTEST_ARGS="-k gaps"
 PYTEST_ARGS ?=
+# How many examples each property test draws; `make test` draws more.
+EXAMPLES ?= 30
 
 export PYTHON SYSTEM_INSTALL DEMO_DIR CORES
 # Jobs find aria2c and snakemake as the user of an activated .venv would.
@@ -47,6 +49,7 @@ setup-dev: ## The same, with the tools of check and test
 demo: setup ## Build results from the sandbox exchange in DEMO_DIR (demo_data) on CORES (all)
 	$(BIN)/python -m bhds.demo
 
+test: EXAMPLES := 100
 test: check docs unit workflow-tests ## Run every check and every test
 
 check: setup-dev ## Check format, lint, types, layers and words of code, rules and pages
@@ -69,7 +72,7 @@ reference: setup-dev ## Write the parts of the documentation that the code knows
 	$(BIN)/python -m bhds.cli.reference docs/cli.md
 
 unit: setup-dev ## Run the unit tests
-	$(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
+	EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
 	$(BIN)/pytest tests/workflow -n auto --dist loadfile $(PYTEST_ARGS)

@@ -30,6 +30,7 @@ os.environ |= {"POLARS_ALLOW_FORKING_THREAD": "1", "POLARS_MAX_THREADS": "1"}
 # Files of one size and second would be taken for each other.
 os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
 sys.dont_write_bytecode = True
+os.environ.setdefault("EXAMPLES", "100")
 import polars  # noqa: E402, F401
 import pytest  # noqa: E402
 

@@ -8,7 +8,7 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.api.client import ApiClient, FundingPage, KlinePage
@@ -368,7 +368,6 @@ class SmallPages:
         return asyncio.run(asyncio.wait_for(collect(pages), timeout=30))
 
 
-@settings(deadline=None, max_examples=150)
 @given(
     trade_type=st.sampled_from([SPOT, UM, CM]),
     quarters=st.one_of(

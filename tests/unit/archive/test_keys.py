@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.archive import keys
@@ -190,7 +190,6 @@ def test_a_path_outside_the_archive_is_refused(path):
         keys.key_of_path(path)
 
 
-@settings(deadline=None)
 @given(symbol=st.text(max_size=8), interval=st.sampled_from(["1m", "1mo", None]))
 def test_every_symbol_is_refused_or_survives_the_round_trip(symbol, interval):
     data_type = "trades" if interval is None else "klines"

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds import config
@@ -243,7 +243,6 @@ def traded(frame):
     return frame.select(time, "trade_count", pl.col("source").cast(pl.String)).rows()
 
 
-@settings(max_examples=60, deadline=None)
 @given(worlds())
 def test_any_order_of_runs_ends_in_what_the_archive_lacks_and_the_api_has(world):
     client = Client(world)

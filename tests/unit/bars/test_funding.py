@@ -6,7 +6,7 @@ import sys
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars import funding as module
@@ -162,7 +162,6 @@ PARTITIONS = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(PARTITIONS)
 def test_merged_events_equal_those_of_the_row_by_row_reference(partitions):
     frames = [
@@ -223,7 +222,6 @@ def grid(name, n):
     return [START + dt.timedelta(days=days[name]) * point for point in range(n + 1)]
 
 
-@settings(max_examples=150, deadline=None)
 @given(
     st.sampled_from(["1m", "8h", "1d", "3d", "1w", "1mo"]),
     st.sets(st.integers(0, 11)),

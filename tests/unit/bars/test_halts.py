@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars.merge import merge
@@ -186,7 +186,6 @@ def bars_of(holes, *, price=100):
     return bars, segments
 
 
-@settings(max_examples=150, deadline=None)
 @given(stretches, st.integers(0, 9))
 def test_any_number_of_gaps_in_any_order_of_partitions_splits_right(holes, seed):
     bars, segments = bars_of(holes)
@@ -201,7 +200,6 @@ def test_any_number_of_gaps_in_any_order_of_partitions_splits_right(holes, seed)
     assert frame["segment"].to_list() == segments
 
 
-@settings(max_examples=50, deadline=None)
 @given(stretches, stretches)
 def test_a_later_gap_changes_no_earlier_row(earlier, later):
     before = build_from(bars_of(earlier)[0], interval="1m").frame

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars import phase
@@ -92,7 +92,6 @@ def published_3d(listings, hours):
     return [combine(bars, label) for label, bars in windows.items()]
 
 
-@settings(max_examples=60, deadline=None)
 @given(histories(), st.booleans())
 def test_resampled_3d_bars_are_those_that_the_exchange_publishes(history, is_split):
     listings, hours = history
@@ -132,7 +131,6 @@ def test_resampled_3d_bars_are_those_that_the_exchange_publishes(history, is_spl
     assert checked.table["n_compared"].min() >= bars.filter(filled_count=0).height
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.sampled_from([3, 3, 3, 3, 6, 1, 2, 4, 91]), max_size=20),
     st.booleans(),

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars.gaps import SplitRule
@@ -138,7 +138,6 @@ def filled_between(before, after, segment):
     return [flat | {"open_time": before["open_time"] + k * STEP} for k in range(1, n)]
 
 
-@settings(max_examples=150, deadline=None)
 @given(published_bars())
 def test_results_equal_those_of_the_row_by_row_reference(rows):
     frame = build(rows).frame
@@ -163,7 +162,6 @@ def pay(rows, paid):
     return rows
 
 
-@settings(max_examples=150, deadline=None)
 @given(published_bars(), funding_events)
 def test_funding_of_results_equals_that_of_the_row_by_row_reference(rows, paid):
     results = build(rows, funding=funding_frame(paid))
@@ -181,7 +179,6 @@ def test_funding_of_results_equals_that_of_the_row_by_row_reference(rows, paid):
     assert counts.funding_combined == combined
 
 
-@settings(max_examples=100, deadline=None)
 @given(published_bars(), st.booleans(), st.booleans())
 def test_no_trade_is_lost_and_every_bar_is_sound(rows, fill, enabled):
     split = SplitRule(enabled=enabled)
@@ -200,7 +197,6 @@ def test_no_trade_is_lost_and_every_bar_is_sound(rows, fill, enabled):
         assert set(steps.to_series()) <= {STEP}
 
 
-@settings(max_examples=100, deadline=None)
 @given(published_bars())
 def test_gaps_and_segments_agree(rows):
     results = build(rows)
@@ -226,7 +222,6 @@ def before(rows, moment):
     return [row for row in rows if row["open_time"] < moment]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     published_bars(),
     funding_events,
@@ -336,7 +331,6 @@ def assert_sound(bars):
     assert bars["open_time"].is_unique().all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     published_bars(),
     funding_events,
@@ -362,7 +356,6 @@ def long_rules(draw):
     return ResampleRule(interval, hours * STEP)
 
 
-@settings(max_examples=40, deadline=None)
 @given(published_bars((1380, 1440, 2880, 2941, 4500), min_size=15), long_rules())
 def test_weeks_and_months_equal_those_of_the_row_by_row_reference(rows, rule):
     frame = build(rows, split=SplitRule(enabled=False)).frame
@@ -373,7 +366,6 @@ def test_weeks_and_months_equal_those_of_the_row_by_row_reference(rows, rule):
     assert_sound(bars)
 
 
-@settings(max_examples=100, deadline=None)
 @given(published_bars((60, 60, 120, 600, 1440, 2880)), st.data())
 def test_however_partitions_are_cut_the_result_is_the_same(rows, data):
     cuts = sorted(data.draw(st.lists(st.integers(0, len(rows)), max_size=4)))
@@ -388,7 +380,6 @@ def test_however_partitions_are_cut_the_result_is_the_same(rows, data):
     assert build(merged.rows(named=True)).frame.equals(build(rows).frame)
 
 
-@settings(max_examples=100, deadline=None)
 @given(published_bars())
 def test_building_again_from_what_was_published_gives_the_same(rows):
     first = build(rows)
@@ -403,7 +394,6 @@ def test_building_again_from_what_was_published_gives_the_same(rows):
     assert again.counts.filled == first.counts.filled
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     published_bars(),
     st.sampled_from(

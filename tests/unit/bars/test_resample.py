@@ -5,7 +5,7 @@ import sys
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars import resample as module
@@ -112,7 +112,6 @@ def bars_of(base):
     )
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds import config
@@ -245,7 +245,6 @@ def test_many_mistakes_are_counted(two_files):
         two_files(DATASETS, many)
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_any_change_of_the_shipped_file_is_settings_or_one_line(tmp_path_factory, data):
     content = bytearray(SHIPPED.read_bytes()[-2_000:])

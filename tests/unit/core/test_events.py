@@ -4,7 +4,7 @@ from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.core.events import number_events
@@ -97,7 +97,6 @@ EVENT = st.tuples(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.lists(EVENT, max_size=4), min_size=1, max_size=3),
     st.randoms(use_true_random=False),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.core.markets import ARCHIVE_INTERVALS, Interval
@@ -144,7 +144,6 @@ def test_bars_of_the_exchange_are_on_the_grid(folder):
         assert floored.equals(recorded), path
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(1, 8), max_size=8), st.integers(-9, 40), st.integers(0, 5))
 def test_grid_points_of_restarted_counts_are_numbered_without_gaps(steps, day, n):
     days = [FIRST]

@@ -366,8 +366,6 @@ def test_zip_cut_off_anywhere_never_passes_for_whole(archive, parse, csv):
 
 
 @settings(
-    max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())
@@ -392,8 +390,6 @@ def test_damaged_zip_never_raises_nor_loses_rows_unseen(archive, parse, csv, dat
 
 
 @settings(
-    max_examples=100,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(data=st.data())

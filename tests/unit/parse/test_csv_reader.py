@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.archive.integrity.bounds import MAX_COLUMNS, MAX_WORD_BYTES
@@ -361,7 +361,6 @@ def test_line_feed_in_quotes_does_not_join_lines():
     assert faults == {0: "line 3: 1 fields: expected 5 fields"}
 
 
-@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_damaged_records_are_refused_or_read_line_by_line(data):
     line = b'2024-01-01 00:05:00,BTCUSDT,"",1.5\n'

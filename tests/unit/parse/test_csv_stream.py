@@ -4,7 +4,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.archive.integrity.bounds import MAX_LINE_BYTES, Bounds
@@ -41,7 +41,6 @@ def csvs(draw):
     return content.replace(b"\n", draw(st.sampled_from([b"\n", b"\r\n"])))
 
 
-@settings(deadline=None)
 @given(content=csvs(), piece_bytes=st.integers(1, 200))
 def test_pieces_are_the_whole_file_cut_at_line_ends(content, piece_bytes):
     whole = split_header(content, table=TABLE)

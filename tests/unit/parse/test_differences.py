@@ -199,8 +199,6 @@ partitions = st.sets(st.integers(1, 30), max_size=15).flatmap(some_trades)
 
 
 @settings(
-    max_examples=30,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(old=partitions, new=partitions, chunk=st.integers(1, 6))

@@ -3,7 +3,7 @@ from itertools import pairwise
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -164,7 +164,6 @@ def test_a_key_may_stand_in_as_many_rows_as_agreed(written):
 # --- properties -----------------------------------------------------------------------
 
 IDS = st.lists(st.integers(0, 20), max_size=12)
-few = settings(max_examples=40, deadline=None)
 
 
 def reference(pieces, key):
@@ -176,7 +175,6 @@ def reference(pieces, key):
     return pl.concat(parts).sort(key, maintain_order=True)
 
 
-@few
 @given(
     pieces=st.lists(st.tuples(IDS, st.booleans()), min_size=1, max_size=6),
     sizes=st.builds(
@@ -216,7 +214,6 @@ def test_rows_come_back_as_if_all_were_sorted_in_memory(
     assert all(last < first for (_, last), (first, _) in pairwise(ends))
 
 
-@few
 @given(
     st.lists(
         st.lists(

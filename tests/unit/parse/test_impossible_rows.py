@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.core.markets import TradeType
@@ -75,7 +75,6 @@ def test_a_time_without_snapshots_is_no_stand_still():
     assert counted(*parts) == {}
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 150), st.sampled_from([5.0, 6.0])), max_size=8),
     st.lists(st.integers(0, 2400), max_size=6),

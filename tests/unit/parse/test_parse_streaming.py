@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -536,7 +536,6 @@ def zipped(folder, period, lines, *, is_bad):
     return ArchiveInput(path, path.name, frequency, None)
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     files=st.lists(LINES, min_size=1, max_size=4),
     bad=st.integers(0, 5),

@@ -5,7 +5,7 @@ import itertools
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars.merge import merge
@@ -233,7 +233,6 @@ def reference(rows):
     return sorted(kept, key=lambda row: row["open_time"])
 
 
-@settings(max_examples=150, deadline=None)
 @given(publications)
 def test_what_is_kept_equals_the_row_by_row_reference(rows):
     rows = in_files(rows)
@@ -248,7 +247,6 @@ def test_what_is_kept_equals_the_row_by_row_reference(rows):
     assert sum(part.height for part in parts) == len(rows)
 
 
-@settings(max_examples=100, deadline=None)
 @given(publications, st.data())
 def test_the_order_of_files_decides_nothing(rows, data):
     rows = in_files(rows)
@@ -262,7 +260,6 @@ def test_the_order_of_files_decides_nothing(rows, data):
     assert again.conflicts.sort(by).equals(found.conflicts.sort(by))
 
 
-@settings(max_examples=100, deadline=None)
 @given(publications)
 def test_dropped_rows_are_duplicates_unless_their_values_are_new(rows):
     found = chosen(*in_files(rows))
@@ -279,7 +276,6 @@ def test_dropped_rows_are_duplicates_unless_their_values_are_new(rows):
         assert not others.filter(*same).is_empty()
 
 
-@settings(max_examples=60, deadline=None)
 @given(publications)
 def test_parsing_before_merging_keeps_what_choosing_at_once_does(rows):
     rows = in_files(rows)

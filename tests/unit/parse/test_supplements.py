@@ -158,8 +158,6 @@ SERIES = [
 
 @pytest.mark.parametrize("series", SERIES)
 @settings(
-    max_examples=15,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

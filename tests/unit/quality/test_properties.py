@@ -3,7 +3,7 @@
 import datetime as dt
 
 import polars as pl
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.schemas.quality_tables import (
@@ -56,7 +56,6 @@ def judged(table, **more):
     return judge_days(table, interval=None, as_of=FIRST + dt.timedelta(days=20), **more)
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_no_day_with_a_fault_or_without_a_row_is_available(data):
     table = data.draw(days())
@@ -75,7 +74,6 @@ def test_no_day_with_a_fault_or_without_a_row_is_available(data):
     assert (found["reason"].is_null() == (found["condition"] == "available")).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_no_day_with_rows_of_its_own_is_missing_or_not_listed(data):
     table = data.draw(days())
@@ -89,7 +87,6 @@ def test_no_day_with_rows_of_its_own_is_missing_or_not_listed(data):
     assert own.is_in(["available", "degraded"]).all()
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_no_day_before_the_last_row_is_after_the_end(data):
     found = judged(data.draw(days()))

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -314,11 +314,6 @@ def files(tmp_path_factory):
     return Records([], partitions, backfills)
 
 
-@settings(
-    max_examples=200,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 @given(
     chain=st.lists(steps, min_size=1, max_size=5),
     engine=st.sampled_from(["in-memory", "streaming"]),

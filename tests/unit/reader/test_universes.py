@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import shutil
 
 import polars as pl
 import pytest
@@ -132,14 +133,21 @@ ALL = (1, 1, 1, 1)
 FLAT = (0, 0, 0, 0)
 
 
-@pytest.fixture
-def market(tmp_path):
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
     """A: always; B: stops on day 2, comes back on day 10; C: from day 5 on."""
-    found = Market(tmp_path)
+    found = Market(tmp_path_factory.mktemp("built"))
     found.build("AUSDT", [(n, ALL) for n in range(12)], until=11)
     found.build("BUSDT", [(n, ALL) for n in (0, 1, 2, 10, 11)], until=11)
     found.build("CUSDT", [(n, ALL) for n in range(5, 12)], until=11)
     return found
+
+
+@pytest.fixture
+def market(built, tmp_path):
+    """Copy the market of three symbols, which a test may add to."""
+    shutil.copytree(built.folder, tmp_path, dirs_exist_ok=True)
+    return Market(tmp_path)
 
 
 def symbols_of(frame):
@@ -329,7 +337,7 @@ histories = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=settings.default.max_examples // 3)
 @given(
     several=st.lists(histories, min_size=1, max_size=3),
     number=st.integers(0, 9),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.archive.keys import ArchiveFile
@@ -158,7 +158,6 @@ def _is_file_by_grammar(key, directory):
     )
 
 
-@settings(deadline=None)
 @given(
     directory=st.sampled_from([UM_KLINES, FUNDING, SPOT_DAYS]),
     symbol=st.sampled_from(["A", "币", "A_B", "A.B", ".", "", "A-1m", "A/1m", "-"])

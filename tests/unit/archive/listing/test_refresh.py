@@ -6,7 +6,7 @@ from itertools import chain
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.archive.listing import refresh
@@ -397,7 +397,6 @@ NAMES = {
 SOME_NAMES = st.sets(st.sampled_from([*chain.from_iterable(NAMES.values())]))
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     lost=SOME_NAMES,
     gained=SOME_NAMES,
