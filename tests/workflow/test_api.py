@@ -3,8 +3,8 @@
 import datetime as dt
 import json
 import os
+import shutil
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -18,7 +18,15 @@ from bhds.sandbox.defects import Defect
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 
-from .conftest import UNIVERSE, Workspace, settings_for
+from .conftest import (
+    UNIVERSE,
+    YOUNG,
+    Workspace,
+    built_once,
+    called,
+    settings_for,
+    young_key,
+)
 
 pytestmark = pytest.mark.workflow
 
@@ -31,10 +39,7 @@ def day(number):
     return dt.datetime(2025, 3, number, tzinfo=dt.UTC)
 
 
-def key(symbol, number):
-    return (
-        f"data/futures/um/daily/klines/{symbol}/1m/{symbol}-1m-2025-03-{number:02}.zip"
-    )
+FILL = "api_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
 
 
 @pytest.fixture
@@ -42,6 +47,34 @@ def filled(tmp_path, exchange):
     """Return a workspace of one young symbol, whose results the API completes."""
     settings = settings_for(exchange.endpoints, with_api=True, symbols=["NEWUSDT"])
     return Workspace(tmp_path, {**settings, "as_of": "2025-03-09"})
+
+
+@pytest.fixture(scope="session")
+def filled_data(tmp_path_factory):
+    """Return the data of a build of the young symbol, whose last day the API has."""
+
+    def build(workspace, exchange):
+        exchange.withhold(young_key(9))
+        workspace.settings["as_of"] = "2025-03-09"
+        workspace.build()
+
+    return built_once(tmp_path_factory, "filled", build, with_api=True, symbols=[YOUNG])
+
+
+@pytest.fixture
+def built(filled, filled_data):
+    """Return a workspace that was built when the archive did not have the last day."""
+    shutil.copytree(filled_data, filled.data)
+    return filled
+
+
+@pytest.fixture
+def parsed(built, exchange):
+    """Return that workspace as it was before the API was requested."""
+    exchange.exchange.withhold(young_key(9))
+    shutil.rmtree(built.path("api_data"))
+    shutil.rmtree(built.path("results_data"))
+    return built
 
 
 def result(workspace, symbol="NEWUSDT"):
@@ -60,73 +93,59 @@ def holes(workspace, symbol="NEWUSDT", data_type="klines/{}/1m", partition="2025
 
 
 def prices(frame):
-    """What does not depend on where a bar comes from."""
-    return frame.drop("source")
+    """Return what depends neither on where a bar comes from nor on funding."""
+    return frame.drop("source", "funding_rate")
 
 
 def test_what_the_archive_lacks_comes_from_the_api_as_if_it_had_been_there(
-    tmp_path_factory, filled, exchange
+    young_data, filled, exchange
 ):
-    settings = {**filled.settings, "api": {"enabled": True}}
-    whole = Workspace(tmp_path_factory.mktemp("whole"), settings)
-    whole.build()
-    assert set(result(whole)["source"]) == {"daily"}
-    exchange.exchange.withhold(key("NEWUSDT", 9))
-    exchange.exchange.spoil(key("NEWUSDT", 7), Defect.TRUNCATED)
-    exchange.exchange.spoil(key("NEWUSDT", 8), Defect.CORRUPT)
-    exchange.exchange.spoil(key("NEWUSDT", 6), Defect.NO_VOLUME)
+    whole = pl.read_parquet(
+        young_data / f"results_data/um_futures/klines/1m/{YOUNG}.pqt"
+    )
+    assert set(whole["source"]) == {"daily"}
+    exchange.exchange.withhold(young_key(9))
+    exchange.exchange.spoil(young_key(7), Defect.TRUNCATED)
+    exchange.exchange.spoil(young_key(8), Defect.CORRUPT)
+    exchange.exchange.spoil(young_key(6), Defect.NO_VOLUME)
 
     filled.build()
 
-    assert prices(result(filled)).equals(prices(result(whole)))
-    by_source = dict(result(filled).group_by("source").len().rows())
-    assert by_source["api"] == 13 + 960 + 1440 + 1440
+    assert prices(result(filled)).equals(prices(whole))
+    number = 13 + 960 + 1440 + 1440
+    assert dict(result(filled).group_by("source").len().rows())["api"] == number
     assert [hole[1:] for hole in holes(filled)] == [
         ("untraded", 13, "filled"),
         ("truncated", 960, "filled"),
         ("corrupt", 1440, "filled"),
         ("tail", 1440, "filled"),
     ]
-    assert exchange.exchange.limiter.refused == 0
+    requests = exchange.exchange.requests.copy()
+    record = api_use.read(filled.data)
+    klines = record.filter(pl.col("path").str.contains("klines"))
+    assert klines["rows"].to_list() == [number]
+    assert record["requests"].sum() == sum(
+        count
+        for name, count in requests.items()
+        if name.startswith("um_futures/") and name != EXCHANGE_INFO
+    )
+    assert record["refusals"].sum() == exchange.exchange.limiter.refused == 0
     assert filled.plan().is_idle
-    asked = exchange.exchange.requests[KLINES]
     filled.build()
-    assert exchange.exchange.requests[KLINES] == asked
+    assert exchange.exchange.requests[KLINES] == requests[KLINES]
 
 
-def test_the_archive_wins_when_its_file_appears(filled, exchange):
-    withheld = key("NEWUSDT", 9)
-    exchange.exchange.withhold(withheld)
-    filled.build()
-    before = result(filled)
+def test_the_archive_wins_when_its_file_appears(built):
+    before = result(built)
     assert set(before.filter(pl.col("open_time") >= day(9))["source"]) == {"api"}
 
-    exchange.exchange.release(withheld)
-    filled.build()
+    built.build()
 
-    after = result(filled)
+    after = result(built)
     assert set(after["source"]) == {"daily"}
     assert prices(after).equals(prices(before))
-    assert holes(filled) == []
-    fill = "api_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
-    assert pl.read_parquet(filled.path(fill)).is_empty()
-
-
-def test_what_the_api_does_not_have_is_recorded_and_not_asked_for_again(
-    filled, exchange
-):
-    exchange.exchange.withhold(key("NEWUSDT", 7))
-    exchange.exchange.api_withhold(UM, "NEWUSDT", day(7), day(8))
-    filled.build(settings={"as_of": "2025-03-08"})
-    assert holes(filled) == [("03-07T00:00", "missing_file", 0, "empty")]
-    assert result(filled).filter(pl.col("source") == "filled").height == 1440
-    asked = exchange.exchange.requests[KLINES]
-
-    outcome = filled.build()
-
-    assert outcome.jobs["backfill_klines"] == 1
-    assert exchange.exchange.requests[KLINES] == asked
-    assert holes(filled) == [("03-07T00:00", "missing_file", 0, "empty")]
+    assert holes(built) == []
+    assert pl.read_parquet(built.path(FILL)).is_empty()
 
 
 def test_a_fill_changes_only_when_its_partition_or_the_last_day_does(
@@ -134,10 +153,10 @@ def test_a_fill_changes_only_when_its_partition_or_the_last_day_does(
 ):
     settings = settings_for(exchange.endpoints, with_api=True, symbols=["OLDUSDT"])
     workspace = Workspace(tmp_path, settings)
-    workspace.build(settings={"as_of": "2025-03-08"})
+    workspace.build("api_all", settings={"as_of": "2025-03-08"})
     before = workspace.times()
 
-    workspace.build(settings={"as_of": "2025-03-09"})
+    workspace.build("api_all", settings={"as_of": "2025-03-09"})
 
     changed = {
         path for path in workspace.changed(before) if path.startswith("api_data")
@@ -149,9 +168,9 @@ def test_a_fill_changes_only_when_its_partition_or_the_last_day_does(
 def test_a_refused_place_goes_on_with_the_archive_alone_and_is_told_once(
     filled, exchange
 ):
-    filled.settings["datasets"][0]["symbols"] = ["NEWUSDT", "OLDUSDT", "龙虾USDT"]
-    for symbol in ("NEWUSDT", "OLDUSDT", "龙虾USDT"):
-        exchange.exchange.withhold(key(symbol, 9))
+    filled.settings["datasets"][0]["symbols"] = [YOUNG, "龙虾USDT"]
+    for symbol in (YOUNG, "龙虾USDT"):
+        exchange.exchange.withhold(young_key(9).replace(YOUNG, symbol))
     exchange.exchange.api_faults.refuse(451, times=None)
 
     outcome = filled.build()
@@ -173,44 +192,26 @@ def test_a_refused_place_goes_on_with_the_archive_alone_and_is_told_once(
     assert filled.plan().is_idle
 
 
-def test_offline_nothing_is_asked_and_a_later_run_makes_up_for_it(filled, exchange):
-    exchange.exchange.withhold(key("NEWUSDT", 9))
-    filled.build("parsed_all")
-    asked = exchange.exchange.requests.total()
+def test_offline_nothing_is_asked_and_a_later_run_makes_up_for_it(parsed, exchange):
+    parsed.build(settings={"offline": True})
+    assert exchange.exchange.requests.total() == 0
+    assert holes(parsed) == [("03-09T00:00", "tail", 0, "unanswered")]
 
-    filled.build(settings={"offline": True})
-    assert exchange.exchange.requests.total() == asked
-    assert holes(filled) == [("03-09T00:00", "tail", 0, "unanswered")]
-
-    filled.build()
-    assert holes(filled) == [("03-09T00:00", "tail", 1440, "filled")]
-    assert filled.plan().is_idle
+    parsed.build()
+    assert holes(parsed) == [("03-09T00:00", "tail", 1440, "filled")]
+    assert parsed.plan().is_idle
 
 
-def test_an_api_that_cannot_be_reached_fails_its_fills_in_one_line(filled, exchange):
-    exchange.exchange.withhold(key("NEWUSDT", 9))
-    filled.settings["endpoints"]["api_um"] = "http://127.0.0.1:9"
+def test_an_api_that_cannot_be_reached_fails_its_fills_in_one_line(parsed):
+    parsed.settings["endpoints"]["api_um"] = "http://127.0.0.1:9"
 
-    outcome = filled.snakemake("results_all")
+    outcome = parsed.snakemake("results_all")
 
     assert outcome.status == 1
     of_funding, of_bars = sorted(set(outcome.error_lines))
     assert "http://127.0.0.1:9/fapi/v1/klines" in of_bars
     assert "http://127.0.0.1:9/fapi/v1/fundingRate" in of_funding
-    assert not filled.path(
-        "api_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
-    ).exists()
-    assert filled.path("parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet").exists()
-
-
-@pytest.mark.parametrize("status", [500, 503, 429])
-def test_what_passes_is_asked_again(filled, exchange, status):
-    exchange.exchange.withhold(key("NEWUSDT", 9))
-    exchange.exchange.api_faults.refuse(status, times=2, endpoint=KLINES)
-
-    filled.build()
-
-    assert holes(filled) == [("03-09T00:00", "tail", 1440, "filled")]
+    assert not parsed.path(FILL).exists()
 
 
 def killed_in_the_middle(workspace, path, pages):
@@ -232,7 +233,7 @@ def test_a_run_that_was_killed_in_a_fill_asks_for_nothing_twice(tmp_path_factory
     for name, is_killed in (("whole", False), ("killed", True)):
         with Exchange(UNIVERSE) as exchange, serving(exchange) as running:
             for number in range(7, 10):
-                exchange.withhold(key("NEWUSDT", number))
+                exchange.withhold(young_key(number))
             exchange.api_faults.latency_s = 0.25
             settings = settings_for(
                 running.endpoints, with_api=True, symbols=["NEWUSDT"]
@@ -263,12 +264,22 @@ def funding(workspace, symbol="NEWUSDT"):
     )
 
 
-def test_funding_of_archive_and_api_is_joined_into_results(filled):
-    filled.settings["datasets"][0]["symbols"] = ["NEWUSDT", "OLDUSDT"]
+@pytest.fixture(scope="module")
+def funded_data(tmp_path_factory):
+    """Return the data of a build with funding of archive and API."""
 
-    filled.build()
+    def build(workspace, _):
+        workspace.settings["as_of"] = "2025-03-09"
+        workspace.build()
 
-    old, new = funding(filled, "OLDUSDT"), funding(filled)
+    symbols = [YOUNG, "OLDUSDT"]
+    return built_once(tmp_path_factory, "funded", build, with_api=True, symbols=symbols)
+
+
+def test_funding_of_archive_and_api_is_joined_into_results(funded_data):
+    built = Workspace(funded_data.parent)
+
+    old, new = funding(built, "OLDUSDT"), funding(built)
     assert set(old["source"]) == {"monthly", "api"}
     assert set(new["source"]) == {"api"}
     assert old["funding_time"].is_sorted()
@@ -276,51 +287,49 @@ def test_funding_of_archive_and_api_is_joined_into_results(filled):
     # Nothing is missing from the first event to the last.
     hours = old["funding_time"].diff().drop_nulls().dt.total_hours()
     assert set(hours) == {8}
-    for symbol, events in (("OLDUSDT", old), ("NEWUSDT", new)):
-        bars = result(filled, symbol)
+    for symbol, events in (("OLDUSDT", old), (YOUNG, new)):
+        bars = result(built, symbol)
         joined = bars.drop_nulls("funding_rate")
         assert joined["open_time"].to_list() == events["funding_time"].to_list()
         assert joined["funding_rate"].to_list() == events["funding_rate"].to_list()
         assert joined["funding_rate"].null_count() == 0
         daily = pl.read_parquet(
-            filled.path(f"results_data/um_futures/resampled_klines/1d/{symbol}.pqt")
+            built.path(f"results_data/um_futures/resampled_klines/1d/{symbol}.pqt")
         )
         assert set(daily["funding_count"]) <= {2, 3}
 
 
-def test_a_month_of_funding_that_the_archive_lacks_comes_from_the_api(filled, exchange):
+def test_a_month_of_funding_that_the_archive_lacks_comes_from_the_api(
+    funded_data, filled, exchange
+):
+    whole = funding(Workspace(funded_data.parent), "OLDUSDT")
     filled.settings["datasets"][0]["symbols"] = ["OLDUSDT"]
-    filled.build()
-    whole = funding(filled, "OLDUSDT")
     monthly = "data/futures/um/monthly/fundingRate/OLDUSDT/OLDUSDT-fundingRate"
     exchange.exchange.withhold(f"{monthly}-2025-01.zip")
-    fresh = Workspace(filled.folder / "fresh", filled.settings)
-    fresh.folder.mkdir()
 
-    fresh.build()
+    filled.build("results_data/um_futures/fundingRate/OLDUSDT.pqt")
 
-    found = funding(fresh, "OLDUSDT")
+    found = funding(filled, "OLDUSDT")
     january = found.filter(pl.col("funding_time") < day(1) - dt.timedelta(days=28))
     assert "api" in set(january["source"])
     times = ["funding_time", "funding_rate"]
     assert found.select(times).equals(whole.select(times))
 
 
-def test_columns_are_the_same_with_and_without_funding(filled):
-    filled.build()
-    with_funding = result(filled)
+def test_columns_are_the_same_with_and_without_funding(built):
+    with_funding = result(built)
 
-    filled.settings["datasets"][0]["results"]["funding"] = False
-    filled.build()
+    built.settings["datasets"][0]["results"]["funding"] = False
+    built.build()
 
     assert with_funding["funding_rate"].count() > 0
-    assert result(filled)["funding_rate"].count() == 0
-    assert result(filled).schema == with_funding.schema
+    assert result(built)["funding_rate"].count() == 0
+    assert result(built).schema == with_funding.schema
 
 
 def test_what_begins_after_the_last_file_comes_from_the_api_alone(filled, exchange):
     for symbol in ("NEWUSDT", "OLDUSDT"):
-        exchange.exchange.withhold(key(symbol, 9))
+        exchange.exchange.withhold(young_key(9).replace(YOUNG, symbol))
     bars = filled.settings["datasets"][0]
     bars |= {"symbols": ["NEWUSDT"], "start": "2025-03-09"}
     funding_ = {"trade_type": "um_futures", "data_type": "fundingRate"}
@@ -368,64 +377,34 @@ def test_prices_that_are_no_trades_are_filled_too(tmp_path, exchange):
         assert found == [("03-08T00:00", "missing_file", 96, "filled")]
 
 
-def test_every_fill_that_asked_is_on_record(filled, exchange):
-    exchange.exchange.withhold(key("NEWUSDT", 9))
-    filled.build()
-
-    record = api_use.read(filled.data)
-
-    klines = record.filter(pl.col("path").str.contains("klines"))
-    assert klines["rows"].to_list() == [1440]
-    requests = sum(
-        count
-        for name, count in exchange.exchange.requests.items()
-        if name.startswith("um_futures/") and name != EXCHANGE_INFO
-    )
-    assert record["requests"].sum() == requests
-    assert record["refusals"].sum() == 0
-
-
 # --- by hand
 
 
 def by_hand(workspace, *arguments):
     """Run `bhds api-data` with the settings of a workspace."""
     workspace.command()  # writes the settings
-    return subprocess.run(
-        [
-            *(str(Path(sys.executable).with_name("bhds")), "api-data", *arguments),
-            *("--configfile", str(workspace.folder / "config.yaml"), "--cores", "2"),
-        ],
-        cwd=workspace.folder,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
-@pytest.mark.parametrize(
-    ("command", "data_type"),
-    [
-        (("missing-kline", "um_futures", "1m", "OLDUSDT"), "klines/{}/1m"),
-        (("recent-funding", "um_futures", "OLDUSDT"), "fundingRate/{}"),
-    ],
-)
-def test_fills_of_named_symbols_are_built_by_a_command(
-    filled, exchange, command, data_type
-):
-    exchange.exchange.withhold(key("OLDUSDT", 9))
-
-    done = by_hand(filled, *command)
-
-    assert done.returncode == 0, done.stdout + done.stderr
-    (tail,) = [
-        hole
-        for hole in holes(filled, "OLDUSDT", data_type=data_type)
-        if hole[1] == "tail"
+    command = [
+        *(str(Path(sys.executable).with_name("bhds")), "api-data", *arguments),
+        *("--configfile", str(workspace.folder / "config.yaml"), "--cores", "2"),
     ]
-    assert tail[3] == "filled"
+    return called(command, workspace.folder)
+
+
+def test_fills_of_named_symbols_are_built_by_a_command(filled, exchange):
+    exchange.exchange.withhold(young_key(9).replace(YOUNG, "龙虾USDT"))
+    for command, data_type in [
+        (("missing-kline", "um_futures", "1m", "龙虾USDT"), "klines/{}/1m"),
+        (("recent-funding", "um_futures", "龙虾USDT"), "fundingRate/{}"),
+    ]:
+        done = by_hand(filled, *command)
+
+        assert done.status == 0, done.text
+        statuses = [
+            hole[3]
+            for hole in holes(filled, "龙虾USDT", data_type=data_type)
+            if hole[1] == "tail"
+        ]
+        assert statuses == ["filled"]
     assert not filled.path("results_data").exists()
     assert not list(filled.data.rglob("NEWUSDT*"))
-    repeated = by_hand(filled, *command, "--dry-run")
-    assert "Nothing to be done" in repeated.stdout + repeated.stderr
+    assert by_hand(filled, *command, "--dry-run").is_idle

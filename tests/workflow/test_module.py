@@ -11,7 +11,7 @@ import yaml
 
 from bhds.backfill import refusal
 
-from .conftest import ROOT, TIMEOUT_S, Outcome, settings_for
+from .conftest import ROOT, called, settings_for
 
 pytestmark = pytest.mark.workflow
 
@@ -71,20 +71,11 @@ def other(tmp_path, settings):
         config = yaml.safe_dump({"market_data": settings})
         (tmp_path / "config.yaml").write_text(config)
         profile = ROOT / "profiles" / "default"
-        done = subprocess.run(
-            [
-                *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
-                *("--workflow-profile", str(profile)),
-            ],
-            cwd=tmp_path,
-            env={**os.environ, **(environment or {})},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=TIMEOUT_S,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout)
+        command = [
+            *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
+            *("--workflow-profile", str(profile)),
+        ]
+        return called(command, tmp_path, environment=environment)
 
     return run
 
