@@ -1,4 +1,6 @@
 import datetime as dt
+import subprocess
+import sys
 
 import polars as pl
 import pytest
@@ -129,3 +131,19 @@ def minutes_of():
         ]
 
     return minutes
+
+
+@pytest.fixture
+def outputs_by_machine(monkeypatch):
+    """Run a program with other numbers of threads, and told to keep chunks or not."""
+
+    def run(program):
+        outputs = set()
+        for threads, chunks in (("1", "whole"), ("4", "whole"), ("4", "pieces")):
+            monkeypatch.setenv("POLARS_MAX_THREADS", threads)
+            command = [sys.executable, "-c", program, chunks]
+            done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+            outputs.add(done.stdout)
+        return outputs
+
+    return run

@@ -36,6 +36,7 @@ GAPS_FILE = "results/gaps/AUSDT.parquet"
 DAYS_FILE = "results/days/AUSDT.parquet"
 CONFLICTS_FILE = "results/conflicts/AUSDT.parquet"
 SEGMENTS = "split/segments.parquet"
+FOLDERS = ["split", "split_1h"]
 API = "phase.json"
 FUNDING_FILE = "results/fundingRate/AUSDT.pqt"
 
@@ -106,6 +107,10 @@ def write_resampled(result, *rules, **options):
         contract_usd=None,
         **{**SERIES, **options},
     )
+
+
+def write_segments(*paths):
+    results.write_segments(paths, segments=SEGMENTS, folders=FOLDERS)
 
 
 def write_segment(name, *, result=RESULT):
@@ -278,13 +283,6 @@ def test_funding_while_a_contract_was_not_listed_is_in_no_result(
     assert storage.read_parquet_metadata(FUNDING_FILE)["after_end"] == "2"
 
 
-def test_the_same_events_make_the_same_bytes(funding_partition):
-    partitions = [funding_partition("2024", range(0, 9600, 60))]
-    before = Path(write_funding(partitions)).read_bytes()
-
-    assert Path(write_funding(partitions)).read_bytes() == before
-
-
 def test_without_partitions_there_is_a_file_without_events():
     assert pl.read_parquet(write_funding([])).equals(with_symbol(FUNDING).to_frame())
 
@@ -313,28 +311,6 @@ def test_funding_reaches_the_result_and_its_metadata(partition, funding_partitio
     assert storage.read_parquet_metadata(GAPS_FILE)["inputs"] == metadata["inputs"]
     counts = [metadata[f"funding_{n}"] for n in ("events", "dropped", "combined")]
     assert counts == ["3", "1", "0"]
-
-
-def test_a_broken_funding_file_is_named(partition):
-    Path("broken.pqt").write_bytes(b"PAR1 and no more")
-
-    with pytest.raises(ResultError, match=r"broken\.pqt: cannot be read"):
-        write_results([partition("2024-01", [0])], funding=["broken.pqt"])
-
-
-def test_every_rule_makes_its_own_file(partition):
-    write_results([partition("2024-01", range(3 * 60))])
-
-    write_resampled(RESULT, "1h", "1h_30m")
-
-    times = [
-        pl.read_parquet(f"resampled/{rule}/AUSDT.pqt")["open_time"].dt.strftime("%H:%M")
-        for rule in ("1h", "1h_30m")
-    ]
-    assert [each.to_list() for each in times] == [
-        ["00:00", "01:00", "02:00"],
-        ["00:30", "01:30"],
-    ]
 
 
 def test_several_rules_at_once_make_the_files_that_each_makes_alone(partition):
@@ -424,9 +400,7 @@ def two_segments(partition):
 def test_segments_of_every_symbol_are_listed(two_segments, partition):
     other = write_results([partition("other", [7, 8])], symbol="BUSDT")
 
-    results.write_segments(
-        [two_segments, other], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
+    write_segments(two_segments, other)
 
     table = pl.read_parquet(SEGMENTS)
     assert table.schema == SEGMENT_FILES
@@ -445,46 +419,23 @@ def test_segment_files_that_no_longer_exist_are_removed(two_segments, partition)
     untraded = write_results([partition("other", [0], trade_count=0)], symbol="BUSDT")
     stale = ["SP1_AUSDT", "SP10_AUSDT", "BUSDT", "SP0_BUSDT"]
     kept = ["SP0_AUSDT", "AUSDT", "CUSDT", "SP0_CUSDT", "SPELLUSDT"]
-    Path("split").mkdir()
-    for name in [*stale, *kept]:
-        Path(f"split/{name}.pqt").write_bytes(b"written before")
-    Path("split/SP1_AUSDT.txt").touch()
+    for folder in FOLDERS:
+        Path(folder).mkdir()
+        Path(f"{folder}/SP1_AUSDT.txt").touch()
+        for name in [*stale, *kept]:
+            Path(f"{folder}/{name}.pqt").write_bytes(b"written before")
 
-    results.write_segments(
-        [two_segments, untraded], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
+    write_segments(two_segments, untraded)
 
-    assert sorted(path.name for path in Path("split").iterdir()) == sorted(
-        [*(f"{name}.pqt" for name in kept), "SP1_AUSDT.txt", "segments.parquet"]
-    )
-    assert Path("split/SP0_AUSDT.pqt").read_bytes() == b"written before"
-
-
-def test_resampled_segment_files_that_no_longer_exist_are_removed(two_segments):
-    folder = Path("split_1h")
-    folder.mkdir()
-    for name in ("SP0_AUSDT", "SP1_AUSDT", "SP1_BUSDT"):
-        (folder / f"{name}.pqt").touch()
-
-    results.write_segments(
-        [two_segments], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
-
-    kept = sorted(path.stem for path in folder.iterdir())
-    assert kept == ["SP0_AUSDT", "SP1_BUSDT"]
-
-
-def test_segments_of_a_broken_result_are_refused(two_segments):
-    Path(two_segments).write_bytes(b"no Parquet")
-
-    with pytest.raises(ResultError, match=f"{two_segments}: cannot be read"):
-        results.write_segments([two_segments], segments=SEGMENTS, folders=["split"])
+    Path(SEGMENTS).unlink()
+    for folder in FOLDERS:
+        found = {path.name: path.read_bytes() for path in Path(folder).iterdir()}
+        assert found.pop("SP1_AUSDT.txt") == b""
+        assert found == {f"{name}.pqt": b"written before" for name in kept}
 
 
 def test_a_segment_file_holds_the_rows_of_its_segment(two_segments):
-    results.write_segments(
-        [two_segments], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
+    write_segments(two_segments)
     whole = pl.read_parquet(two_segments)
 
     parts = [write_segment(name) for name in ("SP0_AUSDT", "AUSDT")]
@@ -502,9 +453,7 @@ def test_a_segment_file_holds_the_rows_of_its_segment(two_segments):
 
 
 def test_a_segment_too_short_for_a_bar_is_a_file_without_rows(two_segments):
-    results.write_segments(
-        [two_segments], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
+    write_segments(two_segments)
     write_resampled(two_segments, "1h")
     resampled = "resampled/1h/AUSDT.pqt"
 
@@ -516,27 +465,12 @@ def test_a_segment_too_short_for_a_bar_is_a_file_without_rows(two_segments):
 
 
 def test_a_segment_that_is_not_listed_is_refused(two_segments):
-    results.write_segments(
-        [two_segments], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
+    write_segments(two_segments)
 
     with pytest.raises(ResultError, match=r"lists no segment file 'SP7_AUSDT'"):
         write_segment("SP7_AUSDT")
 
     assert not Path("split/SP7_AUSDT.pqt").exists()
-
-
-def test_each_stage_names_the_bytes_it_was_made_of(two_segments):
-    results.write_segments(
-        [two_segments], segments=SEGMENTS, folders=["split", "split_1h"]
-    )
-    write_resampled(two_segments, "1h")
-    write_segment("AUSDT", result="resampled/1h/AUSDT.pqt")
-
-    chain = ["split/AUSDT.pqt", "resampled/1h/AUSDT.pqt", RESULT]
-    made_of = [*chain[1:], "parsed/2024-01.parquet"]
-    inputs = [storage.read_parquet_metadata(path)["inputs"] for path in chain]
-    assert inputs == [sha256(path) for path in made_of]
 
 
 def test_days_and_gaps_tell_what_archive_and_api_have(partition):

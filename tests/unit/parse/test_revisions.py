@@ -4,7 +4,6 @@ import datetime as dt
 import errno
 import json
 import os
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -20,7 +19,6 @@ from bhds.parse.revisions import Revised, RevisionKind, revised_inputs
 from bhds.schemas.archive_tables import REVISIONS
 from bhds.schemas.datatypes import data_type
 
-GENUINE = Path(__file__).parents[3] / "../shared/realdata/spot"
 SERIES = {
     "trade_type": "spot",
     "data_type": "klines",
@@ -509,43 +507,3 @@ def test_what_cannot_be_kept_is_not_compared(series, monkeypatch, caplog):
 
     assert series.rewrite(bars("2024-03-01", 2), NEW) == []
     assert "cannot be kept to be compared" in caplog.text
-
-
-@pytest.mark.skipif(
-    not GENUINE.is_dir(), reason="the genuine files of ../shared/realdata are absent"
-)
-def test_a_genuine_stale_bar_shows_when_the_month_is_published_again(series):
-    """An old revision of 2021-01 lacks trades that the API's 2h bar of 08:00 has."""
-    path = GENUINE / "klines/BTCUSDT/1h/BTCUSDT-1h-2021-01.csv"
-    stale_at = dt.datetime(2021, 1, 11, 8, tzinfo=dt.UTC)
-    names = [*SCHEMA.names()[:6], "close_time", *SCHEMA.names()[6:10], "ignore"]
-    old = pl.read_csv(path, has_header=False, new_columns=names).select(
-        pl.col(name).cast(pl.Int64).cast(pl.Datetime("ms", "UTC")).cast(dtype)
-        if dtype.is_temporal()
-        else pl.lit("monthly", dtype).alias(name)
-        if name == "source"
-        else pl.col(name).cast(dtype)
-        for name, dtype in SCHEMA.items()
-    )
-    stale = old.filter(
-        pl.col("open_time").is_between(stale_at, stale_at + dt.timedelta(hours=1))
-    )
-    window = json.loads((GENUINE / "api_klines/BTCUSDT/2h/2021-01-01.json").read_text())
-    (bar,) = [bar for bar in window if bar[0] == stale_at.timestamp() * 1000]
-    more_trades = bar[8] - stale["trade_count"].sum()
-    is_stale = pl.col("open_time") == stale_at
-    new = old.with_columns(
-        low=pl.when(is_stale).then(float(bar[3])).otherwise("low"),
-        trade_count=pl.col("trade_count")
-        + pl.when(is_stale).then(more_trades).otherwise(0),
-    )
-    series.write(old, sources_of({"2021-01": "a"}, partition="2021"))
-
-    rows = series.rewrite(new, sources_of({"2021-01": "b"}, partition="2021"))
-
-    low, count = sorted(rows, key=lambda row: row["column"])
-    assert (low["rows_before"], low["rows_after"], low["rows_changed"]) == (744, 744, 1)
-    assert (low["column"], count["column"]) == ("low", "trade_count")
-    assert low["max_abs_change"] == pytest.approx(34249 - 34101.01)
-    assert low["max_rel_change"] == pytest.approx(0.00432, abs=1e-5)
-    assert count["max_abs_change"] == 288_725 - 247_219
