@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
+from bhds import layout
 from bhds.cli.installation import workflow_folder
 from bhds.cli.terminal import print_whole
 from bhds.io.job_log import one_line_errors
@@ -59,7 +60,6 @@ DATASETS: list[dict[str, Any]] = [
 ]
 """What the demo requests: every market, some with a short history."""
 
-REPORT = "reports/quality.html"
 """The quality report, below the data directory."""
 
 _LATE = [
@@ -122,7 +122,7 @@ def show_results(data_dir: Path, console: Console) -> None:
     console.print(f"Days:       {_conditions(root)}")
     console.print(f"Reconciled: {_reconciliation(root)}")
     console.print(f"Results:    {root}", soft_wrap=True)
-    console.print(f"Report:     {data_dir / REPORT}", soft_wrap=True)
+    console.print(f"Report:     {data_dir / layout.REPORT}", soft_wrap=True)
     console.print(f"Read:       {_program(data_dir)}", soft_wrap=True)
 
 

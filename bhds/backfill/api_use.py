@@ -5,13 +5,13 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import ApiError
 from bhds.io.append_table import AppendTable
 from bhds.schemas.api_tables import API_USE
 
 _TABLE = AppendTable(
-    file="api_data/usage.parquet",
-    folder="api_data/usage.d",
+    file=layout.API_USE,
     schema=API_USE,
     sort=("requested_at", "path"),
     error=ApiError,

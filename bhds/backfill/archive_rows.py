@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.integrity.zip_input import day_us
 from bhds.backfill.missing_ranges import Coverage
 from bhds.core.errors import KeyGrammarError, ParseError
@@ -53,7 +54,7 @@ class ArchivedRows:
         if not inputs:
             return cls(pl.DataFrame(schema=schema), Coverage.of([]), "")
         partition = Path(inputs[0])
-        sources = partition.with_suffix(".sources.json")
+        sources = Path(layout.sources_of(partition))
         try:
             content = partition.read_bytes()
             rows = _rows(pl.read_parquet(content, glob=False), schema=schema)

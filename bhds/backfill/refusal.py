@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
+from bhds import layout
 from bhds.api.codes import ApiRefusal
 
-_FOLDER = "api_data/.refused"
 _ENOUGH_SYMBOLS = 20
 """So many symbols of a market, all refused with one unknown code, are the market."""
 _NAMED = 5
@@ -105,7 +105,7 @@ def of_market(data_dir: Path, market: str) -> list[SymbolRefusal]:
 def message(data_dir: Path) -> str | None:
     """Log at the end of a run which symbols were refused with which codes."""
     symbols: dict[tuple[str, int], dict[str, str]] = defaultdict(dict)
-    for folder in sorted((data_dir / _FOLDER).glob("*.symbols")):
+    for folder in sorted((data_dir / layout.REFUSALS).glob("*.symbols")):
         market = folder.name.removesuffix(".symbols")
         if known(data_dir, market) is None:
             for symbol, refusals in refused_symbols(data_dir, market).items():
@@ -122,7 +122,7 @@ def message(data_dir: Path) -> str | None:
 
 def forget(data_dir: Path) -> None:
     """Begin a run: what was refused in the last one may be requested again."""
-    shutil.rmtree(data_dir / _FOLDER, ignore_errors=True)
+    shutil.rmtree(data_dir / layout.REFUSALS, ignore_errors=True)
 
 
 def _some(symbols: Mapping[str, str]) -> str:
@@ -132,12 +132,12 @@ def _some(symbols: Mapping[str, str]) -> str:
 
 
 def _path(data_dir: Path, market: str) -> Path:
-    return data_dir / _FOLDER / market
+    return data_dir / layout.REFUSALS / market
 
 
 def _answered(data_dir: Path, market: str) -> Path:
-    return data_dir / _FOLDER / f"{market}.answered"
+    return data_dir / layout.REFUSALS / f"{market}.answered"
 
 
 def _symbols(data_dir: Path, market: str) -> Path:
-    return data_dir / _FOLDER / f"{market}.symbols"
+    return data_dir / layout.REFUSALS / f"{market}.symbols"

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import ApiError
 from bhds.io.append_table import AppendTable
 from bhds.schemas.api_tables import UNANSWERED
 
 _TABLE = AppendTable(
-    file="api_data/unanswered.parquet",
-    folder="api_data/unanswered.d",
+    file=layout.UNANSWERED,
     schema=UNANSWERED,
     sort=("path", "recorded_at"),
     error=ApiError,

@@ -7,16 +7,14 @@ import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bhds.archive.download import staging
+from bhds import layout
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.archive.listing.directory import Directory
 from bhds.core.errors import BhdsError, KeyGrammarError
 from bhds.io import runs
-from bhds.layout import QUARANTINE
 from bhds.plan.dataset import PlannedDataset, directories
 from bhds.plan.summary import with_due
 
-_STAGES = ("aws_data", "parsed_data", "api_data", "results_data", "reports")
 _PARTIAL = re.compile(r"\..+\.([0-9a-f-]+)\.partial")
 """The name under which `bhds.io.storage.replacing` writes."""
 _STAGED = re.compile(r"(?P<name>.+\.zip(?:\.CHECKSUM)?)\.[0-9A-Za-z_-]+(?:\.aria2)?")
@@ -43,7 +41,7 @@ def killed_writes(data_dir: Path, *, now: dt.datetime) -> list[str]:
     oldest_in_use = (now - _MIN_AGE).timestamp()
     return sorted(
         path
-        for stage in _STAGES
+        for stage in layout.STAGES
         for path in _files_below(stage, data_dir=data_dir)
         if (name := _PARTIAL.fullmatch(path.rpartition("/")[2]))
         and _was_killed(name[1], data_dir / path, oldest_in_use=oldest_in_use)
@@ -85,7 +83,7 @@ def staged_in_place(planned: Sequence[PlannedDataset], *, data_dir: Path) -> lis
     for found in planned:
         due.update(with_due(found.files).drop_nulls("due")["path"])
     in_place = []
-    for path in _files_below(staging.FOLDER, data_dir=data_dir):
+    for path in _files_below(layout.STAGING, data_dir=data_dir):
         target = _target_of(path)
         if target is None or target in due:
             continue
@@ -96,7 +94,7 @@ def staged_in_place(planned: Sequence[PlannedDataset], *, data_dir: Path) -> lis
 
 def quarantined(data_dir: Path) -> list[str]:
     """Find the damaged files that were put aside: paths below `data_dir`, sorted."""
-    return sorted(_files_below(QUARANTINE, data_dir=data_dir))
+    return sorted(_files_below(layout.QUARANTINE, data_dir=data_dir))
 
 
 def sizes(paths: Iterable[str], *, data_dir: Path) -> dict[str, int]:
@@ -147,7 +145,7 @@ def _target_of(staged: str) -> str | None:
     """Return the place of a staged file; None if the name is not that of one."""
     folder, _, name = staged.rpartition("/")
     match = _STAGED.fullmatch(name)
-    return match and folder.replace(staging.FOLDER, "aws_data", 1) + "/" + match["name"]
+    return match and folder.replace(layout.STAGING, layout.AWS, 1) + "/" + match["name"]
 
 
 def _is_of(symbols: Mapping[Directory, Collection[str]], path: str) -> bool:

@@ -9,12 +9,12 @@ from typing import Any
 
 import typer
 
+from bhds import layout
 from bhds.core.errors import BhdsError
 from bhds.core.markets import ARCHIVE_INTERVALS
 
 _CONTRACT_TYPES = ("PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL", "SETTLED", "any")
 _FREQUENCIES = ("auto", "monthly", "daily")
-_SYMBOL_TABLES = "aws_data/{market}/*/{data_type}/symbols.parquet"
 
 
 def intervals(incomplete: str) -> list[str]:
@@ -39,9 +39,8 @@ def symbols(context: typer.Context, incomplete: str) -> list[str]:
     letters will do.
     """
     given = context.params
-    market = given.get("trade_type") or "*"
     try:
-        names = _listed(_data_dir(given), market=str(market))
+        names = _listed(_data_dir(given), trade_type=given.get("trade_type"))
     except (BhdsError, OSError):
         return []
     typed = set(given.get("symbols") or ())
@@ -63,10 +62,11 @@ def _data_dir(given: dict[str, Any]) -> Path:
     )
 
 
-def _listed(data_dir: Path, *, market: str) -> list[str]:
+def _listed(data_dir: Path, *, trade_type: str | None) -> list[str]:
     import polars as pl  # noqa: PLC0415 -- as above
 
-    pattern = _SYMBOL_TABLES.format(market=market, data_type="*")
+    known = {"trade_type": trade_type} if trade_type else {}
+    pattern = layout.glob_of(layout.archive_table, table="symbols", **known)
     paths = sorted(data_dir.glob(pattern))
     try:
         tables = [

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.cli import completion
 from bhds.cli.explained import show, show_longer
 from bhds.cli.options import AsJson, DataDir, examples
@@ -24,7 +24,6 @@ EPILOG = examples(
     "bhds explain BTCUSDT 2025-03-01T13:05 --rule 1h_5m",
 )
 
-_RESULTS = "results_data/{market}/klines/{interval}/{symbol}.pqt"
 _DIGITS_PER_UNIT = {10: 1, 13: 1_000, 16: 1_000_000}
 """Of a present time in s, ms and µs: digits, and how many make a second."""
 
@@ -141,9 +140,7 @@ def _series(
     SelectionError
         If there is none, with the nearest name; or if several markets have one.
     """
-    pattern = _RESULTS.format(
-        market=trade_type or "*", interval=interval or "*", symbol="*"
-    )
+    pattern = layout.result(trade_type or "*", interval or "*", "*")
     paths = list(data_dir.glob(pattern))
     where = f"the results below {data_dir / pattern}"
     if not paths:

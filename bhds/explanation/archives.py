@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.integrity.bounds import bounds_of_file
 from bhds.archive.integrity.zip_reader import find_csv
 from bhds.archive.keys import ArchiveFile
@@ -34,7 +35,7 @@ def covering_zips(place: SymbolFiles) -> list[dict[str, Any]]:
     found = []
     for name in place.partitions:
         path = place.data_dir / place.series.folder / f"{name}.parquet"
-        if not path.with_suffix(".sources.json").is_file():
+        if not Path(layout.sources_of(path)).is_file():
             continue
         for entry in storage.read_sources(path)["inputs"]:
             file = ArchiveFile.from_key(entry["key"])

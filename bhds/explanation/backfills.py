@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from bhds import layout
 from bhds.explanation.archives import rows_within
 from bhds.explanation.place import SymbolFiles
 from bhds.explanation.values import PublishedRow, RequestedRange, RowOutcome
@@ -91,7 +92,7 @@ def _publication(
 def _pages(path: Path, *, place: SymbolFiles) -> list[tuple[dt.datetime, bytes]]:
     """Return the answers that cover the bar, with their time, the latest last."""
     try:
-        content = path.with_suffix(".answers.jsonl").read_bytes()
+        content = Path(layout.responses_of(path)).read_bytes()
     except FileNotFoundError:
         return []
     found = []

@@ -8,12 +8,13 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.keys import ArchiveFile
 from bhds.archive.listing.directory import Directory
 from bhds.explanation.values import Revision
 from bhds.schemas.archive_tables import LEDGER
 
-_LEDGER = ("aws_data/ledger.parquet", "aws_data/ledger.d/*.parquet")
+_LEDGER = (layout.LEDGER, layout.table(layout.parts_of(layout.LEDGER), "*"))
 _COLUMNS = ("key", "etag", "size", "sha256", "last_modified", "first_seen")
 _LISTED_AT = "bhds.listed"
 

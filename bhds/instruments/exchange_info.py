@@ -19,6 +19,7 @@ from pydantic import (
     ValidationError,
 )
 
+from bhds import layout
 from bhds.core.errors import SelectionError
 from bhds.core.markets import TradeType
 from bhds.io import storage
@@ -71,7 +72,7 @@ class _ExchangeInfo(BaseModel):
 
 def exchange_info_path(data_dir: Path, trade_type: TradeType) -> Path:
     """Return where the exchangeInfo of a market is kept, if it was recorded."""
-    return data_dir / "api_data" / trade_type / "exchangeInfo.json"
+    return data_dir / layout.exchange_info(trade_type)
 
 
 def read_exchange_info(path: Path) -> Known:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import BhdsError
 from bhds.io.storage import write_parquet
 
@@ -35,8 +36,6 @@ class AppendTable:
 
     file: str
     """Path of the merged file, below the data directory."""
-    folder: str
-    """Path of the folder of the parts."""
     schema: pl.Schema
     """The columns. It may gain some: files written before lack them."""
     sort: tuple[str, ...]
@@ -45,6 +44,11 @@ class AppendTable:
     """What is raised where a file is broken."""
     if_lost: str
     """What becomes of the table's users without such a file, for the message."""
+
+    @property
+    def folder(self) -> str:
+        """Path of the folder of the parts."""
+        return layout.parts_of(self.file)
 
     def append(self, data_dir: Path | str, *, rows: pl.DataFrame) -> None:
         """Add rows, as a part file of their own.

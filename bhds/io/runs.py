@@ -20,13 +20,15 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from bhds import layout
+
 PARENT = "BHDS_PARENT"
 """The variable of the environment that names the process without which to end."""
 
 _RECORDS = Path(".snakemake", "bhds-runs")
 _LOCKS = Path(".snakemake", "locks")
 _SCRIPTS = Path(".snakemake", "scripts")
-_STAGES = ("aws_data/", "parsed_data/", "api_data/", "results_data/", "reports/")
+_STAGES = tuple(f"{folder}/" for folder in layout.STAGES)
 _NAME = re.compile(r"([0-9a-f]{12})-([0-9]+)-([0-9]+)")
 _SCRATCH = re.compile(rf"bhds-[a-z0-9]+-({_NAME.pattern})-\w+")
 _POLL_S = 0.5

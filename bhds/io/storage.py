@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import ResultError
 from bhds.core.version import __version__
 from bhds.io import runs
@@ -173,7 +174,7 @@ def read_sources(partition: Path | str) -> dict[str, Any]:
     ResultError
         If it cannot be read.
     """
-    return read_json(Path(partition).with_suffix(".sources.json"))
+    return read_json(layout.sources_of(partition))
 
 
 def read_json(path: Path | str) -> dict[str, Any]:

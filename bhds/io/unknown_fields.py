@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import quote
 
-logger = logging.getLogger(__name__)
+from bhds import layout
 
-_FOLDER = "logs/.unknown_fields"
+logger = logging.getLogger(__name__)
 
 
 def warn_once(data_dir: Path, where: str, names: Iterable[str]) -> None:
@@ -26,7 +26,8 @@ def warn_once(data_dir: Path, where: str, names: Iterable[str]) -> None:
         Their names as published.
     """
     for name in sorted(names):
-        path = data_dir / _FOLDER / quote(f"{where} {name}", safe=" ")[:200]
+        note = quote(f"{where} {name}", safe=" ")[:200]
+        path = data_dir / layout.UNKNOWN_FIELDS / note
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             path.touch(exist_ok=False)
@@ -41,5 +42,5 @@ def warn_once(data_dir: Path, where: str, names: Iterable[str]) -> None:
 
 def forget(data_dir: Path) -> None:
     """Begin a run: what the last one warned of is warned of again."""
-    for path in (data_dir / _FOLDER).glob("*"):
+    for path in (data_dir / layout.UNKNOWN_FIELDS).glob("*"):
         path.unlink(missing_ok=True)

@@ -24,6 +24,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.download import ledger
 from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.archive.keys import ArchiveFile
@@ -37,8 +38,7 @@ from bhds.schemas.datatypes import data_type
 logger = logging.getLogger(__name__)
 
 _TABLE = AppendTable(
-    file="aws_data/revisions.parquet",
-    folder="aws_data/revisions.d",
+    file=layout.REVISIONS,
     schema=REVISIONS,
     sort=("key", "noticed_at", "column"),
     error=ParseError,

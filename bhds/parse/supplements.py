@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.keys import ArchiveFile
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency
@@ -22,8 +23,7 @@ from bhds.schemas.archive_tables import SUPPLEMENTS
 logger = logging.getLogger(__name__)
 
 _TABLE = AppendTable(
-    file="aws_data/supplements.parquet",
-    folder="aws_data/supplements.d",
+    file=layout.SUPPLEMENTS,
     schema=SUPPLEMENTS,
     sort=("key", "recorded_at"),
     error=FetchError,

@@ -14,13 +14,13 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import ParseError
 from bhds.io.append_table import AppendTable
 from bhds.schemas.archive_tables import UNUSABLE_ZIPS, IntegrityStatus
 
 _TABLE = AppendTable(
-    file="aws_data/unusable.parquet",
-    folder="aws_data/unusable.d",
+    file=layout.UNUSABLE_ZIPS,
     schema=UNUSABLE_ZIPS,
     sort=("path", "recorded_at"),
     error=ParseError,

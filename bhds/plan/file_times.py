@@ -12,12 +12,11 @@ from typing import NamedTuple
 
 import polars as pl
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.core.markets import TradeType
 from bhds.io.storage import replacing
 from bhds.plan.dataset import PlannedDataset
 
-_BUILT = ("parsed_data", "api_data", "results_data", "reports")
 """Folders of what is built from other files."""
 
 _PROBE = ".snakemake/bhds-clock"
@@ -64,7 +63,7 @@ def find(
     fetched += [path for path in listings if _time(data_dir / path) > latest]
     built = [
         os.path.relpath(path, data_dir)
-        for folder in _BUILT
+        for folder in layout.STAGES[1:]
         for path, time in _below(data_dir / folder)
         if time > latest
     ]

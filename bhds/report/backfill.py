@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from bhds import layout
 from bhds.report.blocks import OF_SYMBOL, ReportTable, TableColumn, capped
 from bhds.report.inputs import MARKET
 
@@ -28,7 +29,7 @@ def unanswered_table(unanswered: pl.DataFrame) -> ReportTable:
     rows, note = capped(
         named.sort("market", "series", "symbol", "partition"),
         at=_LISTED,
-        where="api_data/unanswered.parquet",
+        where=layout.UNANSWERED,
     )
     return ReportTable(
         name="api-unanswered",

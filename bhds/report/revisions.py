@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from bhds import layout
 from bhds.report.blocks import OF_SYMBOL, ColumnKind, ReportTable, TableColumn, capped
 
 _LISTED = 2_000
@@ -77,7 +78,7 @@ def by_zip(changes: pl.DataFrame) -> pl.DataFrame:
 
 def table(zips: pl.DataFrame) -> ReportTable:
     """Show the rows of `by_zip`."""
-    rows, note = capped(zips, at=_LISTED, where="aws_data/revisions.parquet")
+    rows, note = capped(zips, at=_LISTED, where=layout.REVISIONS)
     return ReportTable(
         name="revisions-table",
         caption="Replaced zips, those with changed rows first",

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.integrity.zip_input import DAY_US, utc_time
 from bhds.backfill import requests, unanswered
 from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
@@ -84,7 +85,7 @@ def write_backfill(
         kind = kind.on_grid_of(held.rows)
     now = dt.datetime.now(dt.UTC)
     wanted = RequestedHistory.of(kind, held, bounds=BackfillBounds.until(now, bounds))
-    journal = Journal(Path(backfill_path).with_suffix(".answers.jsonl"))
+    journal = Journal(Path(layout.responses_of(backfill_path)))
     requested_at = bounds["requested_at"]
     if requested_at is not None:  # the market, or this place, was refused before
         journal.forget_refusals(before=dt.datetime.fromisoformat(requested_at))

@@ -3,6 +3,7 @@
 import datetime as dt
 from pathlib import Path
 
+from bhds import layout
 from bhds.archive.integrity.zip_input import day_us
 from bhds.backfill import requests, unanswered
 from bhds.backfill.history import RequestedHistory
@@ -60,7 +61,7 @@ def write_phase(
     bars = Bars(TradeType(trade_type), "klines", symbol, Interval.parse("3d"))
     begin_ms = day_us(first_day) // 1_000
     span = Span(begin_ms, begin_ms + _REQUESTED_DAYS * DAY_MS)
-    journal = Journal(Path(output).with_suffix(".answers.jsonl"))
+    journal = Journal(Path(layout.responses_of(output)))
     wanted = RequestedHistory(
         bars.extent,
         bars.begin_ms,

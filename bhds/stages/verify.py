@@ -25,6 +25,7 @@ from pathlib import Path
 import polars as pl
 from rich.filesize import decimal
 
+from bhds import layout
 from bhds.archive.download import ledger
 from bhds.archive.integrity.hashing import hash_directory
 from bhds.archive.integrity.local_files import DiskFile, Finding, judge_pair
@@ -34,7 +35,6 @@ from bhds.archive.listing.tables import ListingTable, TableStore
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io.storage import replacing, write_parquet
-from bhds.layout import QUARANTINE
 from bhds.schemas.archive_tables import VERIFICATION, IntegrityStatus
 
 logger = logging.getLogger(__name__)
@@ -213,7 +213,7 @@ def _quarantine(finding: Finding, *, data_dir: Path) -> Finding | None:
     file = finding.file
     # By content, so that nothing there is ever replaced by something else.
     tag = file.sha256[:_TAG_LENGTH] if file.sha256 else f"unreadable-{file.inode}"
-    target = f"{QUARANTINE}/{file.path.removeprefix('aws_data/')}.{tag}"
+    target = f"{layout.QUARANTINE}/{file.path.removeprefix(f'{layout.AWS}/')}.{tag}"
     try:
         stat = os.lstat(data_dir / file.path)
         if (stat.st_size, stat.st_mtime_ns, stat.st_ino) != (
@@ -282,5 +282,5 @@ def _log_summary(table: pl.DataFrame, *, target: str, elapsed_s: float) -> None:
         "%s: %d files are damaged: %s%s; %d were moved to %s, move the others away by "
         "hand, and run again to fetch them",
         *(target, damaged.height, ", ".join(names), more),
-        *(damaged["quarantined_to"].count(), QUARANTINE),
+        *(damaged["quarantined_to"].count(), layout.QUARANTINE),
     )

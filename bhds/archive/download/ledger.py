@@ -16,13 +16,13 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import FetchError
 from bhds.io.append_table import AppendTable
 from bhds.schemas.archive_tables import LEDGER
 
 _TABLE = AppendTable(
-    file="aws_data/ledger.parquet",
-    folder="aws_data/ledger.d",
+    file=layout.LEDGER,
     schema=LEDGER,
     sort=("key", "first_seen"),
     error=FetchError,

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 
 from rich.filesize import decimal, pick_unit_and_suffix
 
+from bhds import layout
 from bhds.io.storage import replacing
 
 PERIOD_S = 5.0
@@ -211,7 +212,7 @@ def _sum(batches: Iterable[FileCounts]) -> FileCounts:
 
 
 def _folder(data_dir: Path | str) -> Path:
-    return Path(data_dir) / "aws_data" / ".staging" / "progress"
+    return Path(data_dir) / layout.STAGING / "progress"
 
 
 def _write(value: dict[str, Any], path: Path) -> None:

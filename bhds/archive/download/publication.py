@@ -18,8 +18,9 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.download import ledger
-from bhds.archive.download.staging import FOLDER, RequestedFile
+from bhds.archive.download.staging import RequestedFile
 from bhds.archive.download.transfers import Digests, Proof
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.io.storage import replacing, write_parquet
@@ -27,7 +28,7 @@ from bhds.schemas.archive_tables import LEDGER
 
 logger = logging.getLogger(__name__)
 
-_NOTES = f"{FOLDER}/unpublished"
+_NOTES = f"{layout.STAGING}/unpublished"
 _NOTE = pl.Schema({**LEDGER, "staged": pl.String(), "path": pl.String()})
 
 

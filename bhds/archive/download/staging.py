@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from bhds import layout
 from bhds.archive.download import aria2
 
-FOLDER = "aws_data/.staging"
 """The staging folder, below the data directory."""
 
 _PLAIN_MD5 = re.compile(r"[0-9a-f]{32}")
@@ -63,8 +63,8 @@ class Staging:
     """The places of a batch's files in the staging folder."""
 
     def __init__(self, wanted: Sequence[RequestedFile], *, data_dir: Path) -> None:
-        root = data_dir.absolute() / "aws_data"
-        self.folder = data_dir.absolute() / FOLDER
+        root = data_dir.absolute() / layout.AWS
+        self.folder = data_dir.absolute() / layout.STAGING
         folders: dict[Path, Path] = {}
         self._wanted = wanted
         self._places: dict[str, str] = {}

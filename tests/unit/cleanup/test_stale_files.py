@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bhds import config
-from bhds.archive.download import staging
+from bhds import config, layout
 from bhds.archive.download.staging import RequestedFile, Staging
 from bhds.cleanup import stale_files
 from bhds.core.errors import BhdsError
@@ -95,7 +94,7 @@ def staged(bucket):
     """Stage one file of AUSDT, and tell which staged files are found in place."""
 
     def find(name, *, folder=FOLDER, symbols=None):
-        make(bucket.data_dir, f"{staging.FOLDER}/{folder}/{name}")
+        make(bucket.data_dir, f"{layout.STAGING}/{folder}/{name}")
         dataset = {"trade_type": "um_futures", "symbols": symbols or ["AUSDT"]}
         planned = prepare.plan(
             config.load({"datasets": [dataset]}, environment={}),

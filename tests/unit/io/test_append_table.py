@@ -11,7 +11,6 @@ from bhds.io.append_table import AppendTable
 
 TABLE = AppendTable(
     file="tables/notes.parquet",
-    folder="tables/notes.d",
     schema=pl.Schema({"key": pl.String(), "number": pl.Int64(), "text": pl.String()}),
     sort=("key", "number"),
     error=FetchError,
@@ -19,7 +18,6 @@ TABLE = AppendTable(
 )
 EARLIER = AppendTable(
     file=TABLE.file,
-    folder=TABLE.folder,
     schema=pl.Schema({"key": pl.String(), "number": pl.Int64()}),
     sort=TABLE.sort,
     error=TABLE.error,
