@@ -58,136 +58,115 @@ def test_each_filter_gives_its_reason():
     assert selection.unmatched == ["BTCXYZ"]
 
 
-def test_open_filters_select_everything_even_what_cannot_be_read():
-    names = ["BTCUPUSDT", "BTCXYZ", "USDCUSDT"]
-
-    assert select_all(names).selected == names
-
-
-def test_several_quotes_may_be_wanted_and_any_quote_asset_is_known():
-    names = ["BTCBUSD", "BTCFDUSD", "BTCTRY", "BTCUSDT", "ETHBTC"]
-
-    selection = select_all(names, quote=["FDUSD", "TRY", "BTC"])
-
-    assert selection.selected == ["BTCFDUSD", "BTCTRY", "ETHBTC"]
+FUTURES = "BTCUSDT BTCUSDT_260925 CVCUSDTSETTLED ICPUSDT_SETTLED TSLAUSDT"
 
 
 @pytest.mark.parametrize(
     ("wanted", "selected"),
     [
-        (["PERPETUAL"], ["BTCUSDT", "CVCUSDTSETTLED", "ICPUSDT_SETTLED"]),
-        (["DELIVERY"], ["BTCUSDT_260925"]),
-        (["TRADIFI_PERPETUAL"], ["TSLAUSDT"]),
-        (["DELIVERY", "TRADIFI_PERPETUAL"], ["BTCUSDT_260925", "TSLAUSDT"]),
-        (["SETTLED"], ["CVCUSDTSETTLED", "ICPUSDT_SETTLED"]),
-        (
-            ["DELIVERY", "SETTLED"],
-            ["BTCUSDT_260925", "CVCUSDTSETTLED", "ICPUSDT_SETTLED"],
-        ),
-        ([], []),
+        (["PERPETUAL"], "BTCUSDT CVCUSDTSETTLED ICPUSDT_SETTLED"),
+        (["DELIVERY"], "BTCUSDT_260925"),
+        (["TRADIFI_PERPETUAL"], "TSLAUSDT"),
+        (["DELIVERY", "TRADIFI_PERPETUAL"], "BTCUSDT_260925 TSLAUSDT"),
+        (["SETTLED"], "CVCUSDTSETTLED ICPUSDT_SETTLED"),
+        (["DELIVERY", "SETTLED"], "BTCUSDT_260925 CVCUSDTSETTLED ICPUSDT_SETTLED"),
+        ([], ""),
     ],
 )
 def test_contract_types_select_futures_and_keep_settled_perpetuals(wanted, selected):
-    names = [
-        "BTCUSDT",
-        "BTCUSDT_260925",
-        "CVCUSDTSETTLED",
-        "ICPUSDT_SETTLED",
-        "TSLAUSDT",
-    ]
+    selection = select_all(FUTURES.split(), trade_type=UM, contract_type=wanted)
 
-    selection = select_all(names, trade_type=UM, contract_type=wanted)
-
-    assert selection.selected == selected
+    assert selection.selected == selected.split()
     assert set(selection.excluded.values()) == {ExclusionReason.CONTRACT_TYPE}
 
 
 @pytest.mark.parametrize(
-    ("trade_type", "symbol"),
+    ("trade_type", "symbol", "is_selected"),
     [
-        pytest.param(SPOT, "BTCUSDT", id="spot"),
-        pytest.param(CM, "BTCUSD", id="index pair"),
-        pytest.param(TradeType.OPTION, "BTCBVOLUSDT", id="option index"),
+        pytest.param(SPOT, "BTCUSDT", True, id="spot has but one"),
+        pytest.param(CM, "BTCUSD", True, id="an index pair has none"),
+        pytest.param(TradeType.OPTION, "BTCBVOLUSDT", True, id="nor an option index"),
+        pytest.param(UM, "BTCUSDT_220325_SETTLED", True, id="delivery"),
+        pytest.param(UM, "TSLAUSDT_SETTLED", True, id="share"),
+        pytest.param(UM, "BTCXYZSETTLED", True, id="unknown quote"),
+        pytest.param(UM, "BTCUSDT_220325", False, id="expired, not settled by name"),
     ],
 )
-@pytest.mark.parametrize("wanted", ["PERPETUAL", "SETTLED"])
-def test_contract_types_have_no_effect_where_there_is_but_one(
-    trade_type, symbol, wanted
+def test_settled_contracts_are_selected_whatever_they_were(
+    trade_type, symbol, is_selected
 ):
-    selection = select_all([symbol], trade_type=trade_type, contract_type=[wanted])
+    selection = select_all([symbol], trade_type=trade_type, contract_type=["SETTLED"])
 
-    assert selection.selected == [symbol]
+    assert bool(selection.selected) is is_selected
 
 
 @pytest.mark.parametrize(
-    ("symbol", "selected"),
+    ("names", "filters", "selected"),
     [
-        pytest.param("BTCUSDT_220325_SETTLED", True, id="delivery"),
-        pytest.param("TSLAUSDT_SETTLED", True, id="share"),
-        pytest.param("BTCXYZSETTLED", True, id="unknown quote"),
-        pytest.param("BTCUSDT_220325", False, id="expired, not settled by name"),
+        pytest.param(
+            "BTCUPUSDT BTCXYZ USDCUSDT", {}, "BTCUPUSDT BTCXYZ USDCUSDT", id="all open"
+        ),
+        pytest.param(
+            "BTCBUSD BTCFDUSD BTCTRY BTCUSDT ETHBTC",
+            {"quote": ["FDUSD", "TRY", "BTC"]},
+            "BTCFDUSD BTCTRY ETHBTC",
+            id="several quotes",
+        ),
+        pytest.param(
+            "BTCXYZ",
+            {
+                "quote": ["XYZ"],
+                "known": {"BTCXYZ": {"baseAsset": "BTC", "quoteAsset": "XYZ"}},
+            },
+            "BTCXYZ",
+            id="a quote that a listing knows",
+        ),
+        pytest.param(
+            "BTCUSDT USDCUSDT",
+            {"trade_type": UM, "stable_pairs": False},
+            "BTCUSDT",
+            id="stable pairs of futures",
+        ),
+        pytest.param(
+            "1000CATTRY 1000SATSTRY BTCTRY BTCUSDT USDCUSDT",
+            {
+                "quote": ["USDT"],
+                "stable_pairs": False,
+                "include": ["1000*", "USDCUSDT"],
+            },
+            "1000CATTRY 1000SATSTRY BTCUSDT USDCUSDT",
+            id="included whatever the filters say",
+        ),
+        pytest.param(
+            "BTCTRY ETHTRY",
+            {"include": ["*TRY"], "exclude": ["BTCTRY"]},
+            "ETHTRY",
+            id="exclude wins over include",
+        ),
+        pytest.param("BTCUSDT", {"exclude": ["btc*"]}, "BTCUSDT", id="case of globs"),
+        pytest.param(
+            "BTCUSDT", {"exclude": ["LUNAUSDT"]}, "BTCUSDT", id="excludes nothing"
+        ),
     ],
 )
-def test_settled_contracts_are_selected_whatever_they_were(symbol, selected):
-    selection = select_all([symbol], trade_type=UM, contract_type=["SETTLED"])
-
-    assert bool(selection.selected) is selected
+def test_filters_select_symbols(names, filters, selected):
+    assert select_all(names.split(), **filters).selected == selected.split()
 
 
-def test_a_settled_contract_of_an_unknown_quote_has_none_that_is_wanted():
-    selection = select_all(
-        ["BTCXYZSETTLED"], trade_type=UM, quote=["USDT"], contract_type=["SETTLED"]
-    )
-
-    assert selection.unmatched == ["BTCXYZSETTLED"]
+@pytest.mark.parametrize(
+    ("symbol", "filters"),
+    [
+        ("BTCXYZ", {"contract_type": ["PERPETUAL"]}),
+        ("BTCXYZSETTLED", {"quote": ["USDT"], "contract_type": ["SETTLED"]}),
+    ],
+)
+def test_a_filter_leaves_out_what_cannot_be_read_and_says_so(symbol, filters):
+    assert select_all([symbol], trade_type=UM, **filters).unmatched == [symbol]
 
 
 def test_a_contract_type_that_does_not_exist_is_refused():
     with pytest.raises(SelectionError, match=r"'SWAP': expected one of PERPETUAL, "):
         select_all(["BTCUSDT"], trade_type=UM, contract_type=["SWAP"])
-
-
-def test_a_contract_type_leaves_out_what_cannot_be_read_and_says_so():
-    selection = select_all(["BTCXYZ"], trade_type=UM, contract_type=["PERPETUAL"])
-
-    assert selection.unmatched == ["BTCXYZ"]
-
-
-def test_stable_pairs_are_left_out_of_futures_too():
-    selection = select_all(["BTCUSDT", "USDCUSDT"], trade_type=UM, stable_pairs=False)
-
-    assert selection.selected == ["BTCUSDT"]
-
-
-def test_a_listing_makes_an_unknown_quote_selectable():
-    known = {"BTCXYZ": {"baseAsset": "BTC", "quoteAsset": "XYZ"}}
-
-    assert select_all(["BTCXYZ"], quote=["XYZ"], known=known).selected == ["BTCXYZ"]
-
-
-def test_include_adds_names_and_globs_whatever_the_filters_say():
-    names = ["1000CATTRY", "1000SATSTRY", "BTCTRY", "BTCUSDT", "USDCUSDT"]
-
-    selection = select_all(
-        names, quote=["USDT"], stable_pairs=False, include=["1000*", "USDCUSDT"]
-    )
-
-    assert selection.selected == ["1000CATTRY", "1000SATSTRY", "BTCUSDT", "USDCUSDT"]
-
-
-def test_exclude_wins_over_include():
-    selection = select_all(["BTCTRY", "ETHTRY"], include=["*TRY"], exclude=["BTCTRY"])
-
-    assert selection.selected == ["ETHTRY"]
-    assert selection.excluded == {"BTCTRY": ExclusionReason.EXCLUDED}
-
-
-def test_globs_respect_case():
-    assert select_all(["BTCUSDT"], exclude=["btc*"]).selected == ["BTCUSDT"]
-
-
-def test_an_exclusion_that_fits_nothing_is_ignored():
-    assert select_all(["BTCUSDT"], exclude=["LUNAUSDT"]).selected == ["BTCUSDT"]
 
 
 def test_including_a_name_that_does_not_exist_names_the_nearest():
