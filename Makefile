@@ -7,6 +7,8 @@ SYSTEM_INSTALL ?= yes
 # Where the demo puts its data, and how many jobs it runs at once.
 DEMO_DIR ?= demo_data
 CORES ?= $(shell nproc)
+# How many workflow tests run at once: they wait for servers and retries in between.
+WORKERS ?= $(shell expr $(CORES) + 1)
 # How long a soak attacks, from which seed (default: any) and in which parts (all).
 SECONDS ?= 60
 SEED ?=
@@ -31,6 +33,20 @@ BIN := .venv/bin
 # Warnings are errors; all are shown.
 SPHINX := --fail-on-warning --keep-going --quiet -d build/doctrees
 
+# One a line; they run at once, the longest first.
+define CHECKS
+mypy
+snakemake --lint --config offline=true data_dir=build/lint
+snakefmt --check Snakefile rules workflow
+python docs/prose.py
+lint-imports
+ruff check .
+ruff format --check .
+endef
+# Run a command, and print what it said only if it fails.
+QUIETLY := said=$$({} 2>&1) && echo "{}: passed" || { echo "{}: failed"; echo "$$said"; exit 1; }
+export CHECKS
+
 .DEFAULT_GOAL := help
 # Prerequisites are steps, in this order, whatever -j says.
 .NOTPARALLEL:
@@ -53,13 +69,7 @@ test: EXAMPLES := 100
 test: check docs unit workflow-tests ## Run every check and every test
 
 check: setup-dev ## Check format, lint, types, layers and words of code, rules and pages
-	$(BIN)/ruff format --check .
-	$(BIN)/ruff check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	$(BIN)/python docs/prose.py
-	$(BIN)/snakefmt --check Snakefile rules workflow
-	$(BIN)/snakemake --lint --config offline=true data_dir=build/lint
+	@printf '%s\n' "$$CHECKS" | xargs -P $(CORES) -I {} sh -c '$(QUIETLY)'
 
 docs: setup-dev ## Build the documentation in build/docs, and check the links within it
 	$(BIN)/sphinx-build $(SPHINX) -b html docs build/docs
@@ -75,7 +85,7 @@ unit: setup-dev ## Run the unit tests
 	EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
-	$(BIN)/pytest tests/workflow -n auto --dist loadfile $(PYTEST_ARGS)
+	$(BIN)/pytest tests/workflow -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
 
 soak: setup-dev ## Attack builds and readers for SECONDS (60), and count what is lost
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) \

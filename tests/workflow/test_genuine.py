@@ -18,6 +18,7 @@ from bhds.sandbox.server import serving
 REALDATA = Path(__file__).parents[3] / "shared" / "realdata"
 pytestmark = [
     pytest.mark.workflow,
+    pytest.mark.xdist_group("genuine"),
     pytest.mark.skipif(not REALDATA.exists(), reason="no genuine files"),
 ]
 
