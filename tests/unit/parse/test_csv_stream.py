@@ -116,19 +116,3 @@ def test_line_that_is_too_long_is_named(before):
         else:
             with pytest.raises(ParseError, match=f"line {number} has {length} bytes"):
                 pieces(content, piece_bytes=1 << 20)
-
-
-def test_bad_header_is_refused():
-    with pytest.raises(ParseError, match="lacks price"):
-        pieces(HEADER.replace(b"price", b"prize") + LINE, piece_bytes=1_000)
-
-
-def test_damage_shows_at_the_latest_at_the_end():
-    opened = io.BytesIO()
-    with zipfile.ZipFile(opened, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(f"{STEM}.csv", LINE * 100)
-    damaged = io.BytesIO(opened.getvalue().replace(LINE + b"PK", LINE[:-2] + b"3\nPK"))
-    entry = find_csv(damaged, stem=STEM, bounds=BOUNDS)
-
-    with pytest.raises(ParseError, match="CRC-32 is"):
-        list(csv_pieces(damaged, entry=entry, table=TABLE, piece_bytes=500))
