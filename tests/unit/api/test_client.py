@@ -158,8 +158,10 @@ def joined(pages, start_ms, end_ms):
 # --- the sandbox: three markets -----------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["4h", "1d", "1w", "1mo"])
-@pytest.mark.parametrize("trade_type", [SPOT, UM, CM])
+@pytest.mark.parametrize(
+    ("trade_type", "name"),
+    [(SPOT, "1w"), (SPOT, "1mo"), (UM, "4h"), (UM, "1mo"), (CM, "1d"), (CM, "1mo")],
+)
 def test_a_range_holds_the_bars_that_simple_requests_find(
     sandbox, ask, trade_type, name
 ):

@@ -219,7 +219,7 @@ def data(tmp_path, monkeypatch):
     return DataDir(tmp_path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def hours():
     """Return a function that makes bars of consecutive hours."""
 

@@ -1,7 +1,9 @@
 """Where a bar came from, and why there is none."""
 
+import contextlib
 import datetime as dt
 import hashlib
+import shutil
 
 import polars as pl
 import pytest
@@ -9,6 +11,8 @@ import pytest
 from bhds.core.errors import SelectionError
 from bhds.explanation import explain
 from bhds.io import storage
+
+from .conftest import DataDir
 
 SYMBOL = "龙虾USDT"
 
@@ -232,13 +236,26 @@ def test_a_filled_bar_is_told_with_its_gap_and_what_the_api_said(data, hours):
     assert found.warnings == ()
 
 
-@pytest.fixture
-def halted(data, hours):
-    """Return a data directory with a halt of 3 days, and a lower price after it."""
+@pytest.fixture(scope="module")
+def built(tmp_path_factory, hours):
+    """Build a data directory with a halt of 3 days, and a lower price after it."""
+    data = DataDir(tmp_path_factory.mktemp("halted"))
+    with contextlib.chdir(data.root):
+        fill_halted(data, hours)
+    return data.root
+
+
+def fill_halted(data, hours):
     data.publish("2025-03-01", hours("2025-03-01", 24))
     data.publish("2025-03-05", hours("2025-03-05", 24, price=50.0))
     data.fill([(at("2025-03-02"), at("2025-03-05"), "empty", 0)], [])
     data.build()
+
+
+@pytest.fixture
+def halted(built, data):
+    """Copy the data directory with a halt, which a test may change."""
+    shutil.copytree(built, data.root, dirs_exist_ok=True)
     return data
 
 

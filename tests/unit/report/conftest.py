@@ -236,9 +236,13 @@ def empty_dir(tmp_path):
     return DataDir(tmp_path / "data")
 
 
+def fill(data):
+    fill_spot(data)
+    fill_futures(data)
+    fill_records(data)
+    return data
+
+
 @pytest.fixture
 def data_dir(empty_dir):
-    fill_spot(empty_dir)
-    fill_futures(empty_dir)
-    fill_records(empty_dir)
-    return empty_dir
+    return fill(empty_dir)

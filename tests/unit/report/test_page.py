@@ -10,7 +10,7 @@ from bhds.schemas import quality_tables
 from bhds.stages import report as job
 from tests import chromium
 
-from .conftest import AS_OF, MARKUP, day_rows, of_series
+from .conftest import AS_OF, MARKUP, DataDir, day_rows, fill, of_series
 
 DESKTOP, PHONE = 1280, 390
 
@@ -21,13 +21,30 @@ def browser():
         yield running
 
 
-@pytest.fixture
-def report(data_dir):
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    data_dir = fill(DataDir(tmp_path_factory.mktemp("data")))
     output = data_dir.root / "reports" / "quality.html"
     job.write_report(
         data_dir.tables, output=output, as_of=AS_OF, data_dir=data_dir.root
     )
     return output
+
+
+@pytest.fixture(scope="module")
+def opened(browser, report):
+    with chromium.opened(browser, report, width=DESKTOP) as visit:
+        yield visit
+
+
+@pytest.fixture
+def visit(opened):
+    """Return the opened report without a filter."""
+    opened.page.select_option("#market", "")
+    opened.page.fill("#symbol", "")
+    opened.page.get_by_text("4 of 4 symbols").wait_for()
+    opened.page.locator(".heatmap .series").select_option(index=0)
+    return opened
 
 
 @pytest.fixture
@@ -44,8 +61,13 @@ def page_of(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
+@pytest.mark.parametrize(
+    ("width", "dark"),
+    [
+        pytest.param(DESKTOP, True, id="desktop, dark"),
+        pytest.param(PHONE, False, id="phone, light"),
+    ],
+)
 def test_everything_is_drawn_without_a_word_or_a_request(browser, report, width, dark):
     with chromium.opened(browser, report, width=width, dark=dark) as visit:
         assert visit.messages == []
@@ -64,55 +86,51 @@ def test_everything_is_drawn_without_a_word_or_a_request(browser, report, width,
         assert is_light_on_dark == dark
 
 
-def test_no_number_stands_twice_beside_a_figure(browser, report):
-    with chromium.opened(browser, report, width=DESKTOP) as visit:
-        for market in ("", "um_futures", "spot"):
-            visit.page.select_option("#market", market)
-            for figure in visit.page.locator("figure:not([hidden]) .plot").all():
-                ticks = figure.locator(".ytick text").all_text_contents()
-                assert len(set(ticks)) == len(ticks)
+def test_no_number_stands_twice_beside_a_figure(visit):
+    for market in ("", "um_futures", "spot"):
+        visit.page.select_option("#market", market)
+        for figure in visit.page.locator("figure:not([hidden]) .plot").all():
+            ticks = figure.locator(".ytick text").all_text_contents()
+            assert len(set(ticks)) == len(ticks)
 
 
-def test_the_market_filter_acts_on_tables_figures_and_the_heat_map(browser, report):
-    with chromium.opened(browser, report, width=DESKTOP) as visit:
-        assert len(visit.rows("coverage-table")) == 4
+def test_the_market_filter_acts_on_tables_figures_and_the_heat_map(visit):
+    assert len(visit.rows("coverage-table")) == 4
 
-        visit.page.select_option("#market", "um_futures")
+    visit.page.select_option("#market", "um_futures")
 
-        assert visit.texts("#matches") == ["1 of 4 symbols"]
-        rows = visit.rows("coverage-table")
-        assert [row[0] for row in rows] == ["um_futures"]
-        assert visit.rows("gaps-longest")[0][0].startswith("No rows match")
-        assert visit.texts(".heatmap option")[0] == "um_futures klines 1m"
-        assert visit.texts(".heatmap .count") == ["1 of 1 symbols"]
-        pictures = visit.page.locator("figure[data-symbol]")
-        assert [each.is_visible() for each in pictures.all()] == [False, False]
-
-
-def test_the_symbol_filter_takes_a_part_of_a_name(browser, report):
-    with chromium.opened(browser, report, width=PHONE) as visit:
-        visit.page.fill("#symbol", "币安")
-        visit.page.get_by_text("1 of 4 symbols").wait_for()
-
-        rows = visit.rows("coverage-table")
-        assert [row[2] for row in rows] == ["币安人生USDT"]
-        assert visit.texts(".heatmap .count") == ["1 of 3 symbols"]
-
-        visit.page.fill("#symbol", "ausd")
-        visit.page.get_by_text("2 of 4 symbols").wait_for()
-
-        assert {row[2] for row in visit.rows("coverage-table")} == {"AUSDT"}
-        visible = visit.page.locator("figure[data-symbol]:visible")
-        assert visible.count() == 1
-        assert visit.messages == []
+    assert visit.texts("#matches") == ["1 of 4 symbols"]
+    rows = visit.rows("coverage-table")
+    assert [row[0] for row in rows] == ["um_futures"]
+    assert visit.rows("gaps-longest")[0][0].startswith("No rows match")
+    assert visit.texts(".heatmap option")[0] == "um_futures klines 1m"
+    assert visit.texts(".heatmap .count") == ["1 of 1 symbols"]
+    pictures = visit.page.locator("figure[data-symbol]")
+    assert [each.is_visible() for each in pictures.all()] == [False, False]
 
 
-def test_a_symbol_that_looks_like_markup_is_text(browser, report):
-    with chromium.opened(browser, report, width=DESKTOP) as visit:
-        assert MARKUP in visit.texts("[data-table='coverage-table'] tbody td")
-        assert visit.page.locator("table.data b").count() == 0
-        assert MARKUP in visit.texts(".heatmap .ytick text")
-        assert any(MARKUP in text for text in visit.texts("figcaption"))
+def test_the_symbol_filter_takes_a_part_of_a_name(visit):
+    visit.page.fill("#symbol", "币安")
+    visit.page.get_by_text("1 of 4 symbols").wait_for()
+
+    rows = visit.rows("coverage-table")
+    assert [row[2] for row in rows] == ["币安人生USDT"]
+    assert visit.texts(".heatmap .count") == ["1 of 3 symbols"]
+
+    visit.page.fill("#symbol", "ausd")
+    visit.page.get_by_text("2 of 4 symbols").wait_for()
+
+    assert {row[2] for row in visit.rows("coverage-table")} == {"AUSDT"}
+    visible = visit.page.locator("figure[data-symbol]:visible")
+    assert visible.count() == 1
+    assert visit.messages == []
+
+
+def test_a_symbol_that_looks_like_markup_is_text(visit):
+    assert MARKUP in visit.texts("[data-table='coverage-table'] tbody td")
+    assert visit.page.locator("table.data b").count() == 0
+    assert MARKUP in visit.texts(".heatmap .ytick text")
+    assert any(MARKUP in text for text in visit.texts("figcaption"))
 
 
 def test_text_cannot_end_the_script_that_carries_it(browser, page_of):
@@ -180,12 +198,11 @@ def heatmap_of(number):
     return coverage.heatmap(months), [("spot", n) for n in names]
 
 
-@pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_a_thousand_symbols_scroll_in_a_box_of_the_page(browser, page_of, width):
+def test_a_thousand_symbols_scroll_in_a_box_of_the_page(browser, page_of):
     heatmap, symbols = heatmap_of(1_000)
 
     path = page_of(heatmap, symbols=symbols)
-    with chromium.opened(browser, path, width=width) as visit:
+    with chromium.opened(browser, path, width=PHONE) as visit:
 
         def names():
             return visit.texts(".heatmap .ytick text")

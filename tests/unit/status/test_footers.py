@@ -18,8 +18,8 @@ def read(*paths, time="open_time"):
 
 
 def put(path, count, *, name="open_time"):
-    times = [BEGIN + n * dt.timedelta(minutes=1) for n in range(count)]
-    frame = pl.DataFrame({name: times}, schema={name: TIME})
+    minutes = pl.duration(minutes=pl.int_range(count))
+    frame = pl.select((pl.lit(BEGIN) + minutes).cast(TIME).alias(name))
     storage.write_parquet(frame, path, metadata={})
     return path
 
@@ -55,9 +55,9 @@ def test_a_file_that_cannot_be_read_has_no_rows_and_stops_nothing(tmp_path):
 
 
 def test_files_come_in_order_and_all_are_told(tmp_path):
-    paths = [put(tmp_path / f"{n}.parquet", n % 3) for n in range(450)]
+    paths = [put(tmp_path / f"{n}.parquet", n % 3) for n in range(210)]
 
     found, told = read(*paths)
 
-    assert [footer.rows for footer in found] == [n % 3 for n in range(450)]
-    assert told == [200, 200, 50]
+    assert [footer.rows for footer in found] == [n % 3 for n in range(210)]
+    assert told == [200, 10]
