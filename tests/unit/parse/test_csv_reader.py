@@ -183,10 +183,11 @@ def test_unknown_columns_are_told_in_short():
     assert warning == f"column unknown:{'x' * 89}... is ignored"
 
 
-def test_wide_csvs_are_read_in_parts(monkeypatch):
+@pytest.mark.parametrize("part_bytes", [10, 100])
+def test_wide_csvs_are_read_in_parts(monkeypatch, part_bytes):
     content = b"".join(b"%d,1.5,%s\n" % (n, b"0" * (n % 50)) for n in range(1_000))
     whole, _ = read(content)
-    monkeypatch.setattr(csv_reader, "_READ_BYTES", 100)
+    monkeypatch.setattr(csv_reader, "_READ_BYTES", part_bytes)
 
     parts, faults = read(content)
 

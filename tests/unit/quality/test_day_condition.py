@@ -72,12 +72,16 @@ def test_a_day_is_judged_by_its_rows(judged, day, columns, expected):
 
 @pytest.mark.parametrize(
     ("date", "expected"),
-    [("2024-01-29", "pending"), ("2024-01-28", "missing")],
+    [
+        ("2024-01-29", ("pending", "not_published")),
+        ("2024-01-28", ("missing", "missing_file")),
+    ],
 )
 def test_a_day_is_pending_for_three_days(judged, day, date, expected):
     rows = [day(date, **NOTHING), day("2024-01-31")]
 
-    assert rated(judged(*rows), date)["condition"] == expected
+    found = rated(judged(*rows), date)
+    assert (found["condition"], found["reason"]) == expected
 
 
 def gap_of(name, first, last):
