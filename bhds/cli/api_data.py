@@ -20,7 +20,7 @@ from bhds.backfill.requests import open_client
 from bhds.cli import completion
 from bhds.cli.datasets import Asked, dataset_of
 from bhds.cli.options import AsJson, DataDir, IntervalName, Market, Symbols, examples
-from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
+from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
 from bhds.cli.terminal import progress
 from bhds.cli.workflow import Cores, DryRun, build
 from bhds.config import Settings
@@ -108,14 +108,14 @@ def kline(
     end: _End,
     data_type: _DataType = "klines",
     output: _Output = None,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the closed bars of some days of named symbols, one Parquet file each."""
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         wanted = _range(
             trade_type,
             data_type,
@@ -152,13 +152,13 @@ def missing_kline(
     *,
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
     """Fill what the archive's klines lack, by Snakemake: the target api_all."""
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         asked = Asked(
             trade_type,
             interval=interval,
@@ -179,13 +179,13 @@ def recent_funding(
     *,
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
     """Fill the funding that the archive lacks, by Snakemake: the target api_all."""
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         asked = Asked(trade_type, FUNDING, symbols=symbols)
         status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
     raise typer.Exit(status)
@@ -198,7 +198,7 @@ def recent_funding(
 def exchange_info(
     trade_types: _Markets = None,
     *,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -208,7 +208,7 @@ def exchange_info(
     api_data/<trade_type>/exchangeInfo.json before they go by names.
     """
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         _may_ask(settings)
         for trade_type in _markets(trade_types, settings=settings):
             path = instruments.exchange_info_path(

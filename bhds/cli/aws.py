@@ -26,7 +26,7 @@ from bhds.cli.options import (
     Symbols,
     examples,
 )
-from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
+from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
 from bhds.cli.workflow import Cores, DryRun, build
 from bhds.io.job_log import one_line_errors
 from bhds.schemas.datatypes import BAR_TYPES, FUNDING
@@ -73,7 +73,7 @@ def build_bars(
     start: FirstDay = None,
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -93,7 +93,7 @@ def build_bars(
         results={"funding": False},  # nothing beyond these files is wanted
     )
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         wanted = datasets.datasets_of(asked, settings=settings)
         targets = [_TARGETS[context.info_name or ""]]
         status = build(settings, wanted, targets, cores=cores, dry_run=dry_run)
@@ -111,7 +111,7 @@ def build_records(
     start: FirstDay = None,
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -124,7 +124,7 @@ def build_records(
         more=_more(frequency=frequency, start=start),
     )
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         wanted = [datasets.dataset_of(asked, settings=settings)]
         targets = [_TARGETS[context.info_name or ""]]
         status = build(settings, wanted, targets, cores=cores, dry_run=dry_run)
@@ -143,7 +143,7 @@ def list_bars(
     leveraged: Leveraged = None,
     frequency: FrequencyName = None,
     start: FirstDay = None,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -168,7 +168,7 @@ def list_bars(
         results={"funding": False},
     )
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         wanted = datasets.datasets_of(asked, settings=settings)
         found = listed.list_datasets(wanted, settings=settings)
     listed.show(found, as_json=as_json, file=sys.stdout)
@@ -183,7 +183,7 @@ def list_records(
     contract_type: ContractTypes = None,
     frequency: FrequencyName = None,
     start: FirstDay = None,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -200,7 +200,7 @@ def list_records(
         more=_more(frequency=frequency, start=start),
     )
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         wanted = [datasets.dataset_of(asked, settings=settings)]
         found = listed.list_datasets(wanted, settings=settings)
     listed.show(found, as_json=as_json, file=sys.stdout)

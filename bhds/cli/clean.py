@@ -17,7 +17,7 @@ from rich.table import Table
 from bhds.cleanup import stale_files
 from bhds.cleanup.superseded import Standing, superseded
 from bhds.cli.options import DataDir, examples
-from bhds.cli.settings import ConfigFile, ConfigValues, MoreConfigValues, read_settings
+from bhds.cli.settings import ConfigFiles, ConfigValues, MoreConfigValues, read_settings
 from bhds.cli.terminal import working
 from bhds.config import Settings
 from bhds.io.job_log import one_line_errors
@@ -71,7 +71,7 @@ class _Findings:
 
 def clean(
     *,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     more: MoreConfigValues = None,
     data_dir: DataDir = None,
@@ -85,7 +85,7 @@ def clean(
     """
     with one_line_errors():
         settings = read_settings(
-            configfile, values=[*(config or ()), *(more or ())], data_dir=data_dir
+            configfiles, values=[*(config or ()), *(more or ())], data_dir=data_dir
         )
         now = dt.datetime.now(dt.UTC)
         with working("looking for what nothing needs"):

@@ -56,7 +56,7 @@ def _data_dir(given: dict[str, Any]) -> Path:
     from bhds.cli.settings import read_data_dir  # noqa: PLC0415
 
     return read_data_dir(
-        given.get("configfile"),
+        given.get("configfiles"),
         values=given.get("config") or (),
         data_dir=given.get("data_dir"),
     )

@@ -11,7 +11,7 @@ from bhds import instruments, layout
 from bhds.cli import completion
 from bhds.cli.explained import show, show_longer
 from bhds.cli.options import AsJson, DataDir, examples
-from bhds.cli.settings import ConfigFile, ConfigValues, read_data_dir
+from bhds.cli.settings import ConfigFiles, ConfigValues, read_data_dir
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.explanation import explain as trace
@@ -75,7 +75,7 @@ def explain(
     trade_type: _TradeType = None,
     interval: _Interval = None,
     rule: _Rule = None,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -88,7 +88,7 @@ def explain(
     """
     with one_line_errors():
         moment = _moment(time)
-        root = read_data_dir(configfile, values=config or (), data_dir=data_dir)
+        root = read_data_dir(configfiles, values=config or (), data_dir=data_dir)
         if interval is not None:
             Interval.parse(interval)
         market, base = _series(

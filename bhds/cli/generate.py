@@ -26,7 +26,7 @@ from bhds.cli.options import (
     Symbols,
     examples,
 )
-from bhds.cli.settings import ConfigFile, ConfigValues, read_settings
+from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
 from bhds.cli.workflow import Cores, DryRun, build
 from bhds.config import Dataset
 from bhds.core.errors import ConfigError
@@ -123,7 +123,7 @@ def kline(
     start: FirstDay = None,
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -152,7 +152,7 @@ def kline(
         | {"resample": []},
     )
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         wanted = datasets.datasets_of(asked, settings=settings)
         status = build(settings, wanted, ["results_all"], cores=cores, dry_run=dry_run)
     raise typer.Exit(status)
@@ -178,7 +178,7 @@ def resample(
     leveraged: Leveraged = None,
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
 ) -> None:
@@ -199,7 +199,7 @@ def resample(
         ),
     )
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         names = _rule_names(rules, base_offset=base_offset)
         dataset = datasets.dataset_of(asked, settings=settings)
         wanted = _with_rules(asked, dataset, names)
@@ -231,7 +231,7 @@ def gaps(
     ] = "1s",
     cores: Cores = None,
     dry_run: DryRun = False,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -242,7 +242,7 @@ def gaps(
     needs the others; otherwise the class that was found last is printed.
     """
     with one_line_errors():
-        settings = read_settings(configfile, values=config or (), data_dir=data_dir)
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
         asked = Asked(
             trade_type,
             interval=interval,

@@ -16,7 +16,7 @@ from rich.table import Table
 from bhds.archive.download import ledger
 from bhds.archive.download.ledger import Rate
 from bhds.cli.options import AsJson, DataDir, examples
-from bhds.cli.settings import ConfigFile, ConfigValues, MoreConfigValues, read_settings
+from bhds.cli.settings import ConfigFiles, ConfigValues, MoreConfigValues, read_settings
 from bhds.cli.terminal import console, working
 from bhds.config import Dataset, Settings
 from bhds.io.job_log import one_line_errors
@@ -73,7 +73,7 @@ class _Report:
 
 def plan(
     *,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     more: MoreConfigValues = None,
     data_dir: DataDir = None,
@@ -86,7 +86,7 @@ def plan(
     """
     with one_line_errors():
         settings = read_settings(
-            configfile, values=[*(config or ()), *(more or ())], data_dir=data_dir
+            configfiles, values=[*(config or ()), *(more or ())], data_dir=data_dir
         )
         with working("planning"):
             report = _report(settings, now=dt.datetime.now(dt.UTC))

@@ -16,13 +16,13 @@ from bhds.core.errors import ConfigError
 _DEFAULT_FILE = Path("config", "config.yaml")
 _CHECKOUT = workflow_folder()
 
-ConfigFile = Annotated[
-    Path | None,
+ConfigFiles = Annotated[
+    list[Path] | None,
     typer.Option(
         "--configfile",
         metavar="PATH",
         help="YAML file of settings, on top of config/config.yaml here, or of "
-        "BHDS itself.",
+        "BHDS itself; repeatable, the last takes precedence.",
     ),
 ]
 ConfigValues = Annotated[
@@ -40,7 +40,7 @@ MoreConfigValues = Annotated[
 
 
 def read_settings(
-    configfile: Path | None,
+    configfiles: Iterable[Path] | None,
     *,
     values: Iterable[str],
     data_dir: Path | None = None,
@@ -50,9 +50,10 @@ def read_settings(
 
     Parameters
     ----------
-    configfile
-        A file whose settings take precedence over those of the default one, which is
-        `config/config.yaml` in the current directory, else in the checkout.
+    configfiles
+        Files whose settings take precedence over those of the files before them, and of
+        the default one: `config/config.yaml` in the current directory, else in the
+        checkout.
     values
         Settings `KEY=VALUE` that take precedence over all files; values are YAML, and a
         dot in a key goes down into a group.
@@ -67,7 +68,7 @@ def read_settings(
         If a file cannot be read or is no YAML mapping, a value is not of the form
         above, or the settings are not valid.
     """
-    files = _files(configfile)
+    files = _files(configfiles)
     if not files:
         msg = (
             f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
@@ -80,7 +81,7 @@ def read_settings(
 
 
 def read_data_dir(
-    configfile: Path | None,
+    configfiles: Iterable[Path] | None,
     *,
     values: Iterable[str],
     data_dir: Path | None = None,
@@ -92,7 +93,7 @@ def read_data_dir(
 
     Parameters
     ----------
-    configfile, values, data_dir, environment
+    configfiles, values, data_dir, environment
         As `read_settings` takes them; without any file, the environment decides.
 
     Raises
@@ -102,7 +103,7 @@ def read_data_dir(
     """
     found: Any = data_dir
     if found is None:
-        files = [sources.read_file(path) for path in _files(configfile)]
+        files = [sources.read_file(path) for path in _files(configfiles)]
         merged = sources.merge([*files, sources.of_command_line(_given(values))])
         found = merged.values.get("data_dir") or config.default_data_dir(environment)
     path = Path(str(found)).expanduser()
@@ -122,11 +123,11 @@ def _given(values: Iterable[str]) -> dict[str, Any]:
     return sources.merge(given).values
 
 
-def _files(configfile: Path | None) -> list[Path]:
+def _files(configfiles: Iterable[Path] | None) -> list[Path]:
     """Return the files to read, those that take precedence over others last."""
     defaults = (_DEFAULT_FILE, _CHECKOUT / _DEFAULT_FILE)
     default = next((path for path in defaults if path.is_file()), None)
-    return [path for path in (default, configfile) if path is not None]
+    return [*([] if default is None else [default]), *(configfiles or ())]
 
 
 def _parsed(value: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from bhds.backfill import api_use
 from bhds.cli.options import AsJson, DataDir, examples
-from bhds.cli.settings import ConfigFile, ConfigValues, read_data_dir
+from bhds.cli.settings import ConfigFiles, ConfigValues, read_data_dir
 from bhds.cli.terminal import console, print_whole, progress
 from bhds.io.job_log import one_line_errors
 from bhds.status import Holding, survey
@@ -25,7 +25,7 @@ EPILOG = examples("bhds status", "bhds status --data-dir binance_data --json")
 
 def status(
     *,
-    configfile: ConfigFile = None,
+    configfiles: ConfigFiles = None,
     config: ConfigValues = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -36,7 +36,7 @@ def status(
     Conditions are those of the last `quality_all`.
     """
     with one_line_errors():
-        root = read_data_dir(configfile, values=config or (), data_dir=data_dir)
+        root = read_data_dir(configfiles, values=config or (), data_dir=data_dir)
         with _telling() as told:
             found = survey(root, told=told)
         numbers = ("requests", "weight", "refusals", "rows")

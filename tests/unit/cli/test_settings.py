@@ -1,11 +1,14 @@
 """Settings from files and from the command line, as Snakemake takes them."""
 
 import datetime as dt
+from pathlib import Path
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from bhds.cli import settings
+from bhds.cli.app import app
 from bhds.cli.settings import read_data_dir, read_settings
 from bhds.core.errors import ConfigError
 
@@ -27,7 +30,8 @@ def write(path, content):
 
 
 def read(configfile=None, *values, environment=None):
-    return read_settings(configfile, values=values, environment=environment or {})
+    files = None if configfile is None else [configfile]
+    return read_settings(files, values=values, environment=environment or {})
 
 
 @pytest.fixture
@@ -64,6 +68,22 @@ def test_a_named_file_goes_before_the_default_one_as_with_snakemake(here):
 
     assert [dataset.trade_type for dataset in found.datasets] == ["um_futures"]
     assert (found.http.connections, found.http.timeout_s) == (7, 5)
+
+
+@pytest.mark.usefixtures("default")
+def test_of_several_files_the_last_takes_precedence_and_is_named(here):
+    write(here / "1.yaml", "http: {connections: 7, timeout_s: 8}\n")
+    write(here / "2.yaml", "http:\n  timeout_s: never\n")
+    options = ["--configfile", "1.yaml", "--configfile", "2.yaml"]
+
+    refused = CliRunner().invoke(app, ["plan", *options]).exception
+
+    assert "2.yaml:2:14: http.timeout_s: 'never': expected" in str(refused)
+    write(here / "2.yaml", "http: {timeout_s: 9}\n")
+    both = [Path("1.yaml"), Path("2.yaml")]
+    found = read_settings(both, values=(), environment={})
+    assert (found.http.connections, found.http.timeout_s) == (7, 9)
+    assert len(found.datasets) == 1
 
 
 def test_a_named_file_is_enough(here):
