@@ -23,8 +23,12 @@ def days_span(start: dt.date, end: dt.date) -> Span:
     Raises
     ------
     ConfigError
-        If they are the wrong way round.
+        If they are the wrong way round, or in the future.
     """
+    today = dt.datetime.now(dt.UTC).date()
+    if end > today:
+        msg = f"end {end} is after today, {today} UTC; name an earlier day"
+        raise ConfigError(msg)
     if end < start:
         msg = f"start {start} is later than end {end}; swap them"
         raise ConfigError(msg)

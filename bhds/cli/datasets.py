@@ -133,7 +133,7 @@ def _symbols(asked: Asked, *, of_settings: Any) -> Any:
         )
         raise SelectionError(msg)
     if asked.symbols:
-        return list(asked.symbols)
+        return list(dict.fromkeys(asked.symbols))
     if of_settings is None:
         return _USUAL[asked.trade_type] | dict(asked.filter)
     if not asked.filter:

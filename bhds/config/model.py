@@ -18,6 +18,7 @@ from pydantic import (
 
 from bhds.config.problems import ConflictError
 from bhds.config.values import (
+    ONCE,
     ArchiveInterval,
     Count,
     DataTypeName,
@@ -135,10 +136,10 @@ class Api(_Closed):
 class SymbolFilter(_Closed):
     """Which of the bucket's symbols are wanted. Delisted symbols are in the bucket."""
 
-    quote: list[Symbol] | None = Field(
+    quote: Annotated[list[Symbol], ONCE] | None = Field(
         default=None, min_length=1, description="quote assets; null: any"
     )
-    contract_type: list[ContractType] | None = Field(
+    contract_type: Annotated[list[ContractType], ONCE] | None = Field(
         default=None, min_length=1, description="futures only; null: any"
     )
     stable_pairs: Flag = Field(
@@ -147,10 +148,10 @@ class SymbolFilter(_Closed):
     leveraged: Flag = Field(
         default=True, description="keep leveraged tokens, such as BTCUPUSDT"
     )
-    include: list[SymbolPattern] = Field(
+    include: Annotated[list[SymbolPattern], ONCE] = Field(
         default=[], description="names or globs to add, whatever the rest says"
     )
-    exclude: list[SymbolPattern] = Field(
+    exclude: Annotated[list[SymbolPattern], ONCE] = Field(
         default=[], description="names or globs to leave out, whatever the rest says"
     )
 
@@ -251,7 +252,7 @@ class Dataset(_Closed):
         default=None, description="first UTC day; null: all history"
     )
     symbols: Annotated[
-        Annotated[list[Symbol], Field(min_length=1), Tag("names")]
+        Annotated[list[Symbol], Field(min_length=1), ONCE, Tag("names")]
         | Annotated[SymbolFilter, Tag("filter")],
         Discriminator(_symbols_form),
         Field(description="a list of names, or a filter"),

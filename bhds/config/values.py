@@ -17,6 +17,7 @@ from pydantic import (
 
 from bhds.archive.keys import symbol_fault
 from bhds.config import documents
+from bhds.config.problems import ConflictError
 from bhds.core.addresses import address_fault
 from bhds.core.errors import ConfigError
 from bhds.core.markets import ARCHIVE_INTERVALS
@@ -26,7 +27,7 @@ FROM_FILES = "settings are read from files"
 """The context of a validation in which text in quotes stays text."""
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_YEARS = (2000, 2099)
+_EARLIEST = dt.date(2000, 1, 1)
 _MAX_NAME_BYTES = 64
 
 
@@ -113,8 +114,9 @@ def _day(value: object) -> object:
     if value is None:
         return None
     day = value if type(value) is dt.date else _day_of_text(str(value))
-    if not _YEARS[0] <= day.year <= _YEARS[1]:
-        msg = f"expected a day of the years {_YEARS[0]} to {_YEARS[1]}"
+    today = dt.datetime.now(dt.UTC).date()
+    if not _EARLIEST <= day <= today:
+        msg = f"expected a day from {_EARLIEST} to today, {today} UTC"
         raise ValueError(msg)
     return day
 
@@ -160,6 +162,15 @@ def _symbol(value: str) -> str:
     return name
 
 
+def _once(names: list[str]) -> list[str]:
+    seen: set[str] = set()
+    for number, name in enumerate(names):
+        if name in seen:
+            raise ConflictError((number,), f"{name!r} is listed twice; remove one")
+        seen.add(name)
+    return names
+
+
 Flag = Annotated[bool, BeforeValidator(_unquoted)]
 Number = Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_unquoted)]
 Count = Annotated[int, Field(gt=0), BeforeValidator(_unquoted)]
@@ -180,6 +191,8 @@ Day = Annotated[dt.date, BeforeValidator(_day)]
 LastDay = BeforeValidator(_as_of)
 Symbol = Annotated[str, AfterValidator(_symbol)]
 SymbolPattern = Annotated[str, AfterValidator(_symbol_pattern)]
+ONCE = AfterValidator(_once)
+"""Of a list: names no value twice."""
 
 
 def marked(value: Any) -> Any:
