@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from bhds.sandbox.universe import Universe
 from bhds.schemas.datatypes import DATA_TYPES
 from bhds.schemas.klines import with_symbol
 
-from .conftest import UNIVERSE, Workspace, settings_for
+from .conftest import UNIVERSE, YOUNG, Workspace, settings_for, young_key
 
 pytestmark = pytest.mark.workflow
 
@@ -101,6 +102,7 @@ def partitions(workspace):
     return {series: pl.concat(frames) for series, frames in found.items()}
 
 
+@pytest.mark.xdist_group("full archive")
 def test_every_type_of_data_is_built_and_then_up_to_date(full_archive):
     assert full_archive.plan().is_idle
     found = partitions(full_archive)
@@ -124,6 +126,7 @@ def test_every_type_of_data_is_built_and_then_up_to_date(full_archive):
         assert len(list(folder.rglob("*.zip"))) == len(DAYS)
 
 
+@pytest.mark.xdist_group("full archive")
 def test_trades_of_the_archive_add_up_to_its_bars(full_archive):
     found = partitions(full_archive)
     for market in ("spot", "um_futures", "cm_futures"):
@@ -153,49 +156,40 @@ def test_a_feed_that_was_withdrawn_is_no_error(workspace):
 
 @pytest.fixture
 def newest(workspace):
-    """The workspace, with the symbol alone that was listed four days ago."""
-    workspace.settings["datasets"][0]["symbols"] = ["NEWUSDT"]
+    """Return the workspace, with the young symbol alone."""
+    workspace.settings["datasets"][0]["symbols"] = [YOUNG]
     return workspace
 
 
-def zips(workspace, symbol):
-    folder = workspace.path(f"aws_data/um_futures/daily/klines/{symbol}/1m")
-    return sorted(folder.glob("*.zip"))
-
-
-def test_damage_on_disk_is_found_put_aside_and_fetched_again(newest):
-    newest.build()
-    rotten, cut, *_ = zips(newest, "NEWUSDT")
+def test_damage_on_disk_is_found_put_aside_and_fetched_again(young):
+    folder = young.path("aws_data/um_futures/daily/klines/NEWUSDT/1m")
+    rotten, cut, *_ = sorted(folder.glob("*.zip"))
     sound = {path: path.read_bytes() for path in (rotten, cut)}
     rotten.write_bytes(sound[rotten][:-9] + b"?" + sound[rotten][-8:])
     cut.write_bytes(sound[cut][:100])
 
-    outcome = newest.build("verify_all")
+    outcome = young.build("verify_all")
 
     assert "bit rot" in outcome.text
     table = pl.read_parquet(
-        newest.path("aws_data/um_futures/daily/klines/verification-1m.parquet")
+        young.path("aws_data/um_futures/daily/klines/verification-1m.parquet")
     )
     damaged = table.drop_nulls("damage").sort("path")
     assert damaged["damage"].to_list() == ["bit rot", "truncated"]
     for path in damaged["quarantined_to"]:
-        assert newest.path(path).exists()
-    assert newest.plan().jobs["fetch_archives"] == 1
-    newest.build()
+        assert young.path(path).exists()
+    assert young.plan().jobs["fetch_archives"] == 1
+    young.build()
     assert {path: path.read_bytes() for path in sound} == sound
-    assert newest.plan().is_idle
-    again = newest.build("verify_all")
+    assert young.plan().is_idle
+    again = young.build("verify_all")
     assert "bit rot" not in again.text
-    assert newest.plan().is_idle
-
-
-def key(symbol, day):
-    return f"data/futures/um/daily/klines/{symbol}/1m/{symbol}-1m-{day}.zip"
+    assert young.plan().is_idle
 
 
 def test_what_the_server_serves_damaged_is_reported_and_left(newest, exchange):
     """It is no damage of this disk, and fetching it for ever would not mend it."""
-    bucket, damaged = exchange.exchange.store, key("NEWUSDT", "2025-03-07")
+    bucket, damaged = exchange.exchange.store, young_key(7)
     build, checksum = bucket._build, bucket._checksum
 
     def build_damaged(file):
@@ -227,39 +221,28 @@ def test_what_the_server_serves_damaged_is_reported_and_left(newest, exchange):
     assert set(statuses.values()) == {"ok"}
 
 
-def test_the_rows_that_a_revision_changed_are_kept(newest, exchange):
-    newest.build()
-    assert revisions.read(newest.data).is_empty()
+def test_the_rows_that_a_revision_changed_are_kept(young, exchange):
+    assert revisions.read(young.data).is_empty()  # though the last day came later
 
-    exchange.exchange.republish(key("NEWUSDT", "2025-03-07"))
-    newest.build()
+    exchange.exchange.republish(young_key(7))
+    young.build()
 
-    changes = revisions.read(newest.data)
-    assert set(changes["key"]) == {key("NEWUSDT", "2025-03-07")}
+    changes = revisions.read(young.data)
+    assert set(changes["key"]) == {young_key(7)}
     assert set(changes["column"]) == {"high", "trade_count"}
     assert changes["rows_changed"].unique().to_list() == [1440 // 60]
     assert changes["rows_added"].sum() == changes["rows_removed"].sum() == 0
     assert (changes["old_sha256"] != changes["new_sha256"]).all()
 
 
-def test_a_day_more_is_no_revision(newest):
-    newest.build(settings={"as_of": "2025-03-07"})
-
-    newest.build()
-
-    assert revisions.read(newest.data).is_empty()
-
-
 def test_what_is_new_is_noticed_between_full_listings(newest, exchange):
     seldom = {"listing": {"max_age_hours": 0, "full_refresh_days": 7}}
-    withheld = key("NEWUSDT", "2025-03-09")
-    exchange.exchange.withhold(withheld)
-    newest.build(settings=seldom)
+    exchange.exchange.withhold(young_key(9))
+    newest.build("raw_all", settings=seldom)
 
-    exchange.exchange.release(withheld)
-    assert newest.plan(settings=seldom).jobs["fetch_archives"] == 1
-    newest.build(settings=seldom)
-    assert newest.plan(settings=seldom).is_idle
+    exchange.exchange.release(young_key(9))
+
+    assert newest.plan("raw_all", settings=seldom).jobs["fetch_archives"] == 1
 
 
 KNOWN_BAD = Universe.model_validate(
@@ -307,14 +290,14 @@ def bhds(workspace, *arguments):
     return done.stdout
 
 
-def test_bhds_plan_tells_what_is_missing_and_changes_nothing(workspace):
+def test_bhds_plan_tells_what_is_missing_and_changes_nothing(workspace, whole_data):
     told = json.loads(bhds(workspace, "plan", "--json", "--files"))
 
     assert not workspace.data.exists()
     (dataset,) = told["datasets"]
     assert dataset["symbols"] == 3
     assert dataset["missing_files"] == dataset["server_files"] == len(told["files"])
-    workspace.build()
+    shutil.copytree(whole_data, workspace.data)
     before = workspace.times()
     told = json.loads(bhds(workspace, "plan", "--json"))
     assert told["total"]["missing_files"] == 0
@@ -328,7 +311,8 @@ def test_bhds_clean_removes_superseded_days_and_nothing_is_to_be_done(
     """In March only days of February are there; its monthly zip appears later."""
     early = dt.datetime(2025, 3, 1, 12, tzinfo=dt.UTC)
     with Exchange(UNIVERSE, now=early) as exchange, serving(exchange) as running:
-        workspace = Workspace(tmp_path, settings_for(running.endpoints))
+        settings = settings_for(running.endpoints, symbols=["龙虾USDT"])
+        workspace = Workspace(tmp_path, settings)
         workspace.build(settings={"as_of": "2025-02-28"})
         exchange.set_now(dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC))
         workspace.build(settings={"as_of": "2025-02-28"})
