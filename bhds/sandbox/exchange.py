@@ -1,15 +1,16 @@
 """The sandbox exchange as one object: what tests hold and change."""
 
 import datetime as dt
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
+from bhds.io import runs
 from bhds.sandbox.bucket import SyntheticBucket
 from bhds.sandbox.defects import SPOILERS, Defect
 from bhds.sandbox.faults import Faults
@@ -70,13 +71,10 @@ class Exchange:
         self.publication = Publication(now)
         self.limiter = _limiter(limiter, budgets)
         """The budgets, what was granted of them, and how often they were overrun."""
-        self._temporary = (
-            tempfile.TemporaryDirectory(prefix="bhds-sandbox-")
-            if cache_dir is None
-            else None
-        )
-        folder = Path(self._temporary.name) if self._temporary else cache_dir
-        self._cache = FileCache(folder or Path())
+        self._temporary = ExitStack()
+        if cache_dir is None:
+            cache_dir = self._temporary.enter_context(runs.scratch("sandbox"))
+        self._cache = FileCache(cache_dir)
         self._opened: list[SyntheticBucket] = []
         self._open(universe)
         self.store: ObjectStore = real or self._bucket
@@ -116,8 +114,7 @@ class Exchange:
         """Stop building files and remove the temporary folder."""
         for bucket in self._opened:
             bucket.close()
-        if self._temporary is not None:
-            self._temporary.cleanup()
+        self._temporary.close()
 
     @property
     def now(self) -> dt.datetime:

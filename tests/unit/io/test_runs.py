@@ -157,6 +157,7 @@ def test_what_killed_runs_left_is_removed(tmp_path, monkeypatch, gone):
         make_folder(temporary, "bhds-mine"),
         make_folder(temporary, "snakemakeother"),
     ]
+    (temporary / f"bhds-aria2-{gone.name}-link").symlink_to(kept[-1])
     script = tmp_path / ".snakemake" / "scripts" / "tmpabc.parse_klines.py"
     script.parent.mkdir()
     script.touch()

@@ -1,10 +1,12 @@
 import datetime as dt
 import json
+import tempfile
 
 import pytest
 
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
+from bhds.io import runs
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.limits import BUDGETS, Budget, LimitEnforcer, LimitPool
 
@@ -95,3 +97,14 @@ def test_budgets_can_be_given(universe, tmp_path):
 def test_budgets_and_a_limiter_exclude_each_other(universe):
     with pytest.raises(ConfigError, match="budgets: expected none beside a limiter"):
         Exchange(universe, budgets=BUDGETS, limiter=LimitEnforcer())
+
+
+def test_its_temporary_folder_is_named_by_its_process(tmp_path, monkeypatch):
+    """So a later run removes it if this process is killed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+
+    with Exchange():
+        (folder,) = tmp_path.iterdir()
+        assert folder.name.startswith(f"bhds-sandbox-{runs.current().name}-")
+
+    assert list(tmp_path.iterdir()) == []
