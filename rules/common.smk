@@ -509,11 +509,18 @@ def tell_failures():
         print(failures.message(failed), file=sys.stderr)
 
 
+def report_incomplete():
+    """Return a line for each kind of what this run, or one before, left incomplete."""
+    return incomplete.report(
+        Path(), since=STARTED, selects=lambda path: path in PLAN.selected
+    )
+
+
 def tell_incomplete():
     """Print at the end of a run what it leaves incomplete; return whether it does."""
     if message := refusal.message(Path()):
         print(message, file=sys.stderr)
-    lines = incomplete.report(Path(), since=STARTED)
+    lines = report_incomplete()
     print(*lines, sep="\n", end="\n" * bool(lines), file=sys.stderr)
     return bool(lines)
 
@@ -533,7 +540,7 @@ def left_incomplete():
     is_dry = prepare.is_dry_run(sys.argv)
     if not PLANS or is_dry or not workflow.is_main_process:
         return []
-    if not incomplete.report(Path(), since=STARTED):
+    if not report_incomplete():
         return []
     INCOMPLETE.unlink(missing_ok=True)
     return [str(INCOMPLETE)]

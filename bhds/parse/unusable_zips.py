@@ -8,7 +8,7 @@ sources in a table, and they are looked at again when a run begins or ends.
 import datetime as dt
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +37,16 @@ def record(data_dir: Path, sources_path: str, sources: Mapping[str, Any]) -> Non
         _TABLE.append(data_dir, rows=pl.DataFrame([row], schema=UNUSABLE_ZIPS))
 
 
-def count(data_dir: Path) -> dict[IntegrityStatus, int]:
-    """Count the zips that existing partitions could not use, by integrity status."""
+def count(
+    data_dir: Path, *, selects: Callable[[str], bool]
+) -> dict[IntegrityStatus, int]:
+    """Count the zips that existing partitions could not use, by integrity status.
+
+    `selects` returns whether the partition of some sources counts.
+    """
     zips: dict[str, str] = {}
-    for path in _TABLE.read(data_dir, columns=["path"])["path"].unique():
+    paths = _TABLE.read(data_dir, columns=["path"])["path"].unique()
+    for path in filter(selects, paths):
         try:
             sources = json.loads((data_dir / path).read_bytes())
         except (FileNotFoundError, ValueError):  # to be made again

@@ -138,6 +138,13 @@ class Plan:
         }
         return backfills + sorted(phases)
 
+    @cached_property
+    def selected(self) -> frozenset[str]:
+        """The partitions, backfills and sources that the settings or targets select."""
+        planned = (*self.datasets, *self.implied)
+        files = (_partition_files(p) + _backfill_files(p) for p in planned)
+        return frozenset(self.api).union(*files)
+
     @property
     def outdated_partitions(self) -> Iterator[str]:
         """Yield the partitions, without suffix, of zips that are to be fetched."""

@@ -1,13 +1,16 @@
 """Report what a run leaves incomplete: unusable zips, and answers to come."""
 
 import datetime as dt
+from collections.abc import Callable
 from pathlib import Path
 
 from bhds.backfill import unanswered
 from bhds.parse import supplements, unusable_zips
 
 
-def report(data_dir: Path, *, since: dt.datetime) -> list[str]:
+def report(
+    data_dir: Path, *, since: dt.datetime, selects: Callable[[str], bool]
+) -> list[str]:
     """Return a line for each kind of what is incomplete, with its number.
 
     Parameters
@@ -16,9 +19,11 @@ def report(data_dir: Path, *, since: dt.datetime) -> list[str]:
         The data directory.
     since
         When the run began, UTC.
+    selects
+        Whether the present settings select a partition or backfill, or its sources.
     """
     lines = []
-    if numbers := unusable_zips.count(data_dir):
+    if numbers := unusable_zips.count(data_dir, selects=selects):
         zips = ", ".join(
             f"{number:,} {integrity_status}"
             for integrity_status, number in numbers.items()
@@ -28,7 +33,7 @@ def report(data_dir: Path, *, since: dt.datetime) -> list[str]:
             "`integrity_status` in the sources of parsed_data); BHDS requests "
             "them from the API where it has them"
         )
-    if number := unanswered.count(data_dir):
+    if number := sum(map(selects, unanswered.lacking(data_dir)["path"])):
         lines.append(
             f"{number:,} backfill(s) of api_data were not answered in full (see "
             "`unanswered` in their sources): results have there what the archive has; "

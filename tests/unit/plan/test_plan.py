@@ -276,6 +276,16 @@ def test_parsed_files_are_each_partition_and_its_sources():
     ]
 
 
+def test_partitions_of_settings_and_of_targets_are_selected():
+    implied = planned("BUSDT", years=(2024,))
+    plan = Plan([planned("AUSDT", years=(2023,))], implied=[implied])
+
+    folder = "parsed_data/um_futures/klines"
+    assert f"{folder}/AUSDT/1m/2023.sources.json" in plan.selected
+    assert f"{folder}/BUSDT/1m/2024.sources.json" in plan.selected
+    assert f"{folder}/BUSDT/1m/2023.sources.json" not in plan.selected
+
+
 def test_a_partition_that_is_not_there_is_refused_with_those_that_are():
     plan = Plan([planned("AUSDT", years=(2023, 2024))])
 
