@@ -17,7 +17,7 @@ from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
 
 from bhds.status import failures, incomplete
-from bhds.io import places, runs, unknown_fields
+from bhds.io import job_log, places, runs, unknown_fields
 from bhds import report as quality_report
 from bhds.archive.download import aria2, ledger, progress, publication
 from bhds.archive.download import batch as download
@@ -498,14 +498,18 @@ def told(job):
     return failures.Job(job.message, tuple(map(Path, job.output)), Path(job.log[0]))
 
 
-def tell_failures():
+def tell_failures(logs):
     """Tell at the end of a run which jobs failed, of groups which members."""
+    if failures.is_interrupted(logs):
+        if not IS_BY_COMMAND:  # which says it itself
+            print(failures.CONTINUE, file=sys.stderr)
+        return
     ended = workflow.scheduler.failed if workflow.scheduler else ()
     jobs = [job for each in ended for job in (each if each.is_group() else [each])]
     failed = [told(job) for job in jobs if job.is_local]
     elsewhere = (told(job) for job in jobs if not job.is_local)
     failed += failures.unmade(elsewhere, since=STARTED)
-    if failed:
+    if failed and not job_log.is_quiet():  # or else they were shown as they failed
         print(failures.message(failed), file=sys.stderr)
 
 

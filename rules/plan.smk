@@ -7,6 +7,7 @@ its plan, and they follow that: what they need of it, and nothing that happened 
 """
 
 STARTED = datetime.now(UTC)
+IS_BY_COMMAND = runs.PARENT in os.environ
 PLANS = not prepare.asks_nothing(sys.argv)
 FROZEN_PLAN = Path(".snakemake/bhds-plan.parquet")
 
@@ -69,7 +70,7 @@ onsuccess:
 onerror:
     publication.publish_noted(Path())
     tell_incomplete()
-    tell_failures()
+    tell_failures(log)
 
 
 hand_on_handlers()

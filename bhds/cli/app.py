@@ -29,6 +29,7 @@ _BUILD = "Build files"
 _LOOK = "Inspect"
 _OTHER = "More"
 COMMANDS = {
+    "run": _Entry("run", "run", "Build what the settings request.", _BUILD),
     "plan": _Entry(
         "plan", "plan", "Print what a run would download, and its cost.", _LOOK
     ),
@@ -117,6 +118,7 @@ def _epilog() -> str:
     return (
         "[bold]Examples[/bold]\n\n"
         "bhds plan\n\n"
+        "bhds run\n\n"
         "bhds generate kline um_futures 1m BTCUSDT --start 2025-01-01\n\n"
         "bhds explain BTCUSDT 2025-03-01T13:05 --trade-type um_futures\n\n"
         f"[bold]Exit codes[/bold]\n\n{codes}"

@@ -3,38 +3,33 @@
 import importlib.metadata
 import os
 import re
-import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
 import yaml
 
+from bhds.cli import snakemake_process
 from bhds.cli.installation import workflow_folder
 from bhds.config import Dataset, Settings
 from bhds.core.errors import ConfigError
 from bhds.io import runs
-from bhds.io.job_log import INTERRUPTED
 
 CHECKOUT = workflow_folder()
 
 OLDEST_SNAKEMAKE = "9.27"
 """As the Snakefile demands."""
 
-_TERMINATED = 128 + signal.SIGTERM
-_STDERR = 2
-
 Cores = Annotated[
     int | None,
     typer.Option("--cores", min=1, help="Jobs at once; default: all processors."),
 ]
 DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")
+    bool,
+    typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing."),
 ]
 
 
@@ -66,6 +61,7 @@ def run_snakemake(
     cores: int | None = None,
     dry_run: bool = False,
     told_on_stderr: bool = False,
+    is_verbose: bool = False,
     checkout: Path = CHECKOUT,
 ) -> int:
     """Run Snakemake with some settings, and return its exit code.
@@ -82,6 +78,8 @@ def run_snakemake(
         Whether only to show what would be done.
     told_on_stderr
         Whether what Snakemake prints to standard output goes to standard error.
+    is_verbose
+        Whether Snakemake prints its own lines, instead of BHDS's display.
     checkout
         Where the Snakefile and the profiles are.
 
@@ -105,6 +103,7 @@ def run_snakemake(
         )
         raise ConfigError(msg)
     _check_snakemake()
+    profile = "default" if is_verbose else "quiet"
     with runs.scratch("settings") as folder:
         config = folder / "config.yaml"
         values = settings.model_dump(mode="json")
@@ -112,15 +111,15 @@ def run_snakemake(
             values["data_dir"] = str(settings.data_dir.absolute())
         config.write_text(yaml.safe_dump(values, allow_unicode=True), encoding="utf-8")
         command = [
-            *(sys.executable, "-m", "snakemake", *targets),
+            *targets,
             *("--snakefile", str(snakefile), "--configfile", str(config)),
-            *("--workflow-profile", str(checkout / "profiles" / "default")),
+            *("--workflow-profile", str(checkout / "profiles" / profile)),
             *("--cores", str(cores or os.cpu_count() or 1)),
             *(["--dry-run"] if dry_run else []),
         ]
         if not dry_run:
             _clear_stale_lock(Path(values["data_dir"] or "."), command)
-        return _run(command, told_on_stderr=told_on_stderr)
+        return snakemake_process.run(command, told_on_stderr=told_on_stderr)
 
 
 def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
@@ -128,7 +127,7 @@ def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
     owner = runs.owner_of_stale_lock(data_dir)
     if owner is None:
         return
-    unlock = [*command, "--unlock"]
+    unlock = [sys.executable, "-m", "snakemake", *command, "--unlock"]
     done = subprocess.run(unlock, capture_output=True, check=False)  # noqa: S603
     if done.returncode == 0:
         typer.echo(
@@ -153,41 +152,3 @@ def _check_snakemake() -> None:
 
 def _numbers(version: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", version)[:2]]
-
-
-def _run(command: Sequence[str], *, told_on_stderr: bool) -> int:
-    """Run to the end; Ctrl-C reaches Snakemake by itself, which ends its jobs."""
-    stdout = _STDERR if told_on_stderr else None
-    process: subprocess.Popen[bytes] | None = None
-    came: set[int] = set()
-
-    def note(number: int, _: FrameType | None) -> None:
-        came.add(number)
-        if number == signal.SIGTERM and process is not None:
-            process.send_signal(number)  # which reaches this process alone
-
-    # Before there is a process: a signal between the two would leave it an orphan.
-    with _handling((signal.SIGINT, signal.SIGTERM), note):
-        process = subprocess.Popen(  # noqa: S603 -- made above
-            command, stdout=stdout, env=runs.with_parent(os.environ)
-        )
-        if signal.SIGTERM in came:
-            process.send_signal(signal.SIGTERM)
-        status = process.wait()
-    if signal.SIGINT in came or status == -signal.SIGINT:
-        return INTERRUPTED
-    is_terminated = signal.SIGTERM in came or status == -signal.SIGTERM
-    return _TERMINATED if is_terminated else status
-
-
-@contextmanager
-def _handling(
-    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
-) -> Iterator[None]:
-    """Handle some signals by a function."""
-    before = {number: signal.signal(number, handler) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handled in before.items():
-            signal.signal(number, handled)

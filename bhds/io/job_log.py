@@ -10,6 +10,10 @@ from pathlib import Path
 from bhds.core.errors import BhdsError
 from bhds.io import places, runs
 
+LOG_ONLY = "BHDS_LOG_ONLY"
+"""The variable that keeps jobs from repeating on standard error what their logs say.
+
+Who sets it shows warnings and errors from the logs."""
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as a shell shows it."""
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -35,6 +39,11 @@ def _message(error: Exception) -> str | None:
     return str(error) if isinstance(error, BhdsError) else places.explained(error)
 
 
+def is_quiet() -> bool:
+    """Return whether jobs are to write to their logs only."""
+    return LOG_ONLY in os.environ
+
+
 @contextmanager
 def job_log(path: Path | str) -> Iterator[None]:
     """Send the log records of the enclosed block to the file `path`.
@@ -42,7 +51,8 @@ def job_log(path: Path | str) -> Iterator[None]:
     Warnings go to standard error as well, one line each. A `BhdsError`, and a place
     that cannot be written to, ends the process with exit code 1 and one line on
     standard error, an interruption with 130; any other exception goes on with its
-    traceback, which is also kept in the file.
+    traceback, which is also kept in the file. Where `LOG_ONLY` is set, nothing of this
+    goes to standard error.
     """
     target = Path(path)
     with one_line_errors(), places.writing(target):
@@ -55,7 +65,8 @@ def job_log(path: Path | str) -> Iterator[None]:
     console.addFilter(lambda record: record.levelno < logging.ERROR)
     root = logging.getLogger()
     root.addHandler(handler)
-    root.addHandler(console)
+    if not is_quiet():
+        root.addHandler(console)
     root.setLevel(logging.INFO)
     try:
         runs.end_with_parent(os.environ)
@@ -66,10 +77,12 @@ def job_log(path: Path | str) -> Iterator[None]:
     except Exception as error:
         message = _message(error)
         if message is None:
-            root.exception("the job failed")
+            root.exception("the job failed: %s: %s", type(error).__name__, error)
+            if is_quiet():
+                sys.exit(1)
             raise
         root.error("%s", message)
-        sys.exit(f"bhds: error: {message}")
+        sys.exit(1 if is_quiet() else f"bhds: error: {message}")
     finally:
         root.removeHandler(handler)
         root.removeHandler(console)

@@ -9,6 +9,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+INTERRUPTION = "Terminating processes on user request"
+"""How Snakemake begins to say in its log that Ctrl-C was pressed."""
+
+CONTINUE = "bhds: interrupted; run the same command to continue"
+
 _SHOWN = 20
 
 
@@ -45,6 +50,11 @@ def unmade(jobs: Iterable[Job], *, since: dt.datetime) -> list[Job]:
         if old or None in times.values():
             failed.append(job)
     return failed
+
+
+def is_interrupted(logs: Sequence[str]) -> bool:
+    """Return whether a run was ended by Ctrl-C, by Snakemake's own logs of it."""
+    return any(INTERRUPTION in Path(log).read_text(encoding="utf-8") for log in logs)
 
 
 def message(failed: Sequence[Job]) -> str:

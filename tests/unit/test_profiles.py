@@ -33,6 +33,13 @@ def test_profiles_have_options_of_snakemake_or_of_their_executor():
         assert set(unknown) <= options, path
 
 
+def test_the_quiet_profile_adds_the_display_to_the_default_one():
+    quiet = profile("quiet")
+
+    assert quiet.pop("logger") == ["bhds"]
+    assert quiet == profile("default")
+
+
 @pytest.mark.parametrize("name", CLUSTER_PROFILES)
 def test_a_profile_for_clusters_has_all_that_the_default_one_says(name):
     default, cluster = profile("default"), profile(name)

@@ -194,13 +194,31 @@ def test_a_mistake_is_one_line(workspace, arguments, words):
     assert "Traceback" not in outcome.stderr
 
 
+def test_a_run_shows_few_lines(workspace):
+    target = "parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
+
+    planned = bhds(workspace, "run", "--dry-run", target)
+    ran = bhds(workspace, "run", target)
+    again = bhds(workspace, "run", target)
+
+    assert "Zips to download: " in planned.stdout
+    assert len(planned.stdout.splitlines() + planned.stderr.splitlines()) <= 60
+    assert ran.stdout == ""
+    lines = ran.stderr.splitlines()
+    assert lines[-1].startswith("bhds: done: ")
+    assert "parse 1" in lines[-1]
+    assert len(lines) <= 40
+    assert again.stderr.splitlines()[-1].startswith("bhds: nothing to do")
+
+
 def start_download(workspace):
     """Start a download in a process group of its own."""
     return subprocess.Popen(
         command(workspace, "aws-kline", "download", "um_futures", "1m", "NEWUSDT"),
         cwd=workspace.folder,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
         start_new_session=True,
     )
 
@@ -221,7 +239,13 @@ def test_a_command_that_was_ended_goes_on_when_it_is_repeated(
         os.killpg(process.pid, how)  # as the terminal does
     else:
         process.send_signal(how)
-    assert process.wait(timeout=TIMEOUT_S) == code
+    _, shown = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == code
+    assert "Traceback" not in shown
+    if how is signal.SIGINT:
+        end = "bhds: interrupted; run the same command to continue\n"
+        assert shown.endswith(end)
+        assert shown.count(end) == 1
     assert not files(workspace, "aws_data/**/*.zip")
 
     endpoints["archive_download"] = right

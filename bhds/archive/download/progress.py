@@ -11,14 +11,15 @@ import hashlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NamedTuple, TextIO
 
 from rich.filesize import decimal, pick_unit_and_suffix
 
 from bhds import layout
+from bhds.io.job_log import is_quiet
 from bhds.io.storage import replacing
 
 PERIOD_S = 5.0
@@ -128,10 +129,12 @@ class BatchProgress:
         started, kept_bytes = self._began
         counts = FileCounts(started, files, size_bytes, kept_bytes)
         _write(asdict(counts), self._path)
+        if is_quiet():
+            return
         due = now - self._last_spoken() >= PERIOD_S
         if not due and files < self._own_total[0]:
             return  # adding up reads one file a batch: not at every call
-        done, total = self._all_batches()
+        done, total = self._all_batches(counts)
         if due or done.files >= total[0]:
             _write({"at": now}, self._folder / _SPOKEN)
             stream = sys.stderr if self._stream is None else self._stream
@@ -142,21 +145,49 @@ class BatchProgress:
         spoken = _read(self._folder / _SPOKEN)
         return 0.0 if spoken is None else float(spoken["at"])
 
-    def _all_batches(self) -> tuple[FileCounts, tuple[int, int]]:
+    def _all_batches(self, own: FileCounts) -> tuple[FileCounts, tuple[int, int]]:
         """Return what exists, and how many files and bytes there will be."""
         run = _read(self._folder / _RUN)
         if run is None:  # a batch by itself, outside a run
-            total, paths = self._own_total, [self._path]
-        else:
-            total = (int(run["files"]), int(run["bytes"]))
-            paths = list(self._folder.glob("batch-*.json"))
-        found = [counts for counts in map(_read, paths) if counts is not None]
-        done = _sum(FileCounts(**counts) for counts in found)
-        # Jobs that come up only while the run goes on were not announced.
-        return done, (max(total[0], done.files), max(total[1], done.size_bytes))
+            return own, self._own_total
+        return _sum(self._folder, run)
 
 
-def describe(done: FileCounts, *, total: tuple[int, int], now: float) -> str:
+class Downloads(NamedTuple):
+    """The downloads of a run that goes on."""
+
+    described: str
+    """As `describe`, without the time that is left."""
+    size_bytes: int
+    """What came in this run."""
+    seconds_left: float
+    """At the rate so far; 0 while nothing has come yet."""
+
+
+def of_run(data_dir: Path | str, *, now: float) -> Downloads | None:
+    """Return how far the downloads of a run are; None if it has none.
+
+    Parameters
+    ----------
+    data_dir
+        The data directory.
+    now
+        Seconds since the epoch.
+    """
+    folder = _folder(data_dir)
+    run = _read(folder / _RUN)
+    if run is None or not run["files"]:
+        return None
+    done, total = _sum(folder, run)
+    rate = _rate(done, now=now)
+    left_s = max(total[1] - done.size_bytes, 0) / rate if rate > 0 else 0.0
+    described = describe(done, total=total, now=now, with_time=False)
+    return Downloads(described, done.size_bytes - done.kept_bytes, left_s)
+
+
+def describe(
+    done: FileCounts, *, total: tuple[int, int], now: float, with_time: bool = True
+) -> str:
     """Put the state of the downloads into one line.
 
     Parameters
@@ -167,6 +198,8 @@ def describe(done: FileCounts, *, total: tuple[int, int], now: float) -> str:
         Files and bytes that there will be.
     now
         Seconds since the epoch.
+    with_time
+        Whether to estimate the time that is left.
 
     Returns
     -------
@@ -183,16 +216,17 @@ def describe(done: FileCounts, *, total: tuple[int, int], now: float) -> str:
         f"{done.size_bytes / unit:,.{digits}f} of {total_bytes / unit:,.{digits}f} "
         f"{suffix}"
     )
-    elapsed_s = now - done.started
-    rate = (done.size_bytes - done.kept_bytes) / elapsed_s if elapsed_s > 0 else 0.0
+    rate = _rate(done, now=now)
     if rate <= 0:
         return line
     line += f", {decimal(int(rate))}/s"
     left_s = (total_bytes - done.size_bytes) / rate
-    return line if left_s <= 0 else f"{line}, about {_duration(left_s)} left"
+    has_end = with_time and left_s > 0
+    return f"{line}, about {duration(left_s)} left" if has_end else line
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """Write how long something takes, such as `45 s`, `12 min` or `3.5 h`."""
     if seconds < _MINUTES_FROM_S:
         return f"{seconds:.0f} s"
     if seconds < _HOURS_FROM_S:
@@ -200,15 +234,24 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def _sum(batches: Iterable[FileCounts]) -> FileCounts:
-    """Add up the batches; the first one's start is the start of all."""
-    found = list(batches)
-    return FileCounts(
-        started=min(batch.started for batch in found),
+def _rate(done: FileCounts, *, now: float) -> float:
+    """Return bytes per second; 0 while nothing has come yet."""
+    elapsed_s = now - done.started
+    return (done.size_bytes - done.kept_bytes) / elapsed_s if elapsed_s > 0 else 0.0
+
+
+def _sum(folder: Path, run: Mapping[str, Any]) -> tuple[FileCounts, tuple[int, int]]:
+    """Add up the batches of a run; the first one's start is the start of all."""
+    contents = map(_read, folder.glob("batch-*.json"))
+    found = [FileCounts(**content) for content in contents if content is not None]
+    done = FileCounts(
+        started=min((batch.started for batch in found), default=run["started"]),
         files=sum(batch.files for batch in found),
         size_bytes=sum(batch.size_bytes for batch in found),
         kept_bytes=sum(batch.kept_bytes for batch in found),
     )
+    # Jobs that come up only while the run goes on were not announced.
+    return done, (max(run["files"], done.files), max(run["bytes"], done.size_bytes))
 
 
 def _folder(data_dir: Path | str) -> Path:

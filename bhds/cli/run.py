@@ -1,0 +1,58 @@
+"""The command `bhds run`: build what the settings request, or any target or file."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from bhds.cli.options import DataDir, examples
+from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
+from bhds.cli.workflow import DryRun, run_snakemake
+from bhds.io.job_log import one_line_errors
+
+EPILOG = examples(
+    "bhds run", "bhds run results_all -j 8", "bhds run --dry-run --config offline=true"
+)
+
+_Targets = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="TARGET",
+        help="Targets, such as results_all or report, and paths of files below the "
+        "data directory; default: all.",
+    ),
+]
+_Jobs = Annotated[
+    int | None,
+    typer.Option("--cores", "-j", min=1, help="Jobs at once; default: all processors."),
+]
+_Verbose = Annotated[
+    bool, typer.Option("--verbose", help="Show what Snakemake itself prints.")
+]
+
+
+def run(
+    *,
+    targets: _Targets = None,
+    configfiles: ConfigFiles = None,
+    config: ConfigValues = None,
+    data_dir: DataDir = None,
+    cores: _Jobs = None,
+    dry_run: DryRun = False,
+    verbose: _Verbose = False,
+) -> None:
+    """Build every file that the settings request, or the targets that are named.
+
+    Files that are up to date are not built again. The same command continues a run that
+    was interrupted or that failed.
+    """
+    with one_line_errors():
+        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
+        status = run_snakemake(
+            settings,
+            targets or ["all"],
+            cores=cores,
+            dry_run=dry_run,
+            is_verbose=verbose,
+        )
+    sys.exit(status)

@@ -1,0 +1,99 @@
+"""The process of Snakemake: how it is started, and ended by Ctrl-C or SIGTERM."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+import psutil
+import typer
+
+from bhds.io import runs
+from bhds.io.job_log import INTERRUPTED
+from bhds.status import failures
+
+_TERMINATED = 128 + signal.SIGTERM
+_STDERR = 2
+_POLL_S = 0.3
+# Ctrl-C while Snakemake is imported or plans would end in a traceback: it ends without
+# a word. SIGINT is blocked until this is in force.
+_PROGRAM = f"""
+import runpy, signal, sys
+signal.signal(signal.SIGINT, lambda *_: sys.exit({INTERRUPTED}))
+signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+"""
+
+
+def run(arguments: Sequence[str], *, told_on_stderr: bool) -> int:
+    """Run Snakemake to its end.
+
+    Parameters
+    ----------
+    arguments
+        Of Snakemake's command line.
+    told_on_stderr
+        Whether what it prints to standard output goes to standard error.
+
+    Returns
+    -------
+    int
+        Its exit code; 130 after Ctrl-C, 143 after SIGTERM.
+    """
+    process: subprocess.Popen[bytes] | None = None
+    came: set[int] = set()
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.add(number)
+        if process is not None:
+            process.send_signal(number)
+
+    # Before there is a process: a signal between the two would leave it an orphan.
+    with _handling((signal.SIGINT, signal.SIGTERM), note):
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            # In a group of its own: of the terminal's Ctrl-C, jobs that are just
+            # starting would leave a traceback each.
+            process = subprocess.Popen(  # noqa: S603 -- made by the caller
+                [sys.executable, "-c", _PROGRAM, *arguments],
+                stdout=_STDERR if told_on_stderr else None,
+                env=runs.with_parent(os.environ),
+                process_group=0,
+            )
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        for number in came:
+            process.send_signal(number)
+        status = _wait(process, came)
+    if signal.SIGINT in came or status == -signal.SIGINT:
+        typer.echo(failures.CONTINUE, err=True)
+        return INTERRUPTED
+    is_terminated = signal.SIGTERM in came or status == -signal.SIGTERM
+    return _TERMINATED if is_terminated else status
+
+
+def _wait(process: subprocess.Popen[bytes], came: set[int]) -> int:
+    """Wait for Snakemake; after Ctrl-C, end its jobs, for which it would wait."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return process.wait(timeout=_POLL_S)
+        if signal.SIGINT in came:
+            with suppress(psutil.NoSuchProcess):
+                for job in psutil.Process(process.pid).children(recursive=True):
+                    job.terminate()
+
+
+@contextmanager
+def _handling(
+    numbers: Iterable[signal.Signals], handler: Callable[[int, FrameType | None], None]
+) -> Iterator[None]:
+    """Handle some signals by a function."""
+    before = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handled in before.items():
+            signal.signal(number, handled)
