@@ -85,6 +85,23 @@ def test_missing_folders_are_made(tmp_path):
     assert (tmp_path / "a" / "b" / "file.json").exists()
 
 
+def test_a_frame_that_cannot_be_written_leaves_the_old_file(tmp_path, monkeypatch):
+    target = tmp_path / "bars.parquet"
+    storage.write_parquet(bars(3), target, metadata={})
+
+    def run_out_of_space(_frame, path, **_options):
+        path.write_bytes(b"PAR1")
+        msg = "no space left on device"
+        raise OSError(msg)
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", run_out_of_space)
+    with pytest.raises(OSError, match="no space"):
+        storage.write_parquet(bars(4), target, metadata={})
+
+    assert pl.read_parquet(target).height == 3
+    assert names(tmp_path) == ["bars.parquet"]
+
+
 def test_equal_frames_make_equal_bytes(tmp_path):
     first, second = tmp_path / "a" / "bars.pqt", tmp_path / "b" / "bars.pqt"
 
@@ -138,6 +155,17 @@ def test_json_is_read_back_and_legible(tmp_path):
     assert "币安人生USDT" in text
     assert text.startswith('{\n  "symbol"')
     assert text.endswith("\n}\n")
+
+
+def test_a_value_that_is_no_json_leaves_the_old_file(tmp_path):
+    path = tmp_path / "sources.json"
+    storage.write_json({"rows": 1}, path)
+
+    with pytest.raises(TypeError):
+        storage.write_json({"rows": object()}, path)
+
+    assert json.loads(path.read_text()) == {"rows": 1}
+    assert names(tmp_path) == ["sources.json"]
 
 
 def test_each_file_written_is_one_line_in_the_log(tmp_path, caplog):

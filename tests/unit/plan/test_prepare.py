@@ -109,6 +109,21 @@ def test_a_plan_knows_when_a_contract_was_not_listed(bucket):
     assert plan.has_ended(klines)
 
 
+@pytest.mark.parametrize(
+    ("frequency", "expected"),
+    [
+        pytest.param("monthly", ["AUSDT-1m-2025-01.zip"], id="monthly"),
+        pytest.param(
+            "daily", ["AUSDT-1m-2025-01-30.zip", "AUSDT-1m-2025-02-01.zip"], id="daily"
+        ),
+    ],
+)
+def test_a_forced_frequency_takes_one_kind_alone(bucket, frequency, expected):
+    bucket.publish("AUSDT", "2025-01", "2025-01-30", "2025-02-01")
+
+    assert zips(plan_of(bucket, frequency=frequency), "AUSDT", "2025") == expected
+
+
 def test_each_zip_is_followed_by_its_checksum_where_the_server_has_one(bucket):
     bucket.publish("AUSDT", "2025-01")
     bucket.publish("AUSDT", "2025-02", checksum=False)
@@ -385,6 +400,17 @@ def test_a_symbol_of_two_datasets_is_refused(bucket):
 def test_without_a_listing_and_offline_the_plan_is_refused(bucket):
     with pytest.raises(ListingError, match="offline"):
         plan_of(bucket)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        pytest.param(["snakemake", "--lint"], True, id="lint"),
+        pytest.param(["snakemake", "-n", "all"], False, id="dry run"),
+    ],
+)
+def test_lint_and_the_like_ask_nothing(arguments, expected):
+    assert prepare.asks_nothing(arguments) is expected
 
 
 def test_files_of_a_named_series_have_batches_of_their_own(bucket):
