@@ -82,10 +82,12 @@ def open_archive(
 
 
 def refuse_surplus(files: Sequence[OpenedArchive], *, table: Table) -> None:
-    """Refuse the largest zips of a partition, as long as all have too many rows.
+    """Refuse the fullest zips of a partition, as long as all have too many rows.
 
     A zip may have somewhat more rows than it should, but not all of a year: they are
-    read into memory. Rows are counted only where there is room for so many.
+    read into memory. The fullest has the most rows for its period: a genuine monthly
+    zip has more than a daily one with too many. Rows are counted only where there is
+    room for so many.
     """
     most = MAX_PARTITION_ROWS
     if any(field.is_any_word for field in table.fields):
@@ -106,12 +108,12 @@ def refuse_surplus(files: Sequence[OpenedArchive], *, table: Table) -> None:
         except ParseError as error:
             files[number].refuse(str(error))
     total = sum(rows.values())
-    for number in sorted(rows, key=lambda number: -rows[number]):
+    for number in sorted(rows, key=lambda n: -rows[n] / usable[n].max_rows):
         if total <= most:
             break
         files[number].refuse(
             f"{usable[number].name} has {rows[number]} rows, and all files of the "
-            f"partition {total}: expected at most {most}; the largest is left out"
+            f"partition {total}: expected at most {most}; the fullest is left out"
         )
         total -= rows[number]
 

@@ -118,24 +118,25 @@ def test_texts_of_others_are_cut_and_made_printable():
     assert cut_list(["a", "b"]) == ["a", "b"]
 
 
-def test_the_largest_zips_are_left_out_where_all_have_too_many_rows(
+def test_the_fullest_zips_are_left_out_where_all_have_too_many_rows(
     parse, archive, csv, monkeypatch
 ):
-    monkeypatch.setattr(published, "MAX_PARTITION_ROWS", 300)
-    days = [
+    monkeypatch.setattr(published, "MAX_PARTITION_ROWS", 550)
+    zips = [
+        archive("BTCUSDT-1m-2024-02", csv("2024-02-01", 250)),
         archive("BTCUSDT-1m-2024-03-01", csv("2024-03-01", 100)),
         archive("BTCUSDT-1m-2024-03-02", csv("2024-03-02", 200)),
         archive("BTCUSDT-1m-2024-03-03", csv("2024-03-03", 150)),
     ]
 
-    parsed = parse(*days)
+    parsed = parse(*zips)
 
     records = parsed.sources["inputs"]
-    assert [record["integrity_status"] for record in records] == ["ok", "corrupt", "ok"]
-    assert [record["rows_kept"] for record in records] == [100, 0, 150]
-    assert records[1]["reason"] == (
-        "BTCUSDT-1m-2024-03-02.csv has 200 rows, and all files of the partition 450: "
-        "expected at most 300; the largest is left out"
+    assert [record["rows_kept"] for record in records] == [250, 100, 0, 150]
+    assert records[2]["integrity_status"] == "corrupt"
+    assert records[2]["reason"] == (
+        "BTCUSDT-1m-2024-03-02.csv has 200 rows, and all files of the partition 700: "
+        "expected at most 550; the fullest is left out"
     )
 
 
