@@ -60,7 +60,7 @@ def build_from(bars, *, interval="1m", trade_type=TradeType.SPOT, **options):
 
 
 def resampled(
-    frame, rule, *, base="1m", trade_type=TradeType.SPOT, symbol="X", funding=None
+    frame, rule, *, base="1m", trade_type=TradeType.SPOT, symbol="X", **options
 ):
     return resample(
         frame,
@@ -68,7 +68,7 @@ def resampled(
         symbol=symbol,
         base=Interval.parse(base),
         rule=ResampleRule.parse(rule) if isinstance(rule, str) else rule,
-        funding=funding,
+        **options,
     )
 
 

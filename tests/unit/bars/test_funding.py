@@ -136,6 +136,14 @@ def test_jitter_makes_no_second_event(archive, api, minutes_of, late_ms):
     assert jitter.to_list() == [late_ms, late_ms]
 
 
+def test_a_partition_ranks_by_the_best_of_its_sources(archive):
+    mixed = archive([0, 480], rate=1.0, source=["monthly", "daily"])
+    monthly = archive([0], rate=2.0)
+
+    for frames in ([mixed, monthly], [monthly, mixed]):
+        assert merge_events(frames)["funding_rate"].to_list() == [1.0, 1.0]
+
+
 def merge_reference(frames):
     """Go through the rows of each minute, the best last."""
     best = {"api": 0, "monthly": 1, "daily": 2}

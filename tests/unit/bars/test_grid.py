@@ -70,3 +70,12 @@ def test_put_on_grid_combines_bars_of_one_minute(published, minutes_of):
     assert (middle["volume"], middle["trade_count"]) == (60.0, 9)
     assert middle["source"] == "api"
     assert (gridded.off_grid, gridded.combined) == (2, 1)
+
+
+def test_put_on_grid_combines_bars_without_any_trade(published):
+    prices = {"open": [9.0, 2.0], "high": [10.0, 11.0], "low": [8.0, 1.0]}
+    bars = published([0, 0.25], close=[9.5, 3.0], trade_count=0, **prices)
+
+    (bar,) = put(bars).frame.iter_rows(named=True)
+
+    assert [bar[k] for k in ("open", "high", "low", "close")] == [9.0, 11.0, 1.0, 3.0]

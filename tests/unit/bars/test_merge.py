@@ -33,7 +33,14 @@ def test_merge_keeps_one_bar_by_precedence_in_any_order(published, sources, kept
     assert merge(frames[::-1]).bars.equals(expected)
 
 
-def test_merge_keeps_the_later_of_two_bars_of_one_source(published):
+def test_of_one_source_the_partition_that_begins_later_is_kept(published):
+    earlier, later = published([0, 1, 2], close=1.0), published([1], close=2.0)
+
+    for frames in ([earlier, later], [later, earlier]):
+        assert merge(frames).bars["close"].to_list() == [1.0, 2.0, 1.0]
+
+
+def test_of_partitions_that_begin_at_once_the_later_in_the_input_is_kept(published):
     frames = [published([0], close=1.0), published([0], close=2.0)]
 
     assert merge(frames).bars["close"].to_list() == [2.0]

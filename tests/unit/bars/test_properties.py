@@ -397,12 +397,17 @@ def test_building_again_from_what_was_published_gives_the_same(rows):
 @given(
     published_bars(),
     st.sampled_from(
-        [("BTCUSD_PERP", 100), ("BTCUSD_250328", 100), ("ETHUSD_PERP", 10)]
+        [
+            ("BTCUSD_PERP", None, 100),
+            ("BTCUSD_250328", None, 100),
+            ("ETHUSD_PERP", None, 10),
+            ("ETHUSD_PERP", 25.0, 25),
+        ]
     ),
     st.sampled_from(["2h", "4h_1h", "1d"]),
 )
 def test_the_vwap_of_coin_margined_bars_is_a_price_within_the_bar(rows, contract, name):
-    symbol, size = contract
+    symbol, contract_usd, size = contract
     schema = parsed_klines(TradeType.CM_FUTURES)
     quoted = {row["open_time"]: (row["high"] + row["low"]) / 2 for row in rows}
     frame = pl.DataFrame(
@@ -415,7 +420,11 @@ def test_the_vwap_of_coin_margined_bars_is_a_price_within_the_bar(rows, contract
         schema=schema,
     )
 
-    market = {"trade_type": TradeType.CM_FUTURES, "symbol": symbol}
+    market = {
+        "trade_type": TradeType.CM_FUTURES,
+        "symbol": symbol,
+        "contract_usd": contract_usd,
+    }
 
     results = build_from(frame, interval="1h", split=SPLIT, **market).frame
     bars = resampled(results, name, base="1h", **market)
