@@ -2,6 +2,11 @@
 
 Times are whole milliseconds since 1970-01-01 UTC; ranges hold their start, not
 their end.
+
+Tests compare the workflow's results with the sandbox's bars, so this module computes
+when bars open by itself: with `bhds.core.timegrid`, which the workflow uses, an error
+of that grid would be on both sides of the comparison and go unseen. `core.markets`,
+`core.errors` and `io` are shared: they name markets and intervals, and have no values.
 """
 
 import datetime as dt
@@ -10,7 +15,6 @@ from dataclasses import dataclass
 from functools import cache
 
 from bhds.core.markets import Frequency, Interval
-from bhds.core.timegrid import Grid
 
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
@@ -100,14 +104,22 @@ def width_ms(interval: Interval) -> int | None:
 
 def bar_open(interval: Interval, time_ms: int) -> int:
     """Return when the bar that holds `time_ms` opens."""
-    return Grid(interval).floor(time_ms)
+    width = width_ms(interval)
+    if width is None:
+        return period_at(Frequency.MONTHLY, time_ms).start_ms
+    # Weeks are counted from a Monday, 3d bars from a day of the symbol's own.
+    first_day = 4 if interval.name == "1w" else (*interval.phase_starts, 0)[0]
+    return time_ms - (time_ms - first_day * DAY_MS) % width
 
 
 def bar_end(interval: Interval, open_ms: int) -> int:
     """Return when the bar that opens at `open_ms` ends; the next one opens then."""
-    return Grid(interval).ceil(open_ms + 1)
+    width = width_ms(interval)
+    if width is None:
+        return period_at(Frequency.MONTHLY, open_ms).end_ms
+    return bar_open(interval, open_ms) + width
 
 
 def first_open(interval: Interval, time_ms: int) -> int:
     """Return when the first bar opens that opens at or after `time_ms`."""
-    return Grid(interval).ceil(time_ms)
+    return bar_end(interval, time_ms - 1)
