@@ -13,6 +13,6 @@ replaced or spoiled), `filecache` (built files on disk), `objects` (the interfac
 an object store), `bucket` (the synthetic one), `realfiles` (one of real files),
 `keylist` (one of real keys), `listing` (the S3 protocol), `limits`, `faults` (answers
 that fail, on request), `catalogue`, `pages` and `rest` (the API), `exchange` (all of
-it as one object), `museum` (known defects by their numbers), `admin`, `endpoints`,
+it as one object), `scenarios` (known defects by their numbers), `admin`, `endpoints`,
 `server` and `command`.
 """

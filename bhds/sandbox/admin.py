@@ -1,5 +1,6 @@
-"""How the sandbox is looked at and changed by other processes, in terms of JSON."""
+"""The state and the actions of a running sandbox, in terms of JSON."""
 
+import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import partial
@@ -7,30 +8,32 @@ from typing import Any
 
 from pydantic import validate_call
 
-from bhds.core.errors import SelectionError
-from bhds.sandbox import museum
+from bhds.core.errors import ConfigError, SelectionError
 from bhds.sandbox.exchange import Exchange
-from bhds.sandbox.faults import Manner
 from bhds.sandbox.limits import LimitPool
+from bhds.sandbox.scenarios import INTERVALS, Actions, Scenario, load_scenarios
 
 
 def state(exchange: Exchange) -> dict[str, Any]:
-    """Return the clock, what is amiss, and what was asked for so far.
+    """Return the clock, the changes, and the requests so far.
 
-    `exhibited` has the numbers of the defects on display. Of the API: `refused` counts
-    what the budgets refused, `weights` has of each budget what was granted in each
-    window (those without any are left out), `faults` are still to come, and
-    `faults_served` counts those that have come.
+    `scenarios` has the numbers of those added. Of the API: `refused` counts the
+    refusals by budgets, `weights` has of each budget the weight granted in each window
+    (those without any are left out), `faults` are still to come, and `faults_served`
+    counts those that were met.
     """
     publication, faults = exchange.publication, exchange.api_faults
     return {
         "now": publication.now.isoformat(),
-        "exhibited": exchange.exhibited,
+        "scenarios": exchange.scenarios,
         "withheld": sorted(publication.withheld),
         "revisions": {key: each.number for key, each in publication.revisions.items()},
         "spoiled": publication.spoiled,
         "misnamed": publication.misnamed,
-        "listing_faults": [asdict(each) for each in exchange.bucket_faults.planned()],
+        "listing_faults": [asdict(each) for each in exchange.listing_faults.planned()],
+        "download_faults": [
+            asdict(each) for each in exchange.download_faults.planned()
+        ],
         "requests": dict(exchange.requests),
         "api": {
             "refused": exchange.limiter.refused,
@@ -46,48 +49,39 @@ def state(exchange: Exchange) -> dict[str, Any]:
 
 
 def actions(exchange: Exchange) -> dict[str, Callable[..., None]]:
-    """Return what can be done to the sandbox, by name.
-
-    `now` (which is `set_now`), `withhold`, `release`, `misname`, `republish`, `spoil`,
-    `mend`, `api_withhold` and `api_release` are the exchange's methods, with their
-    parameters as fields. `api_refuse`, `api_cut_off`, `api_halve`, `api_stall` and
-    `api_clear` are those of its `api_faults`, of which `api_latency` sets `latency_s`;
-    `bucket_refuse`, ... `bucket_clear` are those of its `bucket_faults`, and
-    `download_spoil` and `download_clear` those of its `transfers`. `exhibit` and
-    `advance` are those of `museum`.
-    """
-    faults, bucket_faults = exchange.api_faults, exchange.bucket_faults
+    """Return the actions on the sandbox by name, with their parameters as fields."""
 
     def api_latency(latency_s: float) -> None:
-        faults.latency_s = latency_s
+        exchange.api_faults.latency_s = latency_s
 
-    of_faults = {
-        f"{place}_{manner}": getattr(of_place, manner)
-        for place, of_place in (("api", faults), ("bucket", bucket_faults))
-        for manner in Manner
-    }
-    return of_faults | {
-        "exhibit": partial(museum.exhibit, exchange),
-        "advance": partial(museum.advance, exchange),
+    def advance_clock(seconds: float) -> None:
+        exchange.set_now(exchange.now + dt.timedelta(seconds=seconds))
+
+    return {
+        "add_scenario": partial(add_scenario, exchange),
+        "advance_scenario": partial(advance_scenario, exchange),
         "now": exchange.set_now,
+        "advance_clock": advance_clock,
         "withhold": exchange.withhold,
         "release": exchange.release,
         "misname": exchange.misname,
         "republish": exchange.republish,
         "spoil": exchange.spoil,
-        "mend": exchange.mend,
+        "repair": exchange.repair,
         "api_withhold": exchange.api_withhold,
         "api_release": exchange.api_release,
-        "api_clear": faults.clear,
-        "bucket_clear": bucket_faults.clear,
-        "download_spoil": exchange.transfers.spoil,
-        "download_clear": exchange.transfers.clear,
         "api_latency": api_latency,
+        "api_fail": exchange.api_faults.add,
+        "api_clear": exchange.api_faults.clear,
+        "listing_fail": exchange.listing_faults.add,
+        "listing_clear": exchange.listing_faults.clear,
+        "download_fail": exchange.download_faults.add,
+        "download_clear": exchange.download_faults.clear,
     }
 
 
 def act(exchange: Exchange, action: str, fields: Mapping[str, Any]) -> None:
-    """Do what `actions` has under a name.
+    """Run an action of `actions`.
 
     Times are in ISO 8601, members of enumerations their values.
 
@@ -103,3 +97,76 @@ def act(exchange: Exchange, action: str, fields: Mapping[str, Any]) -> None:
         msg = f"action {action!r}: expected one of {sorted(known)}"
         raise SelectionError(msg)
     validate_call(known[action])(**fields)
+
+
+def add_scenario(exchange: Exchange, number: str) -> None:
+    """Add a scenario: list its symbols and run its `setup`.
+
+    Raises
+    ------
+    SelectionError
+        If there is no scenario of that number.
+    ConfigError
+        If it was added already, the clock shows a time before it, the universe has a
+        symbol of the same name, or the bucket serves other files.
+    """
+    scenario = _scenario(number)
+    if number in exchange.scenarios:
+        msg = f"scenario {number}: added already; add each once"
+        raise ConfigError(msg)
+    if exchange.now < scenario.since:
+        msg = (
+            f"scenario {number}: the exchange's clock shows {exchange.now:%Y-%m-%d}, "
+            f"expected {scenario.since:%Y-%m-%d} or later; set it first"
+        )
+        raise ConfigError(msg)
+    exchange.extend(scenario.symbols, outages=scenario.outages)
+    _run(exchange, scenario.setup)
+    exchange.scenarios.append(number)
+
+
+def advance_scenario(exchange: Exchange, number: str) -> None:
+    """Run the later events of a scenario: files appear, are replaced, ...
+
+    Raises
+    ------
+    SelectionError
+        If there is no scenario of that number, or nothing happens later in it, or it
+        has happened.
+    ConfigError
+        If the scenario was not added.
+    """
+    scenario = _scenario(number)
+    if number not in exchange.scenarios:
+        msg = f"scenario {number}: not added yet; add it first"
+        raise ConfigError(msg)
+    if not scenario.later:
+        known = [number for number, each in load_scenarios().items() if each.later]
+        msg = f"scenario {number}: nothing happens later; use one of {known}"
+        raise SelectionError(msg)
+    _run(exchange, scenario.later)
+
+
+def _scenario(number: str) -> Scenario:
+    known = load_scenarios()
+    if number not in known:
+        first, *_, last = known
+        msg = f"scenario {number!r}: expected one of {first} to {last}"
+        raise SelectionError(msg)
+    return known[number]
+
+
+def _run(exchange: Exchange, steps: Actions) -> None:
+    for step in steps:
+        for action, fields in step.items():
+            # A key with `{interval}` stands for the files of each interval.
+            is_each = "{interval}" in fields.get("key", "")
+            for interval in INTERVALS if is_each else ("",):
+                act(
+                    exchange,
+                    action,
+                    {
+                        name: value.format(interval=interval) if is_each else value
+                        for name, value in fields.items()
+                    },
+                )

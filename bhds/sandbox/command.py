@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from bhds.core.errors import BhdsError, ConfigError
-from bhds.sandbox import museum
+from bhds.sandbox import admin, scenarios
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.server import LOOPBACK, run
@@ -17,7 +17,7 @@ from bhds.sandbox.universe import Universe, load_universe
 EPILOG = (
     "[bold]Examples[/bold]\n\n"
     "bhds sandbox --endpoints-file endpoints.yaml\n\n"
-    "bhds sandbox --defect all --port 8000"
+    "bhds sandbox --scenario all --port 8000"
 )
 
 _DEFAULT_NOW = PRESENT.isoformat()
@@ -37,13 +37,13 @@ _Present = Annotated[
         "without a zone it is UTC."
     ),
 ]
-_Defects = Annotated[
+_Scenarios = Annotated[
     list[str] | None,
     typer.Option(
-        "--defect",
-        help="Put this defect on display, by its number in docs/known-limitations.md "
-        "(D06): it brings symbols of its own. May be given several times; `all` is all "
-        "that the present allows.",
+        "--scenario",
+        help="Add the scenario of a defect, by its number in docs/known-limitations.md "
+        "(D06), with symbols of its own. May be given several times; `all` adds every "
+        "scenario that --now allows.",
     ),
 ]
 _ServeDir = Annotated[
@@ -84,7 +84,7 @@ def sandbox(
     universe: _UniverseFile = None,
     symbols: _SymbolCount = 0,
     now: _Present = _DEFAULT_NOW,
-    defect: _Defects = None,
+    scenario: _Scenarios = None,
     serve_dir: _ServeDir = None,
     serve_keys: _ServeKeys = None,
     cache_dir: _CacheDir = None,
@@ -110,8 +110,11 @@ def sandbox(
         ) as exchange:
             if listed is not None:
                 exchange.store = listed
-            for number in _numbers(defect or [], exchange=exchange):
-                museum.exhibit(exchange, number)
+            numbers = scenario or []
+            if "all" in numbers:
+                numbers = scenarios.available_at(exchange.now)
+            for number in dict.fromkeys(numbers):
+                admin.add_scenario(exchange, number)
             run(exchange, host=host, port=port, endpoints_file=endpoints_file)
     except (BhdsError, OSError) as error:
         sys.exit(f"bhds: error: {error}")
@@ -120,15 +123,6 @@ def sandbox(
 def _universe(path: Path | None, *, symbols: int, has_files: bool) -> Universe:
     shipped = Universe() if has_files and path is None else load_universe(path)
     return shipped.with_synthetic_symbols(symbols)
-
-
-def _numbers(asked: list[str], *, exchange: Exchange) -> list[str]:
-    """Return the defects that were asked for, each once."""
-    if "all" not in asked:
-        return list(dict.fromkeys(asked))
-    return [
-        each.number for each in museum.EXHIBITS.values() if each.since <= exchange.now
-    ]
 
 
 def _moment(text: str) -> dt.datetime:

@@ -22,7 +22,6 @@ from bhds.sandbox.publication import Hole, Publication
 from bhds.sandbox.realfiles import RealFiles
 from bhds.sandbox.rest import RestApi
 from bhds.sandbox.timegrid import to_ms
-from bhds.sandbox.transfers import Transfers
 from bhds.sandbox.universe import Halt, Symbol, Universe, load_universe
 
 PRESENT = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
@@ -82,14 +81,14 @@ class Exchange:
         labels = {endpoint.label for endpoint in self.api.endpoints.values()}
         self.api_faults = Faults(labels)
         """How the API fails to answer, and how long its answers take."""
-        self.bucket_faults = Faults({"listing"})
+        self.listing_faults = Faults({"listing"})
         """The same of the bucket's listings."""
-        self.transfers = Transfers()
-        """How downloads go wrong."""
+        self.download_faults = Faults()
+        """The same of the bucket's files, by their keys."""
         self.requests: Counter[str] = Counter()
         """Requests so far, by kind: `listing`, `zip`, `checksum`, `spot/klines`, ..."""
-        self.exhibited: list[str] = []
-        """The numbers of the defects that are on display: see `museum`."""
+        self.scenarios: list[str] = []
+        """The numbers of the scenarios that `admin` added."""
 
     def _open(self, universe: Universe) -> None:
         """Serve what follows from `universe`."""
@@ -211,8 +210,8 @@ class Exchange:
             raise ConfigError(msg)
         self.publication.spoil(key, how)
 
-    def mend(self, key: str) -> None:
-        """Let the zip `key` be what it was before it was spoiled.
+    def repair(self, key: str) -> None:
+        """Publish the zip `key` as it was before it was spoiled.
 
         Raises
         ------

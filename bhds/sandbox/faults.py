@@ -1,83 +1,98 @@
-"""How the API and the bucket fail to answer, on request.
+"""Faults of the next answers, on request, of the API, the listings or the downloads.
 
-Faults are of the way an answer takes, not of the data: bars that the API does not
-have are `Publication.holes`.
+A fault changes how a request is answered, not the data: bars that the API does not have
+are `Publication.holes`, and files with defects are `Publication.spoiled`.
 """
 
+import gzip
 import math
+from asyncio import Event, to_thread
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from threading import Lock
 
+from aiohttp import web
+from yarl import URL
+
 from bhds.core.errors import ConfigError
 
-_OK = 200
-_LOWEST_STATUS, _FIRST_OF_THE_SERVER, _HIGHEST_STATUS = 400, 500, 599
 _RETRY_AFTER_S = {429: 1, 418: 120}
-"""What is told with a status unless another time is given."""
+"""The `Retry-After` of a status, unless another is given."""
+_BOMB_BYTES = 64 * 1024**2
+_ENDLESS_BYTES = 1024**3  # for as long as anybody reads it, in the end
+_BLANKS = b" " * 2**16
+_PADDING = bytes(100)
+_PAGE = "<!DOCTYPE html><html><body>Please accept our terms to go on.</body></html>"
 
 
-class Manner(StrEnum):
-    """In which way a request is not answered as it should be."""
+class Failure(StrEnum):
+    """How a request fails."""
 
     REFUSE = "refuse"
-    """By another status."""
+    """Another status, from 400 to 599. Those by 4xx are not charged to a budget."""
     CUT_OFF = "cut_off"
     """Status 200, but the connection ends in the middle of the body."""
     HALVE = "halve"
-    """Status 200 and a whole answer of which the body is half of the JSON."""
+    """Status 200 and, as if it were all, the first half of the body."""
     BOMB = "bomb"
     """Status 200 and a small body that inflates to 64 MiB."""
     ENDLESS = "endless"
     """Status 200 and a body of blanks that goes on for 1 GiB."""
     REDIRECT = "redirect"
-    """By a redirect to a host that is none of the exchange's."""
+    """A redirect to the same address on `localhost`, which is another host."""
     STALL = "stall"
-    """Not at all; the connection stays open."""
+    """No answer; the connection stays open."""
+    PAGE = "page"
+    """A page of HTML, as of a portal."""
+    FLIP = "flip"
+    """The body with one bit turned."""
+    PAD = "pad"
+    """The body and zeros behind it."""
+    LENGTH = "length"
+    """The body under twice its `Content-Length`, until the connection ends."""
 
 
 @dataclass
 class Fault:
-    """What happens to the next requests."""
+    """The failure of the next requests."""
 
-    manner: Manner
+    how: Failure
     times: int | None
     """How many requests are still to meet it; None: all until the faults are cleared.
     """
-    endpoint: str | None
-    """The only endpoint that it happens to, as `um_futures/klines`; None: all do."""
-    status: int = _OK
-    retry_after_s: int | None = None
-    """Seconds told in `Retry-After`; None: there is no such header."""
+    target: str | None
+    """The only endpoint (`um_futures/klines`) or key that fails; None: all."""
     symbol: str | None = None
-    """The only symbol or pair that it happens to; None: to all, and to none."""
+    """The only symbol or pair that fails; None: any request."""
+    status: int = 503
+    """Of a refusal, as the next three."""
+    retry_after_s: int | None = None
+    """Seconds in `Retry-After`; None: no such header."""
     code: int | None = None
-    """The API's own code of a refusal; None: one that follows from the status."""
+    """The API's own code; None: one that follows from the status."""
     message: str | None = None
     """The text that goes with the code."""
 
     @property
     def is_free(self) -> bool:
         """Whether it keeps a request from being charged to its budget."""
-        return _LOWEST_STATUS <= self.status < _FIRST_OF_THE_SERVER
+        return self.how is Failure.REFUSE and self.status < 500  # noqa: PLR2004
 
 
 class Faults:
     """The faults that the next answers have; safe for several threads.
 
-    Of several faults, a request meets the one that was asked for first and is of its
-    endpoint and symbol.
+    Of several faults, a request meets the first one of its target and symbol.
 
     Parameters
     ----------
-    endpoints
-        The labels of all endpoints: of the API those under which requests are counted,
-        of the bucket `listing`.
+    targets
+        The labels of all endpoints, as requests are counted; None: any key.
     """
 
-    def __init__(self, endpoints: Collection[str]) -> None:
-        self._endpoints = endpoints
+    def __init__(self, targets: Collection[str] | None = None) -> None:
+        self._targets = targets
         self._planned: list[Fault] = []
         self._lock = Lock()
         self._latency_s = 0.0
@@ -93,7 +108,7 @@ class Faults:
         Raises
         ------
         ConfigError
-            When it is set to what is negative or not finite.
+            When it is set to a number that is negative or not finite.
         """
         return self._latency_s
 
@@ -104,117 +119,57 @@ class Faults:
             raise ConfigError(msg)
         self._latency_s = seconds
 
-    def refuse(
+    def add(
         self,
-        status: int,
+        how: Failure,
         *,
         times: int | None = 1,
-        endpoint: str | None = None,
-        retry_after_s: int | None = None,
+        target: str | None = None,
         symbol: str | None = None,
+        status: int = 503,
+        retry_after_s: int | None = None,
         code: int | None = None,
         message: str | None = None,
     ) -> None:
-        """Answer the next requests by `status`, 400 to 599.
+        """Plan a fault of the next requests; parameters are the fields of `Fault`.
 
-        Requests refused by 4xx cost nothing, as of those that are stopped on their way
-        or are beyond a budget; those by 5xx cost what others do.
-
-        Parameters
-        ----------
-        status
-            The HTTP status.
-        times
-            How many requests, 1 or more; None: all, until `clear`.
-        endpoint
-            The only endpoint that it happens to, as `um_futures/klines`; None: all.
-        retry_after_s
-            Seconds to tell in `Retry-After`; None: 1 with 429, 120 with 418, and no
-            such header with others.
-        symbol
-            The only symbol or pair that it happens to; None: any request.
-        code, message
-            `code` and `msg` of the answer's JSON; None: those of the status.
+        Without `retry_after_s` it is 1 with status 429, 120 with 418.
 
         Raises
         ------
         ConfigError
-            If a number is out of its bounds, or there is no such endpoint.
+            If a number is out of its bounds, or there is no such target.
         """
-        if not _LOWEST_STATUS <= status <= _HIGHEST_STATUS:
+        if not 400 <= status <= 599:  # noqa: PLR2004
             msg = f"status {status}: expected one that refuses, from 400 to 599"
+            raise ConfigError(msg)
+        if times is not None and times < 1:
+            msg = f"times {times}: expected 1 or more, or None for all"
+            raise ConfigError(msg)
+        if target is not None and self._targets and target not in self._targets:
+            msg = (
+                f"target {target!r}: expected an endpoint such as "
+                f"{min(self._targets)!r}"
+            )
             raise ConfigError(msg)
         if retry_after_s is None:
             retry_after_s = _RETRY_AFTER_S.get(status)
-        self._plan(
-            Fault(
-                Manner.REFUSE,
-                times,
-                endpoint,
-                status,
-                retry_after_s,
-                symbol=symbol,
-                code=code,
-                message=message,
-            )
+        fault = Fault(
+            *(Failure(how), times, target, symbol, status, retry_after_s, code, message)
         )
-
-    def cut_off(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
-        """End the connection in the middle of the next answers' bodies.
-
-        Their status is 200 and `Content-Length` that of the whole; requests that are
-        refused anyway are not cut off. Parameters and errors are as of `refuse`.
-        """
-        self._plan(Fault(Manner.CUT_OFF, times, endpoint))
-
-    def halve(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
-        """Send, as if it were all, the first half of the next answers' bodies.
-
-        Parameters and errors are as of `refuse`.
-        """
-        self._plan(Fault(Manner.HALVE, times, endpoint))
-
-    def bomb(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
-        """Send the next answers as bodies that inflate to 64 MiB.
-
-        Parameters and errors are as of `refuse`.
-        """
-        self._plan(Fault(Manner.BOMB, times, endpoint))
-
-    def endless(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
-        """Send the next answers as bodies that go on for 1 GiB.
-
-        Parameters and errors are as of `refuse`.
-        """
-        self._plan(Fault(Manner.ENDLESS, times, endpoint))
-
-    def redirect(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
-        """Redirect the next requests to another host.
-
-        Parameters and errors are as of `refuse`.
-        """
-        self._plan(Fault(Manner.REDIRECT, times, endpoint))
-
-    def stall(self, *, times: int | None = 1, endpoint: str | None = None) -> None:
-        """Leave the next requests without an answer, and their connections open.
-
-        Parameters and errors are as of `refuse`.
-        """
-        self._plan(Fault(Manner.STALL, times, endpoint))
+        with self._lock:
+            self._planned.append(fault)
 
     def clear(self) -> None:
-        """Forget the faults that are still to come; latency is none of them."""
+        """Forget the planned faults; latency is none of them."""
         with self._lock:
             self._planned.clear()
 
-    def take(self, endpoint: str, *, symbol: str | None = None) -> Fault | None:
-        """Return what happens to a request of `endpoint`, and count it as met."""
+    def take(self, target: str, *, symbol: str | None = None) -> Fault | None:
+        """Return the fault of a request of `target`, if any, and count it as met."""
         with self._lock:
             for fault in self._planned:
-                if fault.endpoint in (None, endpoint) and fault.symbol in (
-                    None,
-                    symbol,
-                ):
+                if fault.target in (None, target) and fault.symbol in (None, symbol):
                     break
             else:
                 return None
@@ -226,19 +181,72 @@ class Faults:
             return fault
 
     def planned(self) -> list[Fault]:
-        """Return the faults that are still to come, those asked for first in front."""
+        """Return the faults that are still to come, in order."""
         with self._lock:
             return [*self._planned]
 
-    def _plan(self, fault: Fault) -> None:
-        if fault.times is not None and fault.times < 1:
-            msg = f"times {fault.times}: expected 1 or more, or None for all"
-            raise ConfigError(msg)
-        if fault.endpoint is not None and fault.endpoint not in self._endpoints:
-            msg = (
-                f"endpoint {fault.endpoint!r}: expected one that there is, such as "
-                f"{min(self._endpoints)!r}"
-            )
-            raise ConfigError(msg)
-        with self._lock:
-            self._planned.append(fault)
+
+def changed(how: Failure, body: bytes) -> bytes:
+    """Return the bytes of a body that is sent whole but is not the right one."""
+    middle = len(body) // 2
+    if how is Failure.HALVE:
+        return body[:middle]
+    if how is Failure.PAD:
+        return body + _PADDING
+    if how is Failure.FLIP and body:
+        return body[:middle] + bytes([body[middle] ^ 1]) + body[middle + 1 :]
+    return body
+
+
+async def failed(
+    how: Failure, request: web.Request, answer: web.Response, *, stopping: Event
+) -> web.StreamResponse:
+    """Send `answer` as it should not be.
+
+    Parameters
+    ----------
+    how
+        The failure; `REFUSE` is up to the caller, who knows the form of a refusal.
+    request
+        The request that fails.
+    answer
+        The right answer, of status 200.
+    stopping
+        Set when the server ends: it would wait for requests without an answer.
+    """
+    body = answer.body if isinstance(answer.body, bytes) else b""
+    match how:
+        case Failure.STALL:
+            await stopping.wait()
+            return answer
+        case Failure.PAGE:
+            return web.Response(text=_PAGE, content_type="text/html")
+        case Failure.REDIRECT:
+            elsewhere = URL(str(request.url)).with_host("localhost")
+            return web.Response(status=302, headers={"Location": str(elsewhere)})
+        case Failure.BOMB:
+            bomb = await to_thread(gzip.compress, bytes(_BOMB_BYTES))
+            return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+        case Failure.CUT_OFF | Failure.LENGTH | Failure.ENDLESS:
+            return await _begun(how, request, answer, body)
+    answer.body = changed(how, body)
+    return answer
+
+
+async def _begun(
+    how: Failure, request: web.Request, answer: web.Response, body: bytes
+) -> web.StreamResponse:
+    """Send a body that does not end where it should."""
+    begun = web.StreamResponse(headers=answer.headers)
+    if how is Failure.ENDLESS:
+        begun.headers.popall("Content-Length", None)
+        await begun.prepare(request)
+        for _ in range(_ENDLESS_BYTES // len(_BLANKS)):
+            await begun.write(_BLANKS)
+        return begun
+    begun.content_length = len(body) * (2 if how is Failure.LENGTH else 1)
+    await begun.prepare(request)
+    await begun.write(body if how is Failure.LENGTH else body[: len(body) // 2])
+    if request.transport is not None:
+        request.transport.close()
+    return begun

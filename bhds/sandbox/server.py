@@ -1,7 +1,6 @@
 """The sandbox exchange over HTTP, on loopback."""
 
 import asyncio
-import gzip
 import json
 import re
 import signal
@@ -19,7 +18,7 @@ from aiohttp import web
 
 from bhds.core.errors import BhdsError
 from bhds.io.storage import replacing
-from bhds.sandbox import admin, guard, transfers
+from bhds.sandbox import admin, guard
 from bhds.sandbox.endpoints import (
     ADMIN_ROOT,
     DOWNLOAD_ROOT,
@@ -27,7 +26,7 @@ from bhds.sandbox.endpoints import (
     SandboxEndpoints,
 )
 from bhds.sandbox.exchange import Exchange
-from bhds.sandbox.faults import Fault, Manner
+from bhds.sandbox.faults import Failure, Fault, changed, failed
 from bhds.sandbox.limits import LimitPool, Refusal
 from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
@@ -35,11 +34,6 @@ from bhds.sandbox.publication import CHECKSUM
 from bhds.sandbox.rest import Endpoint, RestError
 
 LOOPBACK = "127.0.0.1"
-ELSEWHERE = "http://169.254.1.1/elsewhere"
-"""Where a redirect of the sandbox leads: an address that no network routes."""
-_BOMB_BYTES = 64 * 1024**2
-_ENDLESS_BYTES = 1024**3  # for as long as anybody reads it, in the end
-_BLANKS = b" " * 2**16
 _START_TIMEOUT_S = 30
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -187,27 +181,30 @@ def _kind(request: web.Request) -> str:
 
 
 async def _listing(request: web.Request) -> web.StreamResponse:
-    faults = request.app[_EXCHANGE].bucket_faults
+    faults = request.app[_EXCHANGE].listing_faults
     await asyncio.sleep(faults.latency_s)
     fault = faults.take("listing")
-    if fault is not None and fault.manner is Manner.REFUSE:
-        code, message = _BUCKET_ERRORS.get(fault.status, _BUCKET_ERROR)
-        body = error_document(code, message, key=request.query.get("prefix", ""))
-        return web.Response(
-            status=fault.status, text=body, content_type="application/xml"
-        )
-    answer = await _page(request)
-    return answer if fault is None else await _spoiled(request, answer, fault.manner)
+    if fault is not None and fault.how is Failure.REFUSE:
+        return _refused_by_bucket(fault, key=request.query.get("prefix", ""))
+    return await _with_fault(request, await _page(request), fault)
+
+
+def _refused_by_bucket(fault: Fault, *, key: str) -> web.Response:
+    code, message = _BUCKET_ERRORS.get(fault.status, _BUCKET_ERROR)
+    return _xml_error(code, message, key=key, status=fault.status)
+
+
+def _xml_error(code: str, message: str, *, key: str, status: int) -> web.Response:
+    body = error_document(code, message, key=key)
+    return web.Response(status=status, text=body, content_type="application/xml")
 
 
 async def _page(request: web.Request) -> web.Response:
     asked = request.query
     max_keys = asked.get("max-keys", str(MAX_KEYS))
     if not _MAX_KEYS.fullmatch(max_keys):
-        body = error_document(
-            "InvalidArgument", "Provided max-keys not an integer", key=max_keys[:20]
-        )
-        return web.Response(status=400, text=body, content_type="application/xml")
+        message = "Provided max-keys not an integer"
+        return _xml_error("InvalidArgument", message, key=max_keys[:20], status=400)
     query = Query(
         prefix=asked.get("prefix", ""),
         delimiter=asked.get("delimiter", ""),
@@ -222,20 +219,22 @@ async def _page(request: web.Request) -> web.Response:
 async def _download(request: web.Request) -> web.StreamResponse:
     key = request.match_info["key"]
     if len(key.encode()) > _LONGEST_KEY:
-        body = error_document("KeyTooLongError", "Your key is too long", key=key[:100])
-        return web.Response(status=400, text=body, content_type="application/xml")
+        message = "Your key is too long"
+        return _xml_error("KeyTooLongError", message, key=key[:100], status=400)
     found = await asyncio.to_thread(request.app[_EXCHANGE].store.read, key)
     if found is None:
-        body = error_document("NoSuchKey", "The specified key does not exist.", key=key)
-        return web.Response(status=404, text=body, content_type="application/xml")
+        message = "The specified key does not exist."
+        return _xml_error("NoSuchKey", message, key=key, status=404)
     described, content = found
-    manner = request.app[_EXCHANGE].transfers.take(key)
-    if manner is not None:
-        spoiled = await transfers.answer(manner, request, content)
-        if spoiled is not None:
-            return spoiled
-        content = transfers.spoiled(manner, content)
-    return _file_response(request, described, content)
+    fault = request.app[_EXCHANGE].download_faults.take(key)
+    if fault is None:
+        return _file_response(request, described, content)
+    if fault.how is Failure.REFUSE:
+        return _refused_by_bucket(fault, key=key)
+    if changed(fault.how, content) != content:
+        # A range is one of the changed bytes, so that a download can be resumed.
+        return _file_response(request, described, changed(fault.how, content))
+    return await _with_fault(request, web.Response(body=content), fault)
 
 
 def _file_response(
@@ -286,9 +285,7 @@ def _api_handler(path: str) -> Handler:
         else:
             answer = await _answer(request, endpoint, fault)
         await asyncio.sleep(faults.latency_s / 2)
-        if fault is None or fault.manner is Manner.REFUSE:
-            return answer
-        return await _spoiled(request, answer, fault.manner)
+        return await _with_fault(request, answer, fault)
 
     return handle
 
@@ -308,7 +305,7 @@ async def _answer(
     headers = {"X-MBX-USED-WEIGHT-1M": str(exchange.limiter.used(address, pool))}
     if refusal is not None:
         return _refused(refusal, headers, pool)
-    if fault is not None and fault.manner is Manner.REFUSE:
+    if fault is not None and fault.how is Failure.REFUSE:
         return _fault_response(fault, headers)
     try:
         body = await asyncio.to_thread(endpoint.answer, request.query)
@@ -335,53 +332,16 @@ def _fault_response(fault: Fault, headers: dict[str, str]) -> web.Response:
     return _json_response(json.dumps(told), status=fault.status, headers=headers)
 
 
-async def _spoiled(
-    request: web.Request, answer: web.Response, manner: Manner
+async def _with_fault(
+    request: web.Request, answer: web.Response, fault: Fault | None
 ) -> web.StreamResponse:
-    """Send `answer` as it should not be; one that is a refusal is sent as it is."""
-    if manner is Manner.STALL:
-        await request.app[_STOPPING].wait()
+    """Send `answer` as `fault` has it; one that is a refusal is sent as it is."""
+    if fault is None or fault.how is Failure.REFUSE:
         return answer
-    if answer.status != HTTPStatus.OK:
+    if answer.status != HTTPStatus.OK and fault.how is not Failure.STALL:
         return answer
-    if manner in _HOSTILE:
-        return await _HOSTILE[manner](request)
-    body = (answer.text or "").encode()
-    half = body[: len(body) // 2]
-    if manner is Manner.HALVE:
-        answer.body = half
-        return answer
-    begun = web.StreamResponse(headers=answer.headers)
-    begun.content_length = len(body)
-    await begun.prepare(request)
-    await begun.write(half)
-    if request.transport is not None:
-        request.transport.close()
-    return begun
-
-
-async def _redirect(_request: web.Request) -> web.StreamResponse:
-    return web.Response(status=302, headers={"Location": ELSEWHERE})
-
-
-async def _bomb(_request: web.Request) -> web.StreamResponse:
-    bomb = await asyncio.to_thread(gzip.compress, bytes(_BOMB_BYTES))
-    return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
-
-
-async def _endless(request: web.Request) -> web.StreamResponse:
-    begun = web.StreamResponse()
-    await begun.prepare(request)
-    for _ in range(_ENDLESS_BYTES // len(_BLANKS)):
-        await begun.write(_BLANKS)
-    return begun
-
-
-_HOSTILE = {
-    Manner.BOMB: _bomb,
-    Manner.ENDLESS: _endless,
-    Manner.REDIRECT: _redirect,
-}
+    stopping = request.app[_STOPPING]
+    return await failed(fault.how, request, answer, stopping=stopping)
 
 
 def _refused(

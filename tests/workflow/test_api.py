@@ -171,7 +171,7 @@ def test_a_refused_place_goes_on_with_the_archive_alone_and_is_told_once(
     filled.settings["datasets"][0]["symbols"] = [YOUNG, "龙虾USDT"]
     for symbol in (YOUNG, "龙虾USDT"):
         exchange.exchange.withhold(young_key(9).replace(YOUNG, symbol))
-    exchange.exchange.api_faults.refuse(451, times=None)
+    exchange.exchange.api_faults.add("refuse", status=451, times=None)
 
     outcome = filled.build()
 

@@ -14,7 +14,7 @@ import pytest
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import TradeType
 from bhds.parse import revisions
-from bhds.sandbox import museum
+from bhds.sandbox import admin
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
 from bhds.sandbox.universe import Universe
@@ -337,7 +337,7 @@ D01B_SOURCES = "parsed_data/um_futures/klines/D01BUSDT/1h/2025.sources.json"
 def short_month(tmp_path):
     """A monthly zip of klines lacks a day that a daily zip has; the API is not used."""
     with Exchange(Universe(seed=1)) as exchange, serving(exchange) as running:
-        museum.exhibit(exchange, "D01")
+        admin.add_scenario(exchange, "D01")
         settings = settings_for(
             running.endpoints, symbols=["D01BUSDT"], interval="1h", frequency="auto"
         )

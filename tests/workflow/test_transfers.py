@@ -29,10 +29,10 @@ def names(workspace):
 
 
 def test_a_bad_network_fails_by_name_and_a_sound_one_makes_it_right(strict, exchange):
-    transfers = exchange.exchange.transfers
-    transfers.spoil("page", key=young_key(7))
-    transfers.spoil("pad", key=young_key(8))
-    transfers.spoil("flip", times=2, key=young_key(9))
+    faults = exchange.exchange.download_faults
+    faults.add("page", times=None, target=young_key(7))
+    faults.add("pad", times=None, target=young_key(8))
+    faults.add("flip", times=2, target=young_key(9))
 
     outcome = strict.snakemake("results_all")
 
@@ -50,7 +50,7 @@ def test_a_bad_network_fails_by_name_and_a_sound_one_makes_it_right(strict, exch
     assert names(strict) == [name for pair in pairs for name in pair]
     before = strict.times()
 
-    transfers.clear()
+    faults.clear()
     again = strict.build()
 
     assert again.jobs["fetch_archives"] == 1

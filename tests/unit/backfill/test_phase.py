@@ -65,7 +65,7 @@ def test_a_phase_that_was_answered_is_not_requested_again(workspace):
 
 
 def test_a_phase_that_was_refused_is_not_known_and_requested_by_the_next_run(workspace):
-    workspace.exchange.api_faults.refuse(451, times=None)
+    workspace.exchange.api_faults.add("refuse", status=451, times=None)
 
     found = requested(workspace)
 
@@ -77,7 +77,14 @@ def test_a_phase_that_was_refused_is_not_known_and_requested_by_the_next_run(wor
 
 def test_a_refused_symbol_is_requested_again_after_12_hours_and_not_before(workspace):
     faults = workspace.exchange.api_faults
-    faults.refuse(400, times=None, symbol="AUSDT", code=-1122, message="Settling.")
+    faults.add(
+        "refuse",
+        status=400,
+        times=None,
+        symbol="AUSDT",
+        code=-1122,
+        message="Settling.",
+    )
     begun = dt.datetime.now(dt.UTC)
     found = requested(workspace)
     assert ("phase" in found, found["refused"]["code"]) == (False, -1122)

@@ -105,8 +105,13 @@ def test_no_bars_before_the_start_are_asked_for(workspace):
 
 
 def test_a_refused_symbol_is_recorded_with_its_code(workspace):
-    workspace.exchange.api_faults.refuse(
-        400, times=None, symbol="AUSDT", code=-1122, message="Invalid symbol status."
+    workspace.exchange.api_faults.add(
+        "refuse",
+        status=400,
+        times=None,
+        symbol="AUSDT",
+        code=-1122,
+        message="Invalid symbol status.",
     )
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
@@ -224,7 +229,7 @@ def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
 
 @pytest.mark.parametrize("status", [403, 451])
 def test_a_refusal_leaves_a_fill_that_says_so_and_is_not_repeated(workspace, status):
-    workspace.exchange.api_faults.refuse(status, times=None)
+    workspace.exchange.api_faults.add("refuse", status=status, times=None)
     inputs = workspace.parse(without(workspace.published(), (at(7), at(8))))
 
     workspace.write_backfill(inputs)
@@ -243,7 +248,7 @@ def test_a_failure_keeps_what_was_answered_and_leaves_no_fill(workspace):
     Path(workspace.fill).unlink()
     Path(workspace.sources).unlink()
     content = Path(workspace.answers).read_bytes()
-    workspace.exchange.api_faults.refuse(400, times=None, code=-1100)
+    workspace.exchange.api_faults.add("refuse", status=400, times=None, code=-1100)
 
     with pytest.raises(ApiError):
         workspace.write_backfill(workspace.parse(without(rows, (at(8), at(9)))))

@@ -164,7 +164,7 @@ def test_what_cannot_be_asked_is_one_line_before_any_request(
 
 
 def test_a_refused_place_is_told_once(kline, running):
-    running.exchange.api_faults.refuse(451, times=None)
+    running.exchange.api_faults.add("refuse", status=451, times=None)
     try:
         outcome = kline("AUSDT", "龙虾USDT")
     finally:

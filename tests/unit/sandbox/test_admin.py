@@ -18,19 +18,20 @@ HOLE = {
 
 def test_every_fault_of_the_api_can_be_asked_for(exchange):
     for action, fields in (
-        ("api_refuse", {"status": 429, "times": 2, "retry_after_s": 5}),
-        ("api_cut_off", {"endpoint": "um_futures/klines"}),
-        ("api_halve", {}),
-        ("api_stall", {"times": None}),
+        (
+            "api_fail",
+            {"how": "refuse", "status": 429, "times": 2, "retry_after_s": 5},
+        ),
+        ("api_fail", {"how": "cut_off", "target": "um_futures/klines"}),
+        ("api_fail", {"how": "stall", "times": None}),
     ):
         admin.act(exchange, action, fields)
     admin.act(exchange, "api_latency", {"latency_s": 0.25})
 
     shown = admin.state(exchange)["api"]
-    assert [(each["manner"], each["times"]) for each in shown["faults"]] == [
+    assert [(each["how"], each["times"]) for each in shown["faults"]] == [
         ("refuse", 2),
         ("cut_off", 1),
-        ("halve", 1),
         ("stall", None),
     ]
     assert shown["faults"][0]["retry_after_s"] == 5
@@ -49,7 +50,7 @@ def test_files_and_bars_can_be_spoiled_and_made_whole_again(exchange):
     (hole,) = shown["api"]["withheld"]
     assert hole["end_ms"] - hole["start_ms"] == 3_600_000
     assert hole["interval"] == "1m"
-    admin.act(exchange, "mend", {"key": KEY})
+    admin.act(exchange, "repair", {"key": KEY})
     admin.act(exchange, "api_release", {k: HOLE[k] for k in ("trade_type", "symbol")})
     shown = admin.state(exchange)
     assert shown["spoiled"] == {}
@@ -73,10 +74,12 @@ def test_the_state_tells_what_was_granted_and_refused(exchange, clock):
     [
         pytest.param("spoil", {"key": KEY, "how": "burnt"}, id="no such defect"),
         pytest.param("spoil", {"key": KEY}, id="a field is missing"),
-        pytest.param("mend", {"key": KEY}, id="nothing to mend"),
+        pytest.param("repair", {"key": KEY}, id="nothing to repair"),
         pytest.param("api_clear", {"all": True}, id="unknown field"),
-        pytest.param("api_refuse", {"status": "many"}, id="no number"),
-        pytest.param("api_stall", {"endpoint": "none"}, id="no such endpoint"),
+        pytest.param("api_fail", {"how": "refuse", "status": "many"}, id="no number"),
+        pytest.param(
+            "api_fail", {"how": "stall", "target": "none"}, id="no such endpoint"
+        ),
         pytest.param("api_withhold", HOLE | {"start": "noon"}, id="no time"),
     ],
 )
@@ -90,7 +93,9 @@ def test_what_makes_no_sense_changes_nothing(exchange, action, fields):
 
 
 def test_an_unknown_action_is_told_which_there_are(exchange):
-    with pytest.raises(SelectionError, match=r"'smash': expected one of \['advance'"):
+    with pytest.raises(
+        SelectionError, match=r"'smash': expected one of \['add_scenario'"
+    ):
         admin.act(exchange, "smash", {})
 
 

@@ -86,7 +86,7 @@ def test_defects_add_up_in_one_order_and_are_mended_together(exchange):
     exchange.spoil(KEY, Defect.NO_VOLUME)
     exchange.spoil(KEY, Defect.TRUNCATED)
     one_way = exchange.store.describe([KEY])
-    exchange.mend(KEY)
+    exchange.repair(KEY)
     assert exchange.store.describe([KEY]) == before
     exchange.spoil(KEY, Defect.TRUNCATED)
     only_one = exchange.store.describe([KEY])
@@ -112,4 +112,4 @@ def test_only_what_can_be_is_spoiled_or_mended(exchange):
     with pytest.raises(ConfigError, match=r"bookDepth.*expected \['klines'\]"):
         exchange.spoil(DEPTH_KEY, Defect.NO_VOLUME)
     with pytest.raises(SelectionError, match="spoil it first"):
-        exchange.mend(KEY)
+        exchange.repair(KEY)

@@ -212,7 +212,7 @@ def ask_um(exchange, path=KLINES):
 
 @pytest.mark.parametrize("status", [500, 503, 429, 418, 403, 451])
 def test_a_status_is_answered_on_request(exchange, status):
-    exchange.api_faults.refuse(status, retry_after_s=9)
+    exchange.api_faults.add("refuse", status=status, retry_after_s=9)
 
     told, headers, _ = ask_um(exchange)
 
@@ -223,16 +223,21 @@ def test_a_status_is_answered_on_request(exchange, status):
 
 
 def test_the_firewalls_answer_is_no_json(exchange):
-    exchange.api_faults.refuse(403)
-    exchange.api_faults.refuse(451)
+    exchange.api_faults.add("refuse", status=403)
+    exchange.api_faults.add("refuse", status=451)
 
     assert ask_um(exchange)[1]["Content-Type"].startswith("text/html")
     assert ask_um(exchange)[1]["Content-Type"].startswith("application/json")
 
 
 def test_one_symbol_is_refused_with_any_code_and_others_are_not(exchange):
-    exchange.api_faults.refuse(
-        400, times=None, symbol="AAAUSDT", code=-4999, message="Not now."
+    exchange.api_faults.add(
+        "refuse",
+        status=400,
+        times=None,
+        symbol="AAAUSDT",
+        code=-4999,
+        message="Not now.",
     )
 
     status, _, body = ask_um(exchange)
@@ -244,7 +249,9 @@ def test_one_symbol_is_refused_with_any_code_and_others_are_not(exchange):
 
 
 def test_a_fault_of_one_endpoint_leaves_the_others_alone(exchange):
-    exchange.api_faults.refuse(500, times=None, endpoint="um_futures/klines")
+    exchange.api_faults.add(
+        "refuse", status=500, times=None, target="um_futures/klines"
+    )
 
     assert [ask_um(exchange, path)[0] for path in (TIME, KLINES, KLINES)] == [
         200,
@@ -255,7 +262,7 @@ def test_a_fault_of_one_endpoint_leaves_the_others_alone(exchange):
 
 def test_a_body_is_cut_off_in_the_middle(exchange):
     whole = ask_um(exchange)[2]
-    exchange.api_faults.cut_off()
+    exchange.api_faults.add("cut_off")
 
     async def ask():
         async with (
@@ -274,7 +281,7 @@ def test_a_body_is_cut_off_in_the_middle(exchange):
 
 def test_half_of_a_body_comes_as_if_it_were_all(exchange):
     whole = ask_um(exchange)[2]
-    exchange.api_faults.halve()
+    exchange.api_faults.add("halve")
 
     status, _, body = ask_um(exchange)
 
@@ -285,7 +292,7 @@ def test_half_of_a_body_comes_as_if_it_were_all(exchange):
 
 @pytest.mark.parametrize("spoil", ["cut_off", "halve"])
 def test_what_is_refused_anyway_is_not_spoiled(exchange, spoil):
-    getattr(exchange.api_faults, spoil)()
+    exchange.api_faults.add(spoil)
 
     status, _, body = ask_um(exchange, "/fapi/v1/klines?symbol=NONE&interval=1m")
 
@@ -293,7 +300,7 @@ def test_what_is_refused_anyway_is_not_spoiled(exchange, spoil):
 
 
 def test_a_stalled_request_gets_no_answer_and_does_not_keep_the_server(exchange):
-    exchange.api_faults.stall()
+    exchange.api_faults.add("stall")
 
     async def ask():
         running = await start(exchange)
@@ -304,7 +311,7 @@ def test_a_stalled_request_gets_no_answer_and_does_not_keep_the_server(exchange)
                 await session.get(url, timeout=timeout)
             async with session.get(url) as response:
                 assert response.status == 200
-            exchange.api_faults.stall()
+            exchange.api_faults.add("stall")
             waiting = asyncio.ensure_future(session.get(url))
             while exchange.api_faults.served < 2:
                 await asyncio.sleep(0)
@@ -350,7 +357,7 @@ def test_the_sandbox_is_changed_over_http(exchange):
                 ("republish", {"key": KEY.replace("-01.zip", "-02.zip")}),
                 ("now", {"now": "2025-02-11T00:00:00Z"}),
                 ("spoil", {"key": KEY, "how": "corrupt"}),
-                ("api_refuse", {"status": 503}),
+                ("api_fail", {"how": "refuse", "status": 503}),
             ):
                 url = f"{endpoints.admin}/{action}"
                 async with session.post(url, json=sent) as response:

@@ -196,7 +196,7 @@ def test_quantities_lose_their_precision():
 @pytest.mark.parametrize("key", [um_key(), SPOT_KEY])
 def test_columns_come_and_go(exchange, key):
     whole, more = spoiled(exchange, key, Defect.EXTRA_COLUMN)
-    exchange.mend(key)
+    exchange.repair(key)
     _, fewer = spoiled(exchange, key, Defect.MISSING_COLUMN)
 
     assert [row[:-1] for row in more] == whole
@@ -213,7 +213,7 @@ def test_a_zip_of_the_same_content_has_the_checksum_of_another(exchange):
 
     assert found == whole
     assert content(exchange, f"{key}.CHECKSUM") == announced
-    exchange.mend(key)
+    exchange.repair(key)
     sound = content(exchange, key)
     exchange.spoil(key, Defect.STALE_CHECKSUM)
     assert content(exchange, key)[: len(sound) - 2] == sound[:-2]

@@ -1,4 +1,4 @@
-"""Every known defect of the archive, on display at once, and what is made of it.
+"""All scenarios of the sandbox at once, and the results that are built from them.
 
 The numbers are those of docs/known-limitations.md. One exchange shows all of them, and
 the workflow builds them in three runs: all as it is at first; again after files were
@@ -22,9 +22,10 @@ from bhds.archive.download import ledger
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import TIME
 from bhds.parse import revisions
-from bhds.sandbox import museum
+from bhds.sandbox import admin
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.formats import kline_rows
+from bhds.sandbox.scenarios import load_scenarios
 from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import to_ms
 from bhds.sandbox.universe import Universe
@@ -75,12 +76,12 @@ DATASETS = [
 ]
 """Few symbols and types of data for each defect."""
 
-AT_ONCE = [number for number in museum.EXHIBITS if number not in {"D20", "D32"}]
+AT_ONCE = [number for number in load_scenarios() if number not in {"D20", "D32"}]
 
 
 @dataclass
 class Visit:
-    """The museum, what was built of it, and what was said."""
+    """The exchange, and the data and messages of each run."""
 
     exchange: Exchange
     workspace: Workspace
@@ -102,34 +103,34 @@ class Visit:
 
 @pytest.fixture(scope="module")
 def visit(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("museum")
+    folder = tmp_path_factory.mktemp("scenarios")
     with Exchange(Universe(seed=32)) as exchange, serving(exchange) as running:
         workspace = Workspace(folder, settings_of(running.endpoints, DATASETS))
         outcomes, asked = {}, {}
 
         for number in AT_ONCE:
-            museum.exhibit(exchange, number)
+            admin.add_scenario(exchange, number)
         outcomes["denied"] = workspace.plan("all")
-        museum.exhibit(exchange, "D32")
+        admin.add_scenario(exchange, "D32")
         info = exchange.api.endpoints["/dapi/v1/exchangeInfo"].answer({})
         path = workspace.path("api_data/cm_futures/exchangeInfo.json")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(info)
         outcomes["first"] = workspace.build("all")
         asked["first"] = exchange.requests.copy()
-        listings_amiss = exchange.bucket_faults.served
+        listings_amiss = exchange.listing_faults.served
         before = folder / "before"
         for name in KEPT:
             shutil.copytree(workspace.path(name), before / name)
         times = workspace.times()
 
         for number in ("D03", "D18", "D19", "D31"):
-            museum.advance(exchange, number)
+            admin.advance_scenario(exchange, number)
         outcomes["second"] = workspace.build("all")
         asked["second"] = exchange.requests.copy()
         changed = workspace.changed(times)
 
-        exchange.bucket_faults.refuse(403, times=None)
+        exchange.listing_faults.add("refuse", status=403, times=None)
         outcomes["third"] = workspace.build(
             *(
                 f"results_data/um_futures/klines/1m/{name}.pqt"
@@ -640,12 +641,12 @@ def test_d19_a_stall_is_bridged_by_the_api_until_the_files_appear(visit):
 def relabelled(tmp_path_factory):
     """Return metrics over the day on which their labels were moved."""
     folder = tmp_path_factory.mktemp("relabelled")
-    now = museum.EXHIBITS["D20"].since
+    now = load_scenarios()["D20"].since
     with (
         Exchange(Universe(seed=32), now=now) as exchange,
         serving(exchange) as running,
     ):
-        museum.exhibit(exchange, "D20")
+        admin.add_scenario(exchange, "D20")
         settings = settings_of(
             running.endpoints, [dataset(UM, "metrics", "D20")], as_of="2026-06-26"
         )

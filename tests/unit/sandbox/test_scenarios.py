@@ -11,11 +11,12 @@ import pytest
 from typer.testing import CliRunner
 
 from bhds.core.errors import ConfigError, SelectionError
-from bhds.core.markets import Frequency, Interval, TradeType
-from bhds.sandbox import admin, command
+from bhds.core.markets import Interval, TradeType
+from bhds.sandbox import command
+from bhds.sandbox.admin import act, add_scenario, advance_scenario
 from bhds.sandbox.defects import Defect
 from bhds.sandbox.exchange import PRESENT, Exchange
-from bhds.sandbox.museum import EXHIBITS, advance, exhibit, key_of
+from bhds.sandbox.scenarios import available_at, load_scenarios
 from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import DAY_MS, from_ms, to_ms
 from bhds.sandbox.universe import Universe
@@ -24,7 +25,8 @@ from .test_command import app
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "known-limitations.md"
 UM = TradeType.UM_FUTURES
-AT_PRESENT = [number for number, each in EXHIBITS.items() if each.since <= PRESENT]
+SCENARIOS = load_scenarios()
+AT_PRESENT = available_at(PRESENT)
 
 
 @pytest.fixture
@@ -35,9 +37,8 @@ def empty(tmp_path):
 
 
 def klines_key(symbol, day):
-    return key_of(
-        UM, Frequency.DAILY, "klines", symbol, f"2025-03-{day:02}", interval="1m"
-    )
+    folder = f"data/futures/um/daily/klines/{symbol}/1m"
+    return f"{folder}/{symbol}-1m-2025-03-{day:02}.zip"
 
 
 def api(exchange, path, **asked):
@@ -59,56 +60,56 @@ def digests(exchange, symbols):
 
 
 def test_the_numbers_are_those_of_the_catalogue():
-    assert list(EXHIBITS) == [f"D{number:02}" for number in range(1, 33)]
-    assert all(each.title and each.what.endswith(".") for each in EXHIBITS.values())
+    assert list(SCENARIOS) == [f"D{number:02}" for number in range(1, 33)]
+    assert all(each.title and each.what.endswith(".") for each in SCENARIOS.values())
 
 
 def test_the_users_documentation_has_each_number_once_and_in_order():
     rows = re.findall(r"^\| (D\d\d) \| (.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
 
-    assert rows == [(each.number, each.title) for each in EXHIBITS.values()]
+    assert rows == [(number, each.title) for number, each in SCENARIOS.items()]
 
 
 def test_symbols_are_named_after_their_defect_where_they_can_be():
-    names = [symbol.name for each in EXHIBITS.values() for symbol in each.symbols]
+    names = [symbol.name for each in SCENARIOS.values() for symbol in each.symbols]
     assert len(set(names)) == len(names) - 1  # D25USDT is of two markets
-    for each in EXHIBITS.values():
+    for number, each in SCENARIOS.items():
         for symbol in each.symbols:
             is_special = symbol.name in {"LINKUSDT", "博物馆USDT", "XAUUSDT"}
-            assert symbol.name.startswith(each.number) or is_special
+            assert symbol.name.startswith(number) or is_special
 
 
-def test_all_defects_are_on_display_beside_the_shipped_symbols(tmp_path):
+def test_all_scenarios_are_served_next_to_the_shipped_symbols(tmp_path):
     with Exchange(cache_dir=tmp_path) as shipped:
         before = digests(shipped, ["ETHUSDC"])
         for number in AT_PRESENT:
-            exhibit(shipped, number)
+            add_scenario(shipped, number)
 
-        assert shipped.exhibited == AT_PRESENT
+        assert shipped.scenarios == AT_PRESENT
         assert digests(shipped, ["ETHUSDC"]) == before
         assert len(AT_PRESENT) == 31
 
 
 @pytest.mark.parametrize("number", ["D06", "D08", "D16", "D21", "D30"])
 def test_a_defect_looks_the_same_alone_and_among_all(empty, tmp_path, number):
-    names = [symbol.name for symbol in EXHIBITS[number].symbols]
-    exhibit(empty, number)
+    names = [symbol.name for symbol in SCENARIOS[number].symbols]
+    add_scenario(empty, number)
     with Exchange(Universe(seed=32), cache_dir=tmp_path / "other") as full:
         for each in AT_PRESENT:
-            exhibit(full, each)
+            add_scenario(full, each)
 
         assert digests(empty, names) == digests(full, names)
 
 
-@pytest.mark.parametrize("number", EXHIBITS)
+@pytest.mark.parametrize("number", SCENARIOS)
 def test_every_file_that_is_amiss_exists_and_is_of_a_symbol_of_the_defect(
     empty, number
 ):
-    if EXHIBITS[number].since > empty.now:
-        empty.set_now(EXHIBITS[number].since)
-    exhibit(empty, number)
+    if SCENARIOS[number].since > empty.now:
+        empty.set_now(SCENARIOS[number].since)
+    add_scenario(empty, number)
 
-    names = {symbol.name for symbol in EXHIBITS[number].symbols}
+    names = {symbol.name for symbol in SCENARIOS[number].symbols}
     state = empty.publication
     concerned = {*state.spoiled, *state.withheld, *state.misnamed}
     for key in concerned:
@@ -118,44 +119,44 @@ def test_every_file_that_is_amiss_exists_and_is_of_a_symbol_of_the_defect(
     assert {hole.symbol for hole in state.holes} <= names
 
 
-def test_what_cannot_be_on_display_is_one_clear_error(empty, tmp_path):
+def test_what_cannot_be_added_is_one_clear_error(empty, tmp_path):
     with pytest.raises(SelectionError, match=r"'D33': expected one of D01 to D32"):
-        exhibit(empty, "D33")
+        add_scenario(empty, "D33")
     with pytest.raises(
         ConfigError, match=r"D20: the exchange's clock shows 2025-03-10, .* 2026-06-27"
     ):
-        exhibit(empty, "D20")
-    exhibit(empty, "D06")
-    with pytest.raises(ConfigError, match="D06: expected one that is not on display"):
-        exhibit(empty, "D06")
+        add_scenario(empty, "D20")
+    add_scenario(empty, "D06")
+    with pytest.raises(ConfigError, match="D06: added already"):
+        add_scenario(empty, "D06")
     with (
         Exchange(
-            Universe(symbols=EXHIBITS["D07"].symbols), cache_dir=tmp_path / "a"
+            Universe(symbols=SCENARIOS["D07"].symbols), cache_dir=tmp_path / "a"
         ) as taken,
         pytest.raises(ConfigError, match="'D07USDT' of um_futures: expected a univ"),
     ):
-        exhibit(taken, "D07")
+        add_scenario(taken, "D07")
     (tmp_path / "data").mkdir()
     with (
         Exchange(serve_dir=tmp_path, cache_dir=tmp_path / "b") as real,
         pytest.raises(ConfigError, match="expected a bucket of synthetic files"),
     ):
-        exhibit(real, "D06")
-    assert empty.exhibited == ["D06"]
-    assert taken.exhibited == real.exhibited == []
+        add_scenario(real, "D06")
+    assert empty.scenarios == ["D06"]
+    assert taken.scenarios == real.scenarios == []
 
 
 def test_only_what_has_a_sequel_is_advanced(empty):
-    with pytest.raises(ConfigError, match="D18: expected one that is on display"):
-        advance(empty, "D18")
-    exhibit(empty, "D06")
+    with pytest.raises(ConfigError, match="D18: not added yet"):
+        advance_scenario(empty, "D18")
+    add_scenario(empty, "D06")
     with pytest.raises(SelectionError, match=r"\['D03', 'D18', 'D19', 'D31'\]"):
-        advance(empty, "D06")
+        advance_scenario(empty, "D06")
 
 
 def test_files_are_replaced_and_appear_later(empty):
     for number in ("D03", "D18", "D19"):
-        exhibit(empty, number)
+        add_scenario(empty, number)
     replaced = klines_key("D03USDT", 7)
     restored, lost = klines_key("D18USDT", 6), klines_key("D18USDT", 7)
     stalled = [klines_key("D19USDT", day) for day in (8, 9)]
@@ -163,18 +164,18 @@ def test_files_are_replaced_and_appear_later(empty):
     assert empty.store.describe([restored, lost, *stalled]) == []
 
     for number in ("D03", "D18", "D19"):
-        advance(empty, number)
+        advance_scenario(empty, number)
 
     (after,) = empty.store.describe([replaced])
     assert after.etag != before.etag
     found = [each.key for each in empty.store.describe([restored, lost, *stalled])]
     assert found == [restored, *stalled]
     with pytest.raises(SelectionError, match="withhold it first"):
-        advance(empty, "D18")
+        advance_scenario(empty, "D18")
 
 
 def test_a_misnamed_month_is_there_under_its_other_name_only(empty):
-    exhibit(empty, "D05")
+    add_scenario(empty, "D05")
     folder = "data/futures/um/monthly/klines/D05USDT/1m/"
 
     assert list(empty.store.keys(folder)) == [
@@ -190,7 +191,7 @@ def test_a_misnamed_month_is_there_under_its_other_name_only(empty):
 
 
 def test_nothing_trades_in_a_market_that_stands_still(empty):
-    exhibit(empty, "D12")
+    add_scenario(empty, "D12")
     start = to_ms(dt.datetime(2025, 3, 6, 1, 59, tzinfo=dt.UTC))
 
     rows = api(
@@ -201,7 +202,7 @@ def test_nothing_trades_in_a_market_that_stands_still(empty):
 
 
 def test_commodities_rest_at_week_ends_and_are_of_a_type_of_their_own(empty):
-    exhibit(empty, "D30")
+    add_scenario(empty, "D30")
     symbol = empty.universe.symbol(UM, "XAUUSDT")
     start = to_ms(dt.datetime(2025, 3, 5, tzinfo=dt.UTC))
     bars = empty.klines.bars(
@@ -230,14 +231,14 @@ def test_commodities_rest_at_week_ends_and_are_of_a_type_of_their_own(empty):
 
 
 def test_week_ends_are_quiet_only_where_that_can_be():
-    (gold,) = EXHIBITS["D30"].symbols
+    (gold,) = SCENARIOS["D30"].symbols
     for change in ({"trades_published": True}, {"listed": "2025-03-08T00:00:00Z"}):
         with pytest.raises(ValueError, match="quiet_weekends: neither"):
             type(gold).model_validate(gold.model_dump() | change)
 
 
 def test_funding_changes_its_interval_within_a_month(empty):
-    exhibit(empty, "D27")
+    add_scenario(empty, "D27")
     _, content = empty.store.read(
         "data/futures/um/monthly/fundingRate/D27USDT/D27USDT-fundingRate-2025-02.zip"
     )
@@ -259,7 +260,7 @@ def test_funding_changes_its_interval_within_a_month(empty):
 
 
 def test_the_interval_of_funding_changes_only_when_it_is_due():
-    (symbol,) = EXHIBITS["D27"].symbols
+    (symbol,) = SCENARIOS["D27"].symbols
     odd = {"until": "2025-02-20T03:00:00Z", "hours": 8}
     with pytest.raises(ValueError, match="until must be when funding was due"):
         type(symbol).model_validate(
@@ -268,7 +269,7 @@ def test_the_interval_of_funding_changes_only_when_it_is_due():
 
 
 def test_marks_and_indices_are_missing_in_archive_and_api(empty):
-    exhibit(empty, "D22")
+    add_scenario(empty, "D22")
     start = to_ms(dt.datetime(2025, 3, 7, 7, 59, tzinfo=dt.UTC))
     for name in ("markPriceKlines", "indexPriceKlines"):
         parameter = "pair" if name.startswith("index") else "symbol"
@@ -284,7 +285,7 @@ def test_marks_and_indices_are_missing_in_archive_and_api(empty):
 
 
 def test_the_last_bar_of_the_api_is_running(empty):
-    exhibit(empty, "D28")
+    add_scenario(empty, "D28")
 
     rows = api(empty, "/fapi/v1/klines", symbol="D28USDT", interval="1m", limit=1)
 
@@ -294,15 +295,15 @@ def test_the_last_bar_of_the_api_is_running(empty):
 
 
 def test_the_exchange_refuses_until_it_does_not(empty):
-    exhibit(empty, "D31")
+    add_scenario(empty, "D31")
     (of_api,) = empty.api_faults.planned()
-    (of_bucket,) = empty.bucket_faults.planned()
-    assert (of_api.status, of_api.endpoint) == (451, "cm_futures/klines")
+    (of_bucket,) = empty.listing_faults.planned()
+    assert (of_api.status, of_api.target) == (451, "cm_futures/klines")
     assert (of_bucket.status, of_bucket.times) == (403, 1)
 
-    advance(empty, "D31")
+    advance_scenario(empty, "D31")
 
-    assert empty.api_faults.planned() == empty.bucket_faults.planned() == []
+    assert empty.api_faults.planned() == empty.listing_faults.planned() == []
 
 
 async def ask(*urls):
@@ -326,24 +327,24 @@ def test_a_server_that_runs_shows_what_is_asked_for(tmp_path):
         answers = asyncio.run(
             ask(
                 ("GET", klines, None),
-                ("POST", f"{running.endpoints.admin}/exhibit", posted),
+                ("POST", f"{running.endpoints.admin}/add_scenario", posted),
                 ("GET", klines, None),
                 *[("GET", listing, None)] * 3,
-                ("POST", f"{running.endpoints.admin}/exhibit", posted),
-                ("POST", f"{running.endpoints.admin}/advance", posted),
+                ("POST", f"{running.endpoints.admin}/add_scenario", posted),
+                ("POST", f"{running.endpoints.admin}/advance_scenario", posted),
             )
         )
 
     (before, _), (_, state), (after, _), half, _, whole, twice, no_sequel = answers
     assert (before, after) == (400, 200)
-    assert json.loads(state)["exhibited"] == ["D32"]
+    assert json.loads(state)["scenarios"] == ["D32"]
     assert len(json.loads(state)["listing_faults"]) == 1
     assert [status for status, _ in answers[3:6]] == [200] * 3
     assert whole[1].endswith("</ListBucketResult>")
     assert half[1] == answers[4][1] == whole[1][: len(half[1])]
     assert not half[1].endswith("</ListBucketResult>")
     assert twice[0] == no_sequel[0] == 400
-    assert exchange.bucket_faults.served == 2
+    assert exchange.listing_faults.served == 2
 
 
 def test_listings_are_refused_as_by_s3(tmp_path):
@@ -352,7 +353,7 @@ def test_listings_are_refused_as_by_s3(tmp_path):
         serving(exchange) as running,
     ):
         for status in (403, 503, 500):
-            admin.act(exchange, "bucket_refuse", {"status": status})
+            act(exchange, "listing_fail", {"how": "refuse", "status": status})
         url = f"{running.endpoints.archive_listing}?prefix=data/"
         answers = asyncio.run(ask(*[("GET", url, None)] * 4))
 
@@ -364,18 +365,21 @@ def test_listings_are_refused_as_by_s3(tmp_path):
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
-        (["--defect", "D06", "--defect", "D07", "--defect", "D06"], ["D06", "D07"]),
-        (["--defect", "all"], AT_PRESENT),
-        (["--defect", "D20", "--now", "2026-07-01"], ["D20"]),
+        (
+            ["--scenario", "D06", "--scenario", "D07", "--scenario", "D06"],
+            ["D06", "D07"],
+        ),
+        (["--scenario", "all"], AT_PRESENT),
+        (["--scenario", "D20", "--now", "2026-07-01"], ["D20"]),
         ([], []),
     ],
 )
-def test_the_command_puts_defects_on_display(monkeypatch, options, expected):
+def test_the_command_adds_scenarios(monkeypatch, options, expected):
     served = []
 
     def run(exchange, **_):
         with exchange:
-            served.append(exchange.exhibited)
+            served.append(exchange.scenarios)
 
     monkeypatch.setattr(command, "run", run)
 
@@ -385,7 +389,7 @@ def test_the_command_puts_defects_on_display(monkeypatch, options, expected):
     assert served == [expected]
 
 
-def test_the_command_tells_of_an_unknown_defect_in_one_line():
-    told = CliRunner().invoke(app(), ["--defect", "D99"])
+def test_an_unknown_scenario_is_one_line():
+    told = CliRunner().invoke(app(), ["--scenario", "D99"])
 
-    assert "defect 'D99': expected one of D01 to D32" in str(told.exception.code)
+    assert "scenario 'D99': expected one of D01 to D32" in str(told.exception.code)
