@@ -25,6 +25,7 @@ from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.stages import backfill
 from bhds.stages import phase
 from bhds.backfill import refusal, unanswered, api_use
+from bhds.core.errors import ConfigError
 from bhds.core.markets import Frequency, TradeType
 from bhds.parse import revisions, supplements, unusable_zips
 from bhds.plan import plan_snapshot, prepare, space, summary, file_times
@@ -92,6 +93,11 @@ def begin_run():
     """End with the command that began this run, if one did, and record the run."""
     runs.end_with_parent(os.environ)
     if not prepare.is_dry_run(sys.argv):
+        asked = workflow.resource_settings
+        if asked.cores is None and asked.nodes is None:
+            msg = "cores: not given; expected how many jobs may run at once, as in "
+            msg += "`snakemake -j 4 results_all`, or a profile that says so"
+            raise ConfigError(msg)
         if message := runs.explain_lock(Path()):
             print(f"bhds: {message}", file=sys.stderr)
         atexit.register(runs.begin(Path(), scratch=str(workflow.snakemake_tmp_dir)))

@@ -63,6 +63,13 @@ def test_the_shipped_file_is_checked_before_snakemake_reads_it(workspace, tmp_pa
     refused(workspace.run(command), "config/config.yaml:1:8: the byte 0xe9")
 
 
+def test_without_a_number_of_jobs_the_command_is_named(workspace):
+    command = workspace.command("results_all")
+    at = command.index("--cores")
+
+    refused(workspace.run([*command[:at], *command[at + 2 :]]), "`snakemake -j 4 ")
+
+
 def test_unknown_symbol_in_a_target(workspace):
     outcome = workspace.plan("results_data/um_futures/klines/1m/NEWUSTD.pqt")
 
