@@ -131,6 +131,16 @@ def test_without_arguments_the_help_is_shown():
         pytest.param(
             ["clean", "--configfile", "no.yaml"], "no.yaml: No such file", id="clean"
         ),
+        pytest.param(
+            ["status", "--data-dir", "none"],
+            "data_dir 'none': no such folder",
+            id="status",
+        ),
+        pytest.param(
+            ["explain", "A", "2025-03-01", "--data-dir", "none"],
+            "data_dir 'none': no such folder",
+            id="explain",
+        ),
     ],
 )
 def test_an_error_of_a_command_is_one_line(arguments, message):
