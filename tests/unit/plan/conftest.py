@@ -8,6 +8,7 @@ import pytest
 
 from bhds.archive.keys import path_of_key
 from bhds.archive.listing.directory import Directory
+from bhds.archive.listing.inventory import with_days
 from bhds.config import Dataset
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
@@ -144,3 +145,13 @@ def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **sett
     ]
     files = pl.DataFrame(rows, schema=FILES, orient="row")
     return PlannedDataset(dataset, tuple(sorted([*symbols, *empty])), files)
+
+
+def zips(*rows):
+    """One row a zip: symbol and period, a day or a month."""
+    frames = []
+    for symbol, period in rows:
+        frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
+        frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
+        frames.append(with_days(frame, frequency))
+    return pl.concat(frames)

@@ -7,10 +7,11 @@ import polars as pl
 import pytest
 
 from bhds.archive.listing.directory import Directory
-from bhds.archive.listing.inventory import with_days
 from bhds.core.markets import Frequency, TradeType
 from bhds.plan import files as archive
 from bhds.schemas.archive_tables import LEDGER, LISTING_SCHEMA
+
+from .conftest import zips
 
 DAY = dt.date
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
@@ -183,16 +184,6 @@ def test_states_keep_the_order_of_files():
 
     assert states["path"].to_list() == paths
     assert states["state"].to_list() == ["present", "replaced", "missing"]
-
-
-def zips(*rows):
-    """One row a zip: symbol and period, a day or a month."""
-    frames = []
-    for symbol, period in rows:
-        frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
-        frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
-        frames.append(with_days(frame, frequency))
-    return pl.concat(frames)
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,14 @@
 """The choice between monthly and daily zips."""
 
-import polars as pl
 import pytest
 
-from bhds.archive.listing.inventory import with_days
-from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.core.markets import ARCHIVE_INTERVALS, TradeType
 from bhds.plan.frequency import choose_frequency, known_bad_months
 from bhds.schemas.datatypes import DATA_TYPES
 
+from .conftest import zips
+
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
-
-
-def zips(*rows):
-    """One row a zip: symbol and period, a day or a month."""
-    frames = []
-    for symbol, period in rows:
-        frequency = Frequency.DAILY if period.count("-") > 1 else Frequency.MONTHLY
-        frame = pl.DataFrame({"symbol": [symbol], "period": [period]})
-        frames.append(with_days(frame, frequency))
-    return pl.concat(frames)
 
 
 def days_of(symbol, month, *, first=1, last):
