@@ -19,15 +19,22 @@ from bhds.backfill.klines import Bars
 from bhds.backfill.requests import open_client
 from bhds.cli import completion
 from bhds.cli.datasets import Asked, dataset_of
-from bhds.cli.options import AsJson, DataDir, IntervalName, Market, Symbols, examples
-from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
+from bhds.cli.options import (
+    AsJson,
+    IntervalName,
+    Market,
+    RunOptions,
+    Symbols,
+    command,
+    examples,
+)
+from bhds.cli.settings import SettingsOptions
 from bhds.cli.terminal import progress
-from bhds.cli.workflow import Cores, DryRun, build
+from bhds.cli.workflow import build
 from bhds.config import Settings
 from bhds.core.errors import BhdsError, ConfigError, RefusedError, SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Span
-from bhds.io.job_log import one_line_errors
 from bhds.schemas import datatypes
 from bhds.schemas.datatypes import FUNDING
 
@@ -99,6 +106,7 @@ class _Range:
         "bhds api-data kline um_futures 1m BTCUSDT --start 2025-03-01 --end 2025-03-02"
     ),
 )
+@command
 def kline(
     trade_type: Market,
     interval: IntervalName,
@@ -108,24 +116,21 @@ def kline(
     end: _End,
     data_type: _DataType = "klines",
     output: _Output = None,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
+    options: SettingsOptions,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Write the closed bars of some days of named symbols, one Parquet file each."""
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        wanted = _range(
-            trade_type,
-            data_type,
-            interval,
-            days=(start.date(), end.date()),
-            folder=output or (settings.data_dir or Path()) / "api_data" / "by_hand",
-            is_own_folder=output is not None,
-        )
-        _may_ask(settings)
-        written, faults, usage = asyncio.run(_ask(symbols, wanted, settings=settings))
+    settings = options.read()
+    wanted = _range(
+        trade_type,
+        data_type,
+        interval,
+        days=(start.date(), end.date()),
+        folder=output or (settings.data_dir or Path()) / "api_data" / "by_hand",
+        is_own_folder=output is not None,
+    )
+    _may_ask(settings)
+    written, faults, usage = asyncio.run(_ask(symbols, wanted, settings=settings))
     if as_json:
         document = {"files": [asdict(file) for file in written], "faults": faults}
         typer.echo(json.dumps(document | usage, indent=2, ensure_ascii=False))
@@ -137,86 +142,73 @@ def kline(
         typer.echo(f"{usage['requests']:,} requests, weight {usage['weight']:,}")
     for fault in faults:
         typer.echo(f"bhds: error: {fault}", err=True)
-    if faults:
-        raise typer.Exit(1)
+    return 1 if faults else 0
 
 
 @app.command(
     "missing-kline",
     epilog=examples("bhds api-data missing-kline um_futures 1m BTCUSDT ETHUSDT"),
 )
+@command
 def missing_kline(
     trade_type: Market,
     interval: IntervalName,
     symbols: Symbols = None,
     *,
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-) -> None:
+    run: RunOptions,
+    options: SettingsOptions,
+) -> int:
     """Fill what the archive's klines lack, by Snakemake: the target api_all."""
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        asked = Asked(
-            trade_type,
-            interval=interval,
-            symbols=symbols,
-            results={"funding": False},  # nothing but the backfills is built
-        )
-        status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
-    raise typer.Exit(status)
+    settings = options.read()
+    asked = Asked(
+        trade_type,
+        interval=interval,
+        symbols=symbols,
+        results={"funding": False},  # nothing but the backfills is built
+    )
+    return _build_fills(asked, settings=settings, run=run)
 
 
 @app.command(
     "recent-funding",
     epilog=examples("bhds api-data recent-funding um_futures BTCUSDT"),
 )
+@command
 def recent_funding(
     trade_type: Market,
     symbols: Symbols = None,
     *,
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-) -> None:
+    run: RunOptions,
+    options: SettingsOptions,
+) -> int:
     """Fill the funding that the archive lacks, by Snakemake: the target api_all."""
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        asked = Asked(trade_type, FUNDING, symbols=symbols)
-        status = _build_fills(asked, settings=settings, cores=cores, dry_run=dry_run)
-    raise typer.Exit(status)
+    settings = options.read()
+    asked = Asked(trade_type, FUNDING, symbols=symbols)
+    return _build_fills(asked, settings=settings, run=run)
 
 
 @app.command(
     "exchange-info",
     epilog=examples("bhds api-data exchange-info um_futures cm_futures"),
 )
+@command
 def exchange_info(
     trade_types: _Markets = None,
     *,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
+    options: SettingsOptions,
 ) -> None:
     """Record what the exchange says of its symbols: quote, contract type and size.
 
     Runs do this by themselves once a day where api.enabled is true. Plans read
     api_data/<trade_type>/exchangeInfo.json before they go by names.
     """
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        _may_ask(settings)
-        for trade_type in _markets(trade_types, settings=settings):
-            path = instruments.exchange_info_path(
-                settings.data_dir or Path(), trade_type
-            )
-            content = asyncio.run(_exchange_info(trade_type, settings=settings))
-            known = instruments.record_exchange_info(path, content)
-            typer.echo(f"{trade_type}: {len(known):,} symbols: {path}")
+    settings = options.read()
+    _may_ask(settings)
+    for trade_type in _markets(trade_types, settings=settings):
+        path = instruments.exchange_info_path(settings.data_dir or Path(), trade_type)
+        content = asyncio.run(_exchange_info(trade_type, settings=settings))
+        known = instruments.record_exchange_info(path, content)
+        typer.echo(f"{trade_type}: {len(known):,} symbols: {path}")
 
 
 def _markets(
@@ -313,9 +305,8 @@ def _build_fills(
     asked: Asked,
     *,
     settings: Settings,
-    cores: int | None,
-    dry_run: bool,
+    run: RunOptions,
 ) -> int:
     _may_ask(settings)
     dataset = dataset_of(asked, settings=settings)
-    return build(settings, [dataset], ["api_all"], cores=cores, dry_run=dry_run)
+    return build(settings, [dataset], ["api_all"], run=run)

@@ -4,31 +4,32 @@
 or `parsed_all` of the symbols that were named or that the filter selects.
 """
 
-import datetime as dt
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
 
 from bhds.cli import datasets, listed
-from bhds.cli.datasets import Asked, given, symbol_filter
+from bhds.cli.datasets import Asked
 from bhds.cli.options import (
     AsJson,
-    ContractTypes,
-    DataDir,
+    BarFilter,
     FirstDay,
     FrequencyName,
     IntervalNames,
-    Leveraged,
     Market,
-    Quote,
-    StablePairs,
+    RecordFilter,
+    RunOptions,
     Symbols,
+    command,
     examples,
+    given,
 )
-from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
-from bhds.cli.workflow import Cores, DryRun, build
-from bhds.io.job_log import one_line_errors
+from bhds.cli.settings import SettingsOptions
+from bhds.cli.workflow import build
+from bhds.config import Dataset, Settings
 from bhds.schemas.datatypes import BAR_TYPES, FUNDING
 
 _TARGETS = {"download": "raw_all", "verify": "verify_all", "parse": "parsed_all"}
@@ -58,199 +59,159 @@ _BarType = Annotated[
 ]
 
 
-def build_bars(
-    context: typer.Context,
-    trade_type: Market,
-    interval: IntervalNames,
-    symbols: Symbols = None,
-    *,
-    data_type: _BarType = datasets.KLINES,
-    quote: Quote = None,
-    contract_type: ContractTypes = None,
-    stable_pairs: StablePairs = None,
-    leveraged: Leveraged = None,
-    frequency: FrequencyName = None,
-    start: FirstDay = None,
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Build a target of bars: which, the name of the command says."""
-    asked = Asked(
-        trade_type,
-        data_type,
-        interval=interval,
-        symbols=symbols,
-        filter=symbol_filter(
-            quote=quote,
-            contract_type=contract_type,
-            stable_pairs=stable_pairs,
-            leveraged=leveraged,
-        ),
-        more=_more(frequency=frequency, start=start),
-        results={"funding": False},  # nothing beyond these files is wanted
-    )
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        wanted = datasets.datasets_of(asked, settings=settings)
-        targets = [_TARGETS[context.info_name or ""]]
-        status = build(settings, wanted, targets, cores=cores, dry_run=dry_run)
-    raise typer.Exit(status)
+@dataclass(frozen=True, kw_only=True)
+class _Files:
+    """Which zips are taken."""
+
+    frequency: FrequencyName = None
+    start: FirstDay = None
+
+    def given(self) -> dict[str, Any]:
+        return given(frequency=self.frequency, start=self.start and self.start.date())
 
 
-def build_records(
-    context: typer.Context,
-    trade_type: Market,
-    symbols: Symbols = None,
-    *,
-    quote: Quote = None,
-    contract_type: ContractTypes = None,
-    frequency: FrequencyName = None,
-    start: FirstDay = None,
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-) -> None:
-    """Build a target of data that is no bars: which, the names of both commands say."""
-    asked = Asked(
-        trade_type,
-        _data_type_of(context),
-        symbols=symbols,
-        filter=symbol_filter(quote=quote, contract_type=contract_type),
-        more=_more(frequency=frequency, start=start),
-    )
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        wanted = [datasets.dataset_of(asked, settings=settings)]
-        targets = [_TARGETS[context.info_name or ""]]
-        status = build(settings, wanted, targets, cores=cores, dry_run=dry_run)
-    raise typer.Exit(status)
+@dataclass(frozen=True, kw_only=True)
+class _Bars:
+    """Files of bars."""
+
+    trade_type: Market
+    interval: IntervalNames
+    symbols: Symbols = None
+    data_type: _BarType = datasets.KLINES
+    selection: BarFilter
+    files: _Files
+
+    def datasets(self, settings: Settings) -> list[Dataset]:
+        asked = Asked(
+            self.trade_type,
+            self.data_type,
+            interval=self.interval,
+            symbols=self.symbols,
+            filter=self.selection.given(),
+            more=self.files.given(),
+            results={"funding": False},  # nothing beyond these files is wanted
+        )
+        return datasets.datasets_of(asked, settings=settings)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Records:
+    """Files of a type of data without intervals: which, the name of the group says."""
+
+    context: typer.Context
+    trade_type: Market
+    symbols: Symbols = None
+    selection: RecordFilter
+    files: _Files
+
+    def datasets(self, settings: Settings) -> list[Dataset]:
+        group = self.context.parent.info_name if self.context.parent else None
+        asked = Asked(
+            self.trade_type,
+            _GROUPS[group or ""],
+            symbols=self.symbols,
+            filter=self.selection.given(),
+            more=self.files.given(),
+        )
+        return [datasets.dataset_of(asked, settings=settings)]
+
+
+@command
 def list_bars(
-    trade_type: Market,
-    interval: IntervalNames,
-    symbols: Symbols = None,
-    *,
-    data_type: _BarType = datasets.KLINES,
-    quote: Quote = None,
-    contract_type: ContractTypes = None,
-    stable_pairs: StablePairs = None,
-    leveraged: Leveraged = None,
-    frequency: FrequencyName = None,
-    start: FirstDay = None,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
+    wanted: _Bars, options: SettingsOptions, *, as_json: AsJson = False
 ) -> None:
     """List the symbols of the bucket: class, first and last file, zips, size.
 
     Of the zips that would be taken (--frequency); without CHECKSUMs. Listings that are
     too old are fetched again.
     """
-    asked = Asked(
-        trade_type,
-        data_type,
-        interval=interval,
-        symbols=symbols,
-        filter=symbol_filter(
-            quote=quote,
-            contract_type=contract_type,
-            stable_pairs=stable_pairs,
-            leveraged=leveraged,
-        ),
-        more=_more(frequency=frequency, start=start),
-        results={"funding": False},
-    )
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        wanted = datasets.datasets_of(asked, settings=settings)
-        found = listed.list_datasets(wanted, settings=settings)
-    listed.show(found, as_json=as_json, file=sys.stdout)
+    _list(wanted, options, as_json=as_json)
 
 
+@command
 def list_records(
-    context: typer.Context,
-    trade_type: Market,
-    symbols: Symbols = None,
-    *,
-    quote: Quote = None,
-    contract_type: ContractTypes = None,
-    frequency: FrequencyName = None,
-    start: FirstDay = None,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
+    wanted: _Records, options: SettingsOptions, *, as_json: AsJson = False
 ) -> None:
     """List the symbols of the bucket: class, first and last file, zips, size.
 
     Without CHECKSUMs. Listings that are too old are fetched again.
     """
-    asked = Asked(
-        trade_type,
-        _data_type_of(context),
-        symbols=symbols,
-        filter=symbol_filter(quote=quote, contract_type=contract_type),
-        more=_more(frequency=frequency, start=start),
-    )
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        wanted = [datasets.dataset_of(asked, settings=settings)]
-        found = listed.list_datasets(wanted, settings=settings)
+    _list(wanted, options, as_json=as_json)
+
+
+@command
+def build_bars(
+    context: typer.Context, wanted: _Bars, run: RunOptions, options: SettingsOptions
+) -> int:
+    """Build a target of bars: which, the name of the command says."""
+    return _build(context, wanted, run, options)
+
+
+@command
+def build_records(
+    context: typer.Context, wanted: _Records, run: RunOptions, options: SettingsOptions
+) -> int:
+    """Build a target of records: which, the name of the command says."""
+    return _build(context, wanted, run, options)
+
+
+def _list(wanted: _Bars | _Records, options: SettingsOptions, *, as_json: bool) -> None:
+    settings = options.read()
+    found = listed.list_datasets(wanted.datasets(settings), settings=settings)
     listed.show(found, as_json=as_json, file=sys.stdout)
 
 
-def _more(*, frequency: str | None, start: dt.datetime | None) -> dict[str, Any]:
-    return given(frequency=frequency, start=start and start.date())
+def _build(
+    context: typer.Context,
+    wanted: _Bars | _Records,
+    run: RunOptions,
+    options: SettingsOptions,
+) -> int:
+    settings = options.read()
+    targets = [_TARGETS[context.info_name or ""]]
+    return build(settings, wanted.datasets(settings), targets, run=run)
 
 
-def _data_type_of(context: typer.Context) -> str:
-    group = context.parent.info_name if context.parent is not None else None
-    return _GROUPS[group or ""]
-
-
-def _bars_app() -> typer.Typer:
+def _group(
+    name: str,
+    *,
+    lister: Callable[..., None],
+    builder: Callable[..., None],
+    list_examples: Sequence[str],
+    build_examples: Sequence[str],
+) -> typer.Typer:
+    """Return the commands of one group; examples are what follows a command's name."""
     app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-    app.command(
-        "list",
-        epilog=examples(
-            "bhds aws-kline list um_futures 1m",
-            "bhds aws-kline list spot 1d --quote USDC --json",
-        ),
-    )(list_bars)
-    for name, text in _HELP.items():
-        app.command(
-            name,
-            help=text,
-            epilog=examples(
-                f"bhds aws-kline {name} um_futures 1m BTCUSDT ETHUSDT",
-                f"bhds aws-kline {name} spot 1m,1h --quote USDT --no-stable-pairs",
-            ),
-        )(build_bars)
+
+    def lines(command_name: str, arguments: Sequence[str]) -> str:
+        return examples(*(f"bhds {name} {command_name} {each}" for each in arguments))
+
+    app.command("list", epilog=lines("list", list_examples))(lister)
+    for each, text in _HELP.items():
+        epilog = lines(each, build_examples)
+        app.command(each, help=text, epilog=epilog)(builder)
     return app
 
 
-def _records_app(group: str, *, market: str, symbol: str) -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
-    app.command("list", epilog=examples(f"bhds {group} list {market}"))(list_records)
-    for name, text in _HELP.items():
-        app.command(
-            name,
-            help=text,
-            epilog=examples(
-                f"bhds {group} {name} {market} {symbol}",
-                f"bhds {group} {name} {market} --dry-run",
-            ),
-        )(build_records)
-    return app
+def _records_group(name: str, market: str, symbol: str) -> typer.Typer:
+    return _group(
+        name,
+        lister=list_records,
+        builder=build_records,
+        list_examples=[market],
+        build_examples=[f"{market} {symbol}", f"{market} --dry-run"],
+    )
 
 
-klines = _bars_app()
-funding = _records_app("aws-funding", market="um_futures", symbol="BTCUSDT")
-liquidation = _records_app("aws-liquidation", market="cm_futures", symbol="BTCUSD_PERP")
+klines = _group(
+    "aws-kline",
+    lister=list_bars,
+    builder=build_bars,
+    list_examples=["um_futures 1m", "spot 1d --quote USDC --json"],
+    build_examples=[
+        "um_futures 1m BTCUSDT ETHUSDT",
+        "spot 1m,1h --quote USDT --no-stable-pairs",
+    ],
+)
+funding = _records_group("aws-funding", "um_futures", "BTCUSDT")
+liquidation = _records_group("aws-liquidation", "cm_futures", "BTCUSD_PERP")

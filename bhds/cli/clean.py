@@ -16,11 +16,10 @@ from rich.table import Table
 
 from bhds.cleanup import stale_files
 from bhds.cleanup.superseded import Standing, superseded
-from bhds.cli.options import DataDir, examples
-from bhds.cli.settings import ConfigFiles, ConfigValues, MoreConfigValues, read_settings
+from bhds.cli.options import command, examples
+from bhds.cli.settings import MoreConfigValues, SettingsOptions
 from bhds.cli.terminal import working
 from bhds.config import Settings
-from bhds.io.job_log import one_line_errors
 from bhds.plan import prepare
 
 EPILOG = examples("bhds clean", "bhds clean --yes --quarantine")
@@ -69,12 +68,11 @@ class _Findings:
         return _Kind("total", "total", sizes)
 
 
+@command
 def clean(
     *,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
+    options: SettingsOptions,
     more: MoreConfigValues = None,
-    data_dir: DataDir = None,
     yes: _Yes = False,
     as_json: _AsJson = False,
     quarantine: _Quarantine = False,
@@ -83,20 +81,17 @@ def clean(
 
     What would be removed is shown first. Plans with the listings at hand.
     """
-    with one_line_errors():
-        settings = read_settings(
-            configfiles, values=[*(config or ()), *(more or ())], data_dir=data_dir
-        )
-        now = dt.datetime.now(dt.UTC)
-        with working("looking for what nothing needs"):
-            found = _find(settings, now=now, with_quarantine=quarantine)
-        if not as_json:
-            _show(found)
-        removes = bool(found.total.sizes) and (
-            yes or (not as_json and _is_confirmed(found))
-        )
-        if removes:
-            stale_files.remove(found.total.sizes, data_dir=found.data_dir)
+    settings = options.read(more)
+    now = dt.datetime.now(dt.UTC)
+    with working("looking for what nothing needs"):
+        found = _find(settings, now=now, with_quarantine=quarantine)
+    if not as_json:
+        _show(found)
+    removes = bool(found.total.sizes) and (
+        yes or (not as_json and _is_confirmed(found))
+    )
+    if removes:
+        stale_files.remove(found.total.sizes, data_dir=found.data_dir)
     if as_json:
         document = _document(found, removed=removes)
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -11,9 +11,6 @@ from bhds.core.markets import TradeType
 KLINES = "klines"
 """The type of data that has results."""
 
-ANY = "any"
-"""What stands for no restriction among the values of an option."""
-
 _USUAL: dict[TradeType, dict[str, Any]] = {
     TradeType.SPOT: {"quote": ["USDT"], "stable_pairs": False, "leveraged": False},
     TradeType.UM_FUTURES: {
@@ -42,26 +39,6 @@ class Asked:
     """Fields of `config.Dataset` that do, such as `frequency`."""
     results: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `config.Results` that do, those of `split` among them."""
-
-
-def symbol_filter(
-    *,
-    quote: Sequence[str] | None = None,
-    contract_type: Sequence[str] | None = None,
-    stable_pairs: bool | None = None,
-    leveraged: bool | None = None,
-) -> dict[str, Any]:
-    """Return the fields of a filter that were given; `any` is no restriction."""
-    found: dict[str, Any] = {}
-    for name, values in (("quote", quote), ("contract_type", contract_type)):
-        if values:
-            found[name] = None if ANY in values else list(values)
-    return found | given(stable_pairs=stable_pairs, leveraged=leveraged)
-
-
-def given(**values: Any) -> dict[str, Any]:
-    """Return the options that were given, those that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def dataset_of(asked: Asked, *, settings: Settings) -> Dataset:

@@ -10,13 +10,12 @@ import typer
 from bhds import instruments, layout
 from bhds.cli import completion
 from bhds.cli.explained import show, show_longer
-from bhds.cli.options import AsJson, DataDir, examples
-from bhds.cli.settings import ConfigFiles, ConfigValues, read_data_dir
+from bhds.cli.options import AsJson, command, examples
+from bhds.cli.settings import SettingsOptions
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.explanation import explain as trace
 from bhds.explanation import explain_longer
-from bhds.io.job_log import one_line_errors
 
 EPILOG = examples(
     "bhds explain BTCUSDT 2025-03-01T13:05",
@@ -68,6 +67,7 @@ _Rule = Annotated[
 ]
 
 
+@command
 def explain(
     symbol: _Symbol,
     time: _Time,
@@ -75,9 +75,7 @@ def explain(
     trade_type: _TradeType = None,
     interval: _Interval = None,
     rule: _Rule = None,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
+    options: SettingsOptions,
     as_json: AsJson = False,
 ) -> None:
     """Print where a bar came from: source, zip, SHA-256, revision, the published row.
@@ -86,24 +84,23 @@ def explain(
     and answered, in which gap a filled bar lies, and the funding joined. Where there is
     no bar, why. No server is contacted.
     """
-    with one_line_errors():
-        moment = _moment(time)
-        root = read_data_dir(configfiles, values=config or (), data_dir=data_dir)
-        if interval is not None:
-            Interval.parse(interval)
-        market, base = _series(
-            root, symbol=symbol, trade_type=trade_type, interval=interval
+    moment = _moment(time)
+    root = options.read_data_dir()
+    if interval is not None:
+        Interval.parse(interval)
+    market, base = _series(
+        root, symbol=symbol, trade_type=trade_type, interval=interval
+    )
+    if rule is None:
+        found = trace(
+            root, trade_type=market, interval=base, symbol=symbol, time=moment
         )
-        if rule is None:
-            found = trace(
-                root, trade_type=market, interval=base, symbol=symbol, time=moment
-            )
-            document = found.to_dict()
-        else:
-            longer = explain_longer(
-                root, trade_type=market, rule=rule, symbol=symbol, time=moment
-            )
-            document = longer.to_dict()
+        document = found.to_dict()
+    else:
+        longer = explain_longer(
+            root, trade_type=market, rule=rule, symbol=symbol, time=moment
+        )
+        document = longer.to_dict()
     if as_json:
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
     elif rule is None:

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,28 +12,26 @@ import polars as pl
 import typer
 
 from bhds.cli import datasets, gap_tables
-from bhds.cli.datasets import Asked, given, symbol_filter
+from bhds.cli.datasets import Asked
 from bhds.cli.options import (
     AsJson,
-    ContractTypes,
-    DataDir,
+    BarFilter,
     FirstDay,
     IntervalName,
     IntervalNames,
-    Leveraged,
     Market,
-    Quote,
-    StablePairs,
+    RunOptions,
     Symbols,
+    command,
     examples,
+    given,
 )
-from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
-from bhds.cli.workflow import Cores, DryRun, build
+from bhds.cli.settings import SettingsOptions
+from bhds.cli.workflow import build
 from bhds.config import Dataset
 from bhds.core.errors import ConfigError
 from bhds.core.markets import Interval
 from bhds.core.resample_rule import ResampleRule
-from bhds.io.job_log import one_line_errors
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
@@ -97,6 +96,29 @@ _From = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class _SplitOptions:
+    """When a history is split."""
+
+    split: _Split = None
+    min_days: _MinDays = None
+    min_price_change: _MinPriceChange = None
+    max_price_ratio: _MaxPriceRatio = None
+
+    def given(self) -> dict[str, Any]:
+        values = dict(vars(self))
+        return given(enabled=values.pop("split"), **values)
+
+
+@dataclass(frozen=True)
+class _ResultOptions:
+    """What results hold."""
+
+    vwap: _Vwap = None
+    funding: _Funding = None
+    fill: _Fill = None
+
+
 @app.command(
     "kline",
     epilog=examples(
@@ -104,58 +126,34 @@ _From = Annotated[
         "bhds generate kline spot 1h --quote USDT --no-vwap --dry-run",
     ),
 )
+@command
 def kline(
     trade_type: Market,
     interval: IntervalNames,
     symbols: Symbols = None,
     *,
-    split: _Split = None,
-    min_days: _MinDays = None,
-    min_price_change: _MinPriceChange = None,
-    max_price_ratio: _MaxPriceRatio = None,
-    vwap: _Vwap = None,
-    funding: _Funding = None,
-    fill: _Fill = None,
-    quote: Quote = None,
-    contract_type: ContractTypes = None,
-    stable_pairs: StablePairs = None,
-    leveraged: Leveraged = None,
+    splitting: _SplitOptions,
+    results: _ResultOptions,
+    selection: BarFilter,
     start: FirstDay = None,
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-) -> None:
+    run: RunOptions,
+    options: SettingsOptions,
+) -> int:
     """Build results, with all their inputs: download, parse, backfill, forward-fill.
 
     Options that are not given are as the settings say.
     """
-    splitting = given(
-        enabled=split,
-        min_days=min_days,
-        min_price_change=min_price_change,
-        max_price_ratio=max_price_ratio,
-    )
     asked = Asked(
         trade_type,
         interval=interval,
         symbols=symbols,
-        filter=symbol_filter(
-            quote=quote,
-            contract_type=contract_type,
-            stable_pairs=stable_pairs,
-            leveraged=leveraged,
-        ),
+        filter=selection.given(),
         more=given(start=start and start.date()),
-        results=given(vwap=vwap, funding=funding, fill=fill, split=splitting)
-        | {"resample": []},
+        results=given(**vars(results), split=splitting.given()) | {"resample": []},
     )
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        wanted = datasets.datasets_of(asked, settings=settings)
-        status = build(settings, wanted, ["results_all"], cores=cores, dry_run=dry_run)
-    raise typer.Exit(status)
+    settings = options.read()
+    wanted = datasets.datasets_of(asked, settings=settings)
+    return build(settings, wanted, ["results_all"], run=run)
 
 
 @app.command(
@@ -165,6 +163,7 @@ def kline(
         "bhds generate resample um_futures 1h --base-offset 5m",
     ),
 )
+@command
 def resample(
     trade_type: Market,
     rules: _Rules,
@@ -172,45 +171,21 @@ def resample(
     *,
     base_offset: _BaseOffset = None,
     base: _From = "1m",
-    quote: Quote = None,
-    contract_type: ContractTypes = None,
-    stable_pairs: StablePairs = None,
-    leveraged: Leveraged = None,
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
-) -> None:
+    selection: BarFilter,
+    run: RunOptions,
+    options: SettingsOptions,
+) -> int:
     """Resample results, which are built where they are not there.
 
     The rules of the settings stay, and are made with them: one job makes all rules of
     a symbol. A rule that is wanted for good belongs into the settings.
     """
-    asked = Asked(
-        trade_type,
-        interval=base,
-        symbols=symbols,
-        filter=symbol_filter(
-            quote=quote,
-            contract_type=contract_type,
-            stable_pairs=stable_pairs,
-            leveraged=leveraged,
-        ),
-    )
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        names = _rule_names(rules, base_offset=base_offset)
-        dataset = datasets.dataset_of(asked, settings=settings)
-        wanted = _with_rules(asked, dataset, names)
-        status = build(
-            settings,
-            [datasets.dataset_of(wanted, settings=settings)],
-            ["resampled_all"],
-            cores=cores,
-            dry_run=dry_run,
-        )
-    raise typer.Exit(status)
+    asked = Asked(trade_type, interval=base, symbols=symbols, filter=selection.given())
+    settings = options.read()
+    names = _rule_names(rules, base_offset=base_offset)
+    dataset = datasets.dataset_of(asked, settings=settings)
+    wanted = datasets.dataset_of(_with_rules(asked, dataset, names), settings=settings)
+    return build(settings, [wanted], ["resampled_all"], run=run)
 
 
 @app.command(
@@ -220,6 +195,7 @@ def resample(
         "bhds generate gaps spot 1m --json",
     ),
 )
+@command
 def gaps(
     trade_type: Market,
     interval: IntervalName,
@@ -229,45 +205,33 @@ def gaps(
         str,
         typer.Option("--shortest", help="Leave out shorter ones, in the print only."),
     ] = "1s",
-    cores: Cores = None,
-    dry_run: DryRun = False,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
+    run: RunOptions,
+    options: SettingsOptions,
     as_json: AsJson = False,
-) -> None:
+) -> int:
     """Build results and print the stretches without trades in them.
 
     Their class is printed too where all symbols of the settings are requested, as it
     needs the others; otherwise the class that was found last is printed.
     """
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        asked = Asked(
-            trade_type,
+    settings = options.read()
+    asked = Asked(
+        trade_type, interval=interval, symbols=symbols, results={"resample": []}
+    )
+    least = Interval.parse(shortest).duration or dt.timedelta()
+    wanted = datasets.dataset_of(asked, settings=settings)
+    table = gap_tables.classified_path(trade_type, interval)
+    targets = ["results_all", *([] if symbols else [table])]
+    status = build(settings, [wanted], targets, run=run, told_on_stderr=True)
+    if status == 0 and not run.dry_run:
+        found = gap_tables.read_gaps(
+            settings.data_dir or Path(),
+            trade_type=trade_type,
             interval=interval,
             symbols=symbols,
-            results={"resample": []},
-        )
-        least = Interval.parse(shortest).duration or dt.timedelta()
-        wanted = datasets.dataset_of(asked, settings=settings)
-        table = gap_tables.classified_path(trade_type, interval)
-        targets = ["results_all", *([] if symbols else [table])]
-        status = build(
-            settings,
-            [wanted],
-            targets,
-            cores=cores,
-            dry_run=dry_run,
-            told_on_stderr=True,
-        )
-        if status == 0 and not dry_run:
-            root = settings.data_dir or Path()
-            found = gap_tables.read_gaps(
-                root, trade_type=trade_type, interval=interval, symbols=symbols
-            ).filter(pl.col("duration") >= least)
-            _print_gaps(found, as_json=as_json)
-    raise typer.Exit(status)
+        ).filter(pl.col("duration") >= least)
+        _print_gaps(found, as_json=as_json)
+    return status
 
 
 def _print_gaps(found: pl.DataFrame, *, as_json: bool) -> None:

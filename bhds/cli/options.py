@@ -1,13 +1,21 @@
 """Arguments and options that several commands have: one name and meaning in all."""
 
+import dataclasses
 import datetime as dt
-from pathlib import Path
-from typing import Annotated
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
 from bhds.cli import completion
 from bhds.core.markets import TradeType
+from bhds.io.job_log import one_line_errors
+
+ANY = "any"
+"""What stands for no restriction among the values of an option."""
 
 Market = Annotated[TradeType, typer.Argument(help="The market.", metavar="TRADE_TYPE")]
 IntervalName = Annotated[
@@ -32,14 +40,6 @@ Symbols = Annotated[
         metavar="SYMBOLS",
         help="Names of symbols; without any, all that the filter selects.",
         autocompletion=completion.symbols,
-    ),
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--data-dir",
-        metavar="DIR",
-        help="The data directory; default: as the settings say.",
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
@@ -91,6 +91,97 @@ FirstDay = Annotated[
     dt.datetime | None,
     typer.Option("--start", formats=["%Y-%m-%d"], help="First UTC day."),
 ]
+
+Cores = Annotated[
+    int | None,
+    typer.Option("--cores", min=1, help="Jobs at once; default: all processors."),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing."),
+]
+
+
+@dataclass(frozen=True)
+class RecordFilter:
+    """The options that select the symbols of records."""
+
+    quote: Quote = None
+    contract_type: ContractTypes = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of `config.SymbolFilter`; `any` is no restriction."""
+        return {
+            name: None if isinstance(value, list) and ANY in value else value
+            for name, value in given(**vars(self)).items()
+        }
+
+
+@dataclass(frozen=True)
+class BarFilter(RecordFilter):
+    """The options that select the symbols of bars."""
+
+    stable_pairs: StablePairs = None
+    leveraged: Leveraged = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of a run of Snakemake."""
+
+    cores: Cores = None
+    dry_run: DryRun = False
+
+
+def given(**values: Any) -> dict[str, Any]:
+    """Return the options that were given: not None, and no empty list."""
+    return {name: value for name, value in values.items() if value not in (None, [])}
+
+
+def command(function: Callable[..., int | None]) -> Callable[..., None]:
+    """Return a function as a command for Typer.
+
+    A parameter whose type is a dataclass becomes the options of its fields. A
+    `BhdsError` ends the process in one line; a number returned is the exit code.
+    """
+
+    @functools.wraps(function)
+    def run(**values: Any) -> None:
+        with one_line_errors():
+            status = _called(function, values)
+        if status is not None:
+            raise typer.Exit(status)
+
+    parameters = list({p.name: p for p in _options_of(function)}.values())
+    # Typer reads both.
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {p.name: p.annotation for p in parameters}
+    return run
+
+
+def _options_of(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    for parameter in inspect.signature(function, eval_str=True).parameters.values():
+        if _is_group(parameter.annotation):
+            yield from _options_of(parameter.annotation)
+        else:
+            yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+
+
+def _called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
+    """Call a function, or make a dataclass, with the values of its options."""
+    arguments = {
+        name: _called(parameter.annotation, values)
+        if _is_group(parameter.annotation)
+        else values[name]
+        for name, parameter in inspect.signature(
+            function, eval_str=True
+        ).parameters.items()
+    }
+    return function(**arguments)
+
+
+def _is_group(annotation: Any) -> bool:
+    return dataclasses.is_dataclass(annotation)
 
 
 def examples(*lines: str) -> str:

@@ -15,11 +15,10 @@ from rich.table import Table
 
 from bhds.archive.download import ledger
 from bhds.archive.download.ledger import Rate
-from bhds.cli.options import AsJson, DataDir, examples
-from bhds.cli.settings import ConfigFiles, ConfigValues, MoreConfigValues, read_settings
+from bhds.cli.options import AsJson, command, examples
+from bhds.cli.settings import MoreConfigValues, SettingsOptions
 from bhds.cli.terminal import console, working
 from bhds.config import Dataset, Settings
-from bhds.io.job_log import one_line_errors
 from bhds.plan import estimate, prepare, summary
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.estimate import Estimate
@@ -71,12 +70,11 @@ class _Report:
         return self.needed_bytes <= self.free_bytes
 
 
+@command
 def plan(
     *,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
+    options: SettingsOptions,
     more: MoreConfigValues = None,
-    data_dir: DataDir = None,
     as_json: AsJson = False,
     with_files: _WithFiles = False,
 ) -> None:
@@ -84,12 +82,9 @@ def plan(
 
     Nothing is changed: listings that are too old are fetched, but not kept.
     """
-    with one_line_errors():
-        settings = read_settings(
-            configfiles, values=[*(config or ()), *(more or ())], data_dir=data_dir
-        )
-        with working("planning"):
-            report = _report(settings, now=dt.datetime.now(dt.UTC))
+    settings = options.read(more)
+    with working("planning"):
+        report = _report(settings, now=dt.datetime.now(dt.UTC))
     if as_json:
         document = _document(report, with_files=with_files)
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

@@ -1,14 +1,12 @@
 """The command `bhds run`: build what the settings request, or any target or file."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from bhds.cli.options import DataDir, examples
-from bhds.cli.settings import ConfigFiles, ConfigValues, read_settings
-from bhds.cli.workflow import DryRun, run_snakemake
-from bhds.io.job_log import one_line_errors
+from bhds.cli.options import DryRun, command, examples
+from bhds.cli.settings import SettingsOptions
+from bhds.cli.workflow import run_snakemake
 
 EPILOG = examples(
     "bhds run", "bhds run results_all -j 8", "bhds run --dry-run --config offline=true"
@@ -31,28 +29,24 @@ _Verbose = Annotated[
 ]
 
 
+@command
 def run(
     *,
     targets: _Targets = None,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
+    options: SettingsOptions,
     cores: _Jobs = None,
     dry_run: DryRun = False,
     verbose: _Verbose = False,
-) -> None:
+) -> int:
     """Build every file that the settings request, or the targets that are named.
 
     Files that are up to date are not built again. The same command continues a run that
     was interrupted or that failed.
     """
-    with one_line_errors():
-        settings = read_settings(configfiles, values=config or (), data_dir=data_dir)
-        status = run_snakemake(
-            settings,
-            targets or ["all"],
-            cores=cores,
-            dry_run=dry_run,
-            is_verbose=verbose,
-        )
-    sys.exit(status)
+    return run_snakemake(
+        options.read(),
+        targets or ["all"],
+        cores=cores,
+        dry_run=dry_run,
+        is_verbose=verbose,
+    )

@@ -1,7 +1,8 @@
 """Read the settings as Snakemake does: files, and values of the command line."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,34 @@ MoreConfigValues = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="More settings, after --config."),
 ]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="The data directory; default: as the settings say.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class SettingsOptions:
+    """The options that settings are read with."""
+
+    configfiles: ConfigFiles = None
+    config: ConfigValues = None
+    data_dir: DataDir = None
+
+    def read(self, more: Sequence[str] | None = None) -> Settings:
+        """Return the settings, with more values `KEY=VALUE` after those of --config."""
+        values = [*(self.config or ()), *(more or ())]
+        return read_settings(self.configfiles, values=values, data_dir=self.data_dir)
+
+    def read_data_dir(self) -> Path:
+        """Return the data directory alone, for commands that only look at it."""
+        return read_data_dir(
+            self.configfiles, values=self.config or (), data_dir=self.data_dir
+        )
 
 
 def read_settings(

@@ -14,20 +14,18 @@ from rich.progress import Progress
 from rich.table import Table
 
 from bhds.backfill import api_use
-from bhds.cli.options import AsJson, DataDir, examples
-from bhds.cli.settings import ConfigFiles, ConfigValues, read_data_dir
+from bhds.cli.options import AsJson, command, examples
+from bhds.cli.settings import SettingsOptions
 from bhds.cli.terminal import console, print_whole, progress
-from bhds.io.job_log import one_line_errors
 from bhds.status import Holding, survey
 
 EPILOG = examples("bhds status", "bhds status --data-dir binance_data --json")
 
 
+@command
 def status(
     *,
-    configfiles: ConfigFiles = None,
-    config: ConfigValues = None,
-    data_dir: DataDir = None,
+    options: SettingsOptions,
     as_json: AsJson = False,
 ) -> None:
     """Print the data on disk: symbols, range, rows, size, age, condition of the days.
@@ -35,12 +33,11 @@ def status(
     Datasets that are no longer configured count too; no server is contacted.
     Conditions are those of the last `quality_all`.
     """
-    with one_line_errors():
-        root = read_data_dir(configfiles, values=config or (), data_dir=data_dir)
-        with _telling() as told:
-            found = survey(root, told=told)
-        numbers = ("requests", "weight", "refusals", "rows")
-        used = api_use.read(root).select(pl.col(numbers).sum()).row(0, named=True)
+    root = options.read_data_dir()
+    with _telling() as told:
+        found = survey(root, told=told)
+    numbers = ("requests", "weight", "refusals", "rows")
+    used = api_use.read(root).select(pl.col(numbers).sum()).row(0, named=True)
     if as_json:
         document = _document(root, found) | {"api_use": used}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))

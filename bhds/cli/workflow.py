@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
 import typer
 import yaml
 
 from bhds.cli import snakemake_process
 from bhds.cli.installation import workflow_folder
+from bhds.cli.options import RunOptions
 from bhds.config import Dataset, Settings
 from bhds.core.errors import ConfigError
 from bhds.io import runs
@@ -23,23 +23,13 @@ CHECKOUT = workflow_folder()
 OLDEST_SNAKEMAKE = "9.27"
 """As the Snakefile demands."""
 
-Cores = Annotated[
-    int | None,
-    typer.Option("--cores", min=1, help="Jobs at once; default: all processors."),
-]
-DryRun = Annotated[
-    bool,
-    typer.Option("--dry-run", "-n", help="Show what would be done, and do nothing."),
-]
-
 
 def build(
     settings: Settings,
     datasets: Sequence[Dataset],
     targets: Sequence[str],
     *,
-    cores: int | None,
-    dry_run: bool,
+    run: RunOptions,
     told_on_stderr: bool = False,
 ) -> int:
     """Build targets of some datasets, in place of those of the settings.
@@ -50,7 +40,11 @@ def build(
     sys.stdout.flush()
     only = settings.model_copy(update={"datasets": list(datasets)})
     return run_snakemake(
-        only, targets, cores=cores, dry_run=dry_run, told_on_stderr=told_on_stderr
+        only,
+        targets,
+        cores=run.cores,
+        dry_run=run.dry_run,
+        told_on_stderr=told_on_stderr,
     )
 
 

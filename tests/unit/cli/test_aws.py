@@ -5,6 +5,7 @@ import json
 import pytest
 
 from bhds.cli import aws
+from bhds.cli.options import RunOptions
 from bhds.cli.workflow import CHECKOUT
 
 
@@ -32,7 +33,7 @@ def test_a_command_asks_for_its_target(bhds_in, asked, command, target):
     assert result.exit_code == 0, result.output
     (((dataset,), targets, options),) = asked
     assert targets == [target]
-    assert options == {"cores": 3, "dry_run": False}
+    assert options == {"run": RunOptions(cores=3, dry_run=False)}
     assert (dataset.data_type, dataset.interval) == ("klines", "1h")
     assert dataset.symbols == ["AUSDT"]
     assert not dataset.results.funding

@@ -6,6 +6,7 @@ import os
 import pytest
 
 from bhds.cli import clean
+from bhds.cli.settings import read_settings
 from bhds.plan import prepare
 
 from .conftest import LISTED_AT
@@ -58,7 +59,7 @@ def test_with_yes_what_nothing_needs_is_removed_and_nothing_else(cluttered, bhds
 
 
 def test_the_plan_is_the_same_afterwards(cluttered, bhds, configfile):
-    settings = clean.read_settings([configfile], values=[], environment={})
+    settings = read_settings([configfile], values=[], environment={})
 
     def plan():
         return prepare.plan(

@@ -5,7 +5,8 @@ import datetime as dt
 import pytest
 
 from bhds import config
-from bhds.cli.datasets import Asked, dataset_of, datasets_of, given, symbol_filter
+from bhds.cli.datasets import Asked, dataset_of, datasets_of
+from bhds.cli.options import BarFilter, given
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
 
@@ -66,7 +67,7 @@ def test_names_go_before_the_filter_of_the_settings():
 
 
 def test_a_filter_changes_the_fields_that_are_given_alone():
-    asked = Asked(UM, interval="1m", filter=symbol_filter(contract_type=["DELIVERY"]))
+    asked = Asked(UM, interval="1m", filter={"contract_type": ["DELIVERY"]})
 
     found = made(asked).symbols
 
@@ -76,14 +77,14 @@ def test_a_filter_changes_the_fields_that_are_given_alone():
 
 
 def test_a_filter_replaces_names_of_the_settings():
-    found = made(Asked(UM, interval="1h", filter=symbol_filter(quote=["USDC"])))
+    found = made(Asked(UM, interval="1h", filter={"quote": ["USDC"]}))
 
     assert found.symbols.quote == ["USDC"]
     assert found.symbols.contract_type == ["PERPETUAL"]
 
 
 def test_any_is_no_restriction():
-    assert symbol_filter(quote=["any"], stable_pairs=False) == {
+    assert BarFilter(quote=["any"], stable_pairs=False).given() == {
         "quote": None,
         "stable_pairs": False,
     }

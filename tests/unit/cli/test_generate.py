@@ -3,6 +3,7 @@
 import pytest
 
 from bhds.cli import generate
+from bhds.cli.options import RunOptions
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def test_results_are_built_without_longer_bars(bhds_in, asked):
     assert targets == ["results_all"]
     assert dataset.symbols == ["AUSDT"]
     assert rules(dataset) == []
-    assert options == {"cores": None, "dry_run": True}
+    assert options == {"run": RunOptions(cores=None, dry_run=True)}
 
 
 def test_options_of_results_go_before_the_settings(bhds_in, asked):

@@ -10,6 +10,7 @@ import pytest
 
 from bhds.archive.download import ledger
 from bhds.cli import plan
+from bhds.cli.settings import read_settings
 from bhds.plan import prepare
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
@@ -116,8 +117,8 @@ def test_the_files_are_those_that_snakemake_would_fetch(published, bhds):
 
     files = documented(bhds, "--files")["files"]
 
-    settings = plan.read_settings(
-        published.data_dir.parent / "settings.yaml", values=[], environment={}
+    settings = read_settings(
+        [published.data_dir.parent / "settings.yaml"], values=[], environment={}
     )
     batches = prepare.plan(
         settings, targets=[], data_dir=published.data_dir, now=NOW, online=False

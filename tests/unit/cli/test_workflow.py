@@ -14,6 +14,7 @@ import yaml
 
 from bhds import config
 from bhds.cli import workflow
+from bhds.cli.options import RunOptions
 from bhds.core.errors import ConfigError
 
 SETTINGS = config.load(
@@ -68,7 +69,7 @@ def test_without_a_snakefile_there_are_no_rules(tmp_path):
 def test_a_command_may_build_other_datasets_than_the_settings(fake):
     other = config.Dataset(trade_type="um_futures", symbols=["AUSDT"])
 
-    status = workflow.build(SETTINGS, [other], ["raw_all"], cores=None, dry_run=False)
+    status = workflow.build(SETTINGS, [other], ["raw_all"], run=RunOptions())
 
     assert status == 7
     given = yaml.safe_load(fake.with_suffix(".yaml").read_text(encoding="utf-8"))
