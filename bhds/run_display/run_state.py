@@ -74,6 +74,8 @@ class RunState:
     """The path of Snakemake's own log."""
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
+    _reasons: set[str] = field(default_factory=set)
+    """Of failures that were shown."""
 
     def __post_init__(self) -> None:
         self.started = self.clock()
@@ -160,6 +162,9 @@ class RunState:
         if self.failed > MOST_LINES:
             return
         reasons = [text for level, text in _logged(job.log) if level == "ERROR"]
+        if reasons and reasons[-1] in self._reasons:
+            return  # as when no server can be reached: one line is enough
+        self._reasons.update(reasons)
         why = f": {reasons[-1]}" if reasons else ""
         yield _cut(f"bhds: failed: {job.words}{why}") + self._where(job)
         if self.failed == MOST_LINES:

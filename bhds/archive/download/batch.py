@@ -21,7 +21,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bhds.archive.download import aria2, publication, transfers
+from bhds.archive.download import aria2, publication, transfers, unreachable
 from bhds.archive.download.aria2_console import (
     CANNOT_RESUME,
     NO_SPACE,
@@ -98,6 +98,8 @@ class _Batch:
     """When the download began."""
     begun: set[str] = field(default_factory=set)
     """Keys of files that were staged by then, in whole or in part."""
+    is_unreached: bool = False
+    """Whether no server answered when it was asked why files did not come."""
 
     @property
     def missing(self) -> list[RequestedFile]:
@@ -180,12 +182,14 @@ def fetch_batch(
     source = _Source(base_url, executable, proxy, timeout_s, connections)
     began = time.monotonic()
     folder = Path(data_dir)
+    unreachable.refuse(folder, base_url=base_url)
     try:
         batch = _Batch(wanted, Staging(wanted, data_dir=folder))
         batch.staging.clear()
         _check(batch, batch.wanted)
         kept = len(batch.digests)
         _fetch(batch, source=source, progress=progress or _progress(batch, data_dir))
+        unreachable.note(folder, cause=_why_unreached(batch))
         if batch.gone and not may_all_be_gone:
             _refuse_nothing(batch, source=source)
         if batch.missing and is_removed_on_failure:
@@ -408,7 +412,14 @@ def _settle(
         if status in _GONE:
             batch.staging.discard(file)
             batch.gone.add(file.key)
+    batch.is_unreached = not any(statuses)
     return any(statuses)
+
+
+def _why_unreached(batch: _Batch) -> str | None:
+    """Return why a batch reached no server; None if it did."""
+    is_unreached = batch.is_unreached and bool(batch.missing)
+    return batch.failures[batch.missing[0].key] if is_unreached else None
 
 
 def _failure(batch: _Batch) -> FetchError:

@@ -68,7 +68,7 @@ def begin_run(
     clock
         Seconds since the epoch.
     """
-    folder = _folder(data_dir)
+    folder = folder_of(data_dir)
     for old in folder.glob("*.json"):
         old.unlink(missing_ok=True)
     run = {"files": files, "bytes": size_bytes, "started": clock()}
@@ -104,7 +104,7 @@ class BatchProgress:
     ) -> None:
         names = sorted(keys)
         digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
-        self._folder = _folder(data_dir)
+        self._folder = folder_of(data_dir)
         self._path = self._folder / f"batch-{digest[:16]}.json"
         self._own_total = (len(names), size_bytes)
         self._stream = stream
@@ -174,7 +174,7 @@ def of_run(data_dir: Path | str, *, now: float) -> Downloads | None:
     now
         Seconds since the epoch.
     """
-    folder = _folder(data_dir)
+    folder = folder_of(data_dir)
     run = _read(folder / _RUN)
     if run is None or not run["files"]:
         return None
@@ -254,7 +254,8 @@ def _sum(folder: Path, run: Mapping[str, Any]) -> tuple[FileCounts, tuple[int, i
     return done, (max(run["files"], done.files), max(run["bytes"], done.size_bytes))
 
 
-def _folder(data_dir: Path | str) -> Path:
+def folder_of(data_dir: Path | str) -> Path:
+    """Locate what the batches of a run tell each other; a run begins with none."""
     return Path(data_dir) / layout.STAGING / "progress"
 
 

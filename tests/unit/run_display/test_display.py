@@ -115,6 +115,10 @@ def test_a_failed_job_is_one_line_with_its_reason_and_its_log(state, tmp_path):
     assert state.take(fails(1)) == []
     assert state.failed == 1
 
+    state.take(begins(2, "parse_klines", words="Parse b", log=log))
+    assert state.take(fails(2)) == []  # it would be the same line
+    assert state.failed == 2
+
 
 def test_the_warnings_of_a_job_are_lines_until_there_are_many(state, tmp_path):
     log = tmp_path / "a.log"

@@ -11,9 +11,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from bhds.archive.download import aria2, ledger, publication, transfers
+from bhds.archive.download import aria2, ledger, publication, transfers, unreachable
 from bhds.archive.download.aria2_console import Outcome
 from bhds.archive.download.batch import fetch_batch
+from bhds.archive.download.progress import begin_run
 from bhds.core.errors import FetchError
 
 from ..conftest import (
@@ -443,9 +444,23 @@ def test_a_refusal_is_no_vanished_file(fetch, bucket, want):
     assert not wanted.path.exists()
 
 
-def test_a_server_that_cannot_be_reached_fails_the_batch(fetch, want):
-    with pytest.raises(FetchError, match=r"1 of 1 files failed .*Connection refused"):
-        fetch(want("A.zip"), base_url="http://127.0.0.1:1")
+def test_batches_are_given_up_after_several_that_reached_no_server(
+    fetch, want, tmp_path
+):
+    wanted, nobody = want("A.zip"), "http://127.0.0.1:1"
+
+    def fails(match, **changes):
+        with pytest.raises(FetchError, match=match):
+            fetch(wanted, **changes)
+
+    fails("1 of 1 files failed .*Connection refused", base_url=nobody)
+    fetch(want("B.zip"))  # which reached the server: these are no two in a row
+    for _ in range(unreachable.MOST_BATCHES):
+        fails("1 of 1 files failed .*Connection refused", base_url=nobody)
+    fails("3 batches in a row .*Connection refused.*run the same command")
+
+    begin_run(tmp_path, files=1, size_bytes=3)
+    fetch(wanted)
 
 
 def test_a_full_disk_is_named_and_not_tried_again(fetch, want, tmp_path):
