@@ -50,6 +50,17 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(pytest.mark.skip(reason=reason))
 
 
+# The executor of Slurm asks for the state of jobs 10 s later each time that none ended.
+SNAKEMAKE = """
+import asyncio
+from snakemake.cli import main
+from snakemake_interface_executor_plugins.executors.remote import RemoteExecutor
+
+RemoteExecutor.sleep = lambda _: asyncio.sleep(1)
+main()
+"""
+
+
 class Workspace:
     """A data directory, and Snakemake on it by one of the profiles."""
 
@@ -59,7 +70,7 @@ class Workspace:
 
     def command(self, *arguments, profile):
         return [
-            *(sys.executable, "-m", "snakemake", "results_all", *arguments),
+            *(sys.executable, "-c", SNAKEMAKE, "results_all", *arguments),
             *("--snakefile", "Snakefile", "--configfile", str(self.config)),
             *("--workflow-profile", f"profiles/{profile}"),
         ]

@@ -55,7 +55,7 @@ JobCompLoc={folder}/completed
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=1,bf_interval=5
 MinJobAge=600
 OverTimeLimit=0
-KillWait=3
+KillWait=1
 MpiDefault=none
 ReturnToService=2
 NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory_mb} State=UNKNOWN
@@ -179,9 +179,9 @@ def cancel(job):
 
 
 def make_overdue(job):
-    """Have a running job do nothing more, until the minute is over that it is left."""
+    """Have a running job do nothing more, and its time be over, as Slurm soon sees."""
     _run("scancel", "--full", "--signal=STOP", job)
-    _run("scontrol", "update", f"JobId={job}", "TimeLimit=1")
+    _run("scontrol", "update", f"JobId={job}", "EndTime=now")
 
 
 def _minutes(limit):
