@@ -2,9 +2,12 @@
 
 import os
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "unit", deadline=None, max_examples=int(os.environ.get("EXAMPLES", "30"))
+    "unit",
+    deadline=None,
+    max_examples=int(os.environ.get("EXAMPLES", "30")),
+    suppress_health_check=[HealthCheck.too_slow],  # as drawing is on a busy machine
 )
 settings.load_profile("unit")
