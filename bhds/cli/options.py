@@ -94,7 +94,7 @@ FirstDay = Annotated[
 
 Cores = Annotated[
     int | None,
-    typer.Option("--cores", min=1, help="Jobs at once; default: all processors."),
+    typer.Option("--cores", "-j", min=1, help="Jobs at once; default: all processors."),
 ]
 DryRun = Annotated[
     bool,

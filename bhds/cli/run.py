@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bhds.cli.options import DryRun, command, examples
+from bhds.cli.options import RunOptions, command, examples
 from bhds.cli.settings import SettingsOptions
 from bhds.cli.workflow import run_snakemake
 
@@ -20,10 +20,6 @@ _Targets = Annotated[
         "data directory; default: all.",
     ),
 ]
-_Jobs = Annotated[
-    int | None,
-    typer.Option("--cores", "-j", min=1, help="Jobs at once; default: all processors."),
-]
 _Verbose = Annotated[
     bool, typer.Option("--verbose", help="Show what Snakemake itself prints.")
 ]
@@ -34,8 +30,7 @@ def run(
     *,
     targets: _Targets = None,
     options: SettingsOptions,
-    cores: _Jobs = None,
-    dry_run: DryRun = False,
+    running: RunOptions,
     verbose: _Verbose = False,
 ) -> int:
     """Build every file that the settings request, or the targets that are named.
@@ -46,7 +41,7 @@ def run(
     return run_snakemake(
         options.read(),
         targets or ["all"],
-        cores=cores,
-        dry_run=dry_run,
+        cores=running.cores,
+        dry_run=running.dry_run,
         is_verbose=verbose,
     )

@@ -99,7 +99,7 @@ class _Batch:
     begun: set[str] = field(default_factory=set)
     """Keys of files that were staged by then, in whole or in part."""
     is_unreached: bool = False
-    """Whether no server answered when it was asked why files did not come."""
+    """Whether no server answered when files did not come."""
 
     @property
     def missing(self) -> list[RequestedFile]:

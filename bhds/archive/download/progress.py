@@ -255,7 +255,7 @@ def _sum(folder: Path, run: Mapping[str, Any]) -> tuple[FileCounts, tuple[int, i
 
 
 def folder_of(data_dir: Path | str) -> Path:
-    """Locate what the batches of a run tell each other; a run begins with none."""
+    """Locate the records that the batches of a run share; a run begins with none."""
     return Path(data_dir) / layout.STAGING / "progress"
 
 
