@@ -40,15 +40,6 @@ class Selection:
     selected: list[str]
     excluded: dict[str, ExclusionReason]
 
-    @property
-    def unmatched(self) -> list[str]:
-        """The symbols that could not be judged: no known quote asset fits them."""
-        return [
-            symbol
-            for symbol, reason in self.excluded.items()
-            if reason is ExclusionReason.UNMATCHED
-        ]
-
 
 def select(
     symbols: Iterable[str],

@@ -55,7 +55,6 @@ def test_each_filter_gives_its_reason():
         "ETHUSDT": ExclusionReason.EXCLUDED,
         "USDCUSDT": ExclusionReason.STABLE_PAIR,
     }
-    assert selection.unmatched == ["BTCXYZ"]
 
 
 FUTURES = "BTCUSDT BTCUSDT_260925 CVCUSDTSETTLED ICPUSDT_SETTLED TSLAUSDT"
@@ -161,7 +160,9 @@ def test_filters_select_symbols(names, filters, selected):
     ],
 )
 def test_a_filter_leaves_out_what_cannot_be_read_and_says_so(symbol, filters):
-    assert select_all([symbol], trade_type=UM, **filters).unmatched == [symbol]
+    selection = select_all([symbol], trade_type=UM, **filters)
+
+    assert selection.excluded == {symbol: ExclusionReason.UNMATCHED}
 
 
 def test_a_contract_type_that_does_not_exist_is_refused():
@@ -196,7 +197,7 @@ def test_the_default_filter_on_the_bucket_of_um(real_lists):
 
     assert {"CVCUSDTSETTLED", "ICPUSDT_SETTLED", "龙虾USDT"} <= set(selection.selected)
     assert sorted([*selection.selected, *selection.excluded]) == sorted(symbols)
-    assert selection.unmatched == []
+    assert ExclusionReason.UNMATCHED not in selection.excluded.values()
     assert selection.excluded["USDCUSDT"] is ExclusionReason.STABLE_PAIR
     assert selection.excluded["BTCUSDT_260925"] is ExclusionReason.CONTRACT_TYPE
 
