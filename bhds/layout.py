@@ -113,7 +113,7 @@ def _names(render: Callable[..., str]) -> list[str]:
 
 
 def archive_folder(trade_type: str, frequency: str, data_type: str) -> str:
-    """Return the folder of the zips and the listings of a type of data."""
+    """Return the folder of the zips and the listings of a data type."""
     return f"{AWS}/{trade_type}/{frequency}/{data_type}"
 
 

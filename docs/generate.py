@@ -211,11 +211,11 @@ def _dtype(dtype: pl.DataType) -> str:
     return str(dtype)
 
 
-# --- types of data ----------------------------------------------------------------
+# --- data types ----------------------------------------------------------------
 
 
 def data_types() -> str:
-    """Describe every type of data: markets, zips, partitions and key."""
+    """Describe every data type: markets, zips, partitions and key."""
     rows = [_data_type(entry) for entry in DATA_TYPES.values()]
     merged: dict[tuple[str, ...], list[str]] = {}
     for name, *rest in rows:

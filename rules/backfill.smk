@@ -1,15 +1,15 @@
-"""Ask the REST API for what the archive lacks.
+"""Fetch rows that the archive misses from the REST API.
 
 Local rules: compute nodes of a cluster have no internet, and all jobs of a machine share
-the limits of its address. Inputs: the partition, if the archive has any of the time; its
-sources are next to it. Outputs: the backfill, which may have no rows, and its sources: what was asked
-for, and what came. Of symbols that are resampled to 3d without published 3d bars, also
-on which days the exchange's 3d bars open.
+the limits of its address. Inputs: the partition, if the archive has one; its
+sources are next to it. Outputs: the backfill, which may have no rows, and its sources: the requested
+ranges and their outcomes; for symbols resampled to 3d without published 3d bars, also the
+days on which the exchange's 3d bars open.
 """
 
 
 rule backfill_klines:
-    """Fetch the bars that one partition lacks from the API."""
+    """Fetch the bars that one partition misses from the API."""
     input:
         backfilled_partition,
     output:
@@ -32,7 +32,7 @@ rule backfill_klines:
 
 
 rule backfill_funding:
-    """Fetch the funding events that one partition lacks from the API."""
+    """Fetch the funding events that one partition misses from the API."""
     input:
         backfilled_partition,
     output:

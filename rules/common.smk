@@ -53,10 +53,10 @@ with one_line_errors():
 
 
 def for_rules(function):
-    """Make a function fit for rules: it is called, and looked into, for each job.
+    """Prepare a function for rules, which call and inspect it for each job.
 
-    An error is one line; the signature need not be found out anew (a tenth of the
-    planning time, docs/performance.md).
+    An error is one line. The signature is attached, because Snakemake would inspect it
+    for each job (a tenth of the planning time, docs/performance.md).
     """
     guarded = one_line_errors()(function)
     guarded.__signature__ = inspect.signature(function)
@@ -75,22 +75,22 @@ wildcard_constraints:
 
 
 def follow_plan():
-    """Take the plan that the main process left, in a process of a job elsewhere.
+    """Load the plan snapshot of the main process, in a job on another machine.
 
-    Members of a group take turns, because a group has the cores and the memory of one,
-    and one that fails does not keep the others from their turn: Snakemake has no
-    option that tells this to such processes.
+    Members of a group run one after another, because a group has the cores and memory
+    of one. A failed member does not stop the others: Snakemake has no option for this
+    in such processes.
     """
     workflow.register_resource("members", 1)
     ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
     return plan_snapshot.load(
-        FROZEN_PLAN, symbols=plan_snapshot.symbols_of_job(sys.argv)
+        PLAN_SNAPSHOT, symbols=plan_snapshot.symbols_of_job(sys.argv)
     )
 
 
 @one_line_errors()
 def begin_run():
-    """End with the command that began this run, if one did, and record the run."""
+    """Record the run, and end with the command that started it, if any."""
     runs.end_with_parent(os.environ)
     if not prepare.is_dry_run(sys.argv):
         asked = workflow.resource_settings
@@ -104,7 +104,7 @@ def begin_run():
 
 
 def clean_after_killed_runs():
-    """Remove what runs that were killed left; have jobs here end with this one."""
+    """Remove stale temporary files of killed runs; make local jobs end with this one."""
     if runs.killed(Path()):
         found = stale_files.killed_writes(Path(), now=STARTED)
         stale_files.remove(found, data_dir=Path())
@@ -132,27 +132,27 @@ def repair_times():
 
 
 def makes_segments():
-    """Tell whether this process, of a job elsewhere, makes files of segments."""
+    """Check whether this process, of a job elsewhere, builds files of segments."""
     rules_of_job = {"collect_segments", "split_klines", "split_resampled_klines"}
     return not rules_of_job.isdisjoint(sys.argv)
 
 
 def prepare_jobs_elsewhere():
-    """Leave the plan to jobs that run elsewhere, and have groups stay together.
+    """Write the plan snapshot for jobs elsewhere, and keep groups together.
 
     Of themselves, jobs of Slurm do not hear how many components make a group, and
     start a Snakemake for each member (docs/hpc.md).
     """
     if workflow.non_local_exec:
-        plan_snapshot.dump(PLAN, FROZEN_PLAN, made_at=STARTED)
+        plan_snapshot.dump(PLAN, PLAN_SNAPSHOT, made_at=STARTED)
         workflow.executor_plugin.common_settings.pass_group_args = True
 
 
 def spare_input_sizes(ask=JobScheduler.update_input_sizes):
-    """Keep the scheduler from asking for sizes that it does not order jobs by.
+    """Keep the scheduler from requesting file sizes that it does not use.
 
     Whenever a job ends, Snakemake looks at each input of all jobs that are ready, even
-    if the profile tells it to order them without. Where a job has a year of daily zips
+    if the profile sets an order without sizes. Where a job has a year of daily zips
     that is seconds of processor time for each job (docs/performance.md).
     """
 
@@ -185,12 +185,12 @@ def api_files(wildcards):
 
 
 def result_files(wildcards):
-    """Locate every result, its gaps, every resampled file, and what has no result."""
+    """Locate every result, its gaps, resampled files, and partitions without results."""
     return PLAN.results + PLAN.resampled + PLAN.funding + PLAN.without_results
 
 
 def verification_files(wildcards):
-    """Locate the tables of what verification finds on disk."""
+    """Locate the tables of `verify_all`."""
     return PLAN.verifications
 
 
@@ -200,7 +200,7 @@ def resampled_files(wildcards):
 
 
 def series_of(wildcards):
-    """Name the series of a path; one that names no type of data is of klines."""
+    """Return the series of a path; a path without a data type is of klines."""
     return Series(
         wildcards.trade_type,
         wildcards.get("data_type", "klines"),
@@ -210,7 +210,7 @@ def series_of(wildcards):
 
 
 def funding_series_of(wildcards):
-    """Name the series of funding events of a path."""
+    """Return the series of funding events of a path."""
     return Series(wildcards.trade_type, FUNDING, wildcards.symbol, None)
 
 
@@ -222,14 +222,14 @@ def partition_archives(wildcards):
 
 @for_rules
 def wanted_days(wildcards):
-    """Bound the UTC days that one partition may hold."""
+    """Return the first and last possible UTC day of one partition."""
     partition = PLAN.partition(series_of(wildcards), wildcards.partition)
     return {"first_day": partition.first_day, "last_day": partition.last_day}
 
 
 @for_rules
 def is_supplemented(wildcards):
-    """Return whether daily zips supply the days that monthly zips lack."""
+    """Return whether daily zips supply the days that monthly zips miss."""
     return PLAN.dataset(series_of(wildcards)).is_supplemented
 
 
@@ -241,7 +241,7 @@ def parse_revision(wildcards):
 
 @for_rules
 def backfilled_partition(wildcards):
-    """Locate the partition that a backfill completes; its sources lie beside it."""
+    """Locate the partition that a backfill completes; its sources are next to it."""
     series = series_of(wildcards)
     if not PLAN.backfill(series, wildcards.partition).has_archive:
         return []
@@ -250,9 +250,10 @@ def backfilled_partition(wildcards):
 
 @for_rules
 def backfill_bounds(wildcards):
-    """Bound a backfill by days and by the life of the symbol.
+    """Return the bounds of a backfill: days, and the listing period of the symbol.
 
-    `requested_at` makes one that was refused an answer differ from the one that was not.
+    `requested_at` makes the parameters of a refused backfill differ, so that it is built
+    again.
     """
     series = series_of(wildcards)
     backfill = PLAN.backfill(series, wildcards.partition)
@@ -270,7 +271,7 @@ def phase_first_day(wildcards):
 
 @for_rules
 def phase_asked_at(wildcards):
-    """Return what makes a request for a 3d bar differ from one that was refused."""
+    """Return the value that repeats a refused request for a 3d bar."""
     return PLAN.requested_at.get(
         PLAN.phase_path(wildcards.trade_type, wildcards.symbol)
     )
@@ -284,7 +285,7 @@ def kline_partitions(wildcards):
 
 @for_rules
 def last_day(wildcards):
-    """Return the last UTC day that the result of one series may hold."""
+    """Return the last UTC day possible in the result of one series."""
     return PLAN.last_day(series_of(wildcards))
 
 
@@ -295,7 +296,7 @@ def funding_of_result(wildcards):
 
 
 def funding_of_results(trade_type, interval):
-    """Make a function that locates the funding of a symbol's result, if it has any."""
+    """Return a function that locates the funding of a symbol's result, if it has any."""
 
     @for_rules
     def funding(wildcards):
@@ -312,19 +313,19 @@ def funding_partitions(wildcards):
 
 @for_rules
 def end_of_funding(wildcards):
-    """Locate the gaps of the result that says whether a contract has ended."""
+    """Locate the gaps of the result that shows whether a contract has ended."""
     return PLAN.end_of_funding(funding_series_of(wildcards))
 
 
 @for_rules
 def funding_last_day(wildcards):
-    """Return the last UTC day that the funding of one symbol may hold."""
+    """Return the last UTC day possible in the funding of one symbol."""
     return PLAN.last_day(funding_series_of(wildcards))
 
 
 @for_rules
 def funding_unlisted(wildcards):
-    """Return when the contract of some funding is known not to have been listed."""
+    """Return the periods in which a contract of funding was not listed."""
     return PLAN.unlisted(funding_series_of(wildcards))
 
 
@@ -345,7 +346,7 @@ def result_settings(wildcards):
 
 
 def contract_usd_in(trade_type):
-    """Make a function that returns what a contract of a symbol is worth, if it is one."""
+    """Return a function for the contract size of a symbol, if it is a contract."""
 
     @for_rules
     def contract_usd(wildcards):
@@ -355,7 +356,7 @@ def contract_usd_in(trade_type):
 
 
 def phase_of_3d_bars(group):
-    """Make a function that locates what tells the phase of a symbol's 3d bars."""
+    """Return a function that locates the source of the phase of a symbol's 3d bars."""
 
     @for_rules
     def phase_of(wildcards):
@@ -370,7 +371,7 @@ def quality_files(wildcards):
 
 
 def tables_of_symbols(what):
-    """Make a function that locates what is kept of each symbol beside its result."""
+    """Return a function that locates a file next to the result of each symbol."""
 
     @for_rules
     def tables(wildcards):
@@ -381,7 +382,7 @@ def tables_of_symbols(what):
 
 @for_rules
 def compared_days(wildcards):
-    """Locate the days that differ from published bars, of symbols that have such."""
+    """Locate the days that differ from published bars, of symbols with such bars."""
     return QUALITY.not_reconciled(wildcards.trade_type, wildcards.interval)
 
 
@@ -394,7 +395,7 @@ def longer_published(wildcards):
 
 @for_rules
 def longer_intervals(wildcards):
-    """Say how many of these partitions are of which interval."""
+    """Count these partitions by interval."""
     found = QUALITY.published(series_of(wildcards))
     return {interval: len(paths) for interval, paths in found.items()}
 
@@ -413,18 +414,18 @@ def records_ended(wildcards):
 
 @for_rules
 def conditions_of_trades(wildcards):
-    """Locate the account of the days of trades."""
+    """Locate the sources with the days of trades."""
     return QUALITY.conditions_of_trades(wildcards.trade_type)
 
 
 @for_rules
 def conditions_of_bars(wildcards):
-    """Locate the accounts of the days of bars that trades are compared with."""
+    """Locate the days of the bars that trades are compared with."""
     return QUALITY.conditions_of_bars(wildcards.trade_type)
 
 
 def as_of(wildcards):
-    """Return the last UTC day wanted that has begun."""
+    """Return the last requested UTC day that has begun."""
     return min(SETTINGS.last_day(STARTED), STARTED.date())
 
 
@@ -435,7 +436,7 @@ def split_results(wildcards):
 
 
 def split_files(wildcards):
-    """Locate every segment file, once it is known which there are."""
+    """Locate every segment file, after the checkpoint that lists them."""
     paths = []
     for trade_type, interval in SEGMENTS.series:
         table = checkpoints.collect_segments.get(
@@ -486,7 +487,7 @@ def kept_until_replaced(batch, paths):
 
 @one_line_errors()
 def announce_downloads():
-    """See that downloads can be made, and tell their jobs how much there is to do."""
+    """Check for aria2c and disk space, and record the total for the jobs' progress."""
     rules_due = " ".join(job.rule.name for job in workflow.dag.needrun_jobs())
     # A workflow that uses this one as a module may have put something before the name.
     numbers = {int(n) for n in re.findall(r"fetch_archives_([0-9]{5})\b", rules_due)}
@@ -499,34 +500,34 @@ def announce_downloads():
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
 
 
-def told(job):
+def described(job):
     """Describe a job for the list of failures."""
     return failures.Job(job.message, tuple(map(Path, job.output)), Path(job.log[0]))
 
 
-def tell_failures(logs):
-    """Tell at the end of a run which jobs failed, of groups which members."""
+def print_failures(logs):
+    """Print the failed jobs, and failed members of groups, at the end of a run."""
     if failures.is_interrupted(logs):
-        if not IS_BY_COMMAND:  # which says it itself
+        if not IS_BY_COMMAND:  # which prints it itself
             print(failures.CONTINUE, file=sys.stderr)
         return
     ended = workflow.scheduler.failed if workflow.scheduler else ()
     jobs = [job for each in ended for job in (each if each.is_group() else [each])]
-    failed = [told(job) for job in jobs if job.is_local]
-    elsewhere = (told(job) for job in jobs if not job.is_local)
+    failed = [described(job) for job in jobs if job.is_local]
+    elsewhere = (described(job) for job in jobs if not job.is_local)
     failed += failures.unmade(elsewhere, since=STARTED)
     if failed and not job_log.is_quiet():  # or else they were shown as they failed
         print(failures.message(failed), file=sys.stderr)
 
 
 def report_incomplete():
-    """Return a line for each kind of what this run, or one before, left incomplete."""
+    """Return one line per kind of incomplete files, of this run or an earlier one."""
     return incomplete.report(
         Path(), since=STARTED, selects=lambda path: path in PLAN.selected
     )
 
 
-def tell_incomplete():
+def print_incomplete():
     """Print at the end of a run what it leaves incomplete; return whether it does."""
     if message := refusal.message(Path()):
         print(message, file=sys.stderr)
@@ -567,10 +568,10 @@ def one_after_the_other(first, second):
 
 
 def hand_on_handlers():
-    """Let a workflow that uses this one as a module begin and end runs as this one does.
+    """Add the handlers of this workflow to one that uses it as a module.
 
-    Snakemake runs the handlers of the main workflow alone. Without ours, what was once
-    refused would not be asked for again, and revisions would leave no account. A main
+    Snakemake runs only the handlers of the main workflow. Without ours, refused requests
+    would not be repeated, and revisions would not be recorded. A main
     workflow with handlers after the module calls ours in them: `bhds.onstart()`.
     """
     if workflow.modifier.is_main_snakefile():

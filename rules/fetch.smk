@@ -1,8 +1,8 @@
 """Download the archive's files in batches.
 
 Only files that are missing or replaced get a rule: a file on disk is a leaf of the
-graph, which keeps planning cheap (docs/performance.md). Those that have one are out of
-date whatever Snakemake remembers of them: `requested_at` is new in each run, and a replaced
+graph, which keeps planning cheap (docs/performance.md). Files with a rule are always
+out of date for Snakemake: `requested_at` is new in each run, and a replaced
 file has the listing that revealed its new revision as input.
 
 Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.

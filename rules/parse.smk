@@ -1,14 +1,14 @@
-"""Turn verified archives into typed partitions.
+"""Parse verified zips to typed partitions.
 
 Inputs: the zips of one partition, whose CHECKSUMs are next to them and came with them
-(rules/fetch.smk). Outputs: the partition and its sources: integrity_status, revision and row
-counts of every zip. A job whose monthly zip lacks days downloads their daily zips into
+(rules/fetch.smk). Outputs: the partition and its sources: integrity status, revision and row
+counts of every zip. A job whose monthly zip misses days downloads their daily zips into
 `aws_data`. Settings: endpoints.archive_download, http, offline.
 """
 
 
 rule parse_klines:
-    """Parse the archives of one partition of bars of one interval."""
+    """Parse the zips of one partition of bars."""
     input:
         partition_archives,
     output:
@@ -33,7 +33,7 @@ rule parse_klines:
 
 
 rule parse_records:
-    """Parse the archives of one partition of a type of data without intervals."""
+    """Parse the zips of one partition of a data type without intervals."""
     input:
         partition_archives,
     output:

@@ -1,15 +1,15 @@
 """The plan, made once from the listings, the ledger and the disk.
 
 The main process refreshes listings that are older than `listing.max_age_hours`, so that
-a dry run plans against what the server has now. Where jobs run elsewhere, it leaves them
-its plan, and they follow that: what they need of it, and nothing that happened since.
+a dry run plans with the server's present files. For jobs elsewhere it writes the plan
+snapshot, which they follow, without later changes.
 --lint, --unlock and the like need no plan.
 """
 
 STARTED = datetime.now(UTC)
 IS_BY_COMMAND = runs.PARENT in os.environ
 PLANS = not prepare.asks_nothing(sys.argv)
-FROZEN_PLAN = Path(".snakemake/bhds-plan.parquet")
+PLAN_SNAPSHOT = Path(".snakemake/bhds-plan.parquet")
 
 if PLANS and workflow.is_main_process:
     begin_run()
@@ -64,13 +64,13 @@ onstart:
 
 
 onsuccess:
-    fail_if_incomplete(tell_incomplete())
+    fail_if_incomplete(print_incomplete())
 
 
 onerror:
     publication.publish_noted(Path())
-    tell_incomplete()
-    tell_failures(log)
+    print_incomplete()
+    print_failures(log)
 
 
 hand_on_handlers()

@@ -1,13 +1,13 @@
-"""Say what is known of the results: why bars are missing, what disagrees, what agrees.
+"""Build the quality tables: gaps, conflicts, condition of days, reconciliation.
 
-Inputs: what was kept of each symbol beside its result, or the partitions of data that
-does not become results. Outputs: one table a market; and of each symbol of which
-bars of longer intervals are configured, how these agree with its result.
+Inputs: the tables next to each symbol's result, or the partitions of data without
+results. Outputs: one table per market; for each symbol with configured bars of longer
+intervals, also their reconciliation with its result.
 """
 
 
 rule classify_gaps:
-    """Say why symbols did not trade, by what all symbols of a market have."""
+    """Classify the gaps of all symbols of a market."""
     input:
         gaps=tables_of_symbols("gaps"),
     output:
@@ -44,7 +44,7 @@ rule collect_conflicts:
 
 
 rule classify_days:
-    """Judge each day of each result."""
+    """Determine the condition of each day of each result."""
     input:
         days=tables_of_symbols("days"),
         gaps=rules.classify_gaps.output[0],
@@ -65,7 +65,7 @@ rule classify_days:
 
 
 rule classify_record_days:
-    """Judge each day of data that does not become results."""
+    """Determine the condition of each day of data without results."""
     input:
         record_partitions,
     output:
@@ -111,7 +111,7 @@ rule reconcile_klines:
 
 
 rule collect_reconciliation:
-    """Show how the results of a market agree with longer published bars."""
+    """Collect the reconciliation of all symbols of a market."""
     input:
         tables_of_symbols("reconciliation"),
     output:

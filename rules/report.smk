@@ -1,13 +1,13 @@
-"""Show what is known of all data in one page.
+"""Build the quality report, one page.
 
-Inputs: the quality tables of all markets. What else is read changes only with them: the
-records of downloads, revisions and requests, the sources of partitions, and the results
-of the few symbols that are drawn. Output: a page that needs nothing else.
+Inputs: the quality tables of all markets. The other files it reads change only with
+them: records of downloads, revisions and requests, sources of partitions, and results of
+the few drawn symbols. Output: a page without external files.
 """
 
 
 rule write_report:
-    """Lay out coverage, gaps, integrity, conflicts and proofs for reading."""
+    """Write coverage, gaps, integrity, conflicts and reconciliation to one page."""
     input:
         quality_files,
     output:

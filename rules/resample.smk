@@ -1,8 +1,8 @@
 """Resample results.
 
-Inputs: the result of one symbol, and the funding events that it takes in; for 3d bars
-also what tells on which days they open, the result of published 3d bars or the answer of
-the API. Outputs: one file for each of its dataset's rules, made by one job.
+Inputs: the result of one symbol, and its funding events; for 3d bars also the source of
+their opening days: the result of published 3d bars, or the response of the API. Outputs:
+one file for each rule of its dataset, built by one job.
 """
 
 for group in PLAN.resample_groups:

@@ -1,9 +1,9 @@
-"""Make one result a symbol from its partitions.
+"""Build one result per symbol from its partitions.
 
 Inputs: the parsed partitions and their backfills. Outputs: the result on its complete grid,
-with the funding events of the contract, the gaps that were found, an account of each day,
-and the bars that were published twice with other values; and the funding events up to the
-end of the contract, which its results know.
+with the funding events of the contract, the gaps, the counts of each day, and the bars
+that were published twice with other values; and the funding events up to the end of the
+contract, which its results show.
 Settings: `results` of the symbol's dataset.
 """
 
@@ -32,7 +32,7 @@ rule build_funding:
 
 
 rule build_results:
-    """Merge, scan for gaps, split, forward-fill and price the bars of one symbol."""
+    """Merge, split and forward-fill the bars of one symbol, and add VWAP and funding."""
     input:
         partitions=kline_partitions,
         funding=funding_of_result,

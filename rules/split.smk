@@ -1,12 +1,12 @@
-"""One file per segment, for those who want the layout of SP0_, SP1_, ... files.
+"""Write one file per segment: SP0_, SP1_, ...
 
-Which files there are is known only when the results are, hence one checkpoint for
-all symbols of a series; nothing but these files stands behind it.
+The results determine the segments, so one checkpoint for all symbols of a series lists
+them; only these files depend on it.
 """
 
 
 checkpoint collect_segments:
-    """Name the file of every segment of every symbol."""
+    """List the file of every segment of every symbol."""
     input:
         split_results,
     output:

@@ -6,7 +6,7 @@ keep Snakemake from listing all inputs, which may be 100,000.
 
 
 rule check_completeness:
-    """Keep a run from ending before it reports what earlier runs left incomplete."""
+    """Report what earlier runs left incomplete, before a run ends."""
     output:
         touch(str(INCOMPLETE)),
     localrule: True
@@ -33,7 +33,7 @@ rule raw_all:
 
 
 rule verify_all:
-    """What is found on disk of every zip: what was damaged is fetched by the next run."""
+    """The integrity of every zip on disk; the next run fetches damaged ones."""
     input:
         verification_files,
         LEFT_INCOMPLETE,
@@ -51,7 +51,7 @@ rule parsed_all:
 
 
 rule api_all:
-    """What the API has of what the archive lacks, and what it has not."""
+    """Every backfill from the API, and its sources."""
     input:
         api_files,
         LEFT_INCOMPLETE,
@@ -60,7 +60,7 @@ rule api_all:
 
 
 rule results_all:
-    """Every result, its gaps, and resampled bars; partitions of what has no result."""
+    """Every result, its gaps, and resampled bars; partitions of data without results."""
     input:
         result_files,
         LEFT_INCOMPLETE,

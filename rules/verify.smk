@@ -1,12 +1,12 @@
-"""Hash again what is on disk, and put aside what was damaged there.
+"""Hash the files on disk again, and quarantine damaged ones.
 
-Outputs: one table for each listing, of every zip on disk. What a table says was true
-when it was made, so it is always made again when it is requested.
+Outputs: one table for each listing, of every zip on disk. A table describes one moment,
+so it is built again whenever it is requested.
 """
 
 
 rule verify_archives:
-    """Verify all zips and CHECKSUMs on disk that one listing covers."""
+    """Verify all zips and CHECKSUMs on disk of one listing."""
     output:
         table="aws_data/{trade_type}/{frequency}/{data_type}/{verification}.parquet",
     log:

@@ -1,4 +1,4 @@
-"""Fetch from the REST API the funding events that one partition lacks."""
+"""Fetch the funding events that one partition misses from the API."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Fetch from the REST API the bars that one partition lacks."""
+"""Fetch the bars that one partition misses from the API."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Request one 3d bar of a symbol: it shows on which days its 3d bars open."""
+"""Request one 3d bar of a symbol, which shows the opening days of its 3d bars."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Merge, scan for gaps, split, forward-fill and price the bars of one symbol."""
+"""Merge, split and forward-fill the bars of one symbol, and add VWAP and funding."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import results

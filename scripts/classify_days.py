@@ -1,4 +1,4 @@
-"""Judge each day of each result."""
+"""Determine the condition of each day of each result."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

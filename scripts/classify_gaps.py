@@ -1,4 +1,4 @@
-"""Classify the gaps of symbols."""
+"""Classify the gaps of all symbols of a market."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

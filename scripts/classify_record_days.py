@@ -1,4 +1,4 @@
-"""Judge each day of data that does not become results."""
+"""Determine the condition of each day of data without results."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

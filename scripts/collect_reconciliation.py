@@ -1,4 +1,4 @@
-"""Show how results agree with longer published bars."""
+"""Collect the reconciliation of all symbols of a market."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

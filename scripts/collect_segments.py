@@ -1,4 +1,4 @@
-"""Name the file of every segment of every symbol."""
+"""List the file of every segment of every symbol."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import results

@@ -1,4 +1,4 @@
-"""Parse the archives of one partition of one symbol."""
+"""Parse the zips of one partition of bars."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import parse

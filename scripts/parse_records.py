@@ -1,4 +1,4 @@
-"""Parse the archives of one partition of a type of data without intervals."""
+"""Parse the zips of one partition of a data type without intervals."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import parse

@@ -1,4 +1,4 @@
-"""Hold one result against longer published bars."""
+"""Compare one result with published bars of longer intervals."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import quality

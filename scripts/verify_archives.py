@@ -1,4 +1,4 @@
-"""Verify the zips and CHECKSUMs on disk that one listing covers."""
+"""Verify the zips and CHECKSUMs on disk of one listing."""
 
 from bhds.io.job_log import job_log
 from bhds.stages import verify

@@ -58,7 +58,7 @@ class _Series:
 
 
 class ApiClient:
-    """Asks the API of one market; use it in `async with`.
+    """Sends requests to the API of one market; use it in `async with`.
 
     Parameters
     ----------

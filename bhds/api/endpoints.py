@@ -187,8 +187,8 @@ class MarketApi:
     def _funding_pool(self) -> Pool:
         if self.funding_pool is None:
             msg = (
-                f"{self.trade_type}: the API has no funding, expected um_futures or "
-                "cm_futures; ask for funding there"
+                f"{self.trade_type}: the API has no funding; use um_futures or "
+                "cm_futures"
             )
             raise ApiError(msg)
         return self.funding_pool

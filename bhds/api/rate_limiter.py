@@ -1,11 +1,11 @@
 """One request budget for all processes of this machine, kept in a SQLite file.
 
-The exchange counts the weight of an address's requests in windows of time. How these
-are aligned is not told, nor when a request is counted: at some moment between sending
-and answer. So a request *occupies* its weight from its reservation until a window after
-its answer, and a reservation is granted while all that is occupied stays within the
-budget. Then no window, however aligned, holds more than the budget: when the last of
-the requests counted within it was reserved, all others were still occupied.
+The exchange counts the weight of an address's requests in windows of time. It does
+not document how these are aligned, nor when a request is counted between sending and
+response. So a request *occupies* its weight from its reservation until one window after
+its response, and a reservation is granted if all occupied weight stays within the
+budget. Then no window, however aligned, has more than the budget: when the last of its
+requests was reserved, all others were still occupied.
 
 Of the libraries that do this, aiolimiter and asynciolimiter know one process, and
 limits wants a server (Redis and others). pyrate-limiter has SQLite across processes,

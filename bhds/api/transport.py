@@ -202,7 +202,7 @@ def _judged(received: http.Received, subject: str, *, names_symbol: bool) -> Res
         The request, as errors name it.
     names_symbol
         Whether the request is for one symbol. A code that is documented for symbols,
-        or not at all, is then the outcome of that symbol.
+        or undocumented, is then the outcome of that symbol.
     """
     status, _, body = received
     if status >= _HTTP_SERVER_ERROR:

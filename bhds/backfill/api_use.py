@@ -15,7 +15,7 @@ _TABLE = AppendTable(
     schema=API_USE,
     sort=("requested_at", "path"),
     error=ApiError,
-    if_lost="what was asked before is then not in the record",
+    if_lost="earlier requests are then missing in the record",
 )
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aioht
 
 logger = logging.getLogger(__name__)
 
-OFFLINE = "offline: no server was asked"
+OFFLINE = "offline: no request was sent"
 
 
 def complete(
@@ -84,14 +84,14 @@ def _note_symbol(
     str or None
         The message, if the same code turns out to be of the whole market.
     """
-    market, told = kind.trade_type, ApiRefusal(error.code, error.reason)
+    market, refused = kind.trade_type, ApiRefusal(error.code, error.reason)
     logger.info("%s: %s", path, error)
-    refusal.note_symbol(Path(), market, kind.symbol, path=path, refusal=told)
+    refusal.note_symbol(Path(), market, kind.symbol, path=path, refusal=refused)
     if of_market := refusal.of_market(Path(), market):
         message = (
-            f"{market}: the API refused each of the first symbols with {told}, which "
-            f"is no documented code; the last: {error}; no more is requested of this "
-            "market in this run; look whether BHDS has a newer version"
+            f"{market}: the API refused each of the first symbols with {refused}, "
+            f"which is no documented code; the last: {error}; this run sends no more "
+            "requests to this market; check for a newer version of BHDS"
         )
         _warn_once(market, message)
         for each in of_market:
@@ -99,7 +99,7 @@ def _note_symbol(
         return message
     now = dt.datetime.now(dt.UTC)
     for span in wanted.outstanding(journal.answers, now=now):
-        journal.append(Answer(span, now, (), told))
+        journal.append(Answer(span, now, (), refused))
     return None
 
 
@@ -122,7 +122,7 @@ async def _ask(
     settings: Settings,
     path: str,
 ) -> None:
-    """Request what is outstanding, and write down each page as it comes."""
+    """Request the outstanding ranges, and record each page when it arrives."""
     begun = dt.datetime.now(dt.UTC)
     async with open_client(kind.trade_type, settings) as client:
         try:

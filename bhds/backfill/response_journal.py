@@ -124,8 +124,8 @@ class Journal:
             whole += len(line)
         if whole < len(content):
             logger.warning(
-                "%s: %d bytes after answer %d are not whole, as after a kill; what "
-                "they answered is asked again",
+                "%s: %d bytes after answer %d are incomplete, as after a kill; their "
+                "range is requested again",
                 *(self.path, len(content) - whole, len(answers)),
             )
             with writing(self.path), self.path.open("r+b") as file:

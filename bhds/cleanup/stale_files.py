@@ -1,4 +1,4 @@
-"""What killed runs left below the data directory, and what was put aside there."""
+"""Find and remove stale temporary files and quarantined files."""
 
 import datetime as dt
 import os
@@ -93,7 +93,7 @@ def staged_in_place(planned: Sequence[PlannedDataset], *, data_dir: Path) -> lis
 
 
 def quarantined(data_dir: Path) -> list[str]:
-    """Find the damaged files that were put aside: paths below `data_dir`, sorted."""
+    """Find the quarantined files: paths below `data_dir`, sorted."""
     return sorted(_files_below(layout.QUARANTINE, data_dir=data_dir))
 
 

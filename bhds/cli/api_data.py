@@ -1,4 +1,4 @@
-"""The commands `bhds api-data ...`: ask the REST API by hand."""
+"""The commands `bhds api-data ...`: query the REST API by hand."""
 
 import asyncio
 import datetime as dt
@@ -18,7 +18,7 @@ from bhds.backfill import by_hand
 from bhds.backfill.klines import Bars
 from bhds.backfill.requests import open_client
 from bhds.cli import completion
-from bhds.cli.datasets import Asked, dataset_of
+from bhds.cli.datasets import DatasetRequest, dataset_of
 from bhds.cli.options import (
     AsJson,
     IntervalName,
@@ -39,7 +39,7 @@ from bhds.schemas import datatypes
 from bhds.schemas.datatypes import FUNDING
 
 app = typer.Typer(
-    help="Query the REST API by hand, within the budget that all of BHDS shares.",
+    help="Query the REST API by hand, within the budget that all jobs share.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -76,7 +76,7 @@ _Output = Annotated[
 
 @dataclass(frozen=True)
 class _Written:
-    """What came of one symbol."""
+    """The file of one symbol."""
 
     symbol: str
     rows: int
@@ -87,7 +87,7 @@ class _Written:
 
 @dataclass(frozen=True)
 class _Range:
-    """What is requested of every symbol, and where it goes."""
+    """The range requested for every symbol, and the folder of its file."""
 
     trade_type: TradeType
     data_type: str
@@ -119,7 +119,7 @@ def kline(
     options: SettingsOptions,
     as_json: AsJson = False,
 ) -> int:
-    """Write the closed bars of some days of named symbols, one Parquet file each."""
+    """Fetch the closed bars of some days, one Parquet file per symbol."""
     settings = options.read()
     wanted = _range(
         trade_type,
@@ -137,8 +137,8 @@ def kline(
     else:
         for file in written:
             bounds = f"{file.first_open_time} to {file.last_open_time}"
-            told = f"{file.rows:,} bars, {bounds}" if file.rows else "no bars"
-            typer.echo(f"{file.symbol}: {told}: {file.path}")
+            summary = f"{file.rows:,} bars, {bounds}" if file.rows else "no bars"
+            typer.echo(f"{file.symbol}: {summary}: {file.path}")
         typer.echo(f"{usage['requests']:,} requests, weight {usage['weight']:,}")
     for fault in faults:
         typer.echo(f"bhds: error: {fault}", err=True)
@@ -158,15 +158,15 @@ def missing_kline(
     run: RunOptions,
     options: SettingsOptions,
 ) -> int:
-    """Fill what the archive's klines lack, by Snakemake: the target api_all."""
+    """Build the backfills of klines (target api_all)."""
     settings = options.read()
-    asked = Asked(
+    request = DatasetRequest(
         trade_type,
         interval=interval,
         symbols=symbols,
-        results={"funding": False},  # nothing but the backfills is built
+        results={"funding": False},  # build the backfills only
     )
-    return _build_fills(asked, settings=settings, run=run)
+    return _build_fills(request, settings=settings, run=run)
 
 
 @app.command(
@@ -181,10 +181,10 @@ def recent_funding(
     run: RunOptions,
     options: SettingsOptions,
 ) -> int:
-    """Fill the funding that the archive lacks, by Snakemake: the target api_all."""
+    """Build the backfills of funding (target api_all)."""
     settings = options.read()
-    asked = Asked(trade_type, FUNDING, symbols=symbols)
-    return _build_fills(asked, settings=settings, run=run)
+    request = DatasetRequest(trade_type, FUNDING, symbols=symbols)
+    return _build_fills(request, settings=settings, run=run)
 
 
 @app.command(
@@ -197,10 +197,10 @@ def exchange_info(
     *,
     options: SettingsOptions,
 ) -> None:
-    """Record what the exchange says of its symbols: quote, contract type and size.
+    """Record the exchange's list of symbols: quote, contract type and size.
 
-    Runs do this by themselves once a day where api.enabled is true. Plans read
-    api_data/<trade_type>/exchangeInfo.json before they go by names.
+    Runs do this once a day if api.enabled is true. In plans,
+    api_data/<trade_type>/exchangeInfo.json takes precedence over names.
     """
     settings = options.read()
     _may_ask(settings)
@@ -214,10 +214,10 @@ def exchange_info(
 def _markets(
     named: Sequence[TradeType] | None, *, settings: Settings
 ) -> list[TradeType]:
-    """Return the markets named, or those of the settings, that have a REST API."""
+    """Return the named markets, or those of the settings, that have a REST API."""
     if named and TradeType.OPTION in named:
         known = ", ".join(market for market in TradeType if market != TradeType.OPTION)
-        msg = f"option: BHDS asks no API of this market; expected some of {known}"
+        msg = f"option: BHDS uses no API of this market; name some of {known}"
         raise ConfigError(msg)
     found = named or [dataset.trade_type for dataset in settings.datasets]
     return [market for market in dict.fromkeys(found) if market != TradeType.OPTION]
@@ -237,17 +237,19 @@ def _range(
     folder: Path,
     is_own_folder: bool,
 ) -> _Range:
-    """Check what is requested, before any server is."""
+    """Check the request before contacting a server."""
     entry = datatypes.data_type(data_type)
     if not (entry.has_api and entry.has_intervals):
         known = [n for n, e in datatypes.DATA_TYPES.items() if e.has_api]
         msg = (
-            f"data type {data_type!r}: the API has no bars of it; expected one of "
+            f"data type {data_type!r}: the API has no bars of it; use one of "
             f"{', '.join(name for name in known if name != FUNDING)}"
         )
         raise ConfigError(msg)
     spacing = Interval.parse(interval)
-    _ = Bars(trade_type, data_type, "", spacing).schema  # a market that has none
+    _ = Bars(
+        trade_type, data_type, "", spacing
+    ).schema  # raises for a market without them
     if not is_own_folder:
         folder = folder / trade_type / data_type / interval
     span = by_hand.days_span(*days)
@@ -260,26 +262,26 @@ def _may_ask(settings: Settings) -> None:
         (not settings.api.enabled, "api.enabled: false"),
     ):
         if forbidden:
-            msg = f"{name}: nothing may be asked; change it, or pass --config"
+            msg = f"{name}: forbids requests to the API; change it, or pass --config"
             raise ConfigError(msg)
 
 
 async def _ask(
     symbols: Sequence[str], wanted: _Range, *, settings: Settings
 ) -> tuple[list[_Written], list[str], dict[str, Any]]:
-    """Request one symbol after the other; a fault of one leaves the others."""
+    """Request one symbol after the other, and collect the errors of each."""
     written: list[_Written] = []
     faults: list[str] = []
     each = list(dict.fromkeys(symbols))
     async with open_client(wanted.trade_type, settings) as client:
         with progress() as bars:
-            for symbol in bars.track(each, description="asking the API"):
+            for symbol in bars.track(each, description="querying the API"):
                 try:
                     written.append(await _ask_one(symbol, wanted, client=client))
                 except BhdsError as error:
                     faults.append(str(error))
                     if isinstance(error, RefusedError):
-                        break  # it is the place that is refused, not the symbol
+                        break  # the API refuses every symbol
     for field in sorted(client.unknown_fields):
         typer.echo(f"bhds: warning: new field, left out: {field}", err=True)
     usage = {"requests": client.usage.requests, "weight": client.usage.weight}
@@ -302,11 +304,11 @@ async def _ask_one(symbol: str, wanted: _Range, *, client: ApiClient) -> _Writte
 
 
 def _build_fills(
-    asked: Asked,
+    request: DatasetRequest,
     *,
     settings: Settings,
     run: RunOptions,
 ) -> int:
     _may_ask(settings)
-    dataset = dataset_of(asked, settings=settings)
+    dataset = dataset_of(request, settings=settings)
     return build(settings, [dataset], ["api_all"], run=run)

@@ -16,7 +16,7 @@ from bhds.io.job_log import one_line_errors
 
 
 class _Entry(NamedTuple):
-    """Where a command is, and what the list of commands says of it."""
+    """The place of a command, and its line in the list of commands."""
 
     module: str
     name: str
@@ -36,13 +36,15 @@ COMMANDS = {
     "status": _Entry(
         "status", "status", "Print the data on disk: symbols, range, rows, size.", _LOOK
     ),
-    "explain": _Entry("explain", "explain", "Where a bar came from.", _LOOK),
+    "explain": _Entry("explain", "explain", "Print the origin of a bar.", _LOOK),
     "aws-kline": _Entry(
         "aws", "klines", "List, download, verify and parse the archive's bars.", _BUILD
     ),
-    "aws-funding": _Entry("aws", "funding", "The same of funding rates.", _BUILD),
+    "aws-funding": _Entry(
+        "aws", "funding", "List, download, verify and parse funding rates.", _BUILD
+    ),
     "aws-liquidation": _Entry(
-        "aws", "liquidation", "The same of liquidations.", _BUILD
+        "aws", "liquidation", "List, download, verify and parse liquidations.", _BUILD
     ),
     "api-data": _Entry(
         "api_data", "app", "Fetch rows that the archive misses from the API.", _BUILD
@@ -53,12 +55,12 @@ COMMANDS = {
         "Build results, resampled bars, and the gaps in them.",
         _BUILD,
     ),
-    "clean": _Entry("clean", "clean", "Remove what nothing needs any more.", _OTHER),
+    "clean": _Entry("clean", "clean", "Remove unneeded files.", _OTHER),
     "sandbox": _Entry(
         "sandbox", "sandbox", "Serve a deterministic exchange on loopback.", _OTHER
     ),
     "version": _Entry(
-        "version", "version", "The versions of BHDS and what it needs.", _OTHER
+        "version", "version", "Print the versions of BHDS and its dependencies.", _OTHER
     ),
 }
 """The commands by name, as the help lists them."""
@@ -67,11 +69,11 @@ _ELSEWHERE = {"sandbox": "bhds.sandbox.command"}
 
 EXIT_CODES = {
     0: "done",
-    1: "a problem, which one line on standard error names",
-    2: "the command line was wrong",
-    130: "ended by Ctrl-C: the next run goes on where this one stopped",
+    1: "an error; one line on standard error describes it",
+    2: "the command line is wrong",
+    130: "ended by Ctrl-C; the next run continues where this one stopped",
 }
-"""What the exit codes of every command mean."""
+"""The meaning of each exit code, for every command."""
 
 
 def load(name: str) -> Any:
@@ -92,7 +94,7 @@ def load(name: str) -> Any:
 class Commands(TyperGroup):
     """The commands by name; each is imported when it is called.
 
-    Contexts and commands are `Any`: which classes they are, Typer keeps to itself.
+    Contexts and commands are `Any`, because their classes are private to Typer.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -100,13 +102,13 @@ class Commands(TyperGroup):
         self.commands = {name: _announced(name) for name in COMMANDS}
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, Any]:
-        """Return the command that is called, imported."""
+        """Import and return the called command."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and load(name or ""), rest
 
 
 def _announced(name: str) -> typer.core.TyperCommand:
-    """Return what help and completion need of a command, without importing it."""
+    """Return a stand-in for help and completion, without importing the command."""
     entry = COMMANDS[name]
     return typer.core.TyperCommand(
         name, short_help=entry.help, help=entry.help, rich_help_panel=entry.panel
@@ -159,7 +161,7 @@ def _main(
 
 
 def main() -> None:
-    """Run the command line; an error of the place it prints to is one line too."""
+    """Run the command line; report a broken output stream in one line too."""
     with one_line_errors():
         try:
             app(prog_name="bhds")

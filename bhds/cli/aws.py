@@ -1,7 +1,7 @@
 """The commands `bhds aws-kline`, `aws-funding`, `aws-liquidation`: the archive's files.
 
-`list` shows what the bucket has; the others ask Snakemake for `raw_all`, `verify_all`
-or `parsed_all` of the symbols that were named or that the filter selects.
+`list` shows the symbols of the bucket. The others have Snakemake build `raw_all`,
+`verify_all` or `parsed_all` for the named symbols or those that the filter selects.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from bhds.cli import datasets, listed
-from bhds.cli.datasets import Asked
+from bhds.cli.datasets import DatasetRequest
 from bhds.cli.options import (
     AsJson,
     BarFilter,
@@ -35,16 +35,16 @@ from bhds.schemas.datatypes import BAR_TYPES, FUNDING
 _TARGETS = {"download": "raw_all", "verify": "verify_all", "parse": "parsed_all"}
 _HELP = {
     "download": "Download the zips and CHECKSUMs that are missing or were replaced.",
-    "verify": "Hash every zip on disk again, and put aside what was damaged here.\n\n"
-    "The next download fetches it anew. Parsing holds each zip against its CHECKSUM by "
-    "itself: this finds what went bad since.",
-    "parse": "Make typed partitions of the zips, downloading missing files.",
+    "verify": "Hash every zip on disk again, and quarantine damaged ones.\n\n"
+    "The next download fetches them again. Parsing compares each zip with its CHECKSUM "
+    "too; this command finds files that were damaged later.",
+    "parse": "Parse the zips to typed partitions, and download missing files.",
 }
 _GROUPS = {"aws-funding": FUNDING, "aws-liquidation": "liquidationSnapshot"}
 
 
 def _bar_types(incomplete: str) -> list[str]:
-    """Complete a type of data that is of bars."""
+    """Complete a data type that has bars."""
     return [name for name in BAR_TYPES if name.startswith(incomplete)]
 
 
@@ -53,7 +53,7 @@ _BarType = Annotated[
     typer.Option(
         "--data-type",
         metavar="TYPE",
-        help=f"What the bars are of: {', '.join(BAR_TYPES)}.",
+        help=f"Data type of the bars: {', '.join(BAR_TYPES)}.",
         autocompletion=_bar_types,
     ),
 ]
@@ -82,21 +82,21 @@ class _Bars:
     files: _Files
 
     def datasets(self, settings: Settings) -> list[Dataset]:
-        asked = Asked(
+        request = DatasetRequest(
             self.trade_type,
             self.data_type,
             interval=self.interval,
             symbols=self.symbols,
             filter=self.selection.given(),
             more=self.files.given(),
-            results={"funding": False},  # nothing beyond these files is wanted
+            results={"funding": False},  # build these files only
         )
-        return datasets.datasets_of(asked, settings=settings)
+        return datasets.datasets_of(request, settings=settings)
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Records:
-    """Files of a type of data without intervals: which, the name of the group says."""
+    """Files of a data type without intervals: which, the name of the group says."""
 
     context: typer.Context
     trade_type: Market
@@ -106,24 +106,24 @@ class _Records:
 
     def datasets(self, settings: Settings) -> list[Dataset]:
         group = self.context.parent.info_name if self.context.parent else None
-        asked = Asked(
+        request = DatasetRequest(
             self.trade_type,
             _GROUPS[group or ""],
             symbols=self.symbols,
             filter=self.selection.given(),
             more=self.files.given(),
         )
-        return [datasets.dataset_of(asked, settings=settings)]
+        return [datasets.dataset_of(request, settings=settings)]
 
 
 @command
 def list_bars(
     wanted: _Bars, options: SettingsOptions, *, as_json: AsJson = False
 ) -> None:
-    """List the symbols of the bucket: class, first and last file, zips, size.
+    """List the symbols of the bucket: class, first and last day, zips, size.
 
-    Of the zips that would be taken (--frequency); without CHECKSUMs. Listings that are
-    too old are fetched again.
+    Counts the zips that a run would use (--frequency), without CHECKSUMs. Old listings
+    are fetched again.
     """
     _list(wanted, options, as_json=as_json)
 
@@ -132,9 +132,9 @@ def list_bars(
 def list_records(
     wanted: _Records, options: SettingsOptions, *, as_json: AsJson = False
 ) -> None:
-    """List the symbols of the bucket: class, first and last file, zips, size.
+    """List the symbols of the bucket: class, first and last day, zips, size.
 
-    Without CHECKSUMs. Listings that are too old are fetched again.
+    Counts zips without CHECKSUMs. Old listings are fetched again.
     """
     _list(wanted, options, as_json=as_json)
 
@@ -143,7 +143,7 @@ def list_records(
 def build_bars(
     context: typer.Context, wanted: _Bars, run: RunOptions, options: SettingsOptions
 ) -> int:
-    """Build a target of bars: which, the name of the command says."""
+    """Build the target of bars that the name of the command selects."""
     return _build(context, wanted, run, options)
 
 

@@ -1,4 +1,4 @@
-"""The command `bhds clean`: remove what nothing needs, having shown it."""
+"""The command `bhds clean`: show and remove unneeded files."""
 
 import datetime as dt
 import json
@@ -28,19 +28,19 @@ _Yes = Annotated[bool, typer.Option("--yes", help="Remove without asking.")]
 _AsJson = Annotated[
     bool,
     typer.Option(
-        "--json", help="Print one JSON document; nothing is removed without --yes."
+        "--json", help="Print one JSON document; removes nothing without --yes."
     ),
 ]
 _Quarantine = Annotated[
     bool,
     typer.Option(
-        "--quarantine", help="Remove damaged files that were put aside as well."
+        "--quarantine", help="Also remove the damaged files in the quarantine."
     ),
 ]
 
 
 @dataclass(frozen=True)
-class _Kind:
+class _FileGroup:
     """Files of one kind, to be removed or not."""
 
     name: str
@@ -56,16 +56,16 @@ class _Kind:
 
 @dataclass(frozen=True)
 class _Findings:
-    """What there is to remove, and what stays for a reason worth showing."""
+    """The removable files, and those that stay for a reason."""
 
     data_dir: Path
-    removable: list[_Kind]
-    kept: list[_Kind]
+    removable: list[_FileGroup]
+    kept: list[_FileGroup]
 
     @property
-    def total(self) -> _Kind:
+    def total(self) -> _FileGroup:
         sizes = {path: n for kind in self.removable for path, n in kind.sizes.items()}
-        return _Kind("total", "total", sizes)
+        return _FileGroup("total", "total", sizes)
 
 
 @command
@@ -77,13 +77,13 @@ def clean(
     as_json: _AsJson = False,
     quarantine: _Quarantine = False,
 ) -> None:
-    """Remove what nothing needs: days that monthly zips replace, and leftovers.
+    """Remove unneeded files: superseded daily zips and stale temporary files.
 
-    What would be removed is shown first. Plans with the listings at hand.
+    The files are shown first. Plans with the existing listings.
     """
     settings = options.read(more)
     now = dt.datetime.now(dt.UTC)
-    with working("looking for what nothing needs"):
+    with working("looking for unneeded files"):
         found = _find(settings, now=now, with_quarantine=quarantine)
     if not as_json:
         _show(found)
@@ -106,8 +106,10 @@ def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Fi
     ).datasets
     days = superseded(planned, data_dir=data_dir)
 
-    def kind(name: str, description: str, paths: Iterable[str]) -> _Kind:
-        return _Kind(name, description, stale_files.sizes(paths, data_dir=data_dir))
+    def kind(name: str, description: str, paths: Iterable[str]) -> _FileGroup:
+        return _FileGroup(
+            name, description, stale_files.sizes(paths, data_dir=data_dir)
+        )
 
     def of_standing(standing: Standing) -> Iterable[str]:
         return days.filter(pl.col("standing") == standing)["path"]
@@ -120,7 +122,7 @@ def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Fi
         ),
         kind(
             "killed_writes",
-            "what killed writers left",
+            "temporary files of killed runs",
             stale_files.killed_writes(data_dir, now=now),
         ),
         kind(
@@ -137,12 +139,14 @@ def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Fi
         ),
         kind(
             "lacking",
-            "daily files with rows that the monthly zip lacks",
+            "daily files with rows that the monthly zip misses",
             of_standing(Standing.LACKING),
         ),
     ]
     damaged = kind(
-        "quarantined", "damaged files put aside", stale_files.quarantined(data_dir)
+        "quarantined",
+        "damaged files in the quarantine",
+        stale_files.quarantined(data_dir),
     )
     (removable if with_quarantine else kept).append(damaged)
     return _Findings(data_dir, removable, kept)
@@ -179,10 +183,10 @@ def _show(found: _Findings) -> None:
     for kind in found.kept:
         if kind.sizes:
             what, files, size = _cells(kind)
-            console.print(f"Stays: {what}: {files}, {size}", soft_wrap=True)
+            console.print(f"Kept: {what}: {files}, {size}", soft_wrap=True)
 
 
-def _cells(kind: _Kind) -> tuple[str, str, str]:
+def _cells(kind: _FileGroup) -> tuple[str, str, str]:
     return kind.description, f"{len(kind.sizes):,}", decimal(kind.size_bytes)
 
 
@@ -208,7 +212,7 @@ def _document(found: _Findings, *, removed: bool) -> dict[str, Any]:
     }
 
 
-def _entry(kind: _Kind) -> dict[str, Any]:
+def _entry(kind: _FileGroup) -> dict[str, Any]:
     return {
         "files": len(kind.sizes),
         "size_bytes": kind.size_bytes,

@@ -1,6 +1,7 @@
-"""What a shell offers when Tab is pressed: known words, and symbols listed here.
+"""Complete words in a shell: known words, and symbols of the existing listings.
 
-No server is contacted, and an error offers nothing: a shell has no place for messages.
+No server is contacted. After an error there are no completions, because a shell cannot
+show messages.
 """
 
 from collections.abc import Iterable
@@ -18,25 +19,24 @@ _FREQUENCIES = ("auto", "monthly", "daily")
 
 
 def intervals(incomplete: str) -> list[str]:
-    """Return the intervals of the archive that begin as what was typed."""
+    """Return the intervals of the archive that begin with the typed text."""
     return _beginning(ARCHIVE_INTERVALS, incomplete)
 
 
 def contract_types(incomplete: str) -> list[str]:
-    """Return the contract types that begin as what was typed."""
+    """Return the contract types that begin with the typed text."""
     return _beginning(_CONTRACT_TYPES, incomplete)
 
 
 def frequencies(incomplete: str) -> list[str]:
-    """Return the choices of zips that begin as what was typed."""
+    """Return the choices of zips that begin with the typed text."""
     return _beginning(_FREQUENCIES, incomplete)
 
 
 def symbols(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the symbols that begin as what was typed, of the listings at hand.
+    """Return the symbols that begin with the typed text, from the existing listings.
 
-    Those of the market that was typed before, of any market if none was; small
-    letters will do.
+    Only symbols of the typed market, if there is one; lower-case letters match too.
     """
     given = context.params
     try:
@@ -52,7 +52,7 @@ def _beginning(words: Iterable[str], incomplete: str) -> list[str]:
 
 
 def _data_dir(given: dict[str, Any]) -> Path:
-    # Not before it is needed: what is completed most often are commands and options.
+    # Imported late: most completions are of commands and options.
     from bhds.cli.settings import read_data_dir  # noqa: PLC0415
 
     return read_data_dir(

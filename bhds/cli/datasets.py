@@ -9,7 +9,7 @@ from bhds.core.errors import SelectionError
 from bhds.core.markets import TradeType
 
 KLINES = "klines"
-"""The type of data that has results."""
+"""The data type with results."""
 
 _USUAL: dict[TradeType, dict[str, Any]] = {
     TradeType.SPOT: {"quote": ["USDT"], "stable_pairs": False, "leveraged": False},
@@ -21,78 +21,83 @@ _USUAL: dict[TradeType, dict[str, Any]] = {
     TradeType.CM_FUTURES: {"contract_type": ["PERPETUAL"]},
     TradeType.OPTION: {},
 }
-"""The filter of a market that the settings do not mention."""
+"""The default filter of a market without a dataset in the settings."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a command line requests; what it leaves open is as the settings say."""
+class DatasetRequest:
+    """The request of a command line; the settings supply the rest."""
 
     trade_type: TradeType
     data_type: str = KLINES
     interval: str | None = None
     symbols: Sequence[str] | None = None
-    """Names; none: the filter's."""
+    """Names; None: those that the filter selects."""
     filter: Mapping[str, Any] = field(default_factory=dict)
     """Fields of `config.SymbolFilter` that override those of the settings."""
     more: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `config.Dataset` that do, such as `frequency`."""
+    """Fields of `config.Dataset` that override them, such as `frequency`."""
     results: Mapping[str, Any] = field(default_factory=dict)
-    """Fields of `config.Results` that do, those of `split` among them."""
+    """Fields of `config.Results` that override them, with those of `split`."""
 
 
-def dataset_of(asked: Asked, *, settings: Settings) -> Dataset:
-    """Return the dataset that a command is for.
+def dataset_of(request: DatasetRequest, *, settings: Settings) -> Dataset:
+    """Return the dataset of a command.
 
     Parameters
     ----------
-    asked
-        What the command line says.
+    request
+        The request of the command line.
     settings
-        What goes for the rest: that of the first dataset of the same market, type of
-        data and interval; of one of the same market at least its first day and its
-        symbols; else all history, and of the symbols perpetuals against USDT (spot:
-        pairs with USDT) that are no stable pairs and no leveraged tokens.
+        The source of all other values: the first dataset of the same market, data type
+        and interval; else first day and symbols of the first dataset of the same
+        market; else all history of perpetuals against USDT (spot: pairs with USDT),
+        without stable pairs and leveraged tokens.
 
     Raises
     ------
     SelectionError
-        If both names and a filter are requested.
+        If the request has both names and a filter.
     ConfigError
         If there is no such dataset.
     """
-    raw = _from_settings(asked, settings=settings)
+    raw = _from_settings(request, settings=settings)
     raw |= {
-        "trade_type": asked.trade_type,
-        "data_type": asked.data_type,
-        "interval": asked.interval,
-        **asked.more,
+        "trade_type": request.trade_type,
+        "data_type": request.data_type,
+        "interval": request.interval,
+        **request.more,
     }
-    raw["symbols"] = _symbols(asked, of_settings=raw.get("symbols"))
-    if asked.data_type == KLINES:
-        raw["results"] = _updated(raw.get("results", {}), asked.results)
-    where = " ".join(filter(None, (asked.trade_type, asked.data_type, asked.interval)))
+    raw["symbols"] = _symbols(request, of_settings=raw.get("symbols"))
+    if request.data_type == KLINES:
+        raw["results"] = _updated(raw.get("results", {}), request.results)
+    where = " ".join(
+        filter(None, (request.trade_type, request.data_type, request.interval))
+    )
     return validated(Dataset, raw, where=where)
 
 
-def datasets_of(asked: Asked, *, settings: Settings) -> list[Dataset]:
-    """Return the datasets of one interval or several, parted by commas.
+def datasets_of(request: DatasetRequest, *, settings: Settings) -> list[Dataset]:
+    """Return the datasets of one or several intervals, separated by commas.
 
     Raises
     ------
     SelectionError, ConfigError
         As `dataset_of`.
     """
-    names = dict.fromkeys((asked.interval or "").split(","))
+    names = dict.fromkeys((request.interval or "").split(","))
     return [
-        dataset_of(Asked(**vars(asked) | {"interval": name or None}), settings=settings)
+        dataset_of(
+            DatasetRequest(**vars(request) | {"interval": name or None}),
+            settings=settings,
+        )
         for name in names
     ]
 
 
-def _from_settings(asked: Asked, *, settings: Settings) -> dict[str, Any]:
-    like = [d for d in settings.datasets if d.trade_type is asked.trade_type]
-    series = (asked.data_type, asked.interval)
+def _from_settings(request: DatasetRequest, *, settings: Settings) -> dict[str, Any]:
+    like = [d for d in settings.datasets if d.trade_type is request.trade_type]
+    series = (request.data_type, request.interval)
     for dataset in like:
         if (dataset.data_type, dataset.interval) == series:
             raw = dataset.model_dump()
@@ -102,25 +107,25 @@ def _from_settings(asked: Asked, *, settings: Settings) -> dict[str, Any]:
     return like[0].model_dump(include={"start", "symbols"}) if like else {}
 
 
-def _symbols(asked: Asked, *, of_settings: Any) -> Any:
-    if asked.symbols and asked.filter:
+def _symbols(request: DatasetRequest, *, of_settings: Any) -> Any:
+    if request.symbols and request.filter:
         msg = (
-            f"symbols {', '.join(asked.symbols)}: named, and filtered by "
-            f"{', '.join(asked.filter)}; expected names or a filter, leave out either"
+            f"symbols {', '.join(request.symbols)}: named, and filtered by "
+            f"{', '.join(request.filter)}; use either names or a filter"
         )
         raise SelectionError(msg)
-    if asked.symbols:
-        return list(dict.fromkeys(asked.symbols))
+    if request.symbols:
+        return list(dict.fromkeys(request.symbols))
     if of_settings is None:
-        return _USUAL[asked.trade_type] | dict(asked.filter)
-    if not asked.filter:
+        return _USUAL[request.trade_type] | dict(request.filter)
+    if not request.filter:
         return of_settings
-    base = of_settings if isinstance(of_settings, dict) else _USUAL[asked.trade_type]
-    return base | dict(asked.filter)
+    base = of_settings if isinstance(of_settings, dict) else _USUAL[request.trade_type]
+    return base | dict(request.filter)
 
 
 def _updated(settings: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
-    """Put newer values over others: groups are merged, all else is replaced."""
+    """Override values: merge groups, replace everything else."""
     merged = dict(settings)
     for name, value in newer.items():
         held = merged.get(name)

@@ -1,4 +1,4 @@
-"""The command `bhds explain`: where a bar came from."""
+"""The command `bhds explain`: print the origin of a bar."""
 
 import datetime as dt
 import json
@@ -24,19 +24,19 @@ EPILOG = examples(
 )
 
 _DIGITS_PER_UNIT = {10: 1, 13: 1_000, 16: 1_000_000}
-"""Of a present time in s, ms and µs: digits, and how many make a second."""
+"""Number of digits of a present time in s, ms and µs, and its units per second."""
 
 _Symbol = Annotated[
     str,
     typer.Argument(
-        metavar="SYMBOL", help="Its name.", autocompletion=completion.symbols
+        metavar="SYMBOL", help="Name of the symbol.", autocompletion=completion.symbols
     ),
 ]
 _Time = Annotated[
     str,
     typer.Argument(
         metavar="TIME",
-        help="A moment in the bar: ISO 8601, UTC where it names no zone; or s, ms or "
+        help="A time within the bar: ISO 8601, in UTC if it has no zone; or s, ms or "
         "µs since 1970.",
     ),
 ]
@@ -45,7 +45,7 @@ _TradeType = Annotated[
     typer.Option(
         "--trade-type",
         metavar="TRADE_TYPE",
-        help="The market; default: the only one that has results of the symbol.",
+        help="The market; default: the only one with results of the symbol.",
     ),
 ]
 _Interval = Annotated[
@@ -53,7 +53,7 @@ _Interval = Annotated[
     typer.Option(
         "--interval",
         metavar="INTERVAL",
-        help="Of the result; default: the shortest that is there.",
+        help="Interval of the result; default: the shortest built one.",
         autocompletion=completion.intervals,
     ),
 ]
@@ -62,7 +62,7 @@ _Rule = Annotated[
     typer.Option(
         "--rule",
         metavar="RULE",
-        help="Explain a resampled bar, such as of 1h_5m: which base bars made it.",
+        help="Explain a resampled bar of this rule, such as 1h_5m: its base bars.",
     ),
 ]
 
@@ -78,11 +78,11 @@ def explain(
     options: SettingsOptions,
     as_json: AsJson = False,
 ) -> None:
-    """Print where a bar came from: source, zip, SHA-256, revision, the published row.
+    """Print the origin of a bar: source, zip, SHA-256, revision, the published row.
 
-    Also what became of every other publication of it, what was requested from the API
-    and answered, in which gap a filled bar lies, and the funding joined. Where there is
-    no bar, why. No server is contacted.
+    Also prints every other publication of the bar and its outcome, requests to the API
+    and their responses, the gap of a filled bar, and the joined funding. If there is no
+    bar, prints the reason. No server is contacted.
     """
     moment = _moment(time)
     root = options.read_data_dir()
@@ -110,7 +110,7 @@ def explain(
 
 
 def _moment(text: str) -> dt.datetime:
-    """Read a time, as ISO 8601 or as a number of s, ms or µs since 1970."""
+    """Parse a time: ISO 8601, or s, ms or µs since 1970."""
     per_second = _DIGITS_PER_UNIT.get(len(text)) if text.isdecimal() else None
     if per_second is not None:
         seconds, rest = divmod(int(text), per_second)
@@ -130,7 +130,7 @@ def _moment(text: str) -> dt.datetime:
 def _series(
     data_dir: Path, *, symbol: str, trade_type: TradeType | None, interval: str | None
 ) -> tuple[str, str]:
-    """Choose market and interval of the result, where they were not named.
+    """Return market and interval of the result, with defaults for those not named.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _series(
     paths = list(data_dir.glob(pattern))
     where = f"the results below {data_dir / pattern}"
     if not paths:
-        msg = f"{where}: there are none; build some first: bhds generate kline"
+        msg = f"{where}: none exist; build some first: bhds generate kline"
         raise SelectionError(msg)
     names = {path.stem for path in paths}
     if trade_type is not None and interval is not None:

@@ -34,7 +34,7 @@ def show(found: Explanation) -> None:
     _show_all(out, "Published", map(_published, found.publications))
     _show_all(out, "Conflicts", map(_conflict, found.conflicts))
     _show_all(out, "Zips", map(_zip, found.zips))
-    _show_all(out, "Requests to the API", map(_hole, found.holes))
+    _show_all(out, "Requests to the API", map(_requested, found.missing_ranges))
     _show_mapping(out, "Gap", found.gap)
     events = (
         f"{event.funding_rate:+.8f}{_kind(event)}, due {_time(event.funding_time)}, "
@@ -63,7 +63,7 @@ def show_longer(found: LongerExplanation) -> None:
     )
     lines = [f"{found.base_bars} of {found.base_interval}: {counts or 'none'}"]
     lines += [set_by] if set_by else []
-    lines += [f"each is explained by: bhds explain {found.symbol} <its time>"]
+    lines += [f"explain one of them: bhds explain {found.symbol} <its time>"]
     _show_all(out, "Base bars", [lines])
 
 
@@ -94,7 +94,7 @@ def _published(row: PublishedRow) -> list[str]:
     else:
         lines.append(_values(row.values))
     if row.read_from == "partition" and row.outcome is RowOutcome.KEPT:
-        lines.append("as parsed: the zip is not on disk any more")
+        lines.append("as parsed: the zip is no longer on disk")
     if row.answered_at is not None:
         lines.append(f"answered {_time(row.answered_at)}")
     return lines
@@ -118,9 +118,9 @@ def _conflict(row: Mapping[str, Any]) -> list[str]:
 
 def _zip(archive: ArchiveZip) -> list[str]:
     reason = f": {archive.reason}" if archive.reason else ""
-    disk = "not on disk any more"
+    disk = "no longer on disk"
     if archive.is_another_revision:
-        disk = f"ON DISK IS ANOTHER REVISION: SHA-256 {archive.sha256_on_disk}"
+        disk = f"ANOTHER REVISION IS ON DISK: SHA-256 {archive.sha256_on_disk}"
     elif archive.is_on_disk:
         disk = "on disk, as it was parsed"
     lines = [
@@ -131,7 +131,7 @@ def _zip(archive: ArchiveZip) -> list[str]:
     ]
     lines += [
         f"revision {each.number}{' (used)' if each.is_used else ''}: ETag {each.etag}, "
-        f"modified {_time(each.last_modified)}, here since {_time(each.first_seen)}"
+        f"modified {_time(each.last_modified)}, fetched {_time(each.first_seen)}"
         for each in archive.revisions
     ]
     if archive.listed_at is not None:
@@ -140,14 +140,14 @@ def _zip(archive: ArchiveZip) -> list[str]:
     return lines
 
 
-def _hole(hole: RequestedRange) -> list[str]:
-    expected = "" if hole.expected is None else f" of {hole.expected}"
+def _requested(each: RequestedRange) -> list[str]:
+    expected = "" if each.expected is None else f" of {each.expected}"
     lines = [
-        f"{_time(hole.start)} to {_time(hole.end)}, because {hole.reason}",
-        f"{hole.status}: {hole.found}{expected} found",
+        f"{_time(each.start)} to {_time(each.end)}, because {each.reason}",
+        f"{each.status}: {each.found}{expected} found",
     ]
-    if hole.answered_at is not None:
-        lines.append(f"answered {_time(hole.answered_at)}")
+    if each.answered_at is not None:
+        lines.append(f"answered {_time(each.answered_at)}")
     return lines
 
 

@@ -1,4 +1,4 @@
-"""The gaps of results, with the classes that are known, as tables and as JSON."""
+"""Read and print the gaps of results, with their known classes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +19,7 @@ _SHOWN = (
 
 
 def classified_path(trade_type: TradeType, interval: str) -> str:
-    """Return where the classified gaps of a market are, below the data directory."""
+    """Return the path of a market's classified gaps below the data directory."""
     return f"results_data/{trade_type}/quality/gaps-{interval}.parquet"
 
 
@@ -30,14 +30,13 @@ def read_gaps(
     interval: str,
     symbols: Sequence[str] | None,
 ) -> pl.DataFrame:
-    """Read the gaps of some symbols, or of all that the classified table has.
+    """Read the gaps of some symbols, or of all symbols of the classified table.
 
     Returns
     -------
     polars.DataFrame
         n >= 0 rows of `quality_tables.GAPS` and `class`, sorted by `symbol` and
-        `prev_open_time`; the class is null where the table of the market does not have
-        this very gap.
+        `prev_open_time`; the class is null if the market's table misses the gap.
 
     Raises
     ------
@@ -64,7 +63,7 @@ def read_gaps(
 
 
 def documents(gaps: pl.DataFrame) -> list[dict[str, Any]]:
-    """Return gaps as JSON may hold them: times in ISO 8601 (UTC), durations in s."""
+    """Return gaps for JSON: times in ISO 8601 (UTC), durations in s."""
     times = pl.col("prev_open_time", "next_open_time").dt.to_string("iso:strict")
     seconds = pl.col("duration").dt.total_seconds().alias("duration_s")
     return gaps.with_columns(times, seconds).drop("duration").to_dicts()
@@ -75,7 +74,7 @@ def show(gaps: pl.DataFrame, *, file: TextIO) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("symbol", "last bar", "next bar"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("lasts", "missing", "untraded", "change"):
+    for heading in ("duration", "missing", "untraded", "change"):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in ("splits", "class"):
         table.add_column(heading, no_wrap=True)
@@ -92,7 +91,7 @@ def show(gaps: pl.DataFrame, *, file: TextIO) -> None:
             f"{row['untraded_bars']:,}",
             "-" if change is None else f"{change:+.2%}",
             "yes" if row["split"] else "",
-            row["class"] or "not known",
+            row["class"] or "unknown",
         )
     out = console(file)
     print_whole(table, to=out)

@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from bhds.cli import datasets, gap_tables
-from bhds.cli.datasets import Asked
+from bhds.cli.datasets import DatasetRequest
 from bhds.cli.options import (
     AsJson,
     BarFilter,
@@ -37,49 +37,63 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
 _Split = Annotated[
     bool | None,
-    typer.Option("--split/--no-split", help="Cut a history at long halts."),
+    typer.Option(
+        "--split/--no-split",
+        help="Split a history at long halts; default: the settings' value.",
+    ),
 ]
 _MinDays = Annotated[
     float | None,
     typer.Option(
-        "--min-days", help="Days without trades above which a price change splits."
+        "--min-days",
+        help="A halt of more days splits if the price changed; default: the settings' "
+        "value.",
     ),
 ]
 _MinPriceChange = Annotated[
     float | None,
     typer.Option(
         "--min-price-change",
-        help="Change across a halt, as a fraction, above which it splits.",
+        help="Change of price, as a fraction, above which a long halt splits; "
+        "default: the settings' value.",
     ),
 ]
 _MaxPriceRatio = Annotated[
     float | None,
     typer.Option(
         "--max-price-ratio",
-        help="Factor of the price across time without a trade, beyond which it splits.",
+        help="Factor of price, up or down, above which a halt of any length splits; "
+        "default: the settings' value.",
     ),
 ]
 _Vwap = Annotated[
     bool | None,
-    typer.Option("--vwap/--no-vwap", help="Fill the column vwap."),
+    typer.Option(
+        "--vwap/--no-vwap",
+        help="Compute the column vwap; default: the settings' value.",
+    ),
 ]
 _Funding = Annotated[
     bool | None,
     typer.Option(
         "--funding/--no-funding",
-        help="Join the funding of perpetuals, and download it.",
+        help="Join the funding of perpetuals, and download it; default: the "
+        "settings' value.",
     ),
 ]
 _Fill = Annotated[
     bool | None,
-    typer.Option("--fill/--no-fill", help="Insert missing bars, flagged as filled."),
+    typer.Option(
+        "--fill/--no-fill",
+        help="Insert missing bars, with source = filled; default: the settings' value.",
+    ),
 ]
 _Rules = Annotated[
     str,
     typer.Argument(
         metavar="RULE",
-        help="Length of the resampled bars, and how far past the grid they start: 1h, "
-        "1h_5m; or several, as 1h,1d.",
+        help="Interval of the resampled bars, and their offset: 1h, 1h_5m; or "
+        "several, such as 1h,1d.",
     ),
 ]
 _BaseOffset = Annotated[
@@ -87,12 +101,12 @@ _BaseOffset = Annotated[
     typer.Option(
         "--base-offset",
         metavar="OFFSET",
-        help="Make the bars of every multiple of this offset: of 1h and 5m, the twelve "
+        help="Also build every multiple of this offset: for 1h and 5m, the twelve "
         "rules 1h, 1h_5m ... 1h_55m.",
     ),
 ]
 _From = Annotated[
-    str, typer.Option("--from", metavar="INTERVAL", help="The bars to make them of.")
+    str, typer.Option("--from", metavar="INTERVAL", help="Interval of the base bars.")
 ]
 
 
@@ -141,9 +155,9 @@ def kline(
 ) -> int:
     """Build results, with all their inputs: download, parse, backfill, forward-fill.
 
-    Options that are not given are as the settings say.
+    The settings supply the options that are not given.
     """
-    asked = Asked(
+    request = DatasetRequest(
         trade_type,
         interval=interval,
         symbols=symbols,
@@ -152,7 +166,7 @@ def kline(
         results=given(**vars(results), split=splitting.given()) | {"resample": []},
     )
     settings = options.read()
-    wanted = datasets.datasets_of(asked, settings=settings)
+    wanted = datasets.datasets_of(request, settings=settings)
     return build(settings, wanted, ["results_all"], run=run)
 
 
@@ -175,16 +189,20 @@ def resample(
     run: RunOptions,
     options: SettingsOptions,
 ) -> int:
-    """Resample results, which are built where they are not there.
+    """Build resampled bars, and the results that they need.
 
-    The rules of the settings stay, and are made with them: one job makes all rules of
-    a symbol. A rule that is wanted for good belongs into the settings.
+    One job builds all rules of a symbol, so the rules of the settings are built too.
+    Add a permanent rule to the settings.
     """
-    asked = Asked(trade_type, interval=base, symbols=symbols, filter=selection.given())
+    request = DatasetRequest(
+        trade_type, interval=base, symbols=symbols, filter=selection.given()
+    )
     settings = options.read()
     names = _rule_names(rules, base_offset=base_offset)
-    dataset = datasets.dataset_of(asked, settings=settings)
-    wanted = datasets.dataset_of(_with_rules(asked, dataset, names), settings=settings)
+    dataset = datasets.dataset_of(request, settings=settings)
+    wanted = datasets.dataset_of(
+        _with_rules(request, dataset, names), settings=settings
+    )
     return build(settings, [wanted], ["resampled_all"], run=run)
 
 
@@ -203,26 +221,26 @@ def gaps(
     *,
     shortest: Annotated[
         str,
-        typer.Option("--shortest", help="Leave out shorter ones, in the print only."),
+        typer.Option("--shortest", help="Do not print shorter gaps."),
     ] = "1s",
     run: RunOptions,
     options: SettingsOptions,
     as_json: AsJson = False,
 ) -> int:
-    """Build results and print the stretches without trades in them.
+    """Build results, and print their gaps.
 
-    Their class is printed too where all symbols of the settings are requested, as it
-    needs the others; otherwise the class that was found last is printed.
+    The class of a gap needs all symbols of the settings. If you name symbols, the last
+    known class is printed.
     """
     settings = options.read()
-    asked = Asked(
+    request = DatasetRequest(
         trade_type, interval=interval, symbols=symbols, results={"resample": []}
     )
     least = Interval.parse(shortest).duration or dt.timedelta()
-    wanted = datasets.dataset_of(asked, settings=settings)
+    wanted = datasets.dataset_of(request, settings=settings)
     table = gap_tables.classified_path(trade_type, interval)
     targets = ["results_all", *([] if symbols else [table])]
-    status = build(settings, [wanted], targets, run=run, told_on_stderr=True)
+    status = build(settings, [wanted], targets, run=run, stdout_to_stderr=True)
     if status == 0 and not run.dry_run:
         found = gap_tables.read_gaps(
             settings.data_dir or Path(),
@@ -243,7 +261,7 @@ def _print_gaps(found: pl.DataFrame, *, as_json: bool) -> None:
 
 
 def _rule_names(rules: str, *, base_offset: str | None) -> list[str]:
-    """Return the names of the rules, with an offset each of its multiples."""
+    """Return the names of the rules; with an offset, those of its multiples."""
     names = [ResampleRule.parse(name).name for name in rules.split(",")]
     if base_offset is None:
         return names
@@ -260,21 +278,23 @@ def _with_offsets(rule: str, *, step: dt.timedelta | None, of: str) -> list[str]
     length = interval.duration
     if "_" in rule or step is None or length is None or step >= length:
         msg = (
-            f"--base-offset {of!r} of {rule}: expected a shorter time than the bars "
-            "of a rule without an offset, neither of them in months, such as 5m of 1h"
+            f"--base-offset {of!r} of {rule}: expected a rule without an offset, and "
+            "an offset shorter than its bars, such as 5m of 1h, neither in months"
         )
         raise ConfigError(msg)
     numbers = range(-(-length // step))
     return [ResampleRule(interval, number * step).name for number in numbers]
 
 
-def _with_rules(asked: Asked, dataset: Dataset, names: Sequence[str]) -> Asked:
-    """Add rules to those that a dataset has, each once."""
+def _with_rules(
+    request: DatasetRequest, dataset: Dataset, names: Sequence[str]
+) -> DatasetRequest:
+    """Add rules to those of a dataset, each once."""
     held = [rule.model_dump() for rule in dataset.results.resample]
     known = {resample.rule.name for resample in dataset.results.resample}
     added = [_rule_setting(name) for name in dict.fromkeys(names) if name not in known]
     results: dict[str, Any] = {"resample": [*held, *added]}
-    return Asked(**vars(asked) | {"results": results})
+    return DatasetRequest(**vars(request) | {"results": results})
 
 
 def _rule_setting(name: str) -> dict[str, str | None]:

@@ -1,6 +1,6 @@
-"""Where the Snakefile is, with the rules, scripts, settings and profiles beside it.
+"""Find the folder of the Snakefile, rules, scripts, settings and profiles.
 
-A checkout holds them at its root; a wheel brings them along as data (pyproject.toml).
+It is the root of a checkout; a wheel includes the files as data (pyproject.toml).
 """
 
 from pathlib import Path
@@ -9,10 +9,10 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def workflow_folder(package: Path = _PACKAGE) -> Path:
-    """Return the folder of the Snakefile that belongs to this code.
+    """Return the folder of the Snakefile of this code.
 
-    That of the checkout where BHDS runs from one, else the copy that was installed
-    with the package; it need not exist.
+    It is the checkout, if BHDS runs from one, else the copy that is installed with the
+    package, which may be missing.
 
     Parameters
     ----------

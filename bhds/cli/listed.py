@@ -1,4 +1,4 @@
-"""The symbols that the bucket has of some datasets, in figures."""
+"""List the symbols of the bucket for some datasets, in figures."""
 
 import datetime as dt
 import json
@@ -21,7 +21,7 @@ from bhds.plan.dataset import PlannedDataset
 
 @dataclass(frozen=True)
 class ListedSymbol:
-    """What the bucket has of one symbol, in the time wanted."""
+    """The zips of one symbol in the bucket, in the requested period."""
 
     symbol: str
     contract_type: str
@@ -32,12 +32,12 @@ class ListedSymbol:
     last_day: dt.date | None
     zips: int
     size_bytes: int
-    """Of the zips, without CHECKSUMs."""
+    """Size of the zips, without CHECKSUMs."""
 
 
 @dataclass(frozen=True)
 class ListedDataset:
-    """One dataset, and what the bucket has of its symbols."""
+    """One dataset, and its symbols in the bucket."""
 
     dataset: Dataset
     symbols: list[ListedSymbol]
@@ -46,14 +46,14 @@ class ListedDataset:
 def list_datasets(
     datasets: Sequence[Dataset], *, settings: Settings
 ) -> list[ListedDataset]:
-    """List the symbols of some datasets, after refreshing listings that are too old.
+    """List the symbols of some datasets, after refreshing old listings.
 
     Raises
     ------
     SelectionError
         If a named symbol does not exist, or a dataset selects nothing.
     ListingError
-        If a listing can be had neither from the server nor from the disk.
+        If neither the server nor the disk has a listing.
     """
     only = settings.model_copy(update={"datasets": list(datasets)})
     data_dir = settings.data_dir or Path()
@@ -73,7 +73,7 @@ def list_datasets(
 
 
 def show(found: Sequence[ListedDataset], *, as_json: bool, file: TextIO) -> None:
-    """Print what was found: tables, or one JSON document."""
+    """Print the listed datasets: tables, or one JSON document."""
     if as_json:
         document = {"datasets": [_document(each) for each in found]}
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False), file=file)

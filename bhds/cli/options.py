@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have: one name and meaning in all."""
+"""Arguments and options of several commands, with one name and meaning."""
 
 import dataclasses
 import datetime as dt
@@ -30,7 +30,7 @@ IntervalNames = Annotated[
     str,
     typer.Argument(
         metavar="INTERVAL",
-        help="Length of a bar, such as 1m; or several, as 1m,1h.",
+        help="Length of a bar, such as 1m; or several, such as 1m,1h.",
         autocompletion=completion.intervals,
     ),
 ]
@@ -38,7 +38,7 @@ Symbols = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="SYMBOLS",
-        help="Names of symbols; without any, all that the filter selects.",
+        help="Names of symbols; default: all that the filter selects.",
         autocompletion=completion.symbols,
     ),
 ]
@@ -49,8 +49,8 @@ Quote = Annotated[
     typer.Option(
         "--quote",
         metavar="ASSET",
-        help="Keep symbols with this quote asset, as USDT; may be repeated; `any` "
-        "keeps all.",
+        help="Keep symbols with this quote asset, such as USDT; repeatable; `any` "
+        "keeps all; default: the settings' filter.",
     ),
 ]
 ContractTypes = Annotated[
@@ -58,8 +58,8 @@ ContractTypes = Annotated[
     typer.Option(
         "--contract-type",
         metavar="TYPE",
-        help="Of futures, keep contracts of this type: PERPETUAL, DELIVERY, "
-        "TRADIFI_PERPETUAL or SETTLED; may be repeated; `any` keeps all.",
+        help="Keep futures of this type: PERPETUAL, DELIVERY, TRADIFI_PERPETUAL or "
+        "SETTLED; repeatable; `any` keeps all; default: the settings' filter.",
         autocompletion=completion.contract_types,
     ),
 ]
@@ -67,14 +67,15 @@ StablePairs = Annotated[
     bool | None,
     typer.Option(
         "--stable-pairs/--no-stable-pairs",
-        help="Keep pairs of two stable assets, as USDCUSDT.",
+        help="Keep pairs of two stable assets, such as USDCUSDT; default: the "
+        "settings' filter.",
     ),
 ]
 Leveraged = Annotated[
     bool | None,
     typer.Option(
         "--leveraged/--no-leveraged",
-        help="Keep leveraged tokens, as BTCUPUSDT.",
+        help="Keep leveraged tokens, such as BTCUPUSDT; default: the settings' filter.",
     ),
 ]
 FrequencyName = Annotated[
@@ -83,13 +84,17 @@ FrequencyName = Annotated[
         "--frequency",
         metavar="FREQUENCY",
         help="auto (monthly zips of closed months, daily ones of other days), monthly "
-        "or daily.",
+        "or daily; default: the settings' value.",
         autocompletion=completion.frequencies,
     ),
 ]
 FirstDay = Annotated[
     dt.datetime | None,
-    typer.Option("--start", formats=["%Y-%m-%d"], help="First UTC day."),
+    typer.Option(
+        "--start",
+        formats=["%Y-%m-%d"],
+        help="First UTC day; default: the settings' value.",
+    ),
 ]
 
 Cores = Annotated[
@@ -185,5 +190,5 @@ def _is_group(annotation: Any) -> bool:
 
 
 def examples(*lines: str) -> str:
-    """Return what the help of a command ends with: how it is called, line by line."""
+    """Return the end of a command's help: examples of calls, one per line."""
     return "\n\n".join(["[bold]Examples[/bold]", *lines])

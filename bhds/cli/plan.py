@@ -1,4 +1,4 @@
-"""The command `bhds plan`: what a run would download and take, without running it."""
+"""The command `bhds plan`: print downloads, requests and cost of a run."""
 
 import datetime as dt
 import json
@@ -32,8 +32,8 @@ _WithFiles = Annotated[
     bool,
     typer.Option(
         "--files",
-        help="List what would be downloaded instead: state, bytes and path of each "
-        "file, tab-separated. With --json, the list is part of the document.",
+        help="Print only the files to download: state, bytes and path of each, "
+        "tab-separated. With --json, add them to the document.",
     ),
 ]
 
@@ -46,12 +46,12 @@ class _DatasetPlan:
     row: Row
     estimate: Estimate
     due: pl.DataFrame
-    """What will be downloaded: `due`, `size` (bytes) and `path`."""
+    """The files to download: `due`, `size` (bytes) and `path`."""
 
 
 @dataclass(frozen=True)
 class _Report:
-    """All that is reported of a plan."""
+    """A plan in figures."""
 
     data_dir: Path
     last_day: dt.date
@@ -78,9 +78,9 @@ def plan(
     as_json: AsJson = False,
     with_files: _WithFiles = False,
 ) -> None:
-    """Print what a run would download and request, and its disk space and time.
+    """Print the downloads, API requests, disk space and time of a run.
 
-    Nothing is changed: listings that are too old are fetched, but not kept.
+    Changes nothing: old listings are fetched, but not kept.
     """
     settings = options.read(more)
     with working("planning"):
@@ -143,7 +143,7 @@ def _dataset_plan(
 
 
 def _free_bytes(data_dir: Path) -> int:
-    """Return the free space where the data directory is, or will be."""
+    """Return the free space on the disk of the data directory."""
     path = data_dir.absolute()
     nearest = next(part for part in (path, *path.parents) if part.exists())
     return shutil.disk_usage(nearest).free
@@ -204,7 +204,7 @@ def _download_seconds(row: Row, rate: Rate | None) -> float | None:
 
 
 def _seconds(row: Row, taken: Estimate, *, rate: Rate | None) -> float | None:
-    """Return what downloads and requests take, one after the other."""
+    """Return the time of downloads and requests, one after the other."""
     seconds = _download_seconds(row, rate)
     return None if seconds is None else seconds + taken.api_seconds
 
@@ -247,7 +247,7 @@ def _cells(row: Row, taken: Estimate, *, rate: Rate | None) -> tuple[str, ...]:
 
 
 def _time(seconds: float) -> str:
-    """Write a time of which more than two figures are not known."""
+    """Format a duration with two digits."""
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= 1.5 * length:
             count = seconds / length
@@ -256,7 +256,7 @@ def _time(seconds: float) -> str:
 
 
 def _notes(report: _Report) -> list[str]:
-    """Return what the figures stand for, and what does not fit."""
+    """Return the notes below the tables: disk space and time."""
     needed, free = decimal(report.needed_bytes), decimal(report.free_bytes)
     taken = report.estimate
     disk = (
@@ -265,12 +265,12 @@ def _notes(report: _Report) -> list[str]:
         f", results {decimal(taken.result_bytes)}; {free} free."
     )
     if not report.fits:
-        disk += " It does not fit: free some space, or choose another data_dir."
+        disk += " Not enough space: free some, or choose another data_dir."
     rate = report.rate
     measured = (
         "unknown: nothing measured yet"
         if rate is None
-        else f"as fast as the last ones were here, {decimal(int(rate.bytes_per_s))}/s "
+        else f"at the rate of the last downloads, {decimal(int(rate.bytes_per_s))}/s "
         f"and {rate.files_per_s:,.1f} files/s"
     )
     return [

@@ -31,7 +31,7 @@ ConfigValues = Annotated[
     typer.Option(
         "--config",
         metavar="KEY=VALUE",
-        help="A setting, such as offline=true or listing.max_age_hours=0; repeatable.",
+        help="Setting, such as offline=true or listing.max_age_hours=0; repeatable.",
     ),
 ]
 MoreConfigValues = Annotated[
@@ -87,7 +87,7 @@ def read_settings(
         Settings `KEY=VALUE` that take precedence over all files; values are YAML, and a
         dot in a key goes down into a group.
     data_dir
-        The data directory; None: as the settings say.
+        The data directory; None: `data_dir` of the settings.
     environment
         See `bhds.config.load`.
 
@@ -100,7 +100,7 @@ def read_settings(
     files = _files(configfiles)
     if not files:
         msg = (
-            f"{_DEFAULT_FILE}: no such file; expected settings, name them: --configfile"
+            f"{_DEFAULT_FILE}: no such file; name a file of settings: --configfile FILE"
         )
         raise ConfigError(msg)
     given = _given(values)
@@ -116,9 +116,9 @@ def read_data_dir(
     data_dir: Path | None = None,
     environment: Mapping[str, str] = os.environ,
 ) -> Path:
-    """Return the data directory alone, for commands that only look at it.
+    """Return only the data directory, for commands that write nothing.
 
-    It need not be one that can be written to, and the other settings need not be valid.
+    The directory may be read-only, and the other settings may be invalid.
 
     Parameters
     ----------
@@ -139,8 +139,8 @@ def read_data_dir(
     if not path.is_dir():
         state = "is a file" if path.exists() else "no such folder"
         msg = (
-            f"data_dir {str(path)!r}: {state}; expected the folder that BHDS builds "
-            "in: name it with --data-dir, or build something first"
+            f"data_dir {str(path)!r}: {state}; expected a data directory of BHDS: "
+            "name it with --data-dir, or build something first"
         )
         raise ConfigError(msg)
     return path

@@ -28,14 +28,14 @@ runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
 """
 
 
-def run(arguments: Sequence[str], *, told_on_stderr: bool) -> int:
+def run(arguments: Sequence[str], *, stdout_to_stderr: bool) -> int:
     """Run Snakemake to its end.
 
     Parameters
     ----------
     arguments
         Of Snakemake's command line.
-    told_on_stderr
+    stdout_to_stderr
         Whether what it prints to standard output goes to standard error.
 
     Returns
@@ -59,7 +59,7 @@ def run(arguments: Sequence[str], *, told_on_stderr: bool) -> int:
             # starting would leave a traceback each.
             process = subprocess.Popen(  # noqa: S603 -- made by the caller
                 [sys.executable, "-c", _PROGRAM, *arguments],
-                stdout=_STDERR if told_on_stderr else None,
+                stdout=_STDERR if stdout_to_stderr else None,
                 env=runs.with_parent(os.environ),
                 process_group=0,
             )

@@ -1,4 +1,4 @@
-"""The command `bhds status`: what exists."""
+"""The command `bhds status`: print the data on disk."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -30,12 +30,12 @@ def status(
 ) -> None:
     """Print the data on disk: symbols, range, rows, size, age, condition of the days.
 
-    Datasets that are no longer configured count too; no server is contacted.
-    Conditions are those of the last `quality_all`.
+    Includes data that the settings no longer select. Conditions are those of the last
+    `quality_all`. No server is contacted.
     """
     root = options.read_data_dir()
-    with _telling() as told:
-        found = survey(root, told=told)
+    with _progress_bar() as on_progress:
+        found = survey(root, on_progress=on_progress)
     numbers = ("requests", "weight", "refusals", "rows")
     used = api_use.read(root).select(pl.col(numbers).sum()).row(0, named=True)
     if as_json:
@@ -53,14 +53,14 @@ def status(
 
 
 @contextmanager
-def _telling() -> Iterator[Any]:
-    """Show a bar on a terminal while something is counted; it vanishes in the end."""
+def _progress_bar() -> Iterator[Any]:
+    """Show a progress bar on a terminal, and remove it at the end."""
     with progress() as bars:
         yield _Bar(bars)
 
 
 class _Bar:
-    """Shows one bar for each thing that is done, one after the other."""
+    """One progress bar for several tasks, one after the other."""
 
     def __init__(self, bars: Progress) -> None:
         self._bars = bars
@@ -102,7 +102,7 @@ def _show(data_dir: Path, found: Sequence[Holding]) -> None:
             out.print(_days(holding), soft_wrap=True)
     for holding in found:
         for path in holding.unreadable:
-            what_to_do = "check its rights, or delete it and run again"
+            what_to_do = "check its permissions, or delete it and run again"
             message = f"Cannot be read: {path}; {what_to_do}."
             out.print(message, soft_wrap=True)
 

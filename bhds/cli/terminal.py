@@ -1,4 +1,4 @@
-"""Where commands print to: a terminal, or a pipe of which nothing is known."""
+"""Print to a terminal, or to a pipe of unknown width."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 _PIPE_WIDTH = 160
-"""Room for one line per row, where the terminal's size is unknown."""
+"""Width for one line per row if the terminal's size is unknown."""
 
 _ANY_WIDTH = 10_000
 
@@ -20,15 +20,16 @@ _ANY_WIDTH = 10_000
 def console(file: TextIO | None = None) -> Console:
     """Return a console that prints tables to `file`, by default standard output."""
     target = sys.stdout if file is None else file
-    is_told = target.isatty() or "COLUMNS" in os.environ
-    return Console(file=target, highlight=False, width=None if is_told else _PIPE_WIDTH)
+    is_known = target.isatty() or "COLUMNS" in os.environ
+    return Console(
+        file=target, highlight=False, width=None if is_known else _PIPE_WIDTH
+    )
 
 
 def print_whole(table: Table, *, to: Console) -> None:
-    """Print a table with all that its cells hold.
+    """Print a table without truncating its cells.
 
-    Where the terminal is narrower, it puts the rest of a line into the next one: better
-    than a date or a name of which the end is missing.
+    A narrower terminal wraps the lines, which is better than truncated dates and names.
     """
     anything = to.options.update(max_width=_ANY_WIDTH)
     before = to.width
@@ -38,7 +39,7 @@ def print_whole(table: Table, *, to: Console) -> None:
 
 
 def progress() -> Progress:
-    """Return bars on standard error that vanish; none where that is no terminal."""
+    """Return progress bars on standard error, if it is a terminal; they vanish."""
     return Progress(
         *Progress.get_default_columns(),
         console=Console(stderr=True),
@@ -49,7 +50,7 @@ def progress() -> Progress:
 
 @contextmanager
 def working(what: str) -> Iterator[None]:
-    """Show on standard error what takes a while; nothing where that is no terminal."""
+    """Show a message on standard error while working, if it is a terminal."""
     if not sys.stderr.isatty():
         yield
         return

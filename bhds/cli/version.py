@@ -1,4 +1,4 @@
-"""The command `bhds version`: which programs and libraries do the work here."""
+"""The command `bhds version`: print the versions of programs and libraries."""
 
 import importlib.metadata
 import json
@@ -20,7 +20,7 @@ _TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class Versions:
-    """What a report of a fault should name; None: not installed."""
+    """The versions for a bug report; None: not installed."""
 
     bhds: str
     python: str
@@ -36,12 +36,12 @@ def version(*, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=2))
         return
-    for name, told in found.items():
-        typer.echo(f"{name:<10} {told or 'not found'}")
+    for name, number in found.items():
+        typer.echo(f"{name:<10} {number or 'not found'}")
 
 
 def versions() -> Versions:
-    """Return what is installed here; of aria2c, what a download would run."""
+    """Return the installed versions; for aria2c, that of the program for downloads."""
     return Versions(
         bhds=__version__,
         python=platform.python_version(),
@@ -62,9 +62,9 @@ def _installed(distribution: str) -> str | None:
 def _aria2c() -> str | None:
     try:
         command = [str(aria2.find_executable()), "--version"]
-        told = subprocess.run(  # noqa: S603 -- the program that downloads run
+        printed = subprocess.run(  # noqa: S603 -- the program that downloads run
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
         ).stdout
     except (FetchError, OSError, subprocess.SubprocessError):
         return None
-    return told.split("\n", 1)[0].removeprefix("aria2 version ").strip() or None
+    return printed.split("\n", 1)[0].removeprefix("aria2 version ").strip() or None

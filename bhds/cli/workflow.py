@@ -1,4 +1,4 @@
-"""Run Snakemake on BHDS's rules: commands that build files ask it for them."""
+"""Run Snakemake on the rules of BHDS, for the commands that build files."""
 
 import importlib.metadata
 import os
@@ -21,7 +21,7 @@ from bhds.io import runs
 CHECKOUT = workflow_folder()
 
 OLDEST_SNAKEMAKE = "9.27"
-"""As the Snakefile demands."""
+"""The version that the Snakefile requires."""
 
 
 def build(
@@ -30,11 +30,11 @@ def build(
     targets: Sequence[str],
     *,
     run: RunOptions,
-    told_on_stderr: bool = False,
+    stdout_to_stderr: bool = False,
 ) -> int:
-    """Build targets of some datasets, in place of those of the settings.
+    """Build targets of some datasets, instead of those of the settings.
 
-    `told_on_stderr` keeps standard output free for what the command itself prints.
+    `stdout_to_stderr` keeps standard output free for the command's own result.
     Returns, and raises, as `run_snakemake`.
     """
     sys.stdout.flush()
@@ -44,7 +44,7 @@ def build(
         targets,
         cores=run.cores,
         dry_run=run.dry_run,
-        told_on_stderr=told_on_stderr,
+        stdout_to_stderr=stdout_to_stderr,
     )
 
 
@@ -54,7 +54,7 @@ def run_snakemake(
     *,
     cores: int | None = None,
     dry_run: bool = False,
-    told_on_stderr: bool = False,
+    stdout_to_stderr: bool = False,
     is_verbose: bool = False,
     checkout: Path = CHECKOUT,
 ) -> int:
@@ -63,15 +63,15 @@ def run_snakemake(
     Parameters
     ----------
     settings
-        The settings, in place of those of any file.
+        The settings, instead of those of any file.
     targets
         Rules or paths.
     cores
         Jobs at once; None: as many as there are processors.
     dry_run
-        Whether only to show what would be done.
-    told_on_stderr
-        Whether what Snakemake prints to standard output goes to standard error.
+        Whether to only show the jobs that would run.
+    stdout_to_stderr
+        Whether Snakemake's standard output goes to standard error.
     is_verbose
         Whether Snakemake prints its own lines, instead of BHDS's display.
     checkout
@@ -80,8 +80,8 @@ def run_snakemake(
     Returns
     -------
     int
-        0 when all is built; 130 after Ctrl-C and 143 after SIGTERM, when the next run
-        goes on where this one stopped; else what Snakemake said.
+        0 if everything is built; 130 after Ctrl-C and 143 after SIGTERM (the next run
+        continues where this one stopped); else Snakemake's exit code.
 
     Raises
     ------
@@ -92,8 +92,8 @@ def run_snakemake(
     snakefile = checkout / "Snakefile"
     if not snakefile.is_file():
         msg = (
-            f"{snakefile}: no such file; expected the rules, which a checkout and a "
-            "wheel of BHDS bring along; install it anew"
+            f"{snakefile}: no such file; BHDS lacks its rules; install it "
+            "again, from a checkout or a wheel"
         )
         raise ConfigError(msg)
     _check_snakemake()
@@ -113,7 +113,7 @@ def run_snakemake(
         ]
         if not dry_run:
             _clear_stale_lock(Path(values["data_dir"] or "."), command)
-        return snakemake_process.run(command, told_on_stderr=told_on_stderr)
+        return snakemake_process.run(command, stdout_to_stderr=stdout_to_stderr)
 
 
 def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
@@ -125,13 +125,13 @@ def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
     done = subprocess.run(unlock, capture_output=True, check=False)  # noqa: S603
     if done.returncode == 0:
         typer.echo(
-            f"bhds: the lock of a run that was killed (process {owner.pid}) is cleared",
+            f"bhds: cleared the lock of a killed run (process {owner.pid})",
             err=True,
         )
 
 
 def _check_snakemake() -> None:
-    """Refuse a Snakemake that would not read the rules, in one line."""
+    """Raise a `ConfigError` if Snakemake is missing or too old for the rules."""
     expected = f"expected {OLDEST_SNAKEMAKE} or later; run `make setup`, or `pip "
     expected += f"install 'snakemake>={OLDEST_SNAKEMAKE}'` for {sys.executable}"
     try:

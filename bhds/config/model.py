@@ -1,4 +1,4 @@
-"""The settings as a model: what there is, its defaults and its limits."""
+"""The model of the settings: keys, defaults and limits."""
 
 import datetime as dt
 from functools import cached_property
@@ -55,7 +55,7 @@ class _Closed(BaseModel):
 
 
 class Endpoints(_Closed):
-    """Where the archive and the REST APIs are."""
+    """Addresses of the archive and the REST APIs."""
 
     archive_listing: Url = Field(
         default="https://s3-ap-northeast-1.amazonaws.com/data.binance.vision",
@@ -63,7 +63,7 @@ class Endpoints(_Closed):
     )
     archive_download: Url = Field(
         default="https://data.binance.vision",
-        description="address that keys are appended to",
+        description="address of the bucket, for downloads; keys are appended to it",
     )
     api_spot: Url = Field(
         default="https://data-api.binance.vision",
@@ -80,7 +80,7 @@ class Endpoints(_Closed):
 
 
 class Http(_Closed):
-    """How BHDS connects."""
+    """Connections of listings, downloads and API requests."""
 
     proxy: ProxyUrl | None = Field(
         default=None, description="proxy; default $HTTPS_PROXY, else $HTTP_PROXY"
@@ -108,7 +108,7 @@ class Http(_Closed):
 
 
 class ListingSettings(_Closed):
-    """How long a bucket listing is believed."""
+    """How long a bucket listing is used."""
 
     max_age_hours: Number = Field(
         default=6,
@@ -120,13 +120,13 @@ class ListingSettings(_Closed):
         default=7,
         ge=0,
         le=3_650,
-        description="days after which it is fetched whole, to notice replaced files; "
-        "in between only its newest part is; 0: always whole",
+        description="days between full listings, which find replaced files; others "
+        "are incremental; 0: every listing is full",
     )
 
 
 class Api(_Closed):
-    """Whether the REST API may be queried."""
+    """Use of the REST API."""
 
     enabled: Flag = Field(
         default=True, description="fetch rows that the archive misses from the REST API"
@@ -134,7 +134,7 @@ class Api(_Closed):
 
 
 class SymbolFilter(_Closed):
-    """Which of the bucket's symbols are wanted. Delisted symbols are in the bucket."""
+    """The selected symbols of the bucket, which includes delisted ones."""
 
     quote: Annotated[list[Symbol], ONCE] | None = Field(
         default=None, min_length=1, description="quote assets; null: any"
@@ -149,17 +149,18 @@ class SymbolFilter(_Closed):
         default=True, description="keep leveraged tokens, such as BTCUPUSDT"
     )
     include: Annotated[list[SymbolPattern], ONCE] = Field(
-        default=[], description="names or globs to add, whatever the rest says"
+        default=[], description="names or globs to add, regardless of the other keys"
     )
     exclude: Annotated[list[SymbolPattern], ONCE] = Field(
-        default=[], description="names or globs to leave out, whatever the rest says"
+        default=[],
+        description="names or globs to leave out, regardless of the other keys",
     )
 
 
 class Split(_Closed):
-    """Where one symbol's history is cut into segments."""
+    """The rule that splits a symbol's history into segments."""
 
-    enabled: Flag = Field(default=True, description="cut at long halts")
+    enabled: Flag = Field(default=True, description="split at long halts")
     files: Flag = Field(
         default=False, description="write one file per segment as well (split_all)"
     )
@@ -167,28 +168,28 @@ class Split(_Closed):
         default=1,
         gt=0,
         le=36_500,
-        description="days without trades above which a price change splits; twice as "
-        "many without a published bar always do",
+        description="a halt of more days splits if the price changed; twice as many "
+        "days without a published bar always split",
     )
     tradifi_min_days: Number = Field(
         default=3,
         gt=0,
         le=36_500,
-        description="the same of contracts on shares and commodities, which rest at "
-        "week-ends, where it is more",
+        description="min_days of contracts on shares and commodities, if greater; "
+        "these do not trade on week-ends",
     )
     min_price_change: Number = Field(
         default=0.1,
         ge=0,
         le=1_000,
-        description="change across the halt, as a fraction, above which it splits",
+        description="change of price, as a fraction, above which a long halt splits",
     )
     max_price_ratio: Number = Field(
         default=5,
         gt=1,
         le=100_000,
-        description="factor by which the price may rise or fall across time without a "
-        "trade, however short; beyond it splits",
+        description="factor of price, up or down, above which a halt of any length "
+        "splits",
     )
 
 
@@ -196,16 +197,16 @@ class Resample(_Closed):
     """One rule by which results are resampled."""
 
     interval: str = Field(
-        description="length of a bar, such as 1h; bars of 3d open on days that differ "
-        "per symbol, as those of the exchange"
+        description="length of a bar, such as 1h; 3d bars open on different days per "
+        "symbol, as those of the exchange"
     )
     offset: str | None = Field(
-        default=None, description="how far past the grid a bar starts, such as 5m"
+        default=None, description="shift of the bars from the grid, such as 5m"
     )
 
     @property
     def rule(self) -> ResampleRule:
-        """The rule that the two values make."""
+        """The rule of the two values."""
         name = (
             self.interval if self.offset is None else f"{self.interval}_{self.offset}"
         )
@@ -221,18 +222,18 @@ class Resample(_Closed):
 
 
 class ResultSettings(_Closed):
-    """How partitions become results."""
+    """Steps from partitions to results."""
 
-    vwap: Flag = Field(default=True, description="fill the column vwap")
+    vwap: Flag = Field(default=True, description="compute the column vwap")
     funding: Flag = Field(
-        default=True, description="join funding events, where there are any"
+        default=True, description="join funding events, if there are any"
     )
     fill: Flag = Field(
-        default=True, description="insert the bars that are missing, flagged as filled"
+        default=True, description="insert missing bars, with source = filled"
     )
     split: Split = Split()
     resample: list[Resample] = Field(
-        default=[], description="resampled bars to make from the results"
+        default=[], description="resampled bars to build from the results"
     )
 
 
@@ -240,9 +241,11 @@ class Dataset(_Closed):
     """One series of the archive, for a selection of symbols."""
 
     trade_type: TradeType = Field(strict=False, description="the market")
-    data_type: DataTypeName = Field(default="klines", description="what is published")
+    data_type: DataTypeName = Field(
+        default="klines", description="the type of the files, named as in the bucket"
+    )
     interval: ArchiveInterval | None = Field(
-        default=None, description="of klines and their like: 1m unless said otherwise"
+        default=None, description="interval of bars; null: 1m for data types with bars"
     )
     frequency: FrequencyChoice = Field(
         default="auto",
@@ -261,17 +264,17 @@ class Dataset(_Closed):
 
     @property
     def entry(self) -> DataType:
-        """What the registry says of the type of data."""
+        """The registry's entry of the data type."""
         return datatypes.data_type(self.data_type)
 
     @property
     def has_results(self) -> bool:
-        """Whether partitions become results; if not, they are the end."""
+        """Whether results are built from the partitions."""
         return self.data_type == "klines"
 
     @property
     def base_interval(self) -> str:
-        """The interval of klines and their like; empty for other types of data."""
+        """The interval of bars; empty for other data types."""
         return self.interval or ""
 
     @property
@@ -290,12 +293,12 @@ class Dataset(_Closed):
 
     @cached_property
     def is_supplemented(self) -> bool:
-        """Whether daily zips supply the days that monthly zips lack."""
+        """Whether daily zips supply the days that monthly zips miss."""
         return {feed.frequency for feed in self.feeds} == {*Frequency}
 
     @property
     def ended(self) -> dt.date | None:
-        """The last UTC day ever published, of a type of data that has ended."""
+        """The last UTC day ever published, for a data type that has ended."""
         days = [feed.last_day for feed in self.feeds]
         return None if None in days else max(day for day in days if day)
 
@@ -375,7 +378,7 @@ class Dataset(_Closed):
 
 
 class Settings(_Closed):
-    """Everything that can be set."""
+    """All settings."""
 
     data_dir: Folder | None = Field(
         default=None,
@@ -384,14 +387,15 @@ class Settings(_Closed):
     as_of: Annotated[
         Literal["yesterday"] | dt.date,
         LastDay,
-        Field(description="last UTC day wanted: yesterday, or a date"),
+        Field(description="last UTC day to build: yesterday, or a date"),
     ] = "yesterday"
     offline: Flag = Field(
-        default=False, description="plan with the listings at hand; ask no server"
+        default=False, description="plan with the existing listings; contact no server"
     )
     fail_on_incomplete: Flag = Field(
         default=False,
-        description="exit code 1 if zips are corrupt or vanished, or answers missing",
+        description="exit code 1 if zips are corrupt or vanished, or API "
+        "requests unanswered",
     )
     endpoints: Endpoints = Endpoints()
     http: Http = Http()
@@ -415,7 +419,7 @@ class Settings(_Closed):
         return self.http.model_dump() | {"proxy": proxy}
 
     def last_day(self, now: dt.datetime) -> dt.date:
-        """Return the last UTC day wanted, seen from the moment `now` (UTC)."""
+        """Return the last UTC day to build at the time `now` (UTC)."""
         if isinstance(self.as_of, dt.date):
             return self.as_of
         return (now - dt.timedelta(days=1)).date()

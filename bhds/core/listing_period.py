@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 STAYS_OPEN = dt.timedelta(days=62)
 """How long after its last archived day a symbol may have bars that are not archived.
-Later it has ended: no file comes after the middle of the month after next. So what is
-asked of a delisted symbol does not change from day to day."""
+Later it has ended: no file comes after the middle of the month after next. So the
+requests for a delisted symbol do not change from day to day."""
 
 
 class ListingPeriod(NamedTuple):

@@ -21,7 +21,7 @@ from bhds.parse.csv_reader import CsvBody
 from bhds.parse.csv_stream import csv_pieces
 from bhds.parse.parse_table import table_of
 from bhds.schemas import datatypes
-from bhds.schemas.datatypes import Kind, Table
+from bhds.schemas.datatypes import Form, Table
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
@@ -185,7 +185,7 @@ def _values(text: str, *, body: CsvBody, table: Table) -> dict[str, float | int 
     for name, value in zip(body.layout, text.split(","), strict=False):
         if name not in table.schema or name in {"open_time", "close_time"}:
             continue
-        found[name] = _number(value, whole=kinds.get(name) is Kind.WHOLE)
+        found[name] = _number(value, whole=kinds.get(name) is Form.WHOLE)
     return found
 
 

@@ -18,23 +18,23 @@ _SPAN = re.compile(rb'\{"start_ms":(\d+),"end_ms":(\d+),"requested_at":"([^"]+)"
 _FILL_ROW = ("open_time", "close_time", "source")
 
 
-def holes_of(place: SymbolFiles) -> tuple[RequestedRange, ...]:
+def requested_ranges(place: SymbolFiles) -> tuple[RequestedRange, ...]:
     """Return the ranges covering the bar that were requested from the API."""
     found = []
     for path in place.backfills:
         sources = storage.read_sources(path)
-        for hole in sources["holes"]:
-            start, end = (dt.datetime.fromisoformat(hole[n]) for n in ("start", "end"))
+        for each in sources["holes"]:
+            start, end = (dt.datetime.fromisoformat(each[n]) for n in ("start", "end"))
             if start < place.end and place.open_time < end:
                 found.append(
                     RequestedRange(
                         path=place.relative(path),
                         start=start,
                         end=end,
-                        reason=hole["reason"],
-                        expected=hole["expected"],
-                        found=hole["found"],
-                        status=hole["status"],
+                        reason=each["reason"],
+                        expected=each["expected"],
+                        found=each["found"],
+                        status=each["status"],
                         answered_at=_answered_at(path, place=place),
                     )
                 )

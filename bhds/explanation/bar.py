@@ -114,7 +114,7 @@ def _explained(place: SymbolFiles) -> Explanation:
         publications=tuple(publications),
         conflicts=surroundings.conflicts_in(place),
         zips=zips,
-        holes=backfills.holes_of(place),
+        missing_ranges=backfills.requested_ranges(place),
         gap=gap,
         funding=surroundings.funding_in(place) if is_funded else (),
         condition=condition,
@@ -125,7 +125,7 @@ def _explained(place: SymbolFiles) -> Explanation:
 def _publications(
     place: SymbolFiles, zips: Sequence[ArchiveZip], entries: Sequence[Mapping[str, Any]]
 ) -> list[PublishedRow]:
-    """Return every publication of the bar at hand, judged, in time order."""
+    """Return every publication of the bar with its outcome, in time order."""
     found: list[PublishedRow] = []
     for archive, entry in zip(zips, entries, strict=True):
         if archive.is_on_disk:
@@ -216,9 +216,9 @@ def _why_dropped(place: SymbolFiles, dropped: PublishedRow, kept: PublishedRow) 
 
 
 _WHY_NO_BAR = {
-    State.BEFORE_LIFE: "the result begins later: with the first trade, or `start`",
+    State.BEFORE_TRADING: "the result begins later: with the first trade, or `start`",
     State.BETWEEN_SEGMENTS: "it lies between two segments",
-    State.AFTER_LIFE: "the symbol has ended: the result ends with the last trade",
+    State.AFTER_TRADING: "the symbol has ended: the result ends with the last trade",
     State.NOT_BUILT: "the result was not built up to it",
 }
 
@@ -250,9 +250,9 @@ def _state(
         return State.NOT_BUILT
     first, last = result.first_open_time, result.last_open_time
     if first is None or last is None or place.open_time > last:
-        return State.AFTER_LIFE
+        return State.AFTER_TRADING
     if place.open_time < first:
-        return State.BEFORE_LIFE
+        return State.BEFORE_TRADING
     return State.BETWEEN_SEGMENTS if gap and gap["split"] else State.MISSING
 
 
@@ -284,8 +284,8 @@ def _summary(
     return {
         State.BETWEEN_SEGMENTS: f"no bar: between two segments{why}",
         State.MISSING: f"no bar: nothing was published, and built without fills{why}",
-        State.BEFORE_LIFE: f"no bar: before the first, {first:%Y-%m-%d %H:%M}",
-        State.AFTER_LIFE: f"no bar: after the last, {last:%Y-%m-%d %H:%M}{why}",
+        State.BEFORE_TRADING: f"no bar: before the first, {first:%Y-%m-%d %H:%M}",
+        State.AFTER_TRADING: f"no bar: after the last, {last:%Y-%m-%d %H:%M}{why}",
         State.NOT_BUILT: f"no bar: the result was built until {result.as_of}; build it "
         f"again for {place.open_time.date()}",
     }[state]

@@ -143,7 +143,7 @@ def _result_of(path: Path, *, root: Path, trade_type: TradeType, symbol: str) ->
             if hashlib.file_digest(file, "sha256").hexdigest() == made_of:
                 return result
     msg = (
-        f"{path}: the result that it was made of is not there any more; expected it "
+        f"{path}: the result that it was built from no longer exists; expected it "
         "below klines/: bhds generate resample makes it again"
     )
     raise ResultError(msg)

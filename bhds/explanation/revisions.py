@@ -54,7 +54,7 @@ def fetched(
 def listed(key: str, *, data_dir: Path) -> tuple[str | None, dt.datetime | None]:
     """Return the ETag of a zip as listed last, and when its symbol was listed, UTC.
 
-    Both are None where no listing is at hand; the ETag alone where it lacks the zip.
+    Both are None without a listing; the ETag alone if the listing misses the zip.
     """
     file = ArchiveFile.from_key(key)
     directory = Directory(

@@ -14,8 +14,8 @@ class State(StrEnum):
     BETWEEN_SEGMENTS = "between_segments"
     MISSING = "missing"
     """Within a segment, but the result is built without fills."""
-    BEFORE_LIFE = "before_life"
-    AFTER_LIFE = "after_life"
+    BEFORE_TRADING = "before_trading"
+    AFTER_TRADING = "after_trading"
     NOT_BUILT = "not_built"
     """Later than the last day that the result may hold."""
 
@@ -63,7 +63,7 @@ class ArchiveZip:
     """Of the file as it is now; None: it is not on disk any more."""
     revisions: tuple[Revision, ...]
     listed_etag: str | None
-    """As listed last; None: not listed any more, or no listing is at hand."""
+    """From the last listing; None: no longer listed, or no listing exists."""
     listed_at: dt.datetime | None
 
     @property
@@ -170,7 +170,7 @@ class Explanation:
     conflicts: tuple[Mapping[str, Any], ...] = ()
     """Rows of `quality_tables.conflicts` that lost precedence; the zip may be gone."""
     zips: tuple[ArchiveZip, ...] = ()
-    holes: tuple[RequestedRange, ...] = ()
+    missing_ranges: tuple[RequestedRange, ...] = ()
     gap: Mapping[str, Any] | None = None
     """The gap that the time lies in: a row of `quality_tables.CLASSIFIED_GAPS`."""
     funding: tuple[ExplainedFunding, ...] = ()

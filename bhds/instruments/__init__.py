@@ -3,7 +3,7 @@
 The bucket says nothing of a symbol but its name, and the exchange's own list,
 exchangeInfo, shows only what trades today. So a class is read from the name and from
 the tables in `bhds/data`, each row of which names its source; where a recorded
-exchangeInfo is at hand, it goes first (`known`).
+exchangeInfo exists, it takes precedence (`known`).
 """
 
 from bhds.instruments.classes import (

@@ -16,7 +16,7 @@ import polars as pl
 
 from bhds.archive.integrity.bounds import MAX_COLUMNS, MAX_WORD_BYTES, cut
 from bhds.core.errors import ParseError
-from bhds.schemas.datatypes import Field, Kind, Table
+from bhds.schemas.datatypes import Field, Form, Table
 
 _UNKNOWN = "unknown:"
 _IGNORED = re.compile(rf"column {_UNKNOWN}(.*) is ignored|(\w+ .+) is no known word")
@@ -129,7 +129,7 @@ def _header_layout(header: bytes, *, table: Table) -> tuple[str, ...]:
     names = {
         published: field.name for field in table.fields for published in field.published
     }
-    unused = {field.name for field in table.fields if field.kind is Kind.UNUSED}
+    unused = {field.name for field in table.fields if field.kind is Form.UNUSED}
     layout: list[str] = []
     for published in header.decode("utf-8", errors="replace").split(","):
         name = names.get(published, f"{_UNKNOWN}{published}")
@@ -193,19 +193,19 @@ def read_bodies(
 
 def _read_dtype(field: Field) -> pl.DataType:
     """Return what a field is read as: a time since 1970 first as the number it is."""
-    return pl.Int64() if field.kind is Kind.EPOCH else field.dtype
+    return pl.Int64() if field.kind is Form.EPOCH else field.dtype
 
 
 def _csv_dtype(field: Field | None) -> pl.DataType:
     """Return what Polars reads a column of the CSV as, an unknown one included."""
-    if field is None or field.kind is Kind.CLOCK or field.is_optional:
+    if field is None or field.kind is Form.CLOCK or field.is_optional:
         return pl.String()
     return _read_dtype(field)
 
 
 def _has_quotes(table: Table) -> bool:
     """Return whether fields may stand in quotes: where one may be blank, as `""`."""
-    return any(field.kind is Kind.OPTIONAL_NUMBER for field in table.fields)
+    return any(field.kind is Form.OPTIONAL_NUMBER for field in table.fields)
 
 
 def _read_alike(bodies: Sequence[CsvBody], table: Table, symbol: str) -> pl.DataFrame:
@@ -269,7 +269,7 @@ def _read_lines(
         raise_if_empty=False,
         glob=False,
     )
-    clocks = [field.name for field in table.fields if field.kind is Kind.CLOCK]
+    clocks = [field.name for field in table.fields if field.kind is Form.CLOCK]
     frame = published.with_columns(_parse_clock(name) for name in clocks)
     rows = data.count(b"\n")
     if not _is_sound(frame, data, rows=rows, table=table, symbol=symbol):
@@ -297,11 +297,11 @@ def _is_sound(
 ) -> bool:
     """Return whether a frame that was read from `data` is all that it should be."""
     nulls = dict(zip(frame.columns, frame.null_count().row(0), strict=True))
-    symbols = [field.name for field in table.fields if field.kind is Kind.SYMBOL]
+    symbols = [field.name for field in table.fields if field.kind is Form.SYMBOL]
     needed = [
         field.name
         for field in table.fields
-        if field.kind not in {Kind.OPTIONAL_NUMBER, Kind.UNUSED}
+        if field.kind not in {Form.OPTIONAL_NUMBER, Form.UNUSED}
         and not field.is_optional
     ]
     if frame.height != rows or any(nulls.get(name) for name in needed):
@@ -372,16 +372,16 @@ def _narrowed(body: CsvBody, table: Table, symbol: str) -> CsvBody:
 
 def _expected(value: bytes, field: Field | None, symbol: str) -> str | None:
     """Return what a value should have been, None if it is as it should be."""
-    kind = field.kind if field else Kind.UNUSED
+    kind = field.kind if field else Form.UNUSED
     if field is not None and field.is_optional:
         return None
-    words = (symbol,) if kind is Kind.SYMBOL else field.words if field else ()
+    words = (symbol,) if kind is Form.SYMBOL else field.words if field else ()
     if words:
         known = value.decode("utf-8", errors="replace") in words
         return None if known else " or ".join(words)
     if kind not in _FORMS or _FORMS[kind][0](value):
         return None
-    if kind in {Kind.WHOLE, Kind.EPOCH} and _SPREADSHEET.fullmatch(value):
+    if kind in {Form.WHOLE, Form.EPOCH} and _SPREADSHEET.fullmatch(value):
         return "a whole number; a spreadsheet has rounded it, fetch the file again"
     return _FORMS[kind][1]
 
@@ -403,19 +403,19 @@ def _is_clock(value: bytes) -> bool:
     return re.match(_CLOCK, text) is not None
 
 
-_FORMS: dict[Kind, tuple[Callable[[bytes], bool], str]] = {
-    Kind.WHOLE: (_is_whole, "a whole number"),
-    Kind.EPOCH: (_is_whole, "a whole number"),
-    Kind.NUMBER: (_is_finite, "a finite number"),
-    Kind.OPTIONAL_NUMBER: (
+_FORMS: dict[Form, tuple[Callable[[bytes], bool], str]] = {
+    Form.WHOLE: (_is_whole, "a whole number"),
+    Form.EPOCH: (_is_whole, "a whole number"),
+    Form.NUMBER: (_is_finite, "a finite number"),
+    Form.OPTIONAL_NUMBER: (
         lambda value: not value.strip() or _is_finite(value),
         "a finite number or nothing",
     ),
-    Kind.FLAG: (lambda value: value.lower() in {b"true", b"false"}, "true or false"),
-    Kind.WORD: (
+    Form.FLAG: (lambda value: value.lower() in {b"true", b"false"}, "true or false"),
+    Form.WORD: (
         lambda value: 0 < len(value) <= MAX_WORD_BYTES,
         f"a word of at most {MAX_WORD_BYTES} bytes",
     ),
-    Kind.CLOCK: (_is_clock, "a time as YYYY-MM-DD HH:MM:SS"),
+    Form.CLOCK: (_is_clock, "a time as YYYY-MM-DD HH:MM:SS"),
 }
 """What the values of a kind are like, and how that is said."""

@@ -32,7 +32,7 @@ from bhds.parse.published import OpenedArchive, open_archive
 from bhds.parse.tallies import FileTally, PartitionTally
 from bhds.parse.times import check_times, microseconds
 from bhds.schemas import datatypes
-from bhds.schemas.datatypes import Kind, Table
+from bhds.schemas.datatypes import Form, Table
 from bhds.schemas.impossible_values import has_impossible_values
 
 logger = logging.getLogger(__name__)
@@ -268,7 +268,7 @@ def _wanted_rows(
         If the content of the zip is bad, which may show only at the end.
     """
     table, record = work.table, zipped.record
-    epochs = [field.name for field in table.fields if field.kind is Kind.EPOCH]
+    epochs = [field.name for field in table.fields if field.kind is Form.EPOCH]
     with zipped.source.path.open("rb") as opened:
         for body in csv_pieces(
             opened, entry=entry, table=table, piece_bytes=work.piece_bytes

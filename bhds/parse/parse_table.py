@@ -243,7 +243,7 @@ def _unique(
     conflicts
         At least the first `CONFLICTS_LISTED` conflicts, with all that `Collapsed` has.
     """
-    told = ["file", table.time]
+    recorded = ["file", table.time]
     kept, duplicates, conflicts = [], [], []
     listed: list[pl.DataFrame] = []
     for part in _independent_parts(rows, table=table, interval=interval):
@@ -256,11 +256,11 @@ def _unique(
             interval=interval,
         )
         kept.append(unique.kept)
-        duplicates.append(unique.duplicates.select(told))
+        duplicates.append(unique.duplicates.select(recorded))
         if sum(each.height for each in listed) < CONFLICTS_LISTED:
             # What is sliced off would keep all of a part in memory.
             listed.append(unique.conflicts.head(CONFLICTS_LISTED))
-        conflicts.append(unique.conflicts.select(told))
+        conflicts.append(unique.conflicts.select(recorded))
     narrow = Collapsed(pl.concat(kept), pl.concat(duplicates), pl.concat(conflicts))
     return narrow, pl.concat(listed)
 

@@ -15,7 +15,7 @@ from bhds.core.markets import Interval
 from bhds.parse.dedupe import Collapsed
 from bhds.parse.expected_rows import is_off_grid
 from bhds.schemas.archive_tables import IntegrityStatus
-from bhds.schemas.datatypes import Kind, Table
+from bhds.schemas.datatypes import Form, Table
 
 SCHEMA_VERSION = 5
 """Raise by one when the entries of a `.sources.json` change."""
@@ -125,7 +125,7 @@ def count_rows(
     interval
         Spacing of the bars; None if the rows are no bars.
     """
-    has_blanks = any(field.kind is Kind.OPTIONAL_NUMBER for field in table.fields)
+    has_blanks = any(field.kind is Form.OPTIONAL_NUMBER for field in table.fields)
     for record in records:
         record.off_grid = None if interval is None else 0
         record.blanks = 0 if has_blanks else None
@@ -157,7 +157,7 @@ def _read_per_file(
     if interval is not None:
         counts["off_grid"] = is_off_grid(time_us, interval=interval)
     optional = [
-        field.name for field in table.fields if field.kind is Kind.OPTIONAL_NUMBER
+        field.name for field in table.fields if field.kind is Form.OPTIONAL_NUMBER
     ]
     if optional:
         counts["blanks"] = pl.sum_horizontal(pl.col(optional).is_null())

@@ -18,7 +18,7 @@ from bhds.parse.csv_stream import PIECE_BYTES, count_rows, csv_pieces
 from bhds.parse.provenance import SourceRecord
 from bhds.parse.times import check_times, check_unit, microseconds
 from bhds.schemas.archive_tables import IntegrityStatus
-from bhds.schemas.datatypes import Kind, Table
+from bhds.schemas.datatypes import Form, Table
 from bhds.schemas.klines import SOURCES
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ def refuse_surplus(files: Sequence[OpenedArchive], *, table: Table) -> None:
         total -= rows[number]
 
 
-_FEWEST_BYTES = {Kind.EPOCH: 14, Kind.CLOCK: 20, Kind.OPTIONAL_NUMBER: 1}
+_FEWEST_BYTES = {Form.EPOCH: 14, Form.CLOCK: 20, Form.OPTIONAL_NUMBER: 1}
 """Of a field with what ends it; of all other kinds, two."""
 
 
@@ -268,7 +268,7 @@ def _typed(
     first_row: int,
 ) -> pl.DataFrame:
     """Bring rows to the dtypes of a partition, and number them and their zips."""
-    epochs = [field.name for field in table.fields if field.kind is Kind.EPOCH]
+    epochs = [field.name for field in table.fields if field.kind is Form.EPOCH]
     lengths = [(number, part.height) for number, part in parts if part.height]
     numbers = (
         pl.DataFrame(
@@ -294,7 +294,7 @@ def _narrowed(table: Table) -> dict[str, pl.DataType]:
     return {
         field.name: dtype
         for field in table.fields
-        if field.kind is Kind.WHOLE
+        if field.kind is Form.WHOLE
         and (dtype := table.schema.get(field.name, field.dtype)) != field.dtype
     }
 

@@ -1,7 +1,7 @@
 """Check that the times of a file are times, in one unit, and of its own period.
 
 Archive values are milliseconds, and microseconds for spot from 2025-01-01
-(binance/binance-public-data, README); the magnitude shows which. Some types of data
+(binance/binance-public-data, README); the magnitude shows which. Some data types
 have text at a resolution of seconds instead (#381 there).
 """
 
@@ -15,7 +15,7 @@ from bhds.core.errors import ParseError
 from bhds.core.markets import Interval
 from bhds.parse.csv_reader import CsvBody
 from bhds.parse.expected_rows import duration_us, earliest_open_us
-from bhds.schemas.datatypes import Kind, Table
+from bhds.schemas.datatypes import Form, Table
 
 _FACTORS = {"ms": 1_000, "us": 1, "s": 1}  # text has been read as µs
 _UNITS = {
@@ -71,7 +71,7 @@ def check_times(
     if rows.is_empty():
         return None
     times = {field.name: rows[field.name] for field in table.fields if field.is_time}
-    is_text = table.published_time.kind is Kind.CLOCK
+    is_text = table.published_time.kind is Form.CLOCK
     if is_text:
         times = {name: time.to_physical() for name, time in times.items()}
     extremes: dict[str, tuple[Any, Any]] = {

@@ -29,7 +29,7 @@ def backfills_of(
     archived: Mapping[str, Collection[str]],
     *,
     size: PartitionSize,
-    lives: Mapping[str, ListingPeriod],
+    listing_periods: Mapping[str, ListingPeriod],
     start: dt.date | None,
     last_day: dt.date,
     is_whole: bool = True,
@@ -46,7 +46,7 @@ def backfills_of(
         The names of the partitions that the archive has, by symbol.
     size
         How much time one covers.
-    lives
+    listing_periods
         The listing period of each symbol, as the archive or another series of the
         symbol shows, whether wanted or not. Symbols without one are left out.
     start, last_day
@@ -59,12 +59,12 @@ def backfills_of(
         symbol: _of_symbol(
             archived.get(symbol, ()),
             size=size,
-            life=life,
+            listing_period=listing_period,
             start=start or dt.date.min,
             last_wanted=last_day,
             is_whole=is_whole,
         )
-        for symbol, life in lives.items()
+        for symbol, listing_period in listing_periods.items()
     }
 
 
@@ -72,17 +72,17 @@ def _of_symbol(
     archived: Collection[str],
     *,
     size: PartitionSize,
-    life: ListingPeriod,
+    listing_period: ListingPeriod,
     start: dt.date,
     last_wanted: dt.date,
     is_whole: bool,
 ) -> dict[str, Backfill]:
-    born = life.first_day
-    last = min(last_wanted, life.last_day + STAYS_OPEN)
+    first_listed = listing_period.first_day
+    last = min(last_wanted, listing_period.last_day + STAYS_OPEN)
     last_archived = max(archived, default="")
     backfills: dict[str, Backfill] = {}
-    begin = max(born, start)
-    since = max(start, dt.date.min if is_whole else born)
+    begin = max(first_listed, start)
+    since = max(start, dt.date.min if is_whole else first_listed)
     while begin <= last:
         following = _following(begin, size)
         name = begin.strftime(size.value)
@@ -90,9 +90,11 @@ def _of_symbol(
             has_archive=name in archived,
             first_day=begin,
             last_day=min(last, following - dt.timedelta(days=1)),
-            is_first=begin == born > start,
+            is_first=begin == first_listed > start,
             is_last=name >= last_archived,
-            since=since if begin == born > start and since > dt.date.min else None,
+            since=since
+            if begin == first_listed > start and since > dt.date.min
+            else None,
         )
         begin = following
     return backfills

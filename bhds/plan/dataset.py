@@ -45,7 +45,7 @@ class PlannedDataset:
     before its CHECKSUM."""
     backfills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
     """What is requested from the API, of each symbol, by the name of the partition."""
-    lives: Mapping[str, ListingPeriod] = field(default_factory=dict)
+    listing_periods: Mapping[str, ListingPeriod] = field(default_factory=dict)
     """From the archive's files of each symbol, whether in the time wanted or not."""
     ended: frozenset[str] = frozenset()
     """The symbols of which it is known that they have ended."""
@@ -134,7 +134,7 @@ def plan_dataset(
         data_type=dataset.data_type,
         interval=dataset.interval,
     )
-    lives = _lives(zips)
+    listing_periods = _listing_periods(zips)
     more = _outdated_supplements(archives, supplements, offline=offline)
     zips = pl.concat([zips, more.join(zips, on="key", how="anti")])
     zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
@@ -148,14 +148,16 @@ def plan_dataset(
         .sort("symbol", "first_day", "frequency", "is_checksum")
     )
     symbols = {symbol for listing in listings for symbol in listing.symbols}
-    return PlannedDataset(dataset, tuple(sorted(symbols)), wanted, lives=lives)
+    return PlannedDataset(
+        dataset, tuple(sorted(symbols)), wanted, listing_periods=listing_periods
+    )
 
 
 def with_backfills(
     planned: PlannedDataset,
     *,
     last_day: dt.date,
-    lives: Mapping[str, ListingPeriod] | None = None,
+    listing_periods: Mapping[str, ListingPeriod] | None = None,
 ) -> PlannedDataset:
     """Add requests to the API, if it has data of that type.
 
@@ -165,21 +167,23 @@ def with_backfills(
         The dataset.
     last_day
         The last UTC day wanted.
-    lives
+    listing_periods
         What other series show of the symbols: those begin no later, and those without
         any file of the dataset end with these.
     """
     dataset = planned.dataset
     if not dataset.entry.has_api:
         return planned
-    known = dict(lives or {})
-    for symbol, life in planned.lives.items():
-        first_day = min(life.first_day, known.get(symbol, life).first_day)
-        known[symbol] = ListingPeriod(first_day, life.last_day)
+    known = dict(listing_periods or {})
+    for symbol, listing_period in planned.listing_periods.items():
+        first_day = min(
+            listing_period.first_day, known.get(symbol, listing_period).first_day
+        )
+        known[symbol] = ListingPeriod(first_day, listing_period.last_day)
     backfills = backfills_of(
         {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
         size=dataset.entry.partition_size(dataset.interval),
-        lives={s: known[s] for s in planned.symbols if s in known},
+        listing_periods={s: known[s] for s in planned.symbols if s in known},
         start=dataset.start,
         last_day=last_day,
         # Daily zips of klines begin years after the monthly ones.
@@ -188,7 +192,7 @@ def with_backfills(
     return replace(planned, backfills=backfills)
 
 
-def _lives(zips: pl.DataFrame) -> dict[str, ListingPeriod]:
+def _listing_periods(zips: pl.DataFrame) -> dict[str, ListingPeriod]:
     """Return the listing period of each symbol, as far as its zips show."""
     days = zips.group_by("symbol").agg(
         pl.col("first_day").min(), pl.col("last_day").max()

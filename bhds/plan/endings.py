@@ -51,26 +51,25 @@ def has_ended(
     symbol: str,
     *,
     trade_type: TradeType,
-    life: ListingPeriod | None,
+    listing_period: ListingPeriod | None,
     as_of: dt.date,
     known: Known | None,
     known_on: dt.date | None = None,
 ) -> bool:
     """Return whether it is known on `as_of` that a symbol has ended.
 
-    It is if the symbol is not listed then (`unlisted`); or, if the archive has no file
-    of a day after `as_of`, when its name says `SETTLED`, a recorded exchangeInfo says
-    that it is settled, or its last file is more than `STAYS_OPEN` old. So it is if
-    exchangeInfo of a futures market, which shows only present contracts, lacks it,
-    though its last file is of an earlier day.
+    It has ended if it is not listed then (`unlisted`). It has also ended if the archive
+    has no file after `as_of`, and one of these is true: its name is `SETTLED`, a
+    recorded exchangeInfo shows that it is settled, or its last file is more than
+    `STAYS_OPEN` old. The same is true if exchangeInfo of a futures market, which has
+    only present contracts, misses it, and its last file is of an earlier day.
 
     Parameters
     ----------
     symbol, trade_type
         A name as in the bucket, and its market.
-    life
-        The first and the last day of its files, whether wanted or not; None without
-        any.
+    listing_period
+        The first and the last day of all its files; None without any.
     as_of
         The last UTC day wanted.
     known
@@ -81,14 +80,18 @@ def has_ended(
     periods = unlisted(symbol, trade_type=trade_type, as_of=as_of, known=known)
     if any(end is None or as_of < end.date() for _, end in periods):
         return True
-    if life is not None and life.last_day > as_of:
+    if listing_period is not None and listing_period.last_day > as_of:
         return False
-    if life is not None and life.last_day + STAYS_OPEN < as_of:
+    if listing_period is not None and listing_period.last_day + STAYS_OPEN < as_of:
         return True
     entry = {} if known is None else known.get(symbol, {})
     found = instruments.classify(symbol, trade_type=trade_type, known=known)
     is_listed = known is None or trade_type is TradeType.SPOT or symbol in known
-    is_older = life is not None and known_on is not None and life.last_day < known_on
+    is_older = (
+        listing_period is not None
+        and known_on is not None
+        and listing_period.last_day < known_on
+    )
     is_gone = is_older and not is_listed
     return is_gone or found.settled or entry.get("status") in _OVER
 

@@ -17,8 +17,6 @@ from bhds.core.markets import TradeType
 from bhds.io.storage import replacing
 from bhds.plan.dataset import PlannedDataset
 
-"""Folders of what is built from other files."""
-
 _PROBE = ".snakemake/bhds-clock"
 _LONG_AGO = 1
 """A time before that of any input, s since 1970."""
@@ -32,7 +30,7 @@ class Future(NamedTuple):
     fetched: Sequence[str]
     """Zips, CHECKSUMs and listings."""
     built: Sequence[str]
-    """What is built from other files."""
+    """Files that are built from other files."""
 
     @property
     def message(self) -> str:
@@ -73,8 +71,8 @@ def find(
 def repair(future: Future, *, data_dir: Path) -> None:
     """Set times of files from the future by which Snakemake decides rightly.
 
-    What was downloaded is of now. What was built is of long ago, and is built again:
-    nothing shows whether its inputs have changed since.
+    Downloads get the present time. Built files get an old time and are built again,
+    because nothing shows whether their inputs have changed since.
     """
     recorded = {
         str(instruments.exchange_info_path(Path(), market)) for market in TradeType

@@ -161,7 +161,7 @@ class Plan:
 
     @cached_property
     def without_results(self) -> list[str]:
-        """Where it ends for types of data that do not become results.
+        """Where it ends for data types that do not become results.
 
         These are partitions, backfills and their sources, or zips and CHECKSUMs of what
         is only downloaded.
@@ -314,8 +314,8 @@ class Plan:
         ]
         if not days:
             msg = (
-                f"{trade_type} {symbol}: the API is not asked for its klines; see "
-                "`api.enabled`"
+                f"{trade_type} {symbol}: its klines are not requested from the API; "
+                "see `api.enabled`"
             )
             raise SelectionError(msg)
         return min(days)
@@ -351,7 +351,7 @@ class Plan:
         found = self.backfills(series)
         if name not in found:
             known = ", ".join(found) or "none; see `api.enabled`"
-            msg = f"{series}: the API is not asked for {name}; backfills: {known}"
+            msg = f"{series}: no backfill for {name}; backfills: {known}"
             raise SelectionError(msg)
         return found[name]
 

@@ -32,7 +32,7 @@ _WILDCARD = re.compile(r'[:,](\w+)=("[^"]*"|[^,]*)')
 _KEPT = ["symbol", "partition", "first_day", "last_day", "path"]
 
 
-class Frozen(NamedTuple):
+class LoadedPlan(NamedTuple):
     """A plan, and when it was made, UTC."""
 
     plan: Plan
@@ -91,7 +91,7 @@ def dump(plan: Plan, path: Path, *, made_at: dt.datetime) -> None:
     storage.write_parquet(zips, path, metadata={"plan": remainder.model_dump_json()})
 
 
-def load(path: Path, *, symbols: Collection[str] | None = None) -> Frozen:
+def load(path: Path, *, symbols: Collection[str] | None = None) -> LoadedPlan:
     """Read a plan that `dump` wrote.
 
     Its zips are all taken for present, CHECKSUMs are left out, and nothing is to be
@@ -182,7 +182,7 @@ def _without_files(planned: PlannedDataset) -> _Dataset:
 
 def _rebuilt(
     zips: pl.DataFrame, remainder: _Remainder, symbols: Collection[str] | None
-) -> Frozen:
+) -> LoadedPlan:
     files = zips.with_columns(
         *(pl.lit(None, pl.String).alias(name) for name in ("key", "etag")),
         *(pl.lit(None, pl.Int64).alias(name) for name in ("size", "disk_size")),
@@ -202,7 +202,7 @@ def _rebuilt(
         requested_at=remainder.requested_at,
         known=remainder.known,
     )
-    return Frozen(plan, remainder.made_at)
+    return LoadedPlan(plan, remainder.made_at)
 
 
 def _with_files(

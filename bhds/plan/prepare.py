@@ -106,18 +106,21 @@ def plan(
     )
     found = planner.plan([*configured, *implied])
     recorded.warn_of_younger(found, known=known, data_dir=data_dir)
-    lives = _lives(found)
-    planned = [planner.with_backfills(each, lives) for each in found]
+    listing_periods = _listing_periods(found)
+    planned = [planner.with_backfills(each, listing_periods) for each in found]
     for dataset in planned:
         _expect_something(dataset)
     first = len(configured)
     funding = planner.funding_of(planned[:first], known=planned)
     more_funding = planner.funding_of(planned[first:], known=[*planned, *funding])
     return Plan(
-        [*planned[:first], *(planner.with_backfills(each, lives) for each in funding)],
+        [
+            *planned[:first],
+            *(planner.with_backfills(each, listing_periods) for each in funding),
+        ],
         implied=[
             *planned[first:],
-            *(planner.with_backfills(each, lives) for each in more_funding),
+            *(planner.with_backfills(each, listing_periods) for each in more_funding),
         ],
         listings=sorted(planner.listing_paths),
         requested_at=unanswered.requested_at(data_dir, now=now),
@@ -228,7 +231,7 @@ class _Planner:
     def with_backfills(
         self,
         planned: PlannedDataset,
-        lives: Mapping[TradeType, Mapping[str, ListingPeriod]],
+        listing_periods: Mapping[TradeType, Mapping[str, ListingPeriod]],
     ) -> PlannedDataset:
         """Add requests to the API, if it may be queried."""
         if not self._settings.api.enabled:
@@ -238,7 +241,9 @@ class _Planner:
             planned,
             # A day that has not come would not be asked for when it has.
             last_day=self._last_begun_day,
-            lives=lives[planned.dataset.trade_type] if is_funding else None,
+            listing_periods=listing_periods[planned.dataset.trade_type]
+            if is_funding
+            else None,
         )
 
     def _plan(self, dataset: Dataset, found: Sequence[Listing]) -> PlannedDataset:
@@ -271,8 +276,8 @@ class _Planner:
             return frozenset()
         too_new = {
             symbol
-            for symbol, life in planned.lives.items()
-            if known_on < min(life.last_day, self._last_begun_day)
+            for symbol, listing_period in planned.listing_periods.items()
+            if known_on < min(listing_period.last_day, self._last_begun_day)
         }
         return frozenset(
             symbol
@@ -295,7 +300,7 @@ class _Planner:
         return has_ended(
             symbol,
             trade_type=market,
-            life=planned.lives.get(symbol),
+            listing_period=planned.listing_periods.get(symbol),
             as_of=self._last_begun_day,
             known=self.known.get(market),
             known_on=self._known_on.get(market),
@@ -354,19 +359,19 @@ def _has_funding(symbol: instruments.SymbolClass) -> bool:
     return symbol.contract_type is not instruments.ContractType.DELIVERY
 
 
-def _lives(
+def _listing_periods(
     planned: Iterable[PlannedDataset],
 ) -> dict[TradeType, dict[str, ListingPeriod]]:
     """Return the listing period of each symbol that has klines, by market."""
     found: dict[TradeType, dict[str, ListingPeriod]] = defaultdict(dict)
     for each in planned:
         if each.dataset.has_results:
-            lives = found[each.dataset.trade_type]
-            for symbol, life in each.lives.items():
-                other = lives.get(symbol, life)
-                lives[symbol] = ListingPeriod(
-                    min(life.first_day, other.first_day),
-                    max(life.last_day, other.last_day),
+            listing_periods = found[each.dataset.trade_type]
+            for symbol, listing_period in each.listing_periods.items():
+                other = listing_periods.get(symbol, listing_period)
+                listing_periods[symbol] = ListingPeriod(
+                    min(listing_period.first_day, other.first_day),
+                    max(listing_period.last_day, other.last_day),
                 )
     return found
 

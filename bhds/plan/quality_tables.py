@@ -117,7 +117,7 @@ class QualityTables:
     def record_partitions(self, trade_type: str, series: str) -> list[str]:
         """Return the partitions and backfills of data without results, by symbol.
 
-        `series` is the type of data and, of bars, the interval: `metrics`,
+        `series` is the data type and, of bars, the interval: `metrics`,
         `markPriceKlines-1m`.
 
         Raises

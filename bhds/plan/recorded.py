@@ -122,8 +122,8 @@ def warn_of_younger(
             symbol
             for each in planned
             if each.dataset.trade_type == market
-            for symbol, life in each.lives.items()
-            if life.first_day > last_day
+            for symbol, listing_period in each.listing_periods.items()
+            if listing_period.first_day > last_day
             and symbol not in (listed or {})
             and instruments.classify(symbol, trade_type=market).contract_type
             is ContractType.PERPETUAL

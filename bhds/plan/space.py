@@ -1,4 +1,4 @@
-"""Estimate how much disk space a plan needs, from what is built already."""
+"""Estimate the disk space of a plan, from the files that are already built."""
 
 import datetime as dt
 import shutil
@@ -46,15 +46,15 @@ def check_room(data_dir: Path, *, due_bytes: int) -> None:
     Raises
     ------
     PlaceError
-        If there is not so much space left. What is built of the downloads comes on top:
-        `bhds plan` estimates it.
+        If there is less space. Files built from the downloads need more: `bhds plan`
+        estimates it.
     """
     free_bytes = shutil.disk_usage(data_dir).free
     if due_bytes > free_bytes:
         msg = (
             f"{data_dir.absolute()}: {decimal(due_bytes)} are to be downloaded, but "
             f"{decimal(free_bytes)} are free; free some space, choose another "
-            "data_dir, or ask for less: `bhds plan` tells what is needed"
+            "data_dir, or select less data: `bhds plan` prints the space needed"
         )
         raise PlaceError(msg)
 
@@ -62,9 +62,9 @@ def check_room(data_dir: Path, *, due_bytes: int) -> None:
 def partition_bytes(dataset: Dataset, zips: pl.DataFrame, *, data_dir: Path) -> int:
     """Estimate how many bytes the partitions of a dataset will add to the disk.
 
-    They are in proportion to their zips: as those of the dataset that are on disk,
-    or where there are none, as measured on genuine files. Of what is built already,
-    only what zips to be downloaded add to it counts.
+    Sizes are proportional to the zips: with the ratio of the dataset's files on disk,
+    else that of genuine files. For files that are already built, only the part of new
+    zips counts.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Read which series a file target belongs to.
 
 A single file can be requested by its path whether the settings select it or not: the
-path says market, type of data, symbol and interval.
+path says market, data type, symbol and interval.
 """
 
 import posixpath
@@ -43,8 +43,8 @@ def implied_datasets(
 ) -> list[Dataset]:
     """Return one dataset for each series that a target path names.
 
-    It has the settings of the first configured dataset of the same market, type of
-    data and interval, and defaults where there is none. A resampled file of which
+    It has the settings of the first configured dataset of the same market, data
+    type and interval, and defaults where there is none. A resampled file of which
     the path names no base interval is made from the market's first configured one
     that has the rule, else from the first that the rule fits, else from 1m. Targets
     that are no such path imply nothing.

@@ -205,7 +205,7 @@ def _between(days: pl.Series, first: pl.Series, last: pl.Series) -> pl.Series:
 
 
 def _first_absent(days: pl.Series, spans: pl.DataFrame) -> pl.Series:
-    """Return the first day of each span that is none of `days`, or null."""
+    """Return the first day of each span that is not in `days`, or null."""
     absent = spans.select(
         pl.date_range(pl.col("first_day").min(), pl.col("last_day").max())
         if spans.height

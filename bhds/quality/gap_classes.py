@@ -28,14 +28,14 @@ _SHORTEST_HALT = dt.timedelta(minutes=30)
 _DAY = dt.timedelta(days=1)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
-LIVES = pl.Schema({"symbol": pl.String(), "first": TIME, "last": TIME})
+TRADING_PERIODS = pl.Schema({"symbol": pl.String(), "first": TIME, "last": TIME})
 """The open times of the first and the last traded bar of each symbol."""
 
 
 def classify(
     gaps: pl.DataFrame,
     *,
-    lives: pl.DataFrame,
+    trading_periods: pl.DataFrame,
     outages: pl.DataFrame,
     interval: Interval,
     last_day: dt.date,
@@ -66,8 +66,8 @@ def classify(
     ----------
     gaps
         n >= 0 rows of `GAP_EVIDENCE`, of any number of symbols.
-    lives
-        `LIVES` of all symbols, those without a gap included.
+    trading_periods
+        `TRADING_PERIODS` of all symbols, those without a gap included.
     outages
         `start, end` of known outages, sorted by `start`; they do not overlap.
     interval
@@ -83,7 +83,7 @@ def classify(
     ordered = gaps.sort("symbol", "prev_open_time").select(GAP_EVIDENCE.names())
     spans = _spans(ordered, interval=interval)
     seen = ordered.with_columns(
-        *_others(spans, lives=lives, interval=interval),
+        *_others(spans, trading_periods=trading_periods, interval=interval),
         _known_outage(spans, outages=outages),
     )
     return seen.with_columns(_class(last_day).alias("class")).select(
@@ -91,11 +91,15 @@ def classify(
     )
 
 
-def lives_of(tables: Iterable[tuple[str, str | None, str | None]]) -> pl.DataFrame:
-    """Return `LIVES` of `(symbol, first, last)`, ISO 8601; without those of no bar."""
+def trading_periods_of(
+    tables: Iterable[tuple[str, str | None, str | None]],
+) -> pl.DataFrame:
+    """Return `TRADING_PERIODS` of `(symbol, first, last)`, ISO 8601."""
     time = pl.col("first", "last").str.to_datetime(time_unit="us", time_zone="UTC")
     return (
-        pl.DataFrame(list(tables), schema=dict.fromkeys(LIVES, pl.String), orient="row")
+        pl.DataFrame(
+            list(tables), schema=dict.fromkeys(TRADING_PERIODS, pl.String), orient="row"
+        )
         .filter(pl.col("first") != "")
         .with_columns(time)
     )
@@ -112,7 +116,7 @@ def _spans(gaps: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
 
 
 def _others(
-    spans: pl.DataFrame, *, lives: pl.DataFrame, interval: Interval
+    spans: pl.DataFrame, *, trading_periods: pl.DataFrame, interval: Interval
 ) -> list[pl.Series]:
     """Count the other symbols that lived during each gap, and those silent as well.
 
@@ -123,15 +127,17 @@ def _others(
     """
     inner = spans.filter("is_inner")
     begins, ends = inner["begin"].sort(), inner["end"].sort()
-    born = lives["first"].sort()
-    died = lives.select(pl.col("last").dt.offset_by(interval.name))["last"].sort()
+    began = trading_periods["first"].sort()
+    ended = trading_periods.select(pl.col("last").dt.offset_by(interval.name))[
+        "last"
+    ].sort()
 
     def counts(part: float) -> pl.DataFrame:
         length = pl.col("end") - pl.col("begin") - _MICROSECOND
         probe = spans.select(pl.col("begin") + length * part)["begin"]
         silent = _begun(begins, probe) - _begun(ends, probe) - 1
-        alive = _begun(born, probe) - _begun(died, probe) - 1
-        found = pl.DataFrame({"n_peers_silent": silent, "n_peers": alive})
+        trading = _begun(began, probe) - _begun(ended, probe) - 1
+        found = pl.DataFrame({"n_peers_silent": silent, "n_peers": trading})
         return found.select(pl.all().clip(lower_bound=0))
 
     least = reduce(_smaller_share, map(counts, _PROBES))

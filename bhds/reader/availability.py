@@ -17,7 +17,7 @@ _ENOUGH = 3
 
 @dataclass(frozen=True)
 class CheckedSeries:
-    """One type of data, in one interval where it is bars."""
+    """One data type, in one interval where it is bars."""
 
     data_type: str
     interval: str | None
@@ -83,7 +83,7 @@ def refuse_unavailable(
     if latest is not None and latest > judged_until:
         msg = (
             f"{where}: the day {latest} was not judged (they are until {judged_until}),"
-            " expected that of all that is asked for; ask for less, or build newer days"
+            " expected every requested day to be; request fewer days, or build them"
         )
         raise ResultError(msg)
     bad = days.filter(

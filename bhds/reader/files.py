@@ -25,7 +25,7 @@ class SymbolFile:
 
 @dataclass(frozen=True)
 class BuiltMarket:
-    """What was built of one market."""
+    """The built files of one market."""
 
     trade_type: TradeType
     data_dir: Path
@@ -89,12 +89,12 @@ Symbols = str | Iterable[str] | None
 
 
 def interval_of(data_type: str, interval: str | None) -> str | None:
-    """Return the interval of a type of data: of bars 1m where none is given.
+    """Return the interval of a data type: of bars 1m where none is given.
 
     Raises
     ------
     ConfigError
-        If there is no such type of data.
+        If there is no such data type.
     """
     has_intervals = datatypes.data_type(data_type).has_intervals
     return "1m" if interval is None and has_intervals else interval
@@ -121,13 +121,13 @@ def of_results(folder: Path, symbols: Symbols, *, suffix: str) -> list[SymbolFil
 
 @dataclass(frozen=True)
 class Records:
-    """The files of a type of data that a period touches, by symbol and time."""
+    """The files of a data type that a period touches, by symbol and time."""
 
     symbols: list[str]
     """All that are wanted, also those without a file."""
     partitions: list[SymbolFile]
     backfills: list[SymbolFile]
-    """Only those with rows, and none of a type of data that no API has."""
+    """Only those with rows, and none of a data type that no API has."""
 
     @property
     def all(self) -> list[SymbolFile]:
@@ -219,7 +219,7 @@ def chosen(symbols: Symbols, known: Iterable[str], *, where: Path) -> list[str]:
 
 
 def _nothing_in(folder: Path, *, interval: str | None = None) -> str:
-    """Return the message that nothing was built, and what was built beside it."""
+    """Return the message for missing files, with the existing ones next to them."""
     what = f"nothing was built here of {interval}"
     if interval is None:
         beside = folder.parent.iterdir() if folder.parent.is_dir() else ()

@@ -182,7 +182,7 @@ def scan_records(
     strict: bool = False,
     data_dir: Path | str | None = None,
 ) -> pl.LazyFrame:
-    """Scan any type of data as published: the archive's rows, and the API's beside.
+    """Scan any data type as published: the archive's rows, and the API's beside.
 
     Parameters
     ----------
@@ -267,7 +267,7 @@ def scan_trades(
 
 
 def _table(trade_type: TradeType, data_type: str, *, interval: str | None) -> Table:
-    """Describe a type of data in one market, which has to have it."""
+    """Describe a data type in one market, which has to have it."""
     entry = datatypes.data_type(data_type)
     if entry.table is None:
         msg = f"data type {data_type!r}: its zips are not parsed; read them yourself"
@@ -307,7 +307,7 @@ def _by_base(
         metadata = read_parquet_metadata(file.path)
         if "base_interval" not in metadata:
             msg = (
-                f"{file.path}: does not tell the interval that it was made from: it "
+                f"{file.path}: has no interval of its base bars in its metadata; it "
                 "was built by another version of BHDS; build it again"
             )
             raise ResultError(msg)

@@ -98,13 +98,16 @@ def universe(
         for file in of_results(folder, symbols, suffix=".parquet")
     ]
     if day is None:
-        found = [vars(row.traits) | row.life for row in rows]
+        found = [vars(row.traits) | row.trading_period for row in rows]
         return pl.DataFrame(found, schema=UNIVERSE)
     _refuse_unknown(rows, day, market=market, interval=interval, known=known)
     last_traded = _last_traded(rows, day, market=market, interval=interval)
     then = {"settled": False, "built_until": day}
     found = [
-        vars(row.traits) | row.life | then | {"last_traded": last_traded[row.symbol]}
+        vars(row.traits)
+        | row.trading_period
+        | then
+        | {"last_traded": last_traded[row.symbol]}
         for row in rows
         if row.symbol in last_traded
     ]
@@ -144,7 +147,7 @@ class _Row:
         return self.traits.symbol
 
     @property
-    def life(self) -> dict[str, dt.date | None]:
+    def trading_period(self) -> dict[str, dt.date | None]:
         return {
             "first_traded": self.first_traded,
             "last_traded": self.last_traded,

@@ -136,7 +136,7 @@ class BarSource(ABC):
 def is_trading(
     universe: Universe, symbol: Symbol, time: pl.Expr, *, start_ms: int, end_ms: int
 ) -> pl.Expr:
-    """Tell of each `time` (ms) of a range whether the symbol has bars then."""
+    """Check for each `time` (ms) of a range whether the symbol has bars."""
     spans = universe.trading_spans(symbol, start_ms=start_ms, end_ms=end_ms)
     return pl.any_horizontal(
         pl.lit(value=False), *(time.is_between(a, b - 1) for a, b in spans)

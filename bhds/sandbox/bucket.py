@@ -1,4 +1,4 @@
-"""The synthetic bucket: zips and checksums, built when they are first asked for."""
+"""The synthetic bucket: zips and checksums, built when they are first requested."""
 
 import datetime as dt
 import hashlib
@@ -90,7 +90,7 @@ class SyntheticBucket:
         return self._describe(key, file), content
 
     def zip_described(self, key: str) -> StoredObject:
-        """Return what a listing tells about the zip `key`.
+        """Return the entry of the zip `key` in a listing.
 
         Raises
         ------
@@ -104,7 +104,7 @@ class SyntheticBucket:
         return self._describe(key, file)
 
     def data_type_of(self, key: str) -> str:
-        """Return the type of data of the zip `key`, which may be yet to be published.
+        """Return the data type of the zip `key`, which may be yet to be published.
 
         Raises
         ------

@@ -25,7 +25,7 @@ _USUAL_FUNDING_HOURS = 8
 def exchange_info(
     market: TradeType, symbols: Iterable[Symbol], *, now: dt.datetime, budget: Budget
 ) -> dict[str, Any]:
-    """Return the answer of `exchangeInfo` at `now`, which tells the `budget`."""
+    """Return the response of `exchangeInfo` at `now`, with the `budget`."""
     minutes, odd_seconds = divmod(budget.window_s, 60)
     answer = {
         "timezone": "UTC",

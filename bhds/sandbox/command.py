@@ -94,7 +94,7 @@ def sandbox(
 ) -> None:
     """Serve the sandbox exchange: a deterministic stand-in for Binance on loopback.
 
-    One line on standard output tells its endpoints. SIGINT or SIGTERM ends it.
+    One line on standard output has its endpoints. SIGINT or SIGTERM ends it.
     """
     try:
         if serve_dir is not None and serve_keys:

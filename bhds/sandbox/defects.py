@@ -19,7 +19,7 @@ REVISION = 1
 class Defect(StrEnum):
     """A way in which a file may be wrong; numbers are of the catalogue of defects.
 
-    Unless told otherwise, size, ETag and CHECKSUM are those of the file with the
+    By default, size, ETag and CHECKSUM are those of the file with the
     defect.
     """
 
@@ -69,7 +69,7 @@ class Defect(StrEnum):
     LOST_PRECISION = "lost_precision"
     """D23, aggTrades only: every tenth quantity is next to nothing."""
     EXTRA_COLUMN = "extra_column"
-    """D10, klines only: there is a column more, which nobody has told of."""
+    """D10, klines only: an undocumented extra column."""
     MISSING_COLUMN = "missing_column"
     """D10, klines only: the number of trades is missing."""
     STALE_CHECKSUM = "stale_checksum"
@@ -93,7 +93,7 @@ class Spoiler:
     is_announced: bool = True
     """Whether the CHECKSUM is of the file with the defect, or of the one without."""
     data_types: frozenset[str] | None = None
-    """The types of data whose files can have the defect; None: all."""
+    """The data types whose files can have the defect; None: all."""
 
 
 _KLINES = frozenset({"klines"})

@@ -189,7 +189,7 @@ class Exchange:
         self.publication.republish(key, last_modified=described.last_modified)
 
     def spoil(self, key: str, how: Defect) -> None:
-        """Let the zip `key` be wrong, as if it had always been; defects add up.
+        """Spoil the zip `key`, as if it had always been wrong; defects add up.
 
         Times of modification stay as they are. What is not published yet appears with
         its defects.
@@ -199,7 +199,7 @@ class Exchange:
         SelectionError
             If there never is such a zip.
         ConfigError
-            If its type of data cannot have the defect.
+            If its data type cannot have the defect.
         """
         data_type = self._bucket.data_type_of(key)
         possible = SPOILERS[how].data_types
@@ -233,7 +233,7 @@ class Exchange:
         data_type: str | None = None,
         interval: str | None = None,
     ) -> None:
-        """Let the API not have the bars of a symbol that open in a range.
+        """Withhold the bars of a symbol that open in a range from the API.
 
         The archive is not concerned. Holes add up.
 
@@ -242,14 +242,14 @@ class Exchange:
         trade_type
             The market.
         symbol
-            The symbol, or of index prices the pair, that the bars are asked for by.
+            The symbol, or for index prices the pair, of the requests.
         start, end
             Aware; bars that open at `start` or later and before `end` are missing.
         data_type
             The only type of bars that is concerned, as `klines`; None: all.
         interval
             The only interval that is concerned, as in the bucket (`1mo` is a month);
-            None: all. A bar that opens before `start` is there whatever it is made of.
+            None: all. A bar that opens before `start` stays, with all its parts.
 
         Raises
         ------
@@ -261,7 +261,7 @@ class Exchange:
         self.publication.holes.append(hole)
 
     def api_release(self, trade_type: TradeType, symbol: str) -> None:
-        """Let the API have all bars of a symbol again.
+        """Restore all bars of a symbol in the API.
 
         Raises
         ------

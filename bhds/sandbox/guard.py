@@ -40,7 +40,7 @@ def check_request(request: web.Request, *, host: str) -> None:
     Parameters
     ----------
     request
-        What was asked for.
+        The request.
     host
         The name or address that the sandbox listens at.
 

@@ -76,7 +76,7 @@ def _listed_keys(file: Path) -> list[str]:
 
 
 def _described(key: str) -> StoredObject:
-    """Make up what a listing tells."""
+    """Generate the entries of a listing."""
     digest = hashlib.md5(key.encode(), usedforsecurity=False)
     number = int.from_bytes(digest.digest()[:8])
     modified = _FIRST_UPLOAD + dt.timedelta(seconds=number % _UPLOAD_SPAN_S)

@@ -80,7 +80,7 @@ class LimitEnforcer:
     _accounts: dict[tuple[str, LimitPool], _Account] = field(default_factory=dict)
 
     def spend(self, address: str, pool: LimitPool, weight: int) -> Refusal | None:
-        """Charge a request, or tell why it is refused; a refused one is free."""
+        """Charge a request, or return why it is refused; a refused one is free."""
         refusal = self._charge(address, pool, weight)
         self.refused += refusal is not None
         return refusal

@@ -16,7 +16,7 @@ from bhds.sandbox.objects import ObjectStore, StoredObject
 
 BUCKET = "data.binance.vision"
 MAX_KEYS = 1_000
-"""Most keys and common prefixes in a page, whatever is asked for."""
+"""Maximum number of keys and common prefixes in a page, for any request."""
 
 _LAST_CHARACTER = "\U0010ffff"
 _TO_THE_SECOND = len("YYYY-MM-DDTHH:MM:SS")
@@ -25,7 +25,7 @@ _DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
 @dataclass(frozen=True)
 class Query:
-    """What a page is asked for with."""
+    """The parameters of a request for a page."""
 
     prefix: str = ""
     delimiter: str = ""
@@ -44,8 +44,8 @@ def list_page(store: ObjectStore, query: Query) -> str:
     """Return one page of a listing as XML.
 
     Keys that have the delimiter after the prefix are rolled up into common prefixes,
-    which count as keys do. A page that is not the last tells how to go on
-    (`NextMarker`) only where a delimiter is given, as S3 does.
+    which count as keys do. A page that is not the last has a `NextMarker`
+    only if a delimiter is given, as in S3.
     """
     limit = min(query.max_keys, MAX_KEYS)
     entries = list(islice(_entries(store, query), limit + 1)) if limit else []
@@ -83,7 +83,7 @@ def error_document(code: str, message: str, *, key: str) -> str:
 
 
 def _entries(store: ObjectStore, query: Query) -> Iterator[tuple[str, bool]]:
-    """Yield keys and common prefixes in order; the flag tells a common prefix."""
+    """Yield keys and common prefixes in order; the flag marks a common prefix."""
     after = query.marker
     if query.delimiter and _common_prefix(query.marker, query) is not None:
         # What is rolled up into the marker's own common prefix was on a page before.

@@ -8,7 +8,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class StoredObject:
-    """What a listing tells about one object."""
+    """The entry of one object in a listing."""
 
     key: str
     size: int
@@ -29,7 +29,7 @@ class ObjectStore(Protocol):
         """
 
     def describe(self, keys: Sequence[str]) -> list[StoredObject]:
-        """Return what a listing tells about those of `keys` that are still there."""
+        """Return the entries of the existing `keys` in a listing."""
 
     def read(self, key: str) -> tuple[StoredObject, bytes] | None:
         """Return the object `key` and its bytes, or None if there is none."""

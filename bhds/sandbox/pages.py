@@ -1,4 +1,4 @@
-"""Which bars an answer of the API holds: its pages, and the holes in them."""
+"""Select the bars of an API response: its pages, without withheld bars."""
 
 from dataclasses import dataclass
 
@@ -20,14 +20,14 @@ class PagedSeries:
     data_type: str
     """As in the bucket: `klines`, `markPriceKlines`, ..."""
     name: str
-    """What was asked for: a symbol, or of index prices a pair."""
+    """The requested symbol, or pair for index prices."""
     source: BarSource
     symbol: Symbol
-    """What the bars are made of."""
+    """The source of the bars."""
     interval: Interval
 
     def has(self, hole: Hole) -> bool:
-        """Tell whether `hole` is one of these bars."""
+        """Check whether `hole` is a range of these bars."""
         return (
             hole.trade_type is self.symbol.market
             and hole.symbol == self.name

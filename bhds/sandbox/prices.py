@@ -1,4 +1,4 @@
-"""The bars of what is traded, in whole units, at any place of a symbol's life.
+"""Generate the bars of trading, in whole units, at any time of a symbol.
 
 Everything is whole numbers: sums of bars are exact, and the same on every machine.
 
@@ -175,7 +175,7 @@ def _with_volumes(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
 
 
 def _quieten(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
-    """Let some bars be without trades: flat at the close before them."""
+    """Remove the trades of some bars: flat at the previous close."""
     number = pl.col("number")
     quiet = (
         (pl.col("quiet") < round(symbol.quiet_share * 1024))
@@ -197,11 +197,10 @@ def _quieten(bars: pl.DataFrame, symbol: Symbol) -> pl.DataFrame:
 
 
 def _with_joined_opens(bars: pl.DataFrame) -> pl.DataFrame:
-    """Let bars after one without trades open at its price.
+    """Set the open of bars after one without trades to its price.
 
-    A longer bar that begins with one without trades then has the same prices whether
-    it is added up from bars, of which that one is flat at the last close, or from
-    trades.
+    A resampled bar that begins with one without trades then has the same prices from
+    bars (that one is flat at the last close) and from trades.
     """
     is_after_quiet = pl.col("quiet").shift(1) & (pl.col("number").diff() == 1)
     opened = pl.when(is_after_quiet).then(pl.col("close").shift(1)).otherwise("open")

@@ -53,7 +53,7 @@ class Publication:
     """What the API does not have."""
 
     def is_withheld(self, key: str) -> bool:
-        """Tell whether `key`, or the zip that it is the checksum of, is held back."""
+        """Check whether `key`, or the zip of this checksum, is withheld."""
         return key in self.withheld or key.removesuffix(CHECKSUM) in self.withheld
 
     def published_key(self, key: str) -> str:
@@ -63,7 +63,7 @@ class Publication:
     def original_key(self, key: str) -> str | None:
         """Return the zip that is published under `key`; None if that one is misnamed.
 
-        Whether it is published at all is not told.
+        This does not show whether it is published.
         """
         for original, published in self.misnamed.items():
             if key in (original, published):
@@ -83,6 +83,6 @@ class Publication:
         )
 
     def spoil(self, key: str, how: Defect) -> None:
-        """Let the zip `key` have a defect more."""
+        """Add a defect to the zip `key`."""
         having = {*self.spoiled.get(key, ()), how}
         self.spoiled[key] = tuple(each for each in Defect if each in having)

@@ -135,7 +135,7 @@ class RestApi:
     publication
         The clock, and what the API does not have.
     limiter
-        Whose budgets `exchangeInfo` tells.
+        The limiter whose budgets `exchangeInfo` returns.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ class RestApi:
     def _subject(
         self, market: Market, parameters: Parameters, *, data_type: str
     ) -> tuple[str, Symbol]:
-        """Return the name that is asked for, and the symbol whose data it has."""
+        """Return the requested name, and the symbol of its data."""
         is_index = data_type == _INDEX_KLINES
         parameter = "pair" if is_index else "symbol"
         name = parameters.get(parameter, "")
@@ -244,7 +244,7 @@ class RestApi:
         return name, symbol
 
     def _new_subjects(self, trade_type: TradeType, data_type: str) -> dict[str, Symbol]:
-        """Return what the archive has of a type of data: symbols by the names used."""
+        """Return what the archive has of a data type: symbols by the names used."""
         return dict(_DATA_TYPES[data_type].subjects(self._universe, trade_type))
 
     def _bars(self, data_type: str) -> Respond:

@@ -103,7 +103,7 @@ def run(
 ) -> None:
     """Serve `exchange` until SIGINT or SIGTERM.
 
-    Once requests are answered, one line on standard output tells the endpoints as
+    Once requests are answered, one line on standard output has the endpoints as
     YAML, and `endpoints_file`, if given, appears with the same over several lines.
     """
     asyncio.run(_serve_until_signal(exchange, host, port, endpoints_file))
@@ -240,7 +240,7 @@ async def _download(request: web.Request) -> web.StreamResponse:
 def _file_response(
     request: web.Request, described: StoredObject, content: bytes
 ) -> web.Response:
-    """Return a file or the range asked for: all downloaded bytes pass through here."""
+    """Return a file or the requested range: all downloaded bytes pass through here."""
     headers = {
         "ETag": f'"{described.etag}"',
         "Last-Modified": format_datetime(described.last_modified, usegmt=True),
@@ -264,7 +264,7 @@ def _file_response(
 
 
 def _is_known(request: web.Request, described: StoredObject) -> bool:
-    """Tell whether the client has this very revision, by its own conditions."""
+    """Check whether the client has this revision, by its conditions."""
     etags = request.if_none_match
     if etags is not None:
         return any(tag.value in (described.etag, "*") for tag in etags)
@@ -315,7 +315,7 @@ async def _answer(
 
 
 def _fault_response(fault: Fault, headers: dict[str, str]) -> web.Response:
-    """Return the refusal that was asked for."""
+    """Return the requested refusal."""
     if fault.retry_after_s is not None:
         headers |= {"Retry-After": str(fault.retry_after_s)}
     if fault.status == HTTPStatus.FORBIDDEN and fault.code is None:
@@ -327,7 +327,7 @@ def _fault_response(fault: Fault, headers: dict[str, str]) -> web.Response:
     code = fault.code
     if code is None:
         code = -1003 if fault.status in _TOO_MANY else -1000
-    message = fault.message or f"The sandbox was asked to answer {fault.status}."
+    message = fault.message or f"The sandbox is set to answer {fault.status}."
     told = {"code": code, "msg": message}
     return _json_response(json.dumps(told), status=fault.status, headers=headers)
 
@@ -364,12 +364,12 @@ def _json_response(
 
 
 async def _state(request: web.Request) -> web.Response:
-    """Tell the state of the sandbox: `admin.state`."""
+    """Return the state of the sandbox: `admin.state`."""
     return web.json_response(admin.state(request.app[_EXCHANGE]))
 
 
 async def _act(request: web.Request) -> web.Response:
-    """Change the sandbox by an action of `admin.actions`, and tell its state.
+    """Change the sandbox by an action of `admin.actions`, and return its state.
 
     The body is a JSON object of the action's fields.
     """

@@ -1,6 +1,6 @@
 """How rows, CSVs and zips are made wrong, each in one way; `defects` names the ways.
 
-Rows are those of a type of data before they become text; what they have in common is
+Rows are those of a data type before they become text; what they have in common is
 only that they are in order of time. Files with fewer rows than a change needs stay as
 they are.
 """
@@ -45,7 +45,7 @@ def truncated(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def without_volume(bars: pl.DataFrame) -> pl.DataFrame:
-    """Let a run of bars be flat and without trades, from the middle on."""
+    """Make a run of bars flat and without trades, from the middle on."""
     traded = bars.with_row_index("number").filter(
         pl.col("number") >= bars.height // 2, pl.col("volume") > 0
     )
@@ -61,7 +61,7 @@ def without_volume(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def doubled(rows: pl.DataFrame) -> pl.DataFrame:
-    """Let each row be there twice, one after the other."""
+    """Repeat each row directly after itself."""
     return rows[pl.int_range(rows.height * 2, eager=True) // 2]
 
 
@@ -92,7 +92,7 @@ def without_days(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def stale(bars: pl.DataFrame) -> pl.DataFrame:
-    """Let fifty bars from the middle on have other values."""
+    """Change the values of fifty bars from the middle on."""
     first = bars.height // 2
     is_stale = pl.int_range(pl.len()).is_between(first, first + _STALE_BARS - 1)
     return bars.with_columns(
@@ -102,12 +102,12 @@ def stale(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def of_the_next_day(bars: pl.DataFrame) -> pl.DataFrame:
-    """Let all bars open a day later."""
+    """Shift all bars by a day."""
     return bars.with_columns(pl.col("open_time") + DAY_MS)
 
 
 def off_the_grid(bars: pl.DataFrame) -> pl.DataFrame:
-    """Let 120 bars open late: those after the first halt, or else the first ones."""
+    """Delay 120 bars: those after the first halt, else the first ones."""
     step = pl.col("open_time").diff()
     halts = bars.select(pl.arg_where(step > step.min())).to_series()
     first = int(halts[0]) if halts.len() else 0
@@ -134,7 +134,7 @@ def with_flat_tail(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_phantom_events(events: pl.DataFrame) -> pl.DataFrame:
-    """Let funding go on at one rate until the end of the month."""
+    """Continue funding at one rate until the end of the month."""
     if events.is_empty():
         return events
     last, hours = events["due_time"][-1], events["hours"][-1]
@@ -159,7 +159,7 @@ def with_blanks(metrics: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_zeros(metrics: pl.DataFrame) -> pl.DataFrame:
-    """Let the open interest of the row in the middle be 0."""
+    """Set the open interest of the row in the middle to 0."""
     is_zero = pl.int_range(pl.len()) == pl.len() // 2
     return metrics.with_columns(
         pl.when(is_zero).then(0).otherwise(name).alias(name)
@@ -174,7 +174,7 @@ def with_midnight_again(metrics: pl.DataFrame) -> pl.DataFrame:
 
 
 def without_precision(orders: pl.DataFrame) -> pl.DataFrame:
-    """Let every tenth quantity be the smallest that can be shown."""
+    """Set every tenth quantity to the smallest representable one."""
     is_lost = pl.int_range(pl.len()) % _EVERY_TRADE == 0
     quantity = pl.when(is_lost).then(1).otherwise("quantity")
     return orders.with_columns(quantity.alias("quantity"))
@@ -247,7 +247,7 @@ def in_a_folder(archive: bytes) -> bytes:
 
 
 def _zipped(archive: bytes, names: Callable[[str], list[str]]) -> bytes:
-    """Pack the only member of `archive` anew, once under each of some names."""
+    """Pack the only member of `archive` again, once under each of some names."""
     with zipfile.ZipFile(io.BytesIO(archive)) as opened:
         (member,) = opened.infolist()
         content = opened.read(member)

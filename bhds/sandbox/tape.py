@@ -110,7 +110,7 @@ def expand(drafts: pl.DataFrame, symbol: Symbol, *, seed: int) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        In order of time, Int64 unless told: `open_time` of the bar, `time_us`, `price`
+        In order of time, Int64 unless noted: `open_time` of the bar, `time_us`, `price`
         (units of its last decimal), `quantity` (likewise), `amount` (as in bars),
         `is_buyer_maker` (Boolean), `opens` (Boolean: the first trade of an order).
     """

@@ -70,7 +70,7 @@ class FundingInterval(_Closed):
 
 
 class Symbol(_Closed):
-    """One symbol of one market: its life, its decimals, and how it trades."""
+    """One symbol of one market: its listing period, decimals and trading."""
 
     market: TradeType
     name: str
@@ -110,12 +110,12 @@ class Symbol(_Closed):
     seconds: bool = False
     """Whether 1s klines are published too (spot only)."""
     trades_published: Annotated[bool, Field(repr=False)] = False
-    """Whether the bars are made of trades that are published too, one by one. A file
+    """Whether the bars are built from trades that are published too, one by one. A file
     of trades is large where there are many: a row has about 60 bytes."""
     contract_size: Annotated[int, Field(ge=0)] = 0
     """Quote currency a contract is worth (cm only)."""
     funding_interval_hours: Literal[1, 4, 8] = 8
-    """How often funding is due at present, which is all that the API tells."""
+    """The present funding interval, the only one that the API returns."""
     funding_interval_before: Annotated[FundingInterval | None, Field(repr=False)] = None
     """How often it was due before that, if it was changed."""
     dividends: Annotated[tuple[Moment, ...], Field(repr=False)] = ()
@@ -190,7 +190,7 @@ class Symbol(_Closed):
         return 1_000 if self.seconds else MINUTE_MS
 
     def has_bars_of(self, interval: Interval) -> bool:
-        """Tell whether the finest bars add up to those of `interval`."""
+        """Check whether the finest bars add up to those of `interval`."""
         return interval.name != "1s" or self.seconds
 
     def phased(self, interval: Interval) -> Interval:
@@ -205,7 +205,7 @@ class Symbol(_Closed):
         return start_ms, max(start_ms, end_ms)
 
     def is_listed(self, now: dt.datetime) -> bool:
-        """Tell whether the symbol trades, or is merely halted, at `now`."""
+        """Check whether the symbol trades, or is merely halted, at `now`."""
         return self.listed <= now and (self.delisted is None or now < self.delisted)
 
 

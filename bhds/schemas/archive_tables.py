@@ -149,7 +149,7 @@ VERIFICATION = TableSchema(
 
 REVISIONS = TableSchema(
     Column("trade_type", pl.String(), "", "The market"),
-    Column("data_type", pl.String(), "", "The type of data"),
+    Column("data_type", pl.String(), "", "The data type"),
     SYMBOL,
     Column("interval", pl.String(), "", "Length of the bars; null of other data"),
     Column("partition", pl.String(), "", "Year or month of the partition"),

@@ -1,9 +1,9 @@
-"""The registry of what the archive publishes: one entry for each type of data.
+"""The registry of what the archive publishes: one entry for each data type.
 
-An entry says in which markets and at which frequencies a type of data is published,
+An entry says in which markets and at which frequencies a data type is published,
 in which intervals and until when, what the columns of its files are, and what its
-partitions hold. Planning, parsing and the documentation read it; a further type of
-data is a further entry (CONTRIBUTING.md, "Adding a data type").
+partitions hold. Planning, parsing and the documentation read it; a further data
+type is a further entry (CONTRIBUTING.md, "Adding a data type").
 
 Notes
 -----
@@ -30,7 +30,7 @@ from bhds.schemas.columns import TRADED, Column, TableSchema
 from bhds.schemas.klines import parsed_klines, turnover_columns
 
 
-class Kind(StrEnum):
+class Form(StrEnum):
     """How a field of a CSV is written, and what it is read as."""
 
     WHOLE = "whole"
@@ -53,16 +53,16 @@ class Kind(StrEnum):
     """Anything: not looked at, and not kept."""
 
 
-_DTYPES: dict[Kind, pl.DataType] = {
-    Kind.WHOLE: pl.Int64(),
-    Kind.NUMBER: pl.Float64(),
-    Kind.OPTIONAL_NUMBER: pl.Float64(),
-    Kind.FLAG: pl.Boolean(),
-    Kind.WORD: pl.String(),
-    Kind.EPOCH: TIME,
-    Kind.CLOCK: TIME,
-    Kind.SYMBOL: pl.String(),
-    Kind.UNUSED: pl.String(),
+_DTYPES: dict[Form, pl.DataType] = {
+    Form.WHOLE: pl.Int64(),
+    Form.NUMBER: pl.Float64(),
+    Form.OPTIONAL_NUMBER: pl.Float64(),
+    Form.FLAG: pl.Boolean(),
+    Form.WORD: pl.String(),
+    Form.EPOCH: TIME,
+    Form.CLOCK: TIME,
+    Form.SYMBOL: pl.String(),
+    Form.UNUSED: pl.String(),
 }
 
 
@@ -72,7 +72,7 @@ class Field:
 
     name: str
     """BHDS's name."""
-    kind: Kind
+    kind: Form
     headers: tuple[str, ...] = ()
     """The names that headers use, the usual one first; as a rule BHDS's."""
     words: tuple[str, ...] = ()
@@ -92,17 +92,17 @@ class Field:
     @property
     def is_kept(self) -> bool:
         """Whether the field becomes a column; a header may lack it if not."""
-        return self.kind not in {Kind.SYMBOL, Kind.UNUSED}
+        return self.kind not in {Form.SYMBOL, Form.UNUSED}
 
     @property
     def is_time(self) -> bool:
         """Whether the field is a time."""
-        return self.kind in {Kind.EPOCH, Kind.CLOCK}
+        return self.kind in {Form.EPOCH, Form.CLOCK}
 
     @property
     def is_any_word(self) -> bool:
         """Whether the field may be any word."""
-        return self.kind is Kind.WORD and not self.words
+        return self.kind is Form.WORD and not self.words
 
     @property
     def dtype(self) -> pl.DataType:
@@ -177,7 +177,7 @@ class PartitionSize(Enum):
 
 @dataclass(frozen=True)
 class DataType:
-    """One type of data."""
+    """One data type."""
 
     name: str
     """The name of its folder in the bucket."""
@@ -231,7 +231,7 @@ class DataType:
 
 
 FUNDING = "fundingRate"
-"""The type of data whose events are joined into results."""
+"""The data type whose events are joined into results."""
 
 _SPOT, _UM, _CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 _DAILY, _MONTHLY = Frequency.DAILY, Frequency.MONTHLY
@@ -258,27 +258,27 @@ def _bar_fields(
     which is the REST documentation's. `ignore` is 0 in the archive.
     """
 
-    def amount(name: str, kind: Kind, *headers: str) -> Field:
-        return Field(name, Kind.UNUSED if name.startswith("ignore") else kind, headers)
+    def amount(name: str, kind: Form, *headers: str) -> Field:
+        return Field(name, Form.UNUSED if name.startswith("ignore") else kind, headers)
 
     return (
-        Field("open_time", Kind.EPOCH),
-        Field("open", Kind.NUMBER),
-        Field("high", Kind.NUMBER),
-        Field("low", Kind.NUMBER),
-        Field("close", Kind.NUMBER),
-        amount(volume, Kind.NUMBER, "volume"),
-        Field("close_time", Kind.EPOCH),
-        amount(turnover, Kind.NUMBER, "quote_volume", "quote_asset_volume"),
-        amount(trades, Kind.WHOLE, "count", "number_of_trades"),
-        amount(bought, Kind.NUMBER, "taker_buy_volume", "taker_buy_base_asset_volume"),
+        Field("open_time", Form.EPOCH),
+        Field("open", Form.NUMBER),
+        Field("high", Form.NUMBER),
+        Field("low", Form.NUMBER),
+        Field("close", Form.NUMBER),
+        amount(volume, Form.NUMBER, "volume"),
+        Field("close_time", Form.EPOCH),
+        amount(turnover, Form.NUMBER, "quote_volume", "quote_asset_volume"),
+        amount(trades, Form.WHOLE, "count", "number_of_trades"),
+        amount(bought, Form.NUMBER, "taker_buy_volume", "taker_buy_base_asset_volume"),
         amount(
             bought_turnover,
-            Kind.NUMBER,
+            Form.NUMBER,
             "taker_buy_quote_volume",
             "taker_buy_quote_asset_volume",
         ),
-        Field("ignore", Kind.UNUSED),
+        Field("ignore", Form.UNUSED),
     )
 
 
@@ -340,12 +340,12 @@ def _funding_columns(rows: pl.DataFrame, _: TradeType) -> pl.DataFrame:
 def _funding_rate(_: TradeType) -> Table:
     return Table(
         fields=(
-            Field("calc_time", Kind.EPOCH),
-            Field("funding_interval_hours", Kind.WHOLE),
-            Field("funding_rate", Kind.NUMBER, ("last_funding_rate",)),
+            Field("calc_time", Form.EPOCH),
+            Field("funding_interval_hours", Form.WHOLE),
+            Field("funding_rate", Form.NUMBER, ("last_funding_rate",)),
             Field(
                 "rate_type",
-                Kind.WORD,
+                Form.WORD,
                 ("rate_type", "rateType"),
                 words=tuple(klines.RATE_TYPES.categories),
                 is_optional=True,
@@ -363,44 +363,44 @@ def _funding_rate(_: TradeType) -> Table:
 @cache
 def _liquidations(_: TradeType) -> Table:
     fields = (
-        Field("time", Kind.EPOCH, unit="UTC", meaning="The time of the order"),
+        Field("time", Form.EPOCH, unit="UTC", meaning="The time of the order"),
         Field(
             "side",
-            Kind.WORD,
+            Form.WORD,
             words=("BUY", "SELL"),
             meaning="Side of the order that liquidated: `SELL` closes a long position",
         ),
-        Field("order_type", Kind.WORD, meaning="Type of the order, as published"),
+        Field("order_type", Form.WORD, meaning="Type of the order, as published"),
         Field(
             "time_in_force",
-            Kind.WORD,
+            Form.WORD,
             meaning="How long the order was to stand, as published",
         ),
         Field(
             "original_quantity",
-            Kind.NUMBER,
+            Form.NUMBER,
             unit=TRADED,
             meaning="Quantity of the order",
         ),
         Field(
-            "price", Kind.NUMBER, unit="quote currency", meaning="Price of the order"
+            "price", Form.NUMBER, unit="quote currency", meaning="Price of the order"
         ),
         Field(
             "average_price",
-            Kind.NUMBER,
+            Form.NUMBER,
             unit="quote currency",
             meaning="Average price at which it was filled",
         ),
-        Field("order_status", Kind.WORD, meaning="State of the order, as published"),
+        Field("order_status", Form.WORD, meaning="State of the order, as published"),
         Field(
             "last_fill_quantity",
-            Kind.NUMBER,
+            Form.NUMBER,
             unit=TRADED,
             meaning="Quantity of its last fill",
         ),
         Field(
             "accumulated_fill_quantity",
-            Kind.NUMBER,
+            Form.NUMBER,
             unit=TRADED,
             meaning="Quantity of all its fills",
         ),
@@ -437,48 +437,48 @@ def _metrics(_: TradeType) -> Table:
     fields = (
         Field(
             "raw_create_time",
-            Kind.CLOCK,
+            Form.CLOCK,
             ("create_time",),
             unit="UTC",
             meaning="The label as published",
         ),
-        Field("symbol", Kind.SYMBOL),
+        Field("symbol", Form.SYMBOL),
         Field(
             "sum_open_interest",
-            Kind.OPTIONAL_NUMBER,
+            Form.OPTIONAL_NUMBER,
             unit=TRADED,
             meaning="Open interest; null where it was left blank",
         ),
         Field(
             "sum_open_interest_value",
-            Kind.OPTIONAL_NUMBER,
+            Form.OPTIONAL_NUMBER,
             unit="quote currency (COIN-M: base currency)",
             meaning="Value of the open interest; null where it was left blank",
         ),
         Field(
             "count_toptrader_long_short_ratio",
-            Kind.OPTIONAL_NUMBER,
+            Form.OPTIONAL_NUMBER,
             unit="ratio",
             meaning="Accounts of top traders that are long to those that are "
             "short; null where it was left blank",
         ),
         Field(
             "sum_toptrader_long_short_ratio",
-            Kind.OPTIONAL_NUMBER,
+            Form.OPTIONAL_NUMBER,
             unit="ratio",
             meaning="Positions of top traders that are long to those that are "
             "short; null where it was left blank",
         ),
         Field(
             "count_long_short_ratio",
-            Kind.OPTIONAL_NUMBER,
+            Form.OPTIONAL_NUMBER,
             unit="ratio",
             meaning="Accounts that are long to those that are short; null where "
             "it was left blank",
         ),
         Field(
             "sum_taker_long_short_vol_ratio",
-            Kind.OPTIONAL_NUMBER,
+            Form.OPTIONAL_NUMBER,
             unit="ratio",
             meaning="Volume that takers bought to that which they sold; null "
             "where it was left blank",
@@ -503,7 +503,7 @@ def _best_match(trade_type: TradeType) -> tuple[Field, ...]:
         (
             Field(
                 "is_best_match",
-                Kind.FLAG,
+                Form.FLAG,
                 meaning="Whether it was at the best price, as published",
             ),
         )
@@ -517,27 +517,27 @@ def _agg_trades(trade_type: TradeType) -> Table:
     fields = (
         Field(
             "agg_trade_id",
-            Kind.WHOLE,
+            Form.WHOLE,
             meaning="Number of the aggregate; it counts up without holes",
         ),
         Field(
-            "price", Kind.NUMBER, unit="quote currency", meaning="Price of the trade"
+            "price", Form.NUMBER, unit="quote currency", meaning="Price of the trade"
         ),
-        Field("quantity", Kind.NUMBER, unit=TRADED, meaning="Traded quantity"),
+        Field("quantity", Form.NUMBER, unit=TRADED, meaning="Traded quantity"),
         Field(
-            "first_trade_id", Kind.WHOLE, meaning="Number of the first of its trades"
+            "first_trade_id", Form.WHOLE, meaning="Number of the first of its trades"
         ),
-        Field("last_trade_id", Kind.WHOLE, meaning="Number of the last of its trades"),
+        Field("last_trade_id", Form.WHOLE, meaning="Number of the last of its trades"),
         Field(
             "time",
-            Kind.EPOCH,
+            Form.EPOCH,
             ("transact_time",),
             unit="UTC",
             meaning="The time of the trade",
         ),
         Field(
             "is_buyer_maker",
-            Kind.FLAG,
+            Form.FLAG,
             meaning="Whether the buyer was the maker, that is, a seller took",
         ),
         *_best_match(trade_type),
@@ -566,17 +566,17 @@ def _trades(trade_type: TradeType) -> Table:
     is_cm = trade_type is _CM
     fields = (
         Field(
-            "id", Kind.WHOLE, meaning="Number of the trade; it counts up without holes"
+            "id", Form.WHOLE, meaning="Number of the trade; it counts up without holes"
         ),
         Field(
-            "price", Kind.NUMBER, unit="quote currency", meaning="Price of the trade"
+            "price", Form.NUMBER, unit="quote currency", meaning="Price of the trade"
         ),
         Field(
-            "quantity", Kind.NUMBER, ("qty",), unit=TRADED, meaning="Traded quantity"
+            "quantity", Form.NUMBER, ("qty",), unit=TRADED, meaning="Traded quantity"
         ),
         Field(
             "base_quantity",
-            Kind.NUMBER,
+            Form.NUMBER,
             ("base_qty",),
             unit="base currency",
             meaning="Traded value in coin",
@@ -584,15 +584,15 @@ def _trades(trade_type: TradeType) -> Table:
         if is_cm
         else Field(
             "quote_quantity",
-            Kind.NUMBER,
+            Form.NUMBER,
             ("quote_qty",),
             unit="quote currency",
             meaning="Traded value",
         ),
-        Field("time", Kind.EPOCH, unit="UTC", meaning="The time of the trade"),
+        Field("time", Form.EPOCH, unit="UTC", meaning="The time of the trade"),
         Field(
             "is_buyer_maker",
-            Kind.FLAG,
+            Form.FLAG,
             meaning="Whether the buyer was the maker, that is, a seller took",
         ),
         *_best_match(trade_type),
@@ -616,19 +616,19 @@ def _book_depth(_: TradeType) -> Table:
     """Describe the depth at some percentages of the price, every 30 s or so."""
     fields = (
         Field(
-            "timestamp", Kind.CLOCK, unit="UTC", meaning="The moment of the snapshot"
+            "timestamp", Form.CLOCK, unit="UTC", meaning="The moment of the snapshot"
         ),
         Field(
             "percentage",
-            Kind.NUMBER,
+            Form.NUMBER,
             unit="%",
             meaning="Distance from the price up to which orders count; below 0: "
             "bids, above: asks",
         ),
-        Field("depth", Kind.NUMBER, unit=TRADED, meaning="Quantity of these orders"),
+        Field("depth", Form.NUMBER, unit=TRADED, meaning="Quantity of these orders"),
         Field(
             "notional",
-            Kind.NUMBER,
+            Form.NUMBER,
             unit="quote currency (COIN-M: base currency)",
             meaning="Value of these orders",
         ),
@@ -648,19 +648,19 @@ def _book_depth(_: TradeType) -> Table:
 def _book_ticker(_: TradeType) -> Table:
     """Describe the best bid and ask, each time one of them changes."""
     fields = (
-        Field("update_id", Kind.WHOLE, meaning="Number of the change; it counts up"),
-        Field("best_bid_price", Kind.NUMBER, unit="quote currency", meaning="Best bid"),
+        Field("update_id", Form.WHOLE, meaning="Number of the change; it counts up"),
+        Field("best_bid_price", Form.NUMBER, unit="quote currency", meaning="Best bid"),
         Field(
-            "best_bid_qty", Kind.NUMBER, unit=TRADED, meaning="Quantity at the best bid"
+            "best_bid_qty", Form.NUMBER, unit=TRADED, meaning="Quantity at the best bid"
         ),
-        Field("best_ask_price", Kind.NUMBER, unit="quote currency", meaning="Best ask"),
+        Field("best_ask_price", Form.NUMBER, unit="quote currency", meaning="Best ask"),
         Field(
-            "best_ask_qty", Kind.NUMBER, unit=TRADED, meaning="Quantity at the best ask"
+            "best_ask_qty", Form.NUMBER, unit=TRADED, meaning="Quantity at the best ask"
         ),
         Field(
-            "transaction_time", Kind.EPOCH, unit="UTC", meaning="When the book changed"
+            "transaction_time", Form.EPOCH, unit="UTC", meaning="When the book changed"
         ),
-        Field("event_time", Kind.EPOCH, unit="UTC", meaning="When the change was sent"),
+        Field("event_time", Form.EPOCH, unit="UTC", meaning="When the change was sent"),
     )
     return Table(
         fields=fields,
@@ -769,7 +769,7 @@ DATA_TYPES = {
         ),
     )
 }
-"""All types of data by name."""
+"""All data types by name."""
 
 BAR_TYPES = tuple(name for name, entry in DATA_TYPES.items() if entry.has_intervals)
 """Those whose symbol folders hold one folder for each interval."""
@@ -779,7 +779,7 @@ RECORD_TYPES = tuple(name for name in DATA_TYPES if name not in BAR_TYPES)
 
 
 def data_type(name: str) -> DataType:
-    """Return the entry of a type of data.
+    """Return the entry of a data type.
 
     Raises
     ------

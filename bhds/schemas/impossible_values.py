@@ -40,7 +40,7 @@ def is_impossible(data_type: str, trade_type: TradeType) -> pl.Expr:
     Notes
     -----
     The takers' part is compared without a tolerance: sums that are rounded alike keep
-    their order, and every genuine bar at hand has it so.
+    their order, and every known genuine bar has it so.
     """
     is_wrong = has_impossible_values(data_type, trade_type)
     if data_type not in _FOLLOWS:

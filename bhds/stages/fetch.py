@@ -45,8 +45,8 @@ def fetch_paths(
     absent = [path for path in paths if key_of_path(path) not in listed]
     if absent:
         msg = (
-            f"{absent[0]} and {len(absent) - 1} more: not in the listing any more, "
-            "expected what was planned; run again to plan anew"
+            f"{absent[0]} and {len(absent) - 1} more: no longer in the listing; "
+            "run again to plan with the present listing"
         )
         raise FetchError(msg)
     batch.fetch_batch(

@@ -107,7 +107,7 @@ def _warn_of_new_columns(sources: Mapping[str, Any]) -> None:
 
 
 def _is_large(data_type: str, trade_type: TradeType) -> bool:
-    """Return whether the files of a type of data are parsed piece by piece."""
+    """Return whether the files of a data type are parsed piece by piece."""
     describe = datatypes.data_type(data_type).table
     return describe is not None and describe(trade_type).is_large
 

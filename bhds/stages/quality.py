@@ -68,14 +68,14 @@ def classify_gaps(
         If a file cannot be read.
     """
     found = _read_all(gaps, schema=GAP_EVIDENCE)
-    lives = []
+    trading_periods = []
     for path in gaps:
         metadata = storage.read_parquet_metadata(path)
-        life = (metadata["first_traded"], metadata["last_traded"])
-        lives.append((Path(path).stem, *life))
+        trading_period = (metadata["first_traded"], metadata["last_traded"])
+        trading_periods.append((Path(path).stem, *trading_period))
     classified = gap_classes.classify(
         found,
-        lives=gap_classes.lives_of(lives),
+        trading_periods=gap_classes.trading_periods_of(trading_periods),
         outages=outages_of(TradeType(trade_type)),
         interval=Interval.parse(interval),
         last_day=as_of,
@@ -163,7 +163,7 @@ def classify_record_days(
     output
         Where the table goes.
     trade_type, series
-        What the rows are of: the type of data and, of bars, their interval, as in
+        What the rows are of: the data type and, of bars, their interval, as in
         `markPriceKlines-1m`.
     as_of
         The last UTC day wanted.

@@ -117,12 +117,12 @@ def write_results(
     metadata = storage.provenance("results", build.REVISION, inputs)
     metadata["as_of"] = last_day.isoformat()
     metadata |= phase.to_metadata(built.interval, PhaseSource.PUBLISHED)
-    life = {
+    ends = {
         "first_traded": built.first_traded,
         "last_traded": built.last_traded,
         "ended_at": built.ended_at,
     }
-    of_gaps = {name: "" if t is None else t.isoformat() for name, t in life.items()}
+    of_gaps = {name: "" if t is None else t.isoformat() for name, t in ends.items()}
     of_gaps["known_to_have_ended"] = "yes" if settings["has_ended"] else ""
     for name, table in tables.items():
         more = {} if name == "conflicts" else of_gaps

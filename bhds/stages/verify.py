@@ -1,4 +1,4 @@
-"""Hash again what is on disk, judge it, and put aside what was damaged there.
+"""Hash the files on disk again, record their status, and quarantine damaged ones.
 
 1. Every zip and CHECKSUM is hashed, in threads. Most zips are settled by that: they
    are what came (the ledger) and what was published (the CHECKSUM).

@@ -1,4 +1,4 @@
-"""What a run could not make: told in a few lines, and never mistaken for made.
+"""Report the files that a run could not build, and remove outdated ones.
 
 Jobs that run elsewhere run in groups, and a scheduler shows only that a group failed.
 Which of its members did is seen from their files.
@@ -29,9 +29,9 @@ class Job(NamedTuple):
 def unmade(jobs: Iterable[Job], *, since: dt.datetime) -> list[Job]:
     """Return those of some jobs elsewhere whose files were not all made in this run.
 
-    Their files of an earlier run are removed: they may be out of date, and what is
-    there after a run is taken for up to date by the next. (Of jobs that ran here,
-    Snakemake has removed all files, or brought back those that were to be replaced.)
+    Removes their files of an earlier run: they may be out of date, and the next run
+    takes existing files for up to date. (For jobs that ran here, Snakemake has removed
+    all files, or restored those that were to be replaced.)
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ class Footer(NamedTuple):
 
 
 def read_footers(
-    paths: Sequence[str], *, time: str, told: Callable[[int], None]
+    paths: Sequence[str], *, time: str, on_progress: Callable[[int], None]
 ) -> Iterator[Footer]:
     """Yield the footer of each file, in order, several read at once.
 
@@ -32,14 +32,14 @@ def read_footers(
         Parquet files whose rows are sorted by `time`.
     time
         The name of the column.
-    told
+    on_progress
         Called with a number of files that were read.
     """
     with ThreadPoolExecutor(_THREADS) as pool:
         for begin in range(0, len(paths), _AT_ONCE):
             some = paths[begin : begin + _AT_ONCE]
             yield from pool.map(lambda path: _footer(path, time), some)
-            told(len(some))
+            on_progress(len(some))
 
 
 def _footer(path: str, time: str) -> Footer:

@@ -25,7 +25,7 @@ class Told(Protocol):
         """Take note that `done` steps of `total` are done of `what`."""
 
 
-def _not_told(what: str, *, done: int, total: int) -> None:
+def _not_on_progress(what: str, *, done: int, total: int) -> None:
     del what, done, total
 
 
@@ -80,7 +80,7 @@ class _Tally:
     unreadable: list[str] = field(default_factory=list)
 
 
-def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
+def survey(data_dir: Path, *, on_progress: Told = _not_on_progress) -> list[Holding]:
     """Count what is below a data directory.
 
     Names and sizes are read of all files, of tables the footers, and of the market's
@@ -91,18 +91,18 @@ def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
     ----------
     data_dir
         The data directory.
-    told
+    on_progress
         Receives how far the count is.
 
     Returns
     -------
     list of Holding
-        By market, type of data, interval and stage.
+        By market, data type, interval and stage.
     """
     found = list(folders(data_dir))
     tallies: dict[FolderKind, _Tally] = {}
     for number, folder in enumerate(found):
-        told("counting files", done=number, total=len(found))
+        on_progress("counting files", done=number, total=len(found))
         _count(folder, tallies.setdefault(folder.kind, _Tally()))
     tables = sum(len(tally.tables) for tally in tallies.values())
     done = 0
@@ -110,10 +110,10 @@ def survey(data_dir: Path, *, told: Told = _not_told) -> list[Holding]:
     def advance(number: int) -> None:
         nonlocal done
         done += number
-        told("reading footers", done=done, total=tables)
+        on_progress("reading footers", done=done, total=tables)
 
     for kind, tally in tallies.items():
-        _read_tables(kind, tally, data_dir=data_dir, told=advance)
+        _read_tables(kind, tally, data_dir=data_dir, on_progress=advance)
     kinds = {kind for kind, tally in tallies.items() if tally.files}
     return [
         _holding(
@@ -182,10 +182,14 @@ def _days_of(folder: Folder, names: Iterable[str]) -> list[dt.datetime]:
 
 
 def _read_tables(
-    kind: FolderKind, tally: _Tally, *, data_dir: Path, told: Callable[[int], None]
+    kind: FolderKind,
+    tally: _Tally,
+    *,
+    data_dir: Path,
+    on_progress: Callable[[int], None],
 ) -> None:
     time = _time_column(kind)
-    footers = read_footers(tally.tables, time=time, told=told)
+    footers = read_footers(tally.tables, time=time, on_progress=on_progress)
     for path, footer in zip(tally.tables, footers, strict=True):
         if footer.rows is None:
             tally.unreadable.append(Path(path).relative_to(data_dir).as_posix())

@@ -1,4 +1,4 @@
-"""The archive in full: every type of data, damage on disk, revisions, known defects."""
+"""The archive in full: every data type, damage on disk, revisions, known defects."""
 
 import datetime as dt
 import json
@@ -76,7 +76,7 @@ ONE_OF_EACH = Universe.model_validate(
 
 @pytest.fixture(scope="module")
 def full_archive(tmp_path_factory):
-    """Everything, built: a dataset of every market and type of data."""
+    """Everything, built: a dataset of every market and data type."""
     folder = tmp_path_factory.mktemp("full")
     with Exchange(ONE_OF_EACH, now=ERA) as exchange, serving(exchange) as running:
         settings = settings_for(running.endpoints)
@@ -92,7 +92,7 @@ def full_archive(tmp_path_factory):
 
 
 def partitions(workspace):
-    """The rows of each type of data, from its partitions, by market and type."""
+    """The rows of each data type, from its partitions, by market and type."""
     found = {}
     for path in sorted(workspace.path("parsed_data").rglob("*.parquet")):
         trade_type, data_type = path.relative_to(workspace.path("parsed_data")).parts[

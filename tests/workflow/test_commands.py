@@ -225,8 +225,8 @@ def test_a_built_bar_is_explained_as_the_exchange_published_it(workspace, exchan
     assert (answer["source"], answer["outcome"]) == ("api", "kept")
     assert answer["answered_at"]
     assert answer["values"]["close"] == filled["bar"]["close"]
-    (hole,) = filled["holes"]
-    assert (hole["reason"], hole["status"]) == ("missing_file", "filled")
+    (requested,) = filled["missing_ranges"]
+    assert (requested["reason"], requested["status"]) == ("missing_file", "filled")
 
     status = json.loads(done(workspace, "status", *data))
 

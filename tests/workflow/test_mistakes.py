@@ -334,7 +334,7 @@ def test_commands_clear_the_lock_of_a_killed_run_whose_jobs_ended_with_it(
     ]
     outcome = called(command, workspace.folder)
     assert outcome.status == 0, outcome.text
-    assert f"(process {process.pid}) is cleared" in outcome.text
+    assert f"cleared the lock of a killed run (process {process.pid})" in outcome.text
     assert not list(workspace.path(".snakemake/bhds-runs").iterdir())
     assert not list(workspace.path(".snakemake/scripts").glob("tmp*"))
     assert workspace.path("results_data/um_futures/klines/1m/NEWUSDT.pqt").exists()

@@ -74,7 +74,7 @@ DATASETS = [
     dataset(UM, "bookTicker", "D25"),
     dataset(TradeType.OPTION, "EOHSummary", "D25"),
 ]
-"""Few symbols and types of data for each defect."""
+"""Few symbols and data types for each defect."""
 
 AT_ONCE = [number for number in load_scenarios() if number not in {"D20", "D32"}]
 

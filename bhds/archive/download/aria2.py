@@ -316,7 +316,7 @@ def _call(
         except OSError as error:
             msg = (
                 f"{command[0]}: cannot be started ({error.strerror}); expected the "
-                "executable of aria2c, install it anew"
+                "executable of aria2c; install it again"
             )
             raise FetchError(msg) from error
         try:

@@ -50,7 +50,7 @@ class Fetched:
 def publish(fetched: Sequence[Fetched], *, data_dir: Path) -> None:
     """Publish files, empty where the server has none, and record them in the ledger.
 
-    A revision that is at hand is not given up for one that the server does not
+    An existing revision is not given up for one that the server does not
     have: a zip stays then, and with it the CHECKSUM that belongs to it.
 
     Raises

@@ -54,7 +54,7 @@ class Bounds:
 
 @dataclass(frozen=True)
 class _Most:
-    """What a type of data has at most."""
+    """What a data type has at most."""
 
     line: int
     """Bytes of a line."""

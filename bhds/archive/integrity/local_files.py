@@ -70,12 +70,12 @@ def judge_pair(
 ) -> list[Finding]:
     """Judge a zip with its CHECKSUM, or either where the other is missing.
 
-    - A file is damaged if it is neither what came by the ledger, nor what is listed
-      now, nor confirmed by the other of the pair: a zip by its CHECKSUM, a CHECKSUM by
-      its zip. A zip that the ledger does not know or the server does not list any more
-      may also be sound; such a CHECKSUM is left alone: none could take its place.
-    - An empty zip is `vanished` if nothing says that there was more.
-    - Any other zip is judged as in parsing, but is not unpacked if it matches its
+    - A file is damaged if it differs from the ledger and from the listing, and the
+      other file of the pair does not confirm it: a zip by its CHECKSUM, a CHECKSUM by
+      its zip. A zip that is not in the ledger or no longer listed may also be sound;
+      such a CHECKSUM is kept, because it could not be downloaded again.
+    - An empty zip is `vanished` if no record shows that it had content.
+    - Any other zip is checked as in parsing, but is not unpacked if it matches its
       CHECKSUM. A damaged CHECKSUM counts as missing.
 
     Parameters

@@ -220,10 +220,10 @@ class BucketClient:
         self._hold_clock_against(headers)
         if status == _HTTP_OK:
             return body
-        told = f"status {status}{refusal_text(body)}"
+        reason = f"status {status}{refusal_text(body)}"
         if status >= _HTTP_SERVER_ERROR or status == _HTTP_TOO_MANY_REQUESTS:
-            raise http.UnavailableError(told)
-        msg = f"{url}: {told}, expected 200; {_ADVICE.get(status, _OTHER_ADVICE)}"
+            raise http.UnavailableError(reason)
+        msg = f"{url}: {reason}, expected 200; {_ADVICE.get(status, _OTHER_ADVICE)}"
         raise ListingError(msg)
 
     def _hold_clock_against(self, headers: Mapping[str, str]) -> None:

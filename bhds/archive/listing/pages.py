@@ -246,5 +246,5 @@ def _local_name(element: Element) -> str:
 def _error_text(root: Element) -> str:
     """Return the code and message of an S3 error document, in brackets."""
     fields = _fields(root)
-    told = [fields[name] for name in ("Code", "Message") if fields.get(name)]
-    return f" ({cut(': '.join(told))})" if told else ""
+    parts = [fields[name] for name in ("Code", "Message") if fields.get(name)]
+    return f" ({cut(': '.join(parts))})" if parts else ""

@@ -1,8 +1,8 @@
-"""What the archive publishes: one entry for every type of data.
+"""What the archive publishes: one entry for every data type.
 
 Which markets, frequencies and intervals a type has, and when it ended, is in the
 registry (`bhds.schemas.datatypes`); an entry here says which symbols have it, and what
-its files hold. A further type of data is a further `PublishedType` in `DATA_TYPES`.
+its files hold. A further data type is a further `PublishedType` in `DATA_TYPES`.
 """
 
 from bhds.sandbox.datasets.bars import Klines, ReferenceKlines

@@ -82,13 +82,13 @@ class ReferenceKlines(_Bars):
         self.kind = kind
 
     def publishes(self, symbol: Symbol) -> bool:
-        """Tell whether the symbol has such a price of its own."""
+        """Check whether the symbol has such a price of its own."""
         return symbol.is_perpetual or self.kind is Reference.MARK
 
     def subjects(
         self, universe: Universe, market: TradeType
     ) -> Iterator[tuple[str, Symbol]]:
-        """Yield symbols, but of COIN-M's index the pairs, made of their perpetual."""
+        """Yield symbols; for COIN-M's index the pairs, built from their perpetual."""
         for name, symbol in super().subjects(universe, market):
             if self.kind is Reference.INDEX and market is TradeType.CM_FUTURES:
                 yield symbol.pair, symbol

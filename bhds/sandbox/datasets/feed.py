@@ -1,4 +1,4 @@
-"""A folder of archive files, and what all types of data have in common."""
+"""A folder of archive files, and what all data types have in common."""
 
 import datetime as dt
 import zlib
@@ -31,7 +31,7 @@ _FUTURES_AT = dt.time(6, 13, 22)
 
 
 class PublishedType(ABC):
-    """One type of data: which symbols have it, and what its files hold."""
+    """One data type: which symbols have it, and what its files hold."""
 
     name: str
     """The name of its folder."""
@@ -43,13 +43,13 @@ class PublishedType(ABC):
     """How far apart rows are at most, while the symbol trades."""
 
     def publishes(self, symbol: Symbol) -> bool:  # noqa: ARG002
-        """Tell whether a symbol of one of the type's markets has such files."""
+        """Check whether a symbol of one of the type's markets has such files."""
         return True
 
     def subjects(
         self, universe: Universe, market: TradeType
     ) -> Iterator[tuple[str, Symbol]]:
-        """Yield the name of every folder of a market, and the symbol it is made of."""
+        """Yield the name of every folder of a market, and its symbol."""
         for symbol in universe.of_market(market):
             if self.publishes(symbol):
                 yield symbol.name, symbol
@@ -92,7 +92,7 @@ class PublishedType(ABC):
         return day_ms + 8 * HOUR_MS + 5 * MINUTE_MS + spread_ms(feed.key(period))
 
     def is_empty(self, source: KlineSource, feed: "FolderFeed", period: Period) -> bool:
-        """Tell whether a period has no rows, and so no file."""
+        """Check whether a period has no rows, and so no file."""
         start_ms, end_ms = self.window(feed, period)
         spans = source.universe.trading_spans(
             feed.symbol, start_ms=start_ms, end_ms=end_ms
@@ -124,12 +124,12 @@ class FolderFeed:
 
     data_type: PublishedType
     symbol: Symbol
-    """The symbol that the data are made of."""
+    """The symbol that the data are built from."""
     name: str
     """What the folder and its files are named after: as a rule the symbol."""
     frequency: Frequency
     interval: Interval | None = None
-    """None where the type of data has no intervals."""
+    """None where the data type has no intervals."""
     last_day: dt.date | None = None
     """The last day that is in any file; None: the feed goes on."""
 

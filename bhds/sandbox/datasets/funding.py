@@ -20,7 +20,7 @@ class FundingRate(PublishedType):
     altered = ("rate",)
 
     def publishes(self, symbol: Symbol) -> bool:
-        """Tell whether the symbol is a perpetual."""
+        """Check whether the symbol is a perpetual."""
         return symbol.is_perpetual
 
     def published_ms(self, feed: FolderFeed, period: Period) -> int:
@@ -28,7 +28,7 @@ class FundingRate(PublishedType):
         return period.end_ms + 446 * MINUTE_MS + spread_ms(feed.key(period))
 
     def is_empty(self, source: KlineSource, feed: FolderFeed, period: Period) -> bool:
-        """Tell whether no event was due."""
+        """Check whether no event was due."""
         return self.rows(source, feed, period).is_empty()
 
     def rows(

@@ -13,7 +13,7 @@ from bhds.schemas import datatypes
 class FeedIndex:
     """All feeds of a universe, in the order of their paths; safe for several threads.
 
-    Those of a data type are made when they are first asked for: a thousand symbols
+    Those of a data type are generated at the first request, because a thousand symbols
     have more than a hundred thousand.
     """
 

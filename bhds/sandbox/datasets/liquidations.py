@@ -33,11 +33,11 @@ class LiquidationSnapshot(PublishedType):
     altered = ("price",)
 
     def publishes(self, symbol: Symbol) -> bool:
-        """Tell whether the symbol is one of COIN-M."""
+        """Check whether the symbol is one of COIN-M."""
         return symbol.market is TradeType.CM_FUTURES
 
     def is_empty(self, source: KlineSource, feed: FolderFeed, period: Period) -> bool:
-        """Tell whether no order was liquidated."""
+        """Check whether no order was liquidated."""
         return self._orders(source, feed, period).is_empty()
 
     def rows(

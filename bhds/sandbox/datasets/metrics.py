@@ -134,7 +134,7 @@ class Metrics(PublishedType):
 
 
 def _is_labelled_by_end(feed: FolderFeed, day: dt.date) -> bool:
-    """Tell whether the labels of the file of `day` are the ends of periods."""
+    """Check whether the labels of the file of `day` are the ends of periods."""
     is_um = feed.symbol.market is TradeType.UM_FUTURES
     return is_um and day < LABELLED_BY_START_SINCE
 

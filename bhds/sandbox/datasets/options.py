@@ -42,7 +42,7 @@ class BVOLIndex(PublishedType):
     altered = ("value",)
 
     def publishes(self, symbol: Symbol) -> bool:
-        """Tell whether the name is that of a volatility index."""
+        """Check whether the name is that of a volatility index."""
         return symbol.contract_type == "VOLATILITY_INDEX"
 
     def rows(
@@ -87,7 +87,7 @@ class EOHSummary(PublishedType):
     every_ms = HOUR_MS
 
     def publishes(self, symbol: Symbol) -> bool:
-        """Tell whether options are written on the symbol."""
+        """Check whether options are written on the symbol."""
         return symbol.contract_type == "UNDERLYING"
 
     def rows(

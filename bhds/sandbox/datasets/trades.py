@@ -40,7 +40,7 @@ class _TradeFiles(PublishedType):
     altered = ("quantity",)
 
     def publishes(self, symbol: Symbol) -> bool:
-        """Tell whether the symbol's bars are made of trades."""
+        """Check whether the symbol's bars are built from trades."""
         return symbol.trades_published
 
     def trades(

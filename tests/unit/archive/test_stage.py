@@ -154,7 +154,7 @@ def test_one_file_that_is_not_listed_any_more_leaves_all_unfetched(
     listed, gone = key("AUSDT", "2025-01"), key("AUSDT", "2025-02")
     publish({listed: b"month"}, folder=served)
 
-    with pytest.raises(FetchError, match=r"2025-02\.zip .*not in the listing any more"):
+    with pytest.raises(FetchError, match=r"2025-02\.zip .*no longer in the listing"):
         fetch.fetch_paths(
             [path_of_key(listed), path_of_key(gone)], base_url=url, http=HTTP
         )

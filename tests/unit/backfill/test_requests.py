@@ -77,7 +77,7 @@ class FakeClient:
         return KlinePage(start_ms, self.first_ms + 1, [bar(self.first_ms)])
 
 
-class Asked:
+class DatasetRequest:
     """What came of asking for some holes."""
 
     def __init__(self, monkeypatch):
@@ -128,7 +128,7 @@ class Asked:
 @pytest.fixture
 def ask(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    return Asked(monkeypatch)
+    return DatasetRequest(monkeypatch)
 
 
 def hours(span):

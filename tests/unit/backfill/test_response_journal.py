@@ -103,7 +103,7 @@ def test_an_answer_that_was_cut_by_a_kill_is_left_out_and_written_over(
         journal = Journal(path)
 
     assert journal.answers == [answer(LONG_AGO, (1, 2.5))]
-    assert "are not whole" in caplog.text
+    assert "are incomplete" in caplog.text
     assert path.read_bytes() == whole
     journal.append(answer(TODAY))
     assert len(Journal(path).answers) == 2

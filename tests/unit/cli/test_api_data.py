@@ -221,4 +221,4 @@ def test_a_market_that_is_not_asked_is_refused(exchange_info):
     outcome = exchange_info("option")
 
     assert outcome.exit_code == 1
-    assert "expected some of spot, um_futures, cm_futures" in str(outcome.exception)
+    assert "name some of spot, um_futures, cm_futures" in str(outcome.exception)

@@ -94,9 +94,9 @@ def test_what_would_be_removed_is_shown_and_stays_where_nobody_can_agree(
         for path in superseded_paths(cluttered)
     )
     assert f"daily files that a monthly zip replaces 4 {clean.decimal(size)}" in rows
-    assert "what killed writers left 1 1 byte" in rows
+    assert "temporary files of killed runs 1 1 byte" in rows
     assert "staged downloads of files in place 1 1 byte" in rows
-    assert "Stays: damaged files put aside: 1, 1 byte" in rows
+    assert "Kept: damaged files in the quarantine: 1, 1 byte" in rows
     assert rows[-1] == "Removed nothing; --yes removes these files without asking."
 
 
@@ -160,7 +160,7 @@ def test_days_whose_month_is_not_parsed_stay_and_are_told(archive, bhds):
 
     result = bhds("clean", "--yes")
 
-    assert "Stays: daily files whose monthly zip is not parsed yet" in result.stdout
+    assert "Kept: daily files whose monthly zip is not parsed yet" in result.stdout
     assert result.stdout.endswith("Nothing to remove.\n")
     assert archive.path("AUSDT", DAYS[0]).exists()
 

@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bhds import config
-from bhds.cli.datasets import Asked, dataset_of, datasets_of
+from bhds.cli.datasets import DatasetRequest, dataset_of, datasets_of
 from bhds.cli.options import BarFilter, given
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
@@ -38,13 +38,13 @@ def made(asked):
 
 
 def test_what_is_not_asked_for_is_as_the_settings_say_of_the_series():
-    found = made(Asked(UM, interval="1h"))
+    found = made(DatasetRequest(UM, interval="1h"))
 
     assert found == SETTINGS.datasets[1]
 
 
 def test_a_series_without_settings_has_the_symbols_of_its_market():
-    found = made(Asked(UM, "fundingRate"))
+    found = made(DatasetRequest(UM, "fundingRate"))
 
     assert found.start == dt.date(2024, 1, 1)
     assert found.symbols == SETTINGS.datasets[0].symbols
@@ -56,18 +56,20 @@ def test_a_series_without_settings_has_the_symbols_of_its_market():
     [(SPOT, ["USDT"], None), (CM, None, ["PERPETUAL"])],
 )
 def test_a_market_without_settings_has_its_usual_symbols(market, quote, contract_type):
-    found = made(Asked(market, interval="1m"))
+    found = made(DatasetRequest(market, interval="1m"))
 
     assert (found.symbols.quote, found.symbols.contract_type) == (quote, contract_type)
     assert found.start is None
 
 
 def test_names_go_before_the_filter_of_the_settings():
-    assert made(Asked(UM, interval="1m", symbols=["龙虾USDT"])).symbols == ["龙虾USDT"]
+    assert made(DatasetRequest(UM, interval="1m", symbols=["龙虾USDT"])).symbols == [
+        "龙虾USDT"
+    ]
 
 
 def test_a_filter_changes_the_fields_that_are_given_alone():
-    asked = Asked(UM, interval="1m", filter={"contract_type": ["DELIVERY"]})
+    asked = DatasetRequest(UM, interval="1m", filter={"contract_type": ["DELIVERY"]})
 
     found = made(asked).symbols
 
@@ -77,7 +79,7 @@ def test_a_filter_changes_the_fields_that_are_given_alone():
 
 
 def test_a_filter_replaces_names_of_the_settings():
-    found = made(Asked(UM, interval="1h", filter={"quote": ["USDC"]}))
+    found = made(DatasetRequest(UM, interval="1h", filter={"quote": ["USDC"]}))
 
     assert found.symbols.quote == ["USDC"]
     assert found.symbols.contract_type == ["PERPETUAL"]
@@ -91,7 +93,7 @@ def test_any_is_no_restriction():
 
 
 def test_names_and_a_filter_at_once_are_refused():
-    asked = Asked(UM, symbols=["AUSDT"], filter={"quote": ["USDT"]})
+    asked = DatasetRequest(UM, symbols=["AUSDT"], filter={"quote": ["USDT"]})
 
     with pytest.raises(SelectionError, match=r"AUSDT: named, and filtered by quote"):
         made(asked)
@@ -99,7 +101,9 @@ def test_names_and_a_filter_at_once_are_refused():
 
 def test_results_are_changed_field_by_field():
     found = made(
-        Asked(UM, interval="1m", results={"fill": False, "split": {"enabled": False}})
+        DatasetRequest(
+            UM, interval="1m", results={"fill": False, "split": {"enabled": False}}
+        )
     ).results
 
     assert (found.fill, found.vwap) == (False, False)
@@ -107,7 +111,7 @@ def test_results_are_changed_field_by_field():
 
 
 def test_several_intervals_are_as_many_datasets():
-    asked = Asked(UM, interval="1m,1h,1m", symbols=["AUSDT"])
+    asked = DatasetRequest(UM, interval="1m,1h,1m", symbols=["AUSDT"])
 
     found = datasets_of(asked, settings=SETTINGS)
 
@@ -117,7 +121,7 @@ def test_several_intervals_are_as_many_datasets():
 
 def test_a_wrong_interval_is_named_with_those_that_are_published():
     with pytest.raises(ConfigError, match=r"um_futures klines 7m.*'7m'.*1m, 3m, 5m"):
-        made(Asked(UM, interval="7m"))
+        made(DatasetRequest(UM, interval="7m"))
 
 
 def test_options_that_were_not_given_are_left_out():

@@ -107,7 +107,7 @@ def test_what_people_read_names_the_bar_and_its_faults(explain):
             ["did you mean 'BTCUSDT'?"],
         ),
         (["BTCUSDT", "2025-03-01", "--interval", "5x"], ["interval '5x'"]),
-        (["BTCUSDT", "2025-03-01", "--interval", "5m"], ["there are none", "generate"]),
+        (["BTCUSDT", "2025-03-01", "--interval", "5m"], ["none exist", "generate"]),
         (["BTCUSDT", "2025-03-01", "--rule", "4h"], ["resampled bars", "'BTCUSDT'"]),
     ],
 )

@@ -153,7 +153,7 @@ def test_time_follows_from_the_rate_that_was_measured(published, bhds):
     )
     assert total["seconds"] == total["download_seconds"] + total["api_seconds"]
     text = bhds("plan").stdout
-    assert "as fast as the last ones were here, 1 byte/s and 0.2 files/s" in text
+    assert "at the rate of the last downloads, 1 byte/s and 0.2 files/s" in text
 
 
 @pytest.mark.usefixtures("published")
@@ -185,7 +185,7 @@ def test_it_is_said_when_the_disk_is_too_small(bhds, monkeypatch):
     usage = SimpleNamespace(free=10)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
 
-    assert "It does not fit: free some space" in bhds("plan").stdout
+    assert "Not enough space: free some" in bhds("plan").stdout
     assert documented(bhds)["fits"] is False
 
 

@@ -62,7 +62,7 @@ def test_snakemake_gets_the_settings_and_its_exit_code_is_returned(
 
 
 def test_without_a_snakefile_there_are_no_rules(tmp_path):
-    with pytest.raises(ConfigError, match=r"Snakefile: no such file.*install it anew"):
+    with pytest.raises(ConfigError, match=r"Snakefile: no such file.*install it again"):
         workflow.run_snakemake(SETTINGS, ["api_all"], checkout=tmp_path)
 
 
@@ -82,7 +82,7 @@ def test_what_snakemake_prints_can_leave_standard_output_free(fake, capfd):
     program = fake.with_name("python")
     program.write_text("#!/bin/sh\necho told\n")
 
-    workflow.run_snakemake(SETTINGS, ["all"], told_on_stderr=True)
+    workflow.run_snakemake(SETTINGS, ["all"], stdout_to_stderr=True)
 
     assert capfd.readouterr() == ("", "told\n")
 

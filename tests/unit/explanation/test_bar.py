@@ -142,7 +142,7 @@ def test_rows_of_a_corrupt_zip_are_not_used(data, hours):
     assert found.zips[0].reason
     assert found.bar is None
     assert found.publications == ()
-    assert found.state == "after_life"
+    assert found.state == "after_trading"
 
 
 def test_a_bar_of_the_api_is_told_with_the_answer(data, hours):
@@ -161,8 +161,12 @@ def test_a_bar_of_the_api_is_told_with_the_answer(data, hours):
     (row,) = found.publications
     assert (row.source, row.outcome, row.answered_at) == ("api", "kept", asked)
     assert row.values["open"] == 70.0
-    (hole,) = found.holes
-    assert (hole.status, hole.found, hole.answered_at) == ("filled", 24, asked)
+    (requested,) = found.missing_ranges
+    assert (requested.status, requested.found, requested.answered_at) == (
+        "filled",
+        24,
+        asked,
+    )
     assert found.warnings == ()
 
 
@@ -178,7 +182,7 @@ def test_a_bar_of_an_earlier_year_is_found_in_the_first_fill(data, hours):
 
     assert found.bar["source"] == "api"
     assert [row.source for row in found.publications] == ["api"]
-    assert [hole.status for hole in found.holes] == ["part"]
+    assert [each.status for each in found.missing_ranges] == ["part"]
     assert found.warnings == ()
 
 
@@ -230,7 +234,7 @@ def test_a_filled_bar_is_told_with_its_gap_and_what_the_api_said(data, hours):
     assert found.gap["prev_open_time"] == at("2025-03-01T05:00")
     assert found.gap["next_open_time"] == at("2025-03-01T09:00")
     assert (found.gap["class"], found.gap["api"]) == ("halt", "empty")
-    assert found.holes[0].status == "empty"
+    assert found.missing_ranges[0].status == "empty"
     assert found.condition["condition"] == "degraded"
     assert "halt" in found.summary
     assert found.warnings == ()
@@ -296,10 +300,10 @@ def test_between_segments_the_gap_tells_why_there_is_no_bar(halted):
 @pytest.mark.parametrize(
     ("time", "state"),
     [
-        ("2025-02-28T23:59", "before_life"),
+        ("2025-02-28T23:59", "before_trading"),
         ("2025-03-01T00:00", "bar"),
         ("2025-03-05T23:59", "bar"),
-        ("2025-03-06T00:00", "after_life"),
+        ("2025-03-06T00:00", "after_trading"),
         ("2025-03-10T00:00", "not_built"),
     ],
 )
@@ -314,7 +318,7 @@ def test_a_symbol_that_has_ended_is_not_to_be_built_again(data, hours):
 
     found = explained(data, "2025-05-10")
 
-    assert found.state == "after_life"
+    assert found.state == "after_trading"
     assert found.summary.startswith("no bar: after the last, 2025-03-01 23:00")
     assert explained(data, "2025-06-01").state == "not_built"
 
@@ -374,8 +378,8 @@ def test_funding_that_the_result_leaves_out_is_not_told_as_joined(data, hours):
 @pytest.mark.parametrize(
     ("time", "state", "why"),
     [
-        ("2025-03-01T01:00", "before_life", "the result begins later"),
-        ("2025-03-05T23:00", "after_life", "the symbol has ended"),
+        ("2025-03-01T01:00", "before_trading", "the result begins later"),
+        ("2025-03-05T23:00", "after_trading", "the symbol has ended"),
     ],
 )
 def test_what_was_published_is_not_kept_where_there_is_no_bar(

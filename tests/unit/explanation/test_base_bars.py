@@ -95,5 +95,5 @@ def test_a_file_whose_result_was_built_anew_is_told(built, hours):
     built.publish("2025-03-02", hours("2025-03-02", 24))
     built.build()
 
-    with pytest.raises(ResultError, match="not there any more"):
+    with pytest.raises(ResultError, match="no longer exists"):
         explained(built, "2025-03-01")

@@ -11,7 +11,7 @@ from bhds.core.errors import ParseError
 from bhds.core.timegrid import TIME
 from bhds.parse import csv_reader
 from bhds.parse.csv_reader import read_bodies, split_header
-from bhds.schemas.datatypes import Field, Kind, Table
+from bhds.schemas.datatypes import Field, Form, Table
 
 
 def table_of(*fields):
@@ -19,22 +19,22 @@ def table_of(*fields):
 
 
 PRICES = table_of(
-    Field("time", Kind.EPOCH, ("open_time",)),
-    Field("price", Kind.NUMBER, ("price", "cost")),
-    Field("ignore", Kind.UNUSED),
+    Field("time", Form.EPOCH, ("open_time",)),
+    Field("price", Form.NUMBER, ("price", "cost")),
+    Field("ignore", Form.UNUSED),
 )
 RECORDS = table_of(
-    Field("time", Kind.CLOCK),
-    Field("symbol", Kind.SYMBOL),
-    Field("ratio", Kind.OPTIONAL_NUMBER),
-    Field("volume", Kind.OPTIONAL_NUMBER),
+    Field("time", Form.CLOCK),
+    Field("symbol", Form.SYMBOL),
+    Field("ratio", Form.OPTIONAL_NUMBER),
+    Field("volume", Form.OPTIONAL_NUMBER),
 )
 ORDERS = table_of(
-    Field("time", Kind.EPOCH),
-    Field("id", Kind.WHOLE),
-    Field("side", Kind.WORD, words=("BUY", "SELL")),
-    Field("status", Kind.WORD),
-    Field("is_maker", Kind.FLAG),
+    Field("time", Form.EPOCH),
+    Field("id", Form.WHOLE),
+    Field("side", Form.WORD, words=("BUY", "SELL")),
+    Field("status", Form.WORD),
+    Field("is_maker", Form.FLAG),
 )
 
 

@@ -1,4 +1,4 @@
-"""Tables of every type of data but klines, whose own rules test_bars.py tests."""
+"""Tables of every data type but klines, whose own rules test_bars.py tests."""
 
 import datetime as dt
 import hashlib
@@ -563,7 +563,7 @@ def golden_metrics(archive, parse):
 
 @pytest.fixture
 def golden(archive, parse, csv, line):
-    """Return a function that parses the golden partition of a type of data."""
+    """Return a function that parses the golden partition of a data type."""
 
     def run(data_type):
         match data_type:

@@ -9,7 +9,7 @@ from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
 from bhds.parse.csv_reader import CsvBody
 from bhds.parse.times import check_times, microseconds
-from bhds.schemas.datatypes import Field, Kind, Table
+from bhds.schemas.datatypes import Field, Form, Table
 
 from .conftest import utc
 
@@ -41,16 +41,16 @@ def check(table, columns, *, interval=None):
 
 def check_clock(*texts, slack=MINUTE):
     times = pl.Series([utc(text) for text in texts], dtype=TIME)
-    return check(table_of(Kind.CLOCK, "time", slack=slack), {"time": times})
+    return check(table_of(Form.CLOCK, "time", slack=slack), {"time": times})
 
 
 def check_event(text, *, event, slack=MINUTE):
-    table = table_of(Kind.EPOCH, "time", "event_time", slack=slack)
+    table = table_of(Form.EPOCH, "time", "event_time", slack=slack)
     return check(table, {"time": [ms(text)], "event_time": [event]})
 
 
 def test_unit_is_told_by_the_magnitude():
-    table = table_of(Kind.EPOCH, "time")
+    table = table_of(Form.EPOCH, "time")
 
     assert check(table, {"time": [ms("2024-01-02")]}) == "ms"
     assert check(table, {"time": [ms("2024-01-02") * 1000]}) == "us"
@@ -59,7 +59,7 @@ def test_unit_is_told_by_the_magnitude():
 def test_file_without_rows_has_no_unit():
     empty = pl.Series([], dtype=pl.Int64)
 
-    assert check(table_of(Kind.EPOCH, "time"), {"time": empty}) is None
+    assert check(table_of(Form.EPOCH, "time"), {"time": empty}) is None
 
 
 def test_text_is_at_the_resolution_of_seconds():
@@ -104,7 +104,7 @@ def test_other_times_are_checked_for_their_unit_only():
     [("2024-01-03T00:59:59", True), ("2024-01-03T01:00", False)],
 )
 def test_close_of_a_bar_may_be_a_bar_later_than_the_period(close, is_right):
-    table = table_of(Kind.EPOCH, "open_time", "close_time")
+    table = table_of(Form.EPOCH, "open_time", "close_time")
     bar = {"open_time": [ms("2024-01-02T23:30")], "close_time": [ms(close)]}
 
     if is_right:

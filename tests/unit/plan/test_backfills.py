@@ -23,11 +23,11 @@ def fills(
     start=None,
     is_whole=True,
 ):
-    """Fills of one symbol, by its life and the names of its archived partitions."""
+    """Fills of one symbol, by its listing period and its archived partitions."""
     found = backfills_of(
         {"AUSDT": archived},
         size=size,
-        lives={"AUSDT": ListingPeriod(day(first), day(last))},
+        listing_periods={"AUSDT": ListingPeriod(day(first), day(last))},
         start=start and day(start),
         last_day=day(last_wanted),
         is_whole=is_whole,
@@ -45,7 +45,7 @@ def fills(
                 "2024": ("2024-01-01", "2024-12-31"),
                 "2025": ("2025-01-01", "2025-03-09", "has_archive", "is_last"),
             },
-            id="each period of its life",
+            id="each period of its listing period",
         ),
         pytest.param(
             *("2025-06-01", "2025-12-31", "2026-01-01", ["2025"], None),

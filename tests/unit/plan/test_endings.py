@@ -16,9 +16,11 @@ at = dt.datetime.fromisoformat
 
 
 def ended(symbol="AUSDT", *, last=AS_OF, as_of=AS_OF, **entry):
-    life = None if last is None else ListingPeriod(dt.date(2020, 1, 1), last)
+    listing_period = None if last is None else ListingPeriod(dt.date(2020, 1, 1), last)
     known = {symbol: entry} if entry else None
-    return has_ended(symbol, trade_type=UM, life=life, as_of=as_of, known=known)
+    return has_ended(
+        symbol, trade_type=UM, listing_period=listing_period, as_of=as_of, known=known
+    )
 
 
 @pytest.mark.parametrize(
@@ -67,9 +69,14 @@ def test_what_settled_later_than_as_of_had_not_ended(
 def test_a_contract_that_the_exchange_shows_no_more_has_ended(
     market, known_on, expected
 ):
-    life = ListingPeriod(dt.date(2020, 1, 1), AS_OF)
+    listing_period = ListingPeriod(dt.date(2020, 1, 1), AS_OF)
     known = {"OTHERUSDT": {"status": "TRADING"}}
-    options = {"trade_type": market, "life": life, "as_of": AS_OF, "known": known}
+    options = {
+        "trade_type": market,
+        "listing_period": listing_period,
+        "as_of": AS_OF,
+        "known": known,
+    }
 
     assert has_ended("AUSDT", known_on=known_on, **options) is expected
     assert not has_ended("OTHERUSDT", known_on=known_on, **options)
@@ -119,7 +126,9 @@ def test_a_settlement_of_the_table_is_known_without_listing_and_exchange(
     for last in (None, day, dt.date(2026, 9, 1)):
         assert ended(symbol, last=last, as_of=day) is expected
     market = TradeType.SPOT
-    assert not has_ended(symbol, trade_type=market, life=None, as_of=day, known=None)
+    assert not has_ended(
+        symbol, trade_type=market, listing_period=None, as_of=day, known=None
+    )
 
 
 @pytest.mark.parametrize(

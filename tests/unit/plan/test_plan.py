@@ -230,7 +230,7 @@ def test_without_an_api_nothing_tells_the_phase_of_3d_bars():
     plan = Plan([planned("AUSDT", rules=["3d"])])
 
     assert phases_of(plan, "AUSDT") == [[]]
-    with pytest.raises(SelectionError, match="is not asked for its klines"):
+    with pytest.raises(SelectionError, match="its klines are not requested"):
         plan.phase_first_day("um_futures", "AUSDT")
 
 

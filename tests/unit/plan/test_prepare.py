@@ -476,7 +476,7 @@ def test_without_the_api_there_are_no_fills(bucket):
     assert plan.sources_of_result(um("AUSDT", "fundingRate", None)) == [
         "parsed_data/um_futures/fundingRate/AUSDT/2025.parquet"
     ]
-    with pytest.raises(SelectionError, match=r"not asked for 2025.*api\.enabled"):
+    with pytest.raises(SelectionError, match=r"no backfill for 2025.*api\.enabled"):
         plan.backfill(um("AUSDT"), "2025")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import TIME
-from bhds.quality.gap_classes import classify, lives_of
+from bhds.quality.gap_classes import classify, trading_periods_of
 from bhds.quality.outages import known_outages, outages_of
 from bhds.schemas.quality_tables import CLASSIFIED_GAPS
 
@@ -17,22 +17,22 @@ ABSENT = {"absent_days": 2, "first_absent_day": dt.date(2024, 1, 2)}
 
 
 @pytest.fixture
-def lives(at):
-    """The life of symbols from minute 0 to 2024-03-31."""
+def trading_periods(at):
+    """The trading_period of symbols from minute 0 to 2024-03-31."""
 
-    def lives(*symbols):
+    def trading_periods(*symbols):
         ends = [at(minute).isoformat() for minute in (0, 91 * DAY - 1)]
-        return lives_of((symbol, *ends) for symbol in symbols)
+        return trading_periods_of((symbol, *ends) for symbol in symbols)
 
-    return lives
+    return trading_periods
 
 
 @pytest.fixture
-def classes(gaps_of, lives):
+def classes(gaps_of, trading_periods):
     def classes(*rows, symbols=("AUSDT",), outages=NO_OUTAGES):
         found = classify(
             gaps_of(*rows),
-            lives=lives(*symbols),
+            trading_periods=trading_periods(*symbols),
             outages=outages,
             interval=MINUTE,
             last_day=AS_OF,
@@ -180,7 +180,7 @@ def test_the_moment_at_which_most_others_trade_counts(classes, gap):
 
 
 def test_symbols_that_did_not_live_then_are_no_evidence(gaps_of, gap, at):
-    lives = lives_of(
+    trading_periods = trading_periods_of(
         [
             *((name, at(0).isoformat(), at(900).isoformat()) for name in SYMBOLS[:2]),
             ("CUSDT", at(300).isoformat(), at(900).isoformat()),
@@ -192,7 +192,7 @@ def test_symbols_that_did_not_live_then_are_no_evidence(gaps_of, gap, at):
 
     found = classify(
         gaps_of(*rows),
-        lives=lives,
+        trading_periods=trading_periods,
         outages=NO_OUTAGES,
         interval=MINUTE,
         last_day=AS_OF,

@@ -77,7 +77,7 @@ def test_results_that_are_newer_than_the_judgement_are_refused(data, check):
 def test_days_that_nobody_has_built_yet_are_refused(data, check):
     data.condition(AVAILABLE, as_of="2025-03-03")
     check("2025-03-03", "2025-03-04")
-    message = "2025-03-04 was not judged .they are until 2025-03-03.*build newer days"
+    message = "2025-03-04 was not judged .they are until 2025-03-03.*or build them"
     with pytest.raises(ResultError, match=message):
         check(end="2025-03-05")
     with pytest.raises(ResultError, match=message):

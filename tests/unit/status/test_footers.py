@@ -13,7 +13,9 @@ BEGIN = dt.datetime(2025, 3, 1, tzinfo=dt.UTC)
 
 def read(*paths, time="open_time"):
     told = []
-    found = list(read_footers(list(map(str, paths)), time=time, told=told.append))
+    found = list(
+        read_footers(list(map(str, paths)), time=time, on_progress=told.append)
+    )
     return found, told
 
 

@@ -184,7 +184,7 @@ def test_an_empty_folder_holds_nothing(tmp_path):
 def test_how_far_the_count_is_is_told(klines):
     told = []
 
-    survey(klines, told=lambda what, **step: told.append((what, *step.values())))
+    survey(klines, on_progress=lambda what, **step: told.append((what, *step.values())))
 
     assert ("counting files", 0, told[0][2]) == told[0]
     assert told[-1] == ("reading footers", 4, 4)

@@ -8,7 +8,7 @@ import pytest
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.timegrid import from_ms, period_of_label, to_ms
-from bhds.schemas.datatypes import DATA_TYPES, Kind
+from bhds.schemas.datatypes import DATA_TYPES, Form
 
 PUBLISHED = [
     (data_type.name, trade_type)
@@ -46,15 +46,15 @@ def has_header(file):
 
 
 READERS = {
-    Kind.WHOLE: int,
-    Kind.NUMBER: float,
-    Kind.OPTIONAL_NUMBER: lambda text: float(text) if text else None,
-    Kind.FLAG: lambda text: {"true": True, "false": False}[text.lower()],
-    Kind.WORD: str,
-    Kind.EPOCH: lambda text: int(text[:13]),
-    Kind.CLOCK: lambda text: to_ms(dt.datetime.fromisoformat(f"{text}Z")),
-    Kind.SYMBOL: str,
-    Kind.UNUSED: float,
+    Form.WHOLE: int,
+    Form.NUMBER: float,
+    Form.OPTIONAL_NUMBER: lambda text: float(text) if text else None,
+    Form.FLAG: lambda text: {"true": True, "false": False}[text.lower()],
+    Form.WORD: str,
+    Form.EPOCH: lambda text: int(text[:13]),
+    Form.CLOCK: lambda text: to_ms(dt.datetime.fromisoformat(f"{text}Z")),
+    Form.SYMBOL: str,
+    Form.UNUSED: float,
 }
 """How the values of each kind of field are written; times are read as ms."""
 
@@ -126,7 +126,7 @@ def test_files_have_the_columns_of_the_registry(archive, name, trade_type):
         assert has_header(file) == first[0][0].isalpha()
         if has_header(file):
             for written, field in zip(first, fields, strict=True):
-                assert field.kind is Kind.UNUSED or written in field.published
+                assert field.kind is Form.UNUSED or written in field.published
 
 
 @pytest.mark.parametrize(("name", "trade_type"), PARSED)
