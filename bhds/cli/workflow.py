@@ -116,6 +116,13 @@ def run_snakemake(
         return snakemake_process.run(command, stdout_to_stderr=stdout_to_stderr)
 
 
+def target_names(checkout: Path = CHECKOUT) -> list[str]:
+    """Return the names of the targets and of other rules that can be requested."""
+    files = [checkout / "Snakefile", *sorted(checkout.glob("rules/*.smk"))]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
+    return re.findall(r"^ *(?:rule|checkpoint) (\w+):", text, re.MULTILINE)
+
+
 def _clear_stale_lock(data_dir: Path, command: Sequence[str]) -> None:
     """Remove, by Snakemake, the lock of a run that was killed on this machine."""
     owner = runs.owner_of_stale_lock(data_dir)

@@ -132,10 +132,13 @@ def test_a_mistake_is_one_line(workspace):
 def test_a_run_shows_few_lines(workspace):
     target = "parsed_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
 
+    mistyped = bhds(workspace, "run", "result_all")
     planned = bhds(workspace, "run", "--dry-run", target)
     ran = bhds(workspace, "run", target)
     again = bhds(workspace, "run", target)
 
+    assert mistyped.returncode == 1
+    assert ", as results_all (" in mistyped.stderr
     assert "Zips to download: " in planned.stdout
     assert len(planned.stdout.splitlines() + planned.stderr.splitlines()) <= 60
     assert ran.stdout == ""
