@@ -32,7 +32,7 @@ rule all:
         result_files,
         quality_files,
         split_files,
-        "reports/quality.html",
+        layout.REPORT,
         LEFT_INCOMPLETE,
     message:
         "Every file that the settings request is built"

@@ -154,6 +154,11 @@ def table(folder: str, name: str) -> str:
     return f"{folder}/{name}.parquet"
 
 
+def bars(folder: str, name: str) -> str:
+    """Return a file of a folder of results: the bars of a symbol or a segment."""
+    return f"{folder}/{name}.pqt"
+
+
 def partition(
     trade_type: str, data_type: str, symbol: str, interval: str | None, partition: str
 ) -> str:

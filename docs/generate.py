@@ -5,6 +5,7 @@ A page has a block for each, between two comments: `<!-- generated: settings -->
 holds every page against the code.
 """
 
+import ast
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.config import Settings
 from bhds.core.markets import Frequency, TradeType
 from bhds.schemas.datatypes import DATA_TYPES, DataType
@@ -263,7 +265,6 @@ _RULE = re.compile(
 )
 _GIVEN_NAME = re.compile(r'\bname:\s*f?"(?P<name>\w+?)(?:_\{[^"]*)?"')
 _OUTPUT = re.compile(r"^( +)output:\n(?P<body>.*?)^\1\S", re.MULTILINE | re.DOTALL)
-_PATH = re.compile(r'"(?P<path>(?:[a-z]+_data|reports)/[^"]*)"')
 
 
 def targets() -> str:
@@ -296,9 +297,19 @@ def _rules(path: Path) -> Iterator[tuple[str, str, list[str] | None]]:
         given = _GIVEN_NAME.search(body)
         name = match["name"] or (given["name"] if given else "")
         output = _OUTPUT.search(body)
-        paths = _PATH.findall(output["body"]) if output else None
+        paths = output and list(_paths(ast.parse(f"dict({output['body']})")))
         doc = " ".join(match["doc"].split())
         yield name, doc, paths and [_placeholders(each) for each in paths]
+
+
+def _paths(node: ast.AST) -> Iterator[str]:
+    """Yield what the expressions of `bhds.layout` in some code say."""
+    code = ast.unparse(node)
+    if code.startswith("layout."):
+        yield eval(code, {"layout": layout})  # noqa: S307 -- code of our own rules
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _paths(child)
 
 
 def _placeholders(path: str) -> str:

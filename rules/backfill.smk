@@ -13,8 +13,8 @@ rule backfill_klines:
     input:
         backfilled_partition,
     output:
-        backfill="api_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.parquet",
-        sources="api_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.sources.json",
+        backfill=layout.wildcards(layout.backfill),
+        sources=layout.sources_of(layout.wildcards(layout.backfill)),
     log:
         "logs/backfill_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
     wildcard_constraints:
@@ -36,8 +36,8 @@ rule backfill_funding:
     input:
         backfilled_partition,
     output:
-        backfill="api_data/{trade_type}/{data_type}/{symbol}/{partition}.parquet",
-        sources="api_data/{trade_type}/{data_type}/{symbol}/{partition}.sources.json",
+        backfill=layout.wildcards(layout.backfill, interval=None),
+        sources=layout.sources_of(layout.wildcards(layout.backfill, interval=None)),
     log:
         "logs/backfill_funding/{trade_type}-{data_type}/{symbol}-{partition}.log",
     wildcard_constraints:
@@ -57,7 +57,7 @@ rule backfill_funding:
 rule backfill_phase:
     """Request one 3d bar of a symbol that is resampled to 3d without published ones."""
     output:
-        "api_data/{trade_type}/klines/{symbol}/phase.json",
+        layout.wildcards(layout.phase),
     log:
         "logs/backfill_phase/{trade_type}/{symbol}.log",
     localrule: True

@@ -18,6 +18,7 @@ from snakemake.settings.types import ExecutionSettings
 
 from bhds.status import failures, incomplete
 from bhds.io import job_log, places, runs, unknown_fields
+from bhds import layout
 from bhds import report as quality_report
 from bhds.archive.download import aria2, ledger, progress, publication
 from bhds.archive.download import batch as download
@@ -26,7 +27,6 @@ from bhds.stages import backfill
 from bhds.stages import phase
 from bhds.backfill import refusal, unanswered, api_use
 from bhds.core.errors import ConfigError
-from bhds.core.markets import Frequency, TradeType
 from bhds.parse import revisions, supplements, unusable_zips
 from bhds.plan import plan_snapshot, prepare, space, summary, file_times
 from bhds.cleanup import stale_files
@@ -64,14 +64,7 @@ def for_rules(function):
 
 
 wildcard_constraints:
-    trade_type="|".join(TradeType),
-    frequency="|".join(Frequency),
-    data_type="|".join(DATA_TYPES),
-    symbol="[^/]+",
-    interval="[0-9]+(?:s|m|h|d|w|mo)",
-    partition="[0-9]{4}(?:-[0-9]{2})?",
-    rule="[^/]+",
-    segment="[^/]+",
+    **layout.FIELDS | {"data_type": "|".join(DATA_TYPES)},
 
 
 def follow_plan():
@@ -245,7 +238,7 @@ def backfilled_partition(wildcards):
     series = series_of(wildcards)
     if not PLAN.backfill(series, wildcards.partition).has_archive:
         return []
-    return f"{series.folder}/{wildcards.partition}.parquet"
+    return layout.table(series.folder, wildcards.partition)
 
 
 @for_rules
@@ -257,10 +250,8 @@ def backfill_bounds(wildcards):
     """
     series = series_of(wildcards)
     backfill = PLAN.backfill(series, wildcards.partition)
-    requested_at = PLAN.requested_at.get(
-        f"{series.backfill_folder}/{wildcards.partition}.parquet"
-    )
-    return {**backfill._asdict(), "requested_at": requested_at}
+    path = layout.table(series.backfill_folder, wildcards.partition)
+    return {**backfill._asdict(), "requested_at": PLAN.requested_at.get(path)}
 
 
 @for_rules
@@ -455,15 +446,13 @@ def segment_folders(wildcards):
 def result_of_segment(wildcards):
     """Locate the result that a segment file is cut from."""
     symbol = split.symbol_of(wildcards.segment)
-    folder = f"results_data/{wildcards.trade_type}/klines/{wildcards.interval}"
-    return f"{folder}/{symbol}.pqt"
+    return layout.result(wildcards.trade_type, wildcards.interval, symbol)
 
 
 def resampled_of_segment(wildcards):
     """Locate the resampled file that a segment file is cut from."""
     symbol = split.symbol_of(wildcards.segment)
-    folder = f"results_data/{wildcards.trade_type}/resampled_klines/{wildcards.rule}"
-    return f"{folder}/{symbol}.pqt"
+    return layout.resampled(wildcards.trade_type, wildcards.rule, symbol)
 
 
 @for_rules
@@ -471,8 +460,7 @@ def segments_of_rule(wildcards):
     """Locate the table of the segments that a rule's files are cut by."""
     symbol = split.symbol_of(wildcards.segment)
     interval = PLAN.base_interval(wildcards.trade_type, wildcards.rule, symbol)
-    folder = f"results_data/{wildcards.trade_type}/split_klines/{interval}"
-    return f"{folder}/segments.parquet"
+    return layout.segments(wildcards.trade_type, interval)
 
 
 def listings_of(batch):

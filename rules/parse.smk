@@ -12,8 +12,8 @@ rule parse_klines:
     input:
         partition_archives,
     output:
-        partition="parsed_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.parquet",
-        sources="parsed_data/{trade_type}/{data_type}/{symbol}/{interval}/{partition}.sources.json",
+        partition=layout.wildcards(layout.partition),
+        sources=layout.sources_of(layout.wildcards(layout.partition)),
     log:
         "logs/parse_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
     wildcard_constraints:
@@ -37,8 +37,8 @@ rule parse_records:
     input:
         partition_archives,
     output:
-        partition="parsed_data/{trade_type}/{data_type}/{symbol}/{partition}.parquet",
-        sources="parsed_data/{trade_type}/{data_type}/{symbol}/{partition}.sources.json",
+        partition=layout.wildcards(layout.partition, interval=None),
+        sources=layout.sources_of(layout.wildcards(layout.partition, interval=None)),
     log:
         "logs/parse_records/{trade_type}-{data_type}/{symbol}-{partition}.log",
     wildcard_constraints:

@@ -56,9 +56,7 @@ onstart:
         api_use.compact(Path())
         unknown_fields.forget(Path())
         for partition in PLAN.outdated_partitions:
-            revisions.keep(
-                f"{partition}.parquet", sources_path=f"{partition}.sources.json"
-            )
+            revisions.keep(partition, sources_path=layout.sources_of(partition))
     announce_downloads()
     prepare_jobs_elsewhere()
 

@@ -11,7 +11,7 @@ rule classify_gaps:
     input:
         gaps=tables_of_symbols("gaps"),
     output:
-        "results_data/{trade_type}/quality/gaps-{interval}.parquet",
+        layout.wildcards(layout.quality_table, kind="gaps", series="{interval}"),
     log:
         "logs/classify_gaps/{trade_type}-{interval}.log",
     conda:
@@ -30,7 +30,7 @@ rule collect_conflicts:
     input:
         tables_of_symbols("conflicts"),
     output:
-        "results_data/{trade_type}/quality/conflicts-{interval}.parquet",
+        layout.wildcards(layout.quality_table, kind="conflicts", series="{interval}"),
     log:
         "logs/collect_conflicts/{trade_type}-{interval}.log",
     conda:
@@ -50,7 +50,9 @@ rule classify_days:
         gaps=rules.classify_gaps.output[0],
         not_reconciled=compared_days,
     output:
-        "results_data/{trade_type}/quality/condition-klines-{interval}.parquet",
+        layout.wildcards(
+            layout.quality_table, kind="condition", series="klines-{interval}"
+        ),
     log:
         "logs/classify_days/{trade_type}-{interval}.log",
     conda:
@@ -69,7 +71,7 @@ rule classify_record_days:
     input:
         record_partitions,
     output:
-        "results_data/{trade_type}/quality/condition-{series}.parquet",
+        layout.wildcards(layout.quality_table, kind="condition"),
     log:
         "logs/classify_record_days/{trade_type}-{series}.log",
     wildcard_constraints:
@@ -89,12 +91,12 @@ rule classify_record_days:
 rule reconcile_klines:
     """Compare one result with the bars of longer intervals that the exchange published."""
     input:
-        result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
-        days="results_data/{trade_type}/klines/{interval}/days/{symbol}.parquet",
+        result=layout.wildcards(layout.result),
+        days=layout.wildcards(layout.symbol_table, kind="days"),
         published=longer_published,
     output:
-        reconciliation="results_data/{trade_type}/klines/{interval}/reconciliation/{symbol}.parquet",
-        not_reconciled="results_data/{trade_type}/klines/{interval}/not_reconciled/{symbol}.parquet",
+        reconciliation=layout.wildcards(layout.symbol_table, kind="reconciliation"),
+        not_reconciled=layout.wildcards(layout.symbol_table, kind="not_reconciled"),
     log:
         "logs/reconcile_klines/{trade_type}/{symbol}-{interval}.log",
     group:
@@ -115,7 +117,9 @@ rule collect_reconciliation:
     input:
         tables_of_symbols("reconciliation"),
     output:
-        "results_data/{trade_type}/quality/reconciliation-{interval}.parquet",
+        layout.wildcards(
+            layout.quality_table, kind="reconciliation", series="{interval}"
+        ),
     log:
         "logs/collect_reconciliation/{trade_type}-{interval}.log",
     conda:
@@ -134,7 +138,7 @@ rule reconcile_volumes:
         trades=conditions_of_trades,
         bars=conditions_of_bars,
     output:
-        "results_data/{trade_type}/quality/volume_checks.parquet",
+        layout.wildcards(layout.quality_table, kind="volume_checks", series=None),
     log:
         "logs/reconcile_volumes/{trade_type}.log",
     conda:

@@ -12,7 +12,7 @@ rule write_report:
         quality_files,
     output:
         report(
-            "reports/quality.html",
+            layout.REPORT,
             caption="captions/quality.rst",
             category="Quality",
             labels={"page": "quality report"},

@@ -12,12 +12,12 @@ for group in PLAN.resample_groups:
         name:
             f"resample_klines_{group.name}"
         input:
-            result=f"results_data/{group.trade_type}/klines/{group.interval}/{{symbol}}.pqt",
+            result=layout.result(group.trade_type, group.interval, "{symbol}"),
             funding=funding_of_results(group.trade_type, group.interval),
             phase_of=phase_of_3d_bars(group) if group.has_phase else [],
         output:
             expand(
-                "results_data/{trade_type}/resampled_klines/{rule}/{{symbol}}.pqt",
+                layout.wildcards(layout.resampled, symbol="{{symbol}}"),
                 trade_type=group.trade_type,
                 rule=group.rules,
             ),

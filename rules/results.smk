@@ -14,7 +14,7 @@ rule build_funding:
         partitions=funding_partitions,
         gaps=end_of_funding,
     output:
-        result="results_data/{trade_type}/fundingRate/{symbol}.pqt",
+        result=layout.wildcards(layout.funding),
     log:
         "logs/build_funding/{trade_type}/{symbol}.log",
     group:
@@ -37,10 +37,10 @@ rule build_results:
         partitions=kline_partitions,
         funding=funding_of_result,
     output:
-        result="results_data/{trade_type}/klines/{interval}/{symbol}.pqt",
-        gaps="results_data/{trade_type}/klines/{interval}/gaps/{symbol}.parquet",
-        days="results_data/{trade_type}/klines/{interval}/days/{symbol}.parquet",
-        conflicts="results_data/{trade_type}/klines/{interval}/conflicts/{symbol}.parquet",
+        result=layout.wildcards(layout.result),
+        gaps=layout.wildcards(layout.symbol_table, kind="gaps"),
+        days=layout.wildcards(layout.symbol_table, kind="days"),
+        conflicts=layout.wildcards(layout.symbol_table, kind="conflicts"),
     log:
         "logs/build_results/{trade_type}/{symbol}-{interval}.log",
     group:

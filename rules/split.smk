@@ -10,7 +10,7 @@ checkpoint collect_segments:
     input:
         split_results,
     output:
-        segments="results_data/{trade_type}/split_klines/{interval}/segments.parquet",
+        segments=layout.wildcards(layout.segments),
     log:
         "logs/collect_segments/{trade_type}-{interval}.log",
     conda:
@@ -30,7 +30,7 @@ rule split_klines:
         segments=ancient(rules.collect_segments.output.segments),
         result=result_of_segment,
     output:
-        segment="results_data/{trade_type}/split_klines/{interval}/{segment}.pqt",
+        segment=layout.wildcards(layout.segment),
     log:
         "logs/split_klines/{trade_type}-{interval}/{segment}.log",
     group:
@@ -51,7 +51,7 @@ rule split_resampled_klines:
         segments=segments_of_rule,
         result=resampled_of_segment,
     output:
-        segment="results_data/{trade_type}/split_resampled_klines/{rule}/{segment}.pqt",
+        segment=layout.wildcards(layout.resampled_segment),
     log:
         "logs/split_resampled_klines/{trade_type}-{rule}/{segment}.log",
     group:

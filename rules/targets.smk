@@ -98,7 +98,7 @@ rule split_all:
 rule report:
     """The quality report: one page of all tables."""
     input:
-        "reports/quality.html",
+        layout.REPORT,
         LEFT_INCOMPLETE,
     message:
         "The report is there"

@@ -8,7 +8,7 @@ so it is built again whenever it is requested.
 rule verify_archives:
     """Verify all zips and CHECKSUMs on disk of one listing."""
     output:
-        table="aws_data/{trade_type}/{frequency}/{data_type}/{verification}.parquet",
+        table=layout.wildcards(layout.archive_table, table="{verification}"),
     log:
         "logs/verify_archives/{trade_type}-{frequency}-{data_type}-{verification}.log",
     wildcard_constraints:

@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.integrity.bounds import bounds_of_file
 from bhds.archive.integrity.zip_reader import find_csv
 from bhds.archive.keys import ArchiveFile
@@ -143,7 +144,7 @@ def _judged(
         series = Series(
             dataset.trade_type, dataset.data_type, str(symbol), dataset.interval
         )
-        sources = data_dir / series.folder / f"{partition}.sources.json"
+        sources = data_dir / layout.sources_of(layout.table(series.folder, partition))
         days = _parsed_days(sources, key=key, size=size, etag=etag)
         by_day = of_month.group_by("period").agg("path")
         for period, paths in by_day.iter_rows():

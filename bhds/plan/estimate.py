@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.download.ledger import Rate
 from bhds.config import Dataset
 from bhds.core.listing_period import STAYS_OPEN
@@ -160,7 +161,7 @@ def backfilled_partitions(
     for symbol, backfills in planned.backfills.items():
         series = Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
         for name, backfill in backfills.items():
-            path = data_dir / series.backfill_folder / f"{name}.parquet"
+            path = data_dir / layout.table(series.backfill_folder, name)
             last_day = _last_day(path)
             if last_day == backfill.last_day.isoformat():
                 found.add((symbol, name))

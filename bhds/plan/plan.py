@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import polars as pl
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.bars.vwap import contract_size
 from bhds.config import Dataset
 from bhds.core.errors import ConfigError, SelectionError
@@ -134,7 +134,7 @@ class Plan:
             if series[::3] == (group.trade_type, group.interval)
             and re.fullmatch(group.symbol_pattern, series.symbol)
             for path in self.phase_of(group, series.symbol)
-            if path.startswith("api_data/")
+            if path == self.phase_path(group.trade_type, series.symbol)
         }
         return backfills + sorted(phases)
 
@@ -147,7 +147,7 @@ class Plan:
 
     @property
     def outdated_partitions(self) -> Iterator[str]:
-        """Yield the partitions, without suffix, of zips that are to be fetched."""
+        """Yield the partitions of zips that are to be fetched."""
         for planned in (*self.datasets, *self.implied):
             if planned.dataset.entry.table is None:
                 continue
@@ -157,7 +157,7 @@ class Plan:
                 series = Series(
                     dataset.trade_type, dataset.data_type, symbol, dataset.interval
                 )
-                yield f"{series.folder}/{name}"
+                yield layout.table(series.folder, name)
 
     @cached_property
     def without_results(self) -> list[str]:
@@ -213,7 +213,7 @@ class Plan:
     def resampled(self) -> list[str]:
         """Every resampled file."""
         return [
-            f"results_data/{s.trade_type}/resampled_klines/{rule}/{s.symbol}.pqt"
+            layout.resampled(s.trade_type, rule, s.symbol)
             for s, planned in self._wanted()
             for rule in planned.dataset.rule_names
         ]
@@ -284,7 +284,7 @@ class Plan:
         answer of the API for one bar if it may be queried, else none.
         """
         if (group.trade_type, symbol) in self._with_3d_bars:
-            return [f"results_data/{group.trade_type}/klines/3d/{symbol}.pqt"]
+            return [layout.result(group.trade_type, "3d", symbol)]
         series = Series(group.trade_type, "klines", symbol, group.interval)
         return (
             [self.phase_path(group.trade_type, symbol)]
@@ -295,7 +295,7 @@ class Plan:
     @staticmethod
     def phase_path(trade_type: str, symbol: str) -> str:
         """Return where the answer of the API for one 3d bar of a symbol goes."""
-        return f"api_data/{trade_type}/klines/{symbol}/phase.json"
+        return layout.phase(trade_type, symbol)
 
     def phase_first_day(self, trade_type: str, symbol: str) -> dt.date:
         """Return the first UTC day of which klines of a symbol come from the API.
@@ -370,7 +370,7 @@ class Plan:
         if not partitions and not backfills:
             raise SelectionError(_absent(series))
         return [
-            f"{folder}/{name}.parquet"
+            layout.table(folder, name)
             for name in sorted({*partitions, *backfills})
             for folder, names in (
                 (series.folder, partitions),
@@ -581,21 +581,30 @@ def _partition_files(planned: PlannedDataset) -> list[str]:
     if planned.dataset.entry.table is None:
         return []
     return [
-        f"{series.folder}/{partition}{suffix}"
+        path
         for series in _series(planned)
-        for partition in planned.partitions.get(series.symbol, ())
-        for suffix in (".parquet", ".sources.json")
+        for path in _with_sources(
+            series.folder, planned.partitions.get(series.symbol, ())
+        )
     ]
 
 
 def _backfill_files(planned: PlannedDataset) -> list[str]:
     """Return every backfill of a dataset and its sources."""
     return [
-        f"{series.backfill_folder}/{name}{suffix}"
+        path
         for series in _series(planned)
-        for name in planned.backfills.get(series.symbol, ())
-        for suffix in (".parquet", ".sources.json")
+        for path in _with_sources(
+            series.backfill_folder, planned.backfills.get(series.symbol, ())
+        )
     ]
+
+
+def _with_sources(folder: str, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        path = layout.table(folder, name)
+        yield path
+        yield layout.sources_of(path)
 
 
 def _length(interval: str) -> int:

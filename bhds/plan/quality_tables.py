@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from functools import cached_property
 
+from bhds import layout
 from bhds.config import Dataset
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
@@ -30,22 +31,16 @@ class QualityTables:
         """Every table that the configured datasets request."""
         found = []
         for trade_type, interval in self._results:
-            folder = f"results_data/{trade_type}/quality"
-            found += [
-                f"{folder}/gaps-{interval}.parquet",
-                f"{folder}/conflicts-{interval}.parquet",
-                f"{folder}/condition-klines-{interval}.parquet",
-            ]
+            kinds = ["gaps", "conflicts"]
             if any(self._longer[series] for series in self._of(trade_type, interval)):
-                found.append(f"{folder}/reconciliation-{interval}.parquet")
+                kinds.append("reconciliation")
+            found += [layout.quality_table(trade_type, k, interval) for k in kinds]
+            found.append(_condition(trade_type, "klines", interval))
         for dataset in self._records:
-            series = "-".join(filter(None, (dataset.data_type, dataset.interval)))
-            folder = f"results_data/{dataset.trade_type}/quality"
-            found.append(f"{folder}/condition-{series}.parquet")
-        found += [
-            f"results_data/{trade_type}/quality/volume_checks.parquet"
-            for trade_type in self._checked
-        ]
+            series = (dataset.data_type, dataset.interval)
+            found.append(_condition(dataset.trade_type, *series))
+        for trade_type in self._checked:
+            found.append(layout.quality_table(trade_type, "volume_checks", None))
         return sorted(set(found))
 
     def of_symbols(self, what: str, trade_type: str, interval: str) -> list[str]:
@@ -64,9 +59,8 @@ class QualityTables:
         SelectionError
             If no configured dataset has such results.
         """
-        folder = f"results_data/{trade_type}/klines/{interval}/{what}"
         found = [
-            f"{folder}/{series.symbol}.parquet"
+            series.table_path(what)
             for series in self._of(trade_type, interval)
             if what != "reconciliation" or self._longer[series]
         ]
@@ -85,8 +79,7 @@ class QualityTables:
         There are none of symbols, nor of markets, without longer published bars.
         """
         return [
-            f"results_data/{trade_type}/klines/{interval}/not_reconciled/"
-            f"{series.symbol}.parquet"
+            series.table_path("not_reconciled")
             for series in self._of(trade_type, interval)
             if self._longer[series]
         ]
@@ -101,7 +94,7 @@ class QualityTables:
         """
         found = {
             longer.interval or "": [
-                f"{longer.folder}/{name}.parquet"
+                layout.table(longer.folder, name)
                 for name in self._plan.partitions(longer)
             ]
             for longer in self._longer[series]
@@ -167,9 +160,7 @@ class QualityTables:
             if planned.dataset.trade_type == trade_type and planned.symbols_with_any
         }
         return [
-            f"results_data/{trade_type}/quality/condition-{name}.parquet"
-            for name in _TRADES
-            if name in configured
+            _condition(trade_type, name, None) for name in _TRADES if name in configured
         ]
 
     def conditions_of_bars(self, trade_type: str) -> list[str]:
@@ -189,9 +180,8 @@ class QualityTables:
                 "of a day at most; configure a dataset of either"
             )
             raise SelectionError(msg)
-        folder = f"results_data/{trade_type}/quality"
         return [
-            f"{folder}/condition-klines-{interval}.parquet"
+            _condition(trade_type, "klines", interval)
             for interval in self._bar_lengths(market)
         ]
 
@@ -267,3 +257,8 @@ def _is_longer(interval: str, *, than: str) -> bool:
     except ConfigError:
         return False
     return True
+
+
+def _condition(trade_type: str, data_type: str, interval: str | None) -> str:
+    series = "-".join(filter(None, (data_type, interval)))
+    return layout.quality_table(trade_type, "condition", series)

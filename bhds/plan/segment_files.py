@@ -7,6 +7,7 @@ when its result is there, so their names are handed in.
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
+from bhds import layout
 from bhds.core.errors import SelectionError
 from bhds.core.markets import TradeType
 from bhds.plan.dataset import PlannedDataset
@@ -36,7 +37,7 @@ class SegmentFiles:
             If no dataset of that market and interval has `split.files`.
         """
         found = [
-            f"results_data/{trade_type}/klines/{interval}/{symbol}.pqt"
+            layout.result(trade_type, interval, symbol)
             for planned in self._of(trade_type, interval)
             for symbol in planned.symbols
             if symbol in planned.symbols_with_any
@@ -56,9 +57,10 @@ class SegmentFiles:
             for planned in self._of(trade_type, interval)
             for rule in planned.dataset.rule_names
         }
-        root = f"results_data/{trade_type}"
-        resampled = [f"{root}/split_resampled_klines/{rule}" for rule in sorted(rules)]
-        return [f"{root}/split_klines/{interval}", *resampled]
+        return [
+            layout.segment_folder(trade_type, interval),
+            *(layout.resampled_segment_folder(trade_type, r) for r in sorted(rules)),
+        ]
 
     def paths(
         self, trade_type: str, interval: str, names: Mapping[str, str]
@@ -67,14 +69,13 @@ class SegmentFiles:
 
         `names` holds the symbol of each segment file by the file's name.
         """
-        root = f"results_data/{trade_type}"
         paths = []
         for planned in self._of(trade_type, interval):
             symbols = set(planned.symbols)
             for name in (name for name, symbol in names.items() if symbol in symbols):
-                paths.append(f"{root}/split_klines/{interval}/{name}.pqt")
+                paths.append(layout.segment(trade_type, interval, name))
                 paths += [
-                    f"{root}/split_resampled_klines/{rule}/{name}.pqt"
+                    layout.resampled_segment(trade_type, rule, name)
                     for rule in planned.dataset.rule_names
                 ]
         return paths

@@ -3,9 +3,9 @@
 import re
 from typing import NamedTuple
 
+from bhds import layout
 from bhds.core.markets import TradeType
 from bhds.core.resample_rule import ResampleRule
-from bhds.schemas.datatypes import FUNDING
 
 
 class Series(NamedTuple):
@@ -22,36 +22,33 @@ class Series(NamedTuple):
     @property
     def folder(self) -> str:
         """The folder of its partitions."""
-        return f"parsed_data/{self._below}"
+        return layout.parsed_folder(*self)
 
     @property
     def backfill_folder(self) -> str:
         """The folder of its backfills."""
-        return f"api_data/{self._below}"
+        return layout.backfill_folder(*self)
 
     @property
     def funding_path(self) -> str:
         """Where the funding events of its symbol go."""
-        return f"results_data/{self.trade_type}/{FUNDING}/{self.symbol}.pqt"
+        return layout.funding(self.trade_type, self.symbol)
 
     @property
     def result_path(self) -> str:
         """Where the result of its bars goes."""
-        return f"{self._results}/{self.symbol}.pqt"
+        return layout.result(self.trade_type, self.interval or "", self.symbol)
 
     @property
     def gaps_path(self) -> str:
         """Where the gaps found in its bars go."""
-        return f"{self._results}/gaps/{self.symbol}.parquet"
+        return self.table_path("gaps")
 
-    @property
-    def _results(self) -> str:
-        return f"results_data/{self.trade_type}/{self.data_type}/{self.interval}"
-
-    @property
-    def _below(self) -> str:
-        parts = (self.trade_type, self.data_type, self.symbol, self.interval)
-        return "/".join(filter(None, parts))
+    def table_path(self, kind: str) -> str:
+        """Return where a table next to its result goes."""
+        return layout.symbol_table(
+            self.trade_type, self.interval or "", kind, self.symbol
+        )
 
 
 class ResampleGroup(NamedTuple):

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 from rich.filesize import decimal
 
+from bhds import layout
 from bhds.config import Dataset
 from bhds.core.errors import PlaceError
 from bhds.core.markets import Interval
@@ -125,33 +126,32 @@ def _bytes_to_come(files: pl.DataFrame, *, data_dir: Path, per_zip_byte: float) 
 
 
 def _partition_files(dataset: Dataset, zips: pl.DataFrame) -> pl.DataFrame:
-    folder = f"parsed_data/{dataset.trade_type}/{dataset.data_type}/"
-    layer = "/" if dataset.interval is None else f"/{dataset.interval}/"
-    name = (pl.lit(folder), "symbol", pl.lit(layer), "partition", pl.lit(".parquet"))
+    path = layout.partition(
+        *(dataset.trade_type, dataset.data_type, "{}", dataset.interval), "{}"
+    )
     return (
         zips.group_by("symbol", "partition")
         .agg(**_ZIP_BYTES)
-        .with_columns(path=pl.concat_str(name), weight=1.0)
+        .with_columns(path=pl.format(path, "symbol", "partition"), weight=1.0)
         .select(_COLUMNS)
     )
 
 
 def _result_files(dataset: Dataset, zips: pl.DataFrame) -> pl.DataFrame:
-    root = f"results_data/{dataset.trade_type}"
-    weights = {f"{root}/klines/{dataset.interval}/": 1.0}
+    weights = {layout.result_folder(dataset.trade_type, dataset.base_interval): 1.0}
     for resample in dataset.results.resample:
         rule = resample.rule
         rows = _duration(Interval.parse(dataset.base_interval)) / _duration(
             rule.interval
         )
-        folder = f"{root}/resampled_klines/{rule.name}/"
+        folder = layout.resampled_folder(dataset.trade_type, rule.name)
         weights[folder] = rows * _RESAMPLED_PER_RESULT_ROW
     folders = pl.DataFrame({"folder": weights.keys(), "weight": weights.values()})
     return (
         zips.group_by("symbol")
         .agg(**_ZIP_BYTES)
         .join(folders, how="cross")
-        .with_columns(path=pl.concat_str("folder", "symbol", pl.lit(".pqt")))
+        .with_columns(path=pl.format(layout.bars("{}", "{}"), "folder", "symbol"))
         .select(_COLUMNS)
     )
 

@@ -9,30 +9,31 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from bhds import layout
 from bhds.config import Dataset, validated
 from bhds.core.errors import ConfigError
-from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
+from bhds.core.markets import ARCHIVE_INTERVALS, Interval
 from bhds.core.resample_rule import ResampleRule
-from bhds.schemas.datatypes import BAR_TYPES, FUNDING, RECORD_TYPES
+from bhds.schemas.datatypes import BAR_TYPES, RECORD_TYPES
 
-_TRADE_TYPE = f"(?P<trade_type>{'|'.join(TradeType)})"
-_BARS = f"(?P<data_type>{'|'.join(BAR_TYPES)})"
-_RECORDS = f"(?P<data_type>{'|'.join(RECORD_TYPES)})"
-_FREQUENCY = f"(?P<frequency>{'|'.join(Frequency)})"
-_INTERVAL = f"(?P<interval>{'|'.join(ARCHIVE_INTERVALS)})"
-_SYMBOL = r"(?P<symbol>[^/]+)"
+_INTERVAL = "|".join(ARCHIVE_INTERVALS)
 _PATTERNS = [
-    re.compile(pattern)
-    for pattern in (
-        rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
-        rf"aws_data/{_TRADE_TYPE}/{_FREQUENCY}/{_RECORDS}/{_SYMBOL}/.+",
-        rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_BARS}/{_SYMBOL}/{_INTERVAL}/.+",
-        rf"(?:parsed|api)_data/{_TRADE_TYPE}/{_RECORDS}/{_SYMBOL}/.+",
-        rf"results_data/{_TRADE_TYPE}/(?P<data_type>{FUNDING})/{_SYMBOL}\.pqt",
-        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/{_SYMBOL}\.pqt",
-        rf"results_data/{_TRADE_TYPE}/klines/{_INTERVAL}/(?:gaps|days|conflicts)/{_SYMBOL}\.parquet",
-        rf"results_data/{_TRADE_TYPE}/resampled_klines/(?P<rule>[^/]+)/{_SYMBOL}\.pqt",
-    )
+    *(
+        re.compile(layout.regex(folder, data_type="|".join(types), interval=of) + "/.+")
+        for folder in (
+            *(layout.archive_symbol_folder, layout.parsed_folder),
+            layout.backfill_folder,
+        )
+        for types, of in ((BAR_TYPES, _INTERVAL), (RECORD_TYPES, None))
+    ),
+    re.compile(layout.regex(layout.funding)),
+    re.compile(layout.regex(layout.result, interval=_INTERVAL)),
+    re.compile(
+        layout.regex(
+            layout.symbol_table, interval=_INTERVAL, kind="gaps|days|conflicts"
+        )
+    ),
+    re.compile(layout.regex(layout.resampled)),
 ]
 _RESULTS_OF = "klines"
 _RESAMPLED_BASE = "1m"
