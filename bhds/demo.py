@@ -107,20 +107,20 @@ def write_config(data_dir: Path, endpoints: SandboxEndpoints) -> Path:
 
 def show_results(data_dir: Path, console: Console) -> None:
     """Print one line per result: bars, those of the API, fills, and time covered."""
-    root = data_dir / "results_data"
+    root = data_dir / layout.RESULTS
     table = Table(title="Results", title_justify="left", box=None, pad_edge=False)
     for heading in ("market", "symbol", "first bar", "last bar"):
         table.add_column(heading)
     for heading in ("bars", "api", "filled", "segments", "size"):
         table.add_column(heading, justify="right")
-    for path in sorted(root.glob("*/klines/1m/*.pqt")):
+    for path in sorted(data_dir.glob(layout.result("*", "1m", "*"))):
         table.add_row(path.parts[-4], path.stem, *_described(path))
     print_whole(table, to=console)
-    resampled = sorted(root.glob("*/resampled_klines/*/*.pqt"))
+    resampled = sorted(data_dir.glob(layout.resampled("*", "*", "*")))
     rules = sorted({path.parent.name for path in resampled})
     console.print(f"Resampled:  {len(resampled)} files, rules {', '.join(rules)}")
-    console.print(f"Days:       {_conditions(root)}")
-    console.print(f"Reconciled: {_reconciliation(root)}")
+    console.print(f"Days:       {_conditions(data_dir)}")
+    console.print(f"Reconciled: {_reconciliation(data_dir)}")
     console.print(f"Results:    {root}", soft_wrap=True)
     console.print(f"Report:     {data_dir / layout.REPORT}", soft_wrap=True)
     console.print(f"Read:       {_program(data_dir)}", soft_wrap=True)
@@ -132,23 +132,23 @@ def _program(data_dir: Path) -> str:
     return f'import bhds; bhds.scan_klines("um_futures", "1m", {where}).collect()'
 
 
-def _conditions(root: Path) -> str:
+def _conditions(data_dir: Path) -> str:
     """Count the days of 1m bars by their condition."""
-    days = _tables(root, "condition-klines-1m")
+    days = _tables(data_dir, "condition", "klines-1m")
     counts = days["condition"].value_counts(sort=True)
     return ", ".join(f"{number:,} {name}" for name, number in counts.iter_rows())
 
 
-def _reconciliation(root: Path) -> str:
+def _reconciliation(data_dir: Path) -> str:
     """Count the bars of the exchange that equal those built from results."""
-    table = _tables(root, "reconciliation-1m")
+    table = _tables(data_dir, "reconciliation", "1m")
     equal, compared = table.select(pl.col("n_equal", "n_compared").sum()).row(0)
     return f"{equal:,} of {compared:,} published values equal those built from 1m bars"
 
 
-def _tables(root: Path, name: str) -> pl.DataFrame:
+def _tables(data_dir: Path, kind: str, series: str) -> pl.DataFrame:
     """Read a quality table of all markets."""
-    paths = sorted(root.glob(f"*/quality/{name}.parquet"))
+    paths = sorted(data_dir.glob(layout.quality_table("*", kind, series)))
     return pl.read_parquet(paths, glob=False)
 
 

@@ -19,6 +19,7 @@ from typing import Self
 from unicodedata import is_normalized
 from urllib.parse import quote
 
+from bhds import layout
 from bhds.core.errors import KeyGrammarError, cut
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
 from bhds.schemas.datatypes import BAR_TYPES
@@ -27,7 +28,7 @@ CHECKSUM_SUFFIX = ".CHECKSUM"
 """What the name of a zip's checksum file adds to the name of the zip."""
 
 _KEY_ROOTS = {f"data/{market.bucket_path}/": market for market in TradeType}
-_PATH_ROOTS = {f"aws_data/{market}/": market for market in TradeType}
+_PATH_ROOTS = {f"{layout.AWS}/{market}/": market for market in TradeType}
 _PATH_ROOT_OF_KEY_ROOT = dict(zip(_KEY_ROOTS, _PATH_ROOTS, strict=True))
 _KEY_ROOT_OF_PATH_ROOT = dict(zip(_PATH_ROOTS, _KEY_ROOTS, strict=True))
 
@@ -94,12 +95,12 @@ class ArchiveFile:
     @property
     def path(self) -> str:
         """The path below the data directory, with forward slashes."""
-        folder = local_directory(
+        folder = layout.archive_symbol_folder(
             self.trade_type,
-            frequency=self.frequency,
-            data_type=self.data_type,
-            symbol=self.symbol,
-            interval=self.interval,
+            self.frequency,
+            self.data_type,
+            self.symbol,
+            self.interval,
         )
         return f"{folder}/{self.name}"
 
@@ -228,26 +229,6 @@ def directory_prefix(
     """Return the bucket prefix of a symbol's zips, with a slash at the end."""
     prefix = type_prefix(trade_type, frequency=frequency, data_type=data_type)
     return prefix + (f"{symbol}/" if interval is None else f"{symbol}/{interval}/")
-
-
-def type_directory(
-    trade_type: TradeType, *, frequency: Frequency, data_type: str
-) -> str:
-    """Return the folder of a data type below the data directory."""
-    return f"aws_data/{trade_type}/{frequency}/{data_type}"
-
-
-def local_directory(
-    trade_type: TradeType,
-    *,
-    frequency: Frequency,
-    data_type: str,
-    symbol: str,
-    interval: str | None,
-) -> str:
-    """Return the folder of a symbol's zips below the data directory."""
-    folder = type_directory(trade_type, frequency=frequency, data_type=data_type)
-    return f"{folder}/" + (symbol if interval is None else f"{symbol}/{interval}")
 
 
 def path_of_key(key: str) -> str:

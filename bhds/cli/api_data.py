@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.api.client import ApiClient
 from bhds.archive.keys import symbol_fault
 from bhds.backfill import by_hand
@@ -69,7 +69,7 @@ _DataType = Annotated[
 _Output = Annotated[
     Path | None,
     typer.Option(
-        "--output", help="Folder; default: api_data/by_hand/... in the data directory."
+        "--output", help=f"Folder; default: {layout.BY_HAND}/... in the data directory."
     ),
 ]
 
@@ -97,7 +97,7 @@ class _Range:
     folder: Path
 
     def path(self, symbol: str) -> Path:
-        return self.folder / f"{symbol}-{self.days}.parquet"
+        return Path(layout.table(str(self.folder), f"{symbol}-{self.days}"))
 
 
 @app.command(
@@ -126,7 +126,7 @@ def kline(
         data_type,
         interval,
         days=(start.date(), end.date()),
-        folder=output or (settings.data_dir or Path()) / "api_data" / "by_hand",
+        folder=output or (settings.data_dir or Path()) / layout.BY_HAND,
         is_own_folder=output is not None,
     )
     _may_ask(settings)

@@ -7,6 +7,7 @@ from typing import Any, TextIO
 import polars as pl
 from rich.table import Table
 
+from bhds import layout
 from bhds.cli.terminal import console, print_whole
 from bhds.core.markets import TradeType
 from bhds.io import storage
@@ -20,7 +21,7 @@ _SHOWN = (
 
 def classified_path(trade_type: TradeType, interval: str) -> str:
     """Return the path of a market's classified gaps below the data directory."""
-    return f"results_data/{trade_type}/quality/gaps-{interval}.parquet"
+    return layout.quality_table(trade_type, "gaps", interval)
 
 
 def read_gaps(
@@ -51,11 +52,11 @@ def read_gaps(
     )
     if symbols is None:
         return classes.select(_SHOWN)
-    folder = data_dir / f"results_data/{trade_type}/klines/{interval}/gaps"
-    found = pl.concat(
-        storage.read_parquet(folder / f"{symbol}.parquet", schema=GAP_EVIDENCE)
+    paths = (
+        data_dir / layout.symbol_table(trade_type, interval, "gaps", symbol)
         for symbol in sorted(set(symbols))
     )
+    found = pl.concat(storage.read_parquet(p, schema=GAP_EVIDENCE) for p in paths)
     same = ["symbol", "prev_open_time", "duration"]
     return found.join(
         classes.select(*same, "class"), on=same, how="left", maintain_order="left"

@@ -34,7 +34,7 @@ def covering_zips(place: SymbolFiles) -> list[dict[str, Any]]:
     first, last = place.open_time.date(), (place.end - _MICROSECOND).date()
     found = []
     for name in place.partitions:
-        path = place.data_dir / place.series.folder / f"{name}.parquet"
+        path = place.partition(name)
         if not Path(layout.sources_of(path)).is_file():
             continue
         for entry in storage.read_sources(path)["inputs"]:
@@ -117,7 +117,7 @@ def rows_of_partition(place: SymbolFiles) -> list[PublishedRow]:
     """Return the rows of the partitions that lie in the bar, where zips are gone."""
     found = []
     for name in place.partitions:
-        path = place.data_dir / place.series.folder / f"{name}.parquet"
+        path = place.partition(name)
         if path.is_file():
             found += [
                 PublishedRow(

@@ -327,8 +327,7 @@ def _warnings(
 
 
 def _partitions_on_disk(place: SymbolFiles) -> list[Path]:
-    folder = place.data_dir / place.series.folder
-    paths = [folder / f"{name}.parquet" for name in place.partitions]
+    paths = map(place.partition, place.partitions)
     return [*(path for path in paths if path.is_file()), *place.backfills]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.bars import phase
 from bhds.core.errors import ResultError
 from bhds.core.markets import TradeType
@@ -112,10 +112,9 @@ def explain_longer(
 
 def _resampled(root: Path, *, trade_type: TradeType, rule: str, symbol: str) -> Path:
     """Return the resampled file of a symbol, which must be there."""
-    folder = root / f"results_data/{trade_type}/resampled_klines/{rule}"
-    path = folder / f"{symbol}.pqt"
+    path = root / layout.resampled(trade_type, rule, symbol)
     if not path.is_file():
-        built = {each.stem for each in folder.glob("*.pqt")}
+        built = {each.stem for each in path.parent.glob(f"*{path.suffix}")}
         where = f"the resampled bars of {trade_type} {rule}"
         instruments.select_named([symbol], built, where=where)
     return path
@@ -135,10 +134,7 @@ def _window(
 def _result_of(path: Path, *, root: Path, trade_type: TradeType, symbol: str) -> Path:
     """Return the result that a resampled file was built from."""
     made_of = storage.read_parquet_metadata(path).get("inputs", "").partition(" ")[0]
-    folders = sorted(root.glob(f"results_data/{trade_type}/klines/*"))
-    for result in (folder / f"{symbol}.pqt" for folder in folders):
-        if not result.is_file():
-            continue
+    for result in sorted(root.glob(layout.result(trade_type, "*", symbol))):
         with result.open("rb") as file:
             if hashlib.file_digest(file, "sha256").hexdigest() == made_of:
                 return result

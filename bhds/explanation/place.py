@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.bars import phase
 from bhds.core.errors import SelectionError
 from bhds.core.markets import Interval, TradeType
@@ -52,12 +52,12 @@ class SymbolFiles:
     @property
     def results(self) -> Path:
         """The folder of the results."""
-        return self.data_dir / f"results_data/{self.trade_type}/klines/{self.interval}"
+        return self.data_dir / layout.result_folder(self.trade_type, self.interval.name)
 
     @property
     def result(self) -> Path:
         """The result."""
-        return self.results / f"{self.symbol}.pqt"
+        return Path(layout.bars(str(self.results), self.symbol))
 
     @property
     def partitions(self) -> list[str]:
@@ -74,13 +74,22 @@ class SymbolFiles:
         first = min((path.stem for path in folder.glob("[!.]*.parquet")), default="")
         if first > names[-1]:
             names.append(first)
-        paths = [folder / f"{name}.parquet" for name in names]
+        paths = [Path(layout.table(str(folder), name)) for name in names]
         return [path for path in paths if path.is_file()]
+
+    def partition(self, name: str) -> Path:
+        """Return a partition."""
+        return self.data_dir / layout.table(self.series.folder, name)
+
+    def table(self, kind: str) -> Path:
+        """Return a table next to the result: `gaps` or `conflicts`."""
+        return self.data_dir / self.series.table_path(kind)
 
     def quality(self, table: str) -> Path:
         """Return a table of the market: `gaps` or `condition-klines`."""
-        folder = self.data_dir / f"results_data/{self.trade_type}/quality"
-        return folder / f"{table}-{self.interval}.parquet"
+        return self.data_dir / layout.quality_table(
+            self.trade_type, table, self.interval.name
+        )
 
     def relative(self, path: Path) -> str:
         """Return a path below the data directory."""
@@ -103,7 +112,7 @@ class SymbolFiles:
         """
         if self.result.is_file():
             return
-        built = {path.stem for path in self.results.glob("*.pqt")}
+        built = {path.stem for path in self.results.glob(f"*{self.result.suffix}")}
         where = f"the results of {self.trade_type} {self.interval}"
         if self.symbol in partitioned(self):
             msg = (
@@ -117,5 +126,5 @@ class SymbolFiles:
 
 def partitioned(place: SymbolFiles) -> set[str]:
     """Return the symbols that have partitions of the market's bars."""
-    folder = place.data_dir / f"parsed_data/{place.trade_type}/{_KLINES}"
+    folder = (place.data_dir / place.series.folder).parent.parent
     return {path.name for path in folder.glob("*") if path.is_dir()}

@@ -76,7 +76,7 @@ def gap_around(place: SymbolFiles) -> dict[str, Any] | None:
 
     The class is None where the market's gaps are not classified (`quality_all`).
     """
-    path = place.results / "gaps" / f"{place.symbol}.parquet"
+    path = place.table("gaps")
     if not path.is_file():
         return None
     last = pl.col("prev_open_time")
@@ -94,7 +94,7 @@ def gap_around(place: SymbolFiles) -> dict[str, Any] | None:
 
 def conflicts_in(place: SymbolFiles) -> tuple[dict[str, Any], ...]:
     """Return the publications that lost to others with different values."""
-    path = place.results / "conflicts" / f"{place.symbol}.parquet"
+    path = place.table("conflicts")
     if not path.is_file():
         return ()
     time = pl.col("open_time")

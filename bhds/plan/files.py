@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds.archive import keys
+from bhds import layout
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.inventory import archive_files
 
@@ -79,10 +79,8 @@ def unlisted_files(disk: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
 
 def local_root(directory: Directory) -> str:
     """Return the folder of a directory's symbols, with a slash at the end."""
-    folder = keys.type_directory(
-        directory.trade_type,
-        frequency=directory.frequency,
-        data_type=directory.data_type,
+    folder = layout.archive_folder(
+        directory.trade_type, directory.frequency, directory.data_type
     )
     return f"{folder}/"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from bhds import config, instruments
+from bhds import config, instruments, layout
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
@@ -53,21 +53,28 @@ class BuiltMarket:
     @property
     def results(self) -> Path:
         """The folder of the market's results."""
-        return self.data_dir / "results_data" / self.trade_type
+        return self.data_dir / layout.RESULTS / self.trade_type
 
     @property
     def parsed(self) -> Path:
         """The folder of the market's partitions."""
-        return self.data_dir / "parsed_data" / self.trade_type
+        return self.data_dir / layout.PARSED / self.trade_type
 
     @property
     def backfills(self) -> Path:
         """The folder of what the API had for the market's partitions."""
-        return self.data_dir / "api_data" / self.trade_type
+        return self.data_dir / layout.API / self.trade_type
 
     def bars(self, interval: str) -> Path:
         """Return the folder of the results of klines, with a file per symbol."""
-        return self.results / "klines" / interval
+        return self.data_dir / layout.result_folder(self.trade_type, interval)
+
+    def quality_path(self, name: str) -> Path:
+        """Return where a table about all symbols of the market is, if it was built."""
+        kind, _, series = name.partition("-")
+        return self.data_dir / layout.quality_table(
+            self.trade_type, kind, series or None
+        )
 
     def quality_table(self, name: str) -> Path:
         """Locate a table about all symbols of the market, such as `gaps-1m`.
@@ -77,7 +84,7 @@ class BuiltMarket:
         ResultError
             If it was not built.
         """
-        path = self.results / "quality" / f"{name}.parquet"
+        path = self.quality_path(name)
         if not path.is_file():
             msg = f"{path}: not built; expected a quality table: snakemake quality_all"
             raise ResultError(msg)

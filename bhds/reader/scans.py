@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.bars.phase import from_metadata
 from bhds.core.errors import ConfigError, ResultError
 from bhds.core.markets import TradeType
@@ -74,7 +75,7 @@ def scan_klines(
     >>> bars.group_by("symbol").agg(pl.col("volume").sum()).collect()
     """
     market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
-    files = of_results(market.bars(interval), symbols, suffix=".pqt")
+    files = of_results(market.bars(interval), symbols, suffix=layout.RESULT_SUFFIX)
     if strict:
         series = CheckedSeries("klines", interval)
         refuse_unavailable(files, market=market, series=series, period=period)
@@ -118,8 +119,8 @@ def scan_resampled(
     """
     market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     parsed = ResampleRule.parse(rule)
-    folder = market.results / "resampled_klines" / rule
-    files = of_results(folder, symbols, suffix=".pqt")
+    folder = market.data_dir / layout.resampled_folder(trade_type, rule)
+    files = of_results(folder, symbols, suffix=layout.RESULT_SUFFIX)
     if strict:
         for (base, phased), of_base in _by_base(files, parsed).items():
             refuse_unavailable(
@@ -164,7 +165,7 @@ def scan_funding(
         As of `scan_klines`.
     """
     market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
-    files = of_results(market.results / FUNDING, symbols, suffix=".pqt")
+    files = of_results(market.results / FUNDING, symbols, suffix=layout.RESULT_SUFFIX)
     if strict:
         series = CheckedSeries(FUNDING, None)
         refuse_unavailable(files, market=market, series=series, period=period)

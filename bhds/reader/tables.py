@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.bars.split import segments_table
 from bhds.reader.availability import CheckedSeries
 from bhds.reader.files import BuiltMarket, Symbols, chosen, interval_of, of_results
@@ -41,7 +42,7 @@ def segments(
         As of `bhds.scan_klines`.
     """
     market = BuiltMarket.of(trade_type, data_dir)
-    files = of_results(market.bars(interval), symbols, suffix=".pqt")
+    files = of_results(market.bars(interval), symbols, suffix=layout.RESULT_SUFFIX)
     schema = klines.result_klines(market.trade_type)
     bars = {file.symbol: scan_files([file], schema) for file in files}
     return segments_table(bars).drop("name")

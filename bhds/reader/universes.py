@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from bhds import instruments
+from bhds import instruments, layout
 from bhds.archive.listing.directory import Directory, symbol_of_key
 from bhds.archive.listing.tables import TableStore
 from bhds.core.errors import ConfigError, ResultError
@@ -95,7 +95,7 @@ def universe(
     known = _exchange_info(market, day)
     rows = [
         _Row.of(file, market=market, known=known)
-        for file in of_results(folder, symbols, suffix=".parquet")
+        for file in of_results(folder, symbols, suffix=layout.TABLE_SUFFIX)
     ]
     if day is None:
         found = [vars(row.traits) | row.trading_period for row in rows]
@@ -208,11 +208,7 @@ def _refuse_unknown(
         and not (row.has_ended or _is_settled(row, day, market=market, known=known))
     }
     reached = max(row.built_until for row in rows)
-    path = (
-        market.results
-        / "quality"
-        / f"{CheckedSeries('klines', interval).condition}.parquet"
-    )
+    path = market.quality_path(CheckedSeries("klines", interval).condition)
     if (short or day > reached) and path.is_file():
         judged_until = dt.date.fromisoformat(read_parquet_metadata(path)["as_of"])
         reached = max(reached, judged_until)
@@ -294,7 +290,7 @@ def _last_traded(
     since = end - STOPPED_DAYS * _DAY - max(length, _DAY)
     folder = market.bars(interval)
     files = [
-        SymbolFile(row.symbol, folder / f"{row.symbol}.pqt")
+        SymbolFile(row.symbol, Path(layout.bars(str(folder), row.symbol)))
         for row in rows
         if row.first_traded is not None
         and row.last_traded is not None

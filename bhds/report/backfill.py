@@ -7,7 +7,10 @@ from bhds.report.blocks import OF_SYMBOL, ReportTable, TableColumn, capped
 from bhds.report.inputs import MARKET
 
 _LISTED = 1_000
-_PATH = r"^api_data/([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.(?:parquet|json)$"
+_PATH = (
+    f"^{layout.API}/"
+    + r"([^/]+)/([^/]+)/([^/]+)(?:/([^/]+))?/([^/]+)\.(?:parquet|json)$"
+)
 
 _UNANSWERED = (
     *OF_SYMBOL,

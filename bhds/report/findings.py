@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.download import ledger
 from bhds.backfill import unanswered
 from bhds.core.errors import ResultError
@@ -105,7 +106,7 @@ def _sources(
         for symbol in symbols.unique().sort():
             series = Series(table.trade_type, table.data_type, symbol, table.interval)
             folder = data_dir / series.folder
-            for path in sorted(folder.glob("[!.]*.sources.json")):
+            for path in sorted(folder.glob(layout.sources_of("[!.]*"))):
                 try:
                     yield json.loads(path.read_bytes())
                 except (OSError, ValueError) as error:

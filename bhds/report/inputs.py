@@ -7,14 +7,15 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.errors import ResultError
 from bhds.core.markets import TradeType
 from bhds.io import storage
 
-_PATH = re.compile(
-    rf"results_data/(?P<trade_type>{'|'.join(TradeType)})/quality/"
-    r"(?P<kind>gaps|conflicts|reconciliation|condition|volume_checks)"
-    r"(?:-(?P<series>[A-Za-z0-9-]+))?\.parquet"
+_KINDS = "gaps|conflicts|reconciliation|condition|volume_checks"
+_PATHS = (
+    re.compile(layout.regex(layout.quality_table, kind=_KINDS)),
+    re.compile(layout.regex(layout.quality_table, kind=_KINDS, series=None)),
 )
 _MARKETS = [trade_type.value for trade_type in TradeType]
 
@@ -122,18 +123,17 @@ def paths_of(tables: Sequence[QualityTable], kind: str) -> str:
     if len(found) <= 1:
         return "".join(found) or "no file"
     names = sorted({Path(path).name for path in found})
-    return f"results_data/<market>/quality/ ({', '.join(names)})"
+    folder = Path(layout.placeholders(layout.quality_table)).parent.as_posix()
+    return f"{folder}/ ({', '.join(names)})"
 
 
 def _table(path: str) -> QualityTable:
-    match = _PATH.fullmatch(path)
+    match = next(filter(None, (each.fullmatch(path) for each in _PATHS)), None)
     if match is None:
-        msg = (
-            f"{path}: not a quality table; expected "
-            "results_data/<trade_type>/quality/<kind>[-<series>].parquet"
-        )
+        expected = layout.placeholders(layout.quality_table)
+        msg = f"{path}: not a quality table; expected {expected}"
         raise ResultError(msg)
-    series = match["series"] or ""
+    series = match.groupdict().get("series", "")
     if match["kind"] == "condition":
         data_type, _, interval = series.partition("-")
     elif match["kind"] == "volume_checks":

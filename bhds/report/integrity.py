@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from bhds import layout
 from bhds.report.blocks import (
     OF_SERIES,
     OF_SYMBOL,
@@ -135,7 +136,7 @@ def series_table(series: pl.DataFrame) -> ReportTable:
 
 def doubtful_table(doubtful: pl.DataFrame) -> ReportTable:
     """List doubtful zips with the reason."""
-    where = "parsed_data/…/<partition>.sources.json"
+    where = layout.sources_of(layout.table(f"{layout.PARSED}/…", "<partition>"))
     rows, note = capped(doubtful, at=_LISTED, where=where)
     return ReportTable(
         name="integrity-doubtful",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.report.inputs import of_first_series
@@ -127,7 +128,7 @@ def picture(
         If its result cannot be read.
     """
     interval = series.rsplit(" ", maxsplit=1)[-1]
-    path = data_dir / f"results_data/{market}/klines/{interval}/{symbol}.pqt"
+    path = data_dir / layout.result(market, interval, symbol)
     bars = storage.read_rows(path, columns=BARS)
     if bars.is_empty():
         return None

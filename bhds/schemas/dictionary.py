@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
+from bhds import layout
 from bhds.core.markets import TradeType
 from bhds.schemas import api_tables, archive_tables, quality_tables
 from bhds.schemas import klines as columns
@@ -13,8 +14,6 @@ from bhds.schemas.datatypes import DATA_TYPES, DataType
 
 _BARS = (TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES)
 _FUTURES = (TradeType.UM_FUTURES, TradeType.CM_FUTURES)
-_RESULTS = "results_data/<trade_type>"
-_QUALITY = f"{_RESULTS}/quality"
 
 
 @dataclass(frozen=True)
@@ -85,14 +84,21 @@ def _with_symbol(schema: TableSchema) -> TableSchema:
     return TableSchema(SYMBOL, *schema.columns)
 
 
+_path = layout.placeholders
+
+
+def _growing(table: str) -> tuple[str, str]:
+    """Return the paths of a table that is appended to, and of its parts."""
+    return table, layout.table(layout.parts_of(table), "<part>")
+
+
 def _of_bucket() -> tuple[TableEntry, ...]:
-    folder = "aws_data/<trade_type>/<frequency>/<data_type>"
     every = tuple(TradeType)
     return (
         TableEntry(
             "Listing",
             "an object of the bucket: a zip or a CHECKSUM",
-            (f"{folder}/listing[-<interval>].parquet",),
+            (_path(layout.archive_table, table="listing[-<interval>]"),),
             _fixed(archive_tables.LISTING_SCHEMA),
             ("key",),
             every,
@@ -100,7 +106,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
         TableEntry(
             "Symbols of the bucket",
             "a symbol that has a folder in the bucket",
-            (f"{folder}/symbols.parquet",),
+            (_path(layout.archive_table, table="symbols"),),
             _fixed(archive_tables.SYMBOLS_SCHEMA),
             ("symbol",),
             every,
@@ -108,7 +114,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
         TableEntry(
             "Ledger",
             "a revision of a file that was downloaded",
-            ("aws_data/ledger.parquet", "aws_data/ledger.d/<part>.parquet"),
+            _growing(layout.LEDGER),
             _fixed(archive_tables.LEDGER),
             ("key", "first_seen"),
             every,
@@ -116,7 +122,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
         TableEntry(
             "Verification",
             "a zip on disk, and each damaged CHECKSUM",
-            (f"{folder}/verification[-<interval>].parquet",),
+            (_path(layout.archive_table, table="verification[-<interval>]"),),
             _fixed(archive_tables.VERIFICATION),
             ("path",),
             every,
@@ -125,7 +131,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "Revisions",
             "a column that differs between two revisions of a zip; one row without a "
             "column where none does",
-            ("aws_data/revisions.parquet", "aws_data/revisions.d/<part>.parquet"),
+            _growing(layout.REVISIONS),
             _fixed(archive_tables.REVISIONS),
             ("key", "noticed_at", "column"),
         ),
@@ -133,7 +139,7 @@ def _of_bucket() -> tuple[TableEntry, ...]:
             "Supplements",
             "a daily zip of a day that a monthly zip lacks, each time the partition "
             "was built from both",
-            ("aws_data/supplements.parquet", "aws_data/supplements.d/<part>.parquet"),
+            _growing(layout.SUPPLEMENTS),
             _fixed(archive_tables.SUPPLEMENTS),
             ("key", "recorded_at"),
         ),
@@ -151,16 +157,14 @@ def _partition(entry: DataType) -> TableEntry:
     if describe is None:
         msg = f"{entry.name}: is not parsed"
         raise ValueError(msg)
-    interval = "/<interval>" if entry.has_intervals else ""
-    stages = ("parsed_data", "api_data") if entry.has_api else ("parsed_data",)
-    paths = [
-        f"{stage}/<trade_type>/{entry.name}/<symbol>{interval}/<partition>.parquet"
-        for stage in stages
-    ]
+    interval = "<interval>" if entry.has_intervals else None
+    kinds = (
+        (layout.partition, layout.backfill) if entry.has_api else (layout.partition,)
+    )
+    paths = [_path(kind, data_type=entry.name, interval=interval) for kind in kinds]
     if entry.has_api and entry.has_intervals:
-        by_hand = "<symbol>-<first day>-<last day>.parquet"
-        folder = f"api_data/by_hand/<trade_type>/{entry.name}/<interval>"
-        paths.append(f"{folder}/{by_hand}")
+        folder = f"{layout.BY_HAND}/<trade_type>/{entry.name}/<interval>"
+        paths.append(layout.table(folder, "<symbol>-<first day>-<last day>"))
     described = describe(entry.trade_types[0])
     return TableEntry(
         entry.name,
@@ -192,14 +196,14 @@ def _of_api() -> tuple[TableEntry, ...]:
         TableEntry(
             "Unanswered backfills",
             "a backfill that was refused an answer, or whose answer expires",
-            ("api_data/unanswered.parquet", "api_data/unanswered.d/<part>.parquet"),
+            _growing(layout.UNANSWERED),
             _fixed(api_tables.UNANSWERED),
             ("path", "recorded_at"),
         ),
         TableEntry(
             "Usage of the API",
             "a backfill that made requests",
-            ("api_data/usage.parquet", "api_data/usage.d/<part>.parquet"),
+            _growing(layout.API_USE),
             _fixed(api_tables.API_USE),
             ("requested_at", "path"),
         ),
@@ -207,29 +211,25 @@ def _of_api() -> tuple[TableEntry, ...]:
 
 
 def _of_results() -> tuple[TableEntry, ...]:
-    klines, split = f"{_RESULTS}/klines/<interval>", f"{_RESULTS}/split"
     return (
         TableEntry(
             "Results",
             "a bar of a regular grid",
-            (f"{klines}/<symbol>.pqt", f"{split}_klines/<interval>/<segment>.pqt"),
+            (_path(layout.result), _path(layout.segment)),
             lambda trade_type: _with_symbol(columns.result_klines(trade_type)),
             ("open_time",),
         ),
         TableEntry(
             "Resampled bars",
             "a resampled bar",
-            (
-                f"{_RESULTS}/resampled_klines/<rule>/<symbol>.pqt",
-                f"{split}_resampled_klines/<rule>/<segment>.pqt",
-            ),
+            (_path(layout.resampled), _path(layout.resampled_segment)),
             lambda trade_type: _with_symbol(columns.resampled_klines(trade_type)),
             ("open_time",),
         ),
         TableEntry(
             "Funding",
             "a funding event of archive or API",
-            (f"{_RESULTS}/fundingRate/<symbol>.pqt",),
+            (_path(layout.funding),),
             _fixed(_with_symbol(columns.FUNDING)),
             (),
             _FUTURES,
@@ -237,28 +237,28 @@ def _of_results() -> tuple[TableEntry, ...]:
         TableEntry(
             "Segment files",
             "a file of one segment",
-            (f"{split}_klines/<interval>/segments.parquet",),
+            (_path(layout.segments),),
             _fixed(columns.SEGMENT_FILES),
             ("name",),
         ),
-        *_of_symbols(klines),
+        *_of_symbols(),
     )
 
 
-def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
+def _of_symbols() -> tuple[TableEntry, ...]:
     return (
         TableEntry(
             "Gaps of a symbol",
             "a stretch between two traded bars that lacks published bars or splits, or "
             "the trimmed end of a symbol",
-            (f"{folder}/gaps/<symbol>.parquet",),
+            (_path(layout.symbol_table, kind="gaps"),),
             _fixed(quality_tables.GAP_EVIDENCE),
             ("prev_open_time",),
         ),
         TableEntry(
             "Days of a symbol",
             "a UTC day",
-            (f"{folder}/days/<symbol>.parquet",),
+            (_path(layout.symbol_table, kind="days"),),
             _fixed(quality_tables.DAYS),
             ("day",),
         ),
@@ -266,8 +266,8 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
             "Conflicts",
             "a bar that lost to another of the same time, with different values",
             (
-                f"{folder}/conflicts/<symbol>.parquet",
-                f"{_QUALITY}/conflicts-<interval>.parquet",
+                _path(layout.symbol_table, kind="conflicts"),
+                _path(layout.quality_table, kind="conflicts", series="<interval>"),
             ),
             quality_tables.conflicts,
             (),
@@ -276,8 +276,8 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
             "Reconciliation",
             "a column of a symbol's resampled bars",
             (
-                f"{folder}/reconciliation/<symbol>.parquet",
-                f"{_QUALITY}/reconciliation-<interval>.parquet",
+                _path(layout.symbol_table, kind="reconciliation"),
+                _path(layout.quality_table, kind="reconciliation", series="<interval>"),
             ),
             _fixed(quality_tables.RECONCILIATION),
             ("symbol", "interval", "column"),
@@ -285,7 +285,7 @@ def _of_symbols(folder: str) -> tuple[TableEntry, ...]:
         TableEntry(
             "Days that are not reconciled",
             "a day that differs from a resampled bar of the exchange",
-            (f"{folder}/not_reconciled/<symbol>.parquet",),
+            (_path(layout.symbol_table, kind="not_reconciled"),),
             _fixed(quality_tables.NOT_RECONCILED),
             ("day", "interval", "open_time"),
         ),
@@ -297,21 +297,27 @@ def _of_quality() -> tuple[TableEntry, ...]:
         TableEntry(
             "Gaps, classified",
             "a gap of a symbol",
-            (f"{_QUALITY}/gaps-<interval>.parquet",),
+            (_path(layout.quality_table, kind="gaps", series="<interval>"),),
             _fixed(quality_tables.CLASSIFIED_GAPS),
             ("symbol", "prev_open_time"),
         ),
         TableEntry(
             "Condition",
             "a UTC day of a symbol",
-            (f"{_QUALITY}/condition-<data_type>[-<interval>].parquet",),
+            (
+                _path(
+                    layout.quality_table,
+                    kind="condition",
+                    series="<data_type>[-<interval>]",
+                ),
+            ),
             _fixed(quality_tables.CONDITION),
             ("symbol", "day"),
         ),
         TableEntry(
             "Volume checks",
             "a UTC day of a symbol that has bars and trades or aggTrades",
-            (f"{_QUALITY}/volume_checks.parquet",),
+            (_path(layout.quality_table, kind="volume_checks", series=None),),
             _fixed(quality_tables.VOLUME_CHECKS),
             ("symbol", "day"),
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.listing.directory import Directory
 from bhds.backfill.missing_ranges import MissingReason
 from bhds.bars.merge import merge
@@ -399,7 +400,7 @@ def _replacing(
     for path in paths:
         holes = sources[path].get("holes", ())
         if any(each.get("found") and each["reason"] in _REPLACING for each in holes):
-            yield path.replace("api_data", "parsed_data", 1), path
+            yield path.replace(layout.API, layout.PARSED, 1), path
 
 
 def _last_day(sources: Mapping[str, Any]) -> str:

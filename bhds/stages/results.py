@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from bhds import layout
 from bhds.bars import build, phase, resample, split
 from bhds.bars import funding as events
 from bhds.bars.gaps import SplitRule
@@ -292,7 +293,9 @@ def write_segments(
         }
     )
     names = set(table["name"])
-    for file in chain.from_iterable(Path(folder).glob("*.pqt") for folder in folders):
+    for file in chain.from_iterable(
+        Path(folder).glob(f"*{layout.RESULT_SUFFIX}") for folder in folders
+    ):
         if file.stem not in names and split.symbol_of(file.stem) in symbols:
             file.unlink()
     metadata = storage.provenance("split", split.REVISION, results)

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import NamedTuple
 
+from bhds import layout
 from bhds.core.markets import Frequency, TradeType
 from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING
 
@@ -42,10 +43,7 @@ class Folder(NamedTuple):
     """None: each file is named after its symbol."""
 
 
-_BY_SYMBOL = {Stage.PARSED: "parsed_data", Stage.API: "api_data"}
-BESIDE_RESULTS = ("gaps", "days", "conflicts", "reconciliation", "not_reconciled")
-"""The folders of what is kept of each symbol beside its result."""
-
+_BY_SYMBOL = {Stage.PARSED: layout.PARSED, Stage.API: layout.API}
 _OF_ALL_SYMBOLS = {
     "klines": ("klines", Stage.RESULTS),
     "resampled_klines": ("klines", Stage.RESAMPLED),
@@ -58,7 +56,7 @@ def folders(data_dir: Path) -> Iterator[Folder]:
     """Yield the folders that are there, in no particular order."""
     for market in TradeType:
         for frequency in Frequency:
-            root = f"{data_dir}/aws_data/{market}/{frequency}"
+            root = f"{data_dir}/{layout.AWS}/{market}/{frequency}"
             for data_type in DATA_TYPES:
                 kind = FolderKind(market, data_type, None, Stage.RAW, frequency)
                 yield from _of_symbols(f"{root}/{data_type}", kind)
@@ -66,7 +64,7 @@ def folders(data_dir: Path) -> Iterator[Folder]:
             for data_type in DATA_TYPES:
                 kind = FolderKind(market, data_type, None, stage, None)
                 yield from _of_symbols(f"{data_dir}/{top}/{market}/{data_type}", kind)
-        yield from _results(f"{data_dir}/results_data/{market}", market)
+        yield from _results(f"{data_dir}/{layout.RESULTS}/{market}", market)
 
 
 def _results(root: str, market: TradeType) -> Iterator[Folder]:
@@ -78,7 +76,7 @@ def _results(root: str, market: TradeType) -> Iterator[Folder]:
             kind = FolderKind(market, data_type, interval, stage, None)
             path = f"{root}/{name}/{interval}"
             yield Folder(kind, path, None)
-            for beside in BESIDE_RESULTS if stage is Stage.RESULTS else ():
+            for beside in layout.SYMBOL_TABLES if stage is Stage.RESULTS else ():
                 yield Folder(kind, f"{path}/{beside}", None)
 
 

@@ -9,10 +9,11 @@ from typing import Protocol
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.core.errors import BhdsError
 from bhds.schemas import datatypes
-from bhds.status.folders import BESIDE_RESULTS, Folder, FolderKind, Stage, folders
+from bhds.status.folders import Folder, FolderKind, Stage, folders
 from bhds.status.footers import read_footers
 
 __all__ = ["Holding", "Stage", "survey"]
@@ -29,7 +30,7 @@ def _not_on_progress(what: str, *, done: int, total: int) -> None:
     del what, done, total
 
 
-_TABLES = (".parquet", ".pqt")
+_TABLES = (layout.TABLE_SUFFIX, layout.RESULT_SUFFIX)
 _ZIP = ".zip"
 
 
@@ -129,7 +130,7 @@ def survey(data_dir: Path, *, on_progress: Told = _not_on_progress) -> list[Hold
 
 def _count(folder: Folder, tally: _Tally) -> None:
     """Add the files of a folder; hidden ones are of runs under way."""
-    is_main = folder.path.rpartition("/")[2] not in BESIDE_RESULTS
+    is_main = folder.path.rpartition("/")[2] not in layout.SYMBOL_TABLES
     zips = []
     try:
         entries = os.scandir(folder.path)
@@ -240,8 +241,7 @@ def _judged_stage(kind: FolderKind, kinds: Container[FolderKind]) -> Stage:
 def _conditions(kind: FolderKind, *, data_dir: Path) -> dict[str, int] | None:
     """Count the days of each condition; None where the series is not judged."""
     series = "-".join(filter(None, (kind.data_type, kind.interval)))
-    folder = data_dir / "results_data" / kind.trade_type / "quality"
-    path = folder / f"condition-{series}.parquet"
+    path = data_dir / layout.quality_table(kind.trade_type, "condition", series)
     if not path.is_file():
         return None
     try:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive import keys
 from bhds.archive.integrity.bounds import MAX_CHECKSUM_BYTES
 from bhds.archive.keys import CHECKSUM_SUFFIX
@@ -103,10 +104,8 @@ def hash_directory(
 
 def _on_disk(directory: Directory, *, data_dir: Path) -> pl.DataFrame:
     """Find the zips and CHECKSUMs: `HASHED`, but for what reading them shows."""
-    root = keys.type_directory(
-        directory.trade_type,
-        frequency=directory.frequency,
-        data_type=directory.data_type,
+    root = layout.archive_folder(
+        directory.trade_type, directory.frequency, directory.data_type
     )
     rows = list(_scan(root, interval=directory.interval, data_dir=data_dir))
     schema = {name: HASHED[name] for name in _FOUND}

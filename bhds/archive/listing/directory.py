@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive import keys
 from bhds.core.errors import KeyGrammarError
 from bhds.core.markets import Frequency, TradeType
@@ -41,12 +42,12 @@ class Directory:
     @property
     def listing_path(self) -> str:
         """The listing's path below the data directory."""
-        return self._table_path("listing")
+        return self._table(f"listing{self._layer}")
 
     @property
     def verification_path(self) -> str:
         """The path, as above, of the table of what was found on disk."""
-        return self._table_path("verification")
+        return self._table(f"verification{self._layer}")
 
     @property
     def symbols_path(self) -> str:
@@ -54,7 +55,7 @@ class Directory:
 
         It is shared by all intervals of a data type.
         """
-        return f"{self._folder}/symbols.parquet"
+        return self._table("symbols")
 
     def symbol_prefix(self, symbol: str) -> str:
         """Return the bucket prefix of a symbol's files, with its slash."""
@@ -66,15 +67,14 @@ class Directory:
             interval=self.interval,
         )
 
-    def _table_path(self, name: str) -> str:
-        suffix = "" if self.interval is None else f"-{self.interval}"
-        return f"{self._folder}/{name}{suffix}.parquet"
+    def _table(self, name: str) -> str:
+        return layout.archive_table(
+            self.trade_type, self.frequency, self.data_type, name
+        )
 
     @property
-    def _folder(self) -> str:
-        return keys.type_directory(
-            self.trade_type, frequency=self.frequency, data_type=self.data_type
-        )
+    def _layer(self) -> str:
+        return "" if self.interval is None else f"-{self.interval}"
 
 
 def symbol_of_key(directory: Directory) -> pl.Expr:

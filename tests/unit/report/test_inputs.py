@@ -88,4 +88,6 @@ def test_the_files_of_one_market_are_named_and_of_several_described():
     two = quality_tables([ROOT.format(m, "gaps-1m") for m in ("spot", "cm_futures")])
 
     assert paths_of(one, "gaps") == "results_data/spot/quality/gaps-1m.parquet"
-    assert paths_of(two, "gaps") == "results_data/<market>/quality/ (gaps-1m.parquet)"
+    assert (
+        paths_of(two, "gaps") == "results_data/<trade_type>/quality/ (gaps-1m.parquet)"
+    )

@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bhds import layout
 from bhds.core.markets import TradeType
 from bhds.schemas import klines
 from bhds.schemas.dictionary import TABLES
@@ -14,7 +15,7 @@ from bhds.schemas.quality_tables import conflicts
 
 ROOT = Path(__file__).resolve().parents[3]
 
-OUTPUT = re.compile(r'"((?:aws|parsed|api|results)_data/[^"]*\.(?:parquet|pqt))"')
+PATTERN = re.compile(r"layout\.wildcards\([^()]*\)")
 NUMBERS = (pl.Float64, pl.Int64, pl.Int32, pl.Int8, pl.Duration)
 
 WITHOUT_UNIT = {
@@ -85,8 +86,11 @@ def _value(values, match):
 def rule_outputs():
     """List the Parquet files that rules write, with a value for each wildcard."""
     for path in sorted(ROOT.glob("rules/*.smk")):
-        for pattern in OUTPUT.findall(path.read_text()):
+        for code in PATTERN.findall(path.read_text()):
+            pattern = eval(code, {"layout": layout})  # noqa: S307
             plain = pattern.replace("{{", "{").replace("}}", "}")
+            if not plain.endswith((layout.TABLE_SUFFIX, layout.RESULT_SUFFIX)):
+                continue
             values = {
                 "data_type": "klines" if "{interval}" in plain else "fundingRate",
                 "verification": "verification-1m",
