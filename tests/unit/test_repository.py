@@ -330,3 +330,11 @@ def test_no_file_names_a_path_of_one_machine():
 
 def test_no_file_names_a_package_registry():
     assert matches(REGISTRY, FILES) == []
+
+
+def test_layout_alone_spells_paths_of_the_data_directory():
+    path = re.compile(r"\"[^\"`]*\b(?:(?:aws|parsed|api|results)_data/|\.pqt\b)")
+    files = [each for each in PYTHON_FILES if name(each).startswith("bhds/")]
+    files.remove(ROOT / "bhds" / "layout.py")
+
+    assert matches(path, [*files, *RULE_FILES]) == []
