@@ -11,7 +11,7 @@ from bhds.stages import report as job
 
 from .conftest import AS_OF, START, fill_records
 
-GOLDEN = {5: "c476d4b4369e9ebb"}
+GOLDEN = {6: "bd2e785224f97054"}
 
 
 def written(data, name="quality.html"):
