@@ -2,9 +2,6 @@
 
 import datetime as dt
 import hashlib
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import polars as pl
@@ -16,16 +13,13 @@ from bhds.archive.listing.directory import Directory
 from bhds.core.errors import FetchError, KeyGrammarError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
+from bhds.sandbox.exchange import Exchange
+from bhds.sandbox.server import serving
 from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.stages import fetch
 
 LISTED_AT = dt.datetime(2025, 3, 1, 8, 30, tzinfo=dt.UTC)
 HTTP = {"proxy": None, "timeout_s": 5.0, "connections": 4}
-
-
-class SilentHandler(SimpleHTTPRequestHandler):
-    def log_message(self, *_args):
-        """Say nothing."""
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +36,7 @@ def data_dir(tmp_path, monkeypatch):
 
 @pytest.fixture
 def served(tmp_path):
-    """Return the folder that a server on loopback has its objects in."""
+    """Return the folder whose files the sandbox serves."""
     folder = tmp_path / "served"
     folder.mkdir()
     return folder
@@ -50,13 +44,9 @@ def served(tmp_path):
 
 @pytest.fixture
 def url(served):
-    handler = partial(SilentHandler, directory=served)
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    (served / "data").mkdir()
+    with Exchange(serve_dir=served) as exchange, serving(exchange) as running:
+        yield running.endpoints.archive_download
 
 
 def key(symbol, period, *, market="um", suffix=""):

@@ -1,3 +1,9 @@
+"""The scenarios as data, and the actions that add and advance them.
+
+Each symptom, and what the workflow makes of it, is checked once:
+tests/workflow/test_scenarios.py.
+"""
+
 import asyncio
 import datetime as dt
 import json
@@ -14,7 +20,6 @@ from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import command
 from bhds.sandbox.admin import act, add_scenario, advance_scenario
-from bhds.sandbox.defects import Defect
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.scenarios import available_at, load_scenarios
 from bhds.sandbox.server import serving
@@ -68,15 +73,6 @@ def test_the_users_documentation_has_each_number_once_and_in_order():
     rows = re.findall(r"^\| (D\d\d) \| (.+?) \|", DOCUMENT.read_text(), re.MULTILINE)
 
     assert rows == [(number, each.title) for number, each in SCENARIOS.items()]
-
-
-def test_symbols_are_named_after_their_defect_where_they_can_be():
-    names = [symbol.name for each in SCENARIOS.values() for symbol in each.symbols]
-    assert len(set(names)) == len(names) - 1  # D25USDT is of two markets
-    for number, each in SCENARIOS.items():
-        for symbol in each.symbols:
-            is_special = symbol.name in {"LINKUSDT", "博物馆USDT", "XAUUSDT"}
-            assert symbol.name.startswith(number) or is_special
 
 
 def test_all_scenarios_are_served_next_to_the_shipped_symbols(tmp_path):
@@ -154,26 +150,6 @@ def test_only_what_has_a_sequel_is_advanced(empty):
         advance_scenario(empty, "D06")
 
 
-def test_files_are_replaced_and_appear_later(empty):
-    for number in ("D03", "D18", "D19"):
-        add_scenario(empty, number)
-    replaced = klines_key("D03USDT", 7)
-    restored, lost = klines_key("D18USDT", 6), klines_key("D18USDT", 7)
-    stalled = [klines_key("D19USDT", day) for day in (8, 9)]
-    (before,) = empty.store.describe([replaced])
-    assert empty.store.describe([restored, lost, *stalled]) == []
-
-    for number in ("D03", "D18", "D19"):
-        advance_scenario(empty, number)
-
-    (after,) = empty.store.describe([replaced])
-    assert after.etag != before.etag
-    found = [each.key for each in empty.store.describe([restored, lost, *stalled])]
-    assert found == [restored, *stalled]
-    with pytest.raises(SelectionError, match="withhold it first"):
-        advance_scenario(empty, "D18")
-
-
 def test_a_misnamed_month_is_there_under_its_other_name_only(empty):
     add_scenario(empty, "D05")
     folder = "data/futures/um/monthly/klines/D05USDT/1m/"
@@ -188,17 +164,6 @@ def test_a_misnamed_month_is_there_under_its_other_name_only(empty):
     assert b"D05USDT-1m-2025-2.csv" in archive
     _, checksum = empty.store.read(f"{folder}D05USDT-1m-2025-2.zip.CHECKSUM")
     assert checksum.endswith(b"D05USDT-1m-2025-2.zip\n")
-
-
-def test_nothing_trades_in_a_market_that_stands_still(empty):
-    add_scenario(empty, "D12")
-    start = to_ms(dt.datetime(2025, 3, 6, 1, 59, tzinfo=dt.UTC))
-
-    rows = api(
-        empty, "/api/v3/klines", symbol="D12BUSDT", interval="1m", startTime=start
-    )
-
-    assert [(row[0] - start) // 60_000 for row in rows[:3]] == [0, 71, 72]
 
 
 def test_commodities_rest_at_week_ends_and_are_of_a_type_of_their_own(empty):
@@ -266,44 +231,6 @@ def test_the_interval_of_funding_changes_only_when_it_is_due():
         type(symbol).model_validate(
             symbol.model_dump() | {"funding_interval_before": odd}
         )
-
-
-def test_marks_and_indices_are_missing_in_archive_and_api(empty):
-    add_scenario(empty, "D22")
-    start = to_ms(dt.datetime(2025, 3, 7, 7, 59, tzinfo=dt.UTC))
-    for name in ("markPriceKlines", "indexPriceKlines"):
-        parameter = "pair" if name.startswith("index") else "symbol"
-        rows = api(
-            empty,
-            f"/fapi/v1/{name}",
-            interval="1m",
-            startTime=start,
-            **{parameter: "D22AUSDT"},
-        )
-        assert [(row[0] - start) // 60_000 for row in rows[:2]] == [0, 11]
-    assert set(empty.publication.spoiled.values()) == {(Defect.LOST_ROWS,)}
-
-
-def test_the_last_bar_of_the_api_is_running(empty):
-    add_scenario(empty, "D28")
-
-    rows = api(empty, "/fapi/v1/klines", symbol="D28USDT", interval="1m", limit=1)
-
-    assert rows[0][0] == to_ms(PRESENT)
-    assert rows[0][6] >= to_ms(empty.now)
-    assert empty.now == PRESENT.replace(second=30)
-
-
-def test_the_exchange_refuses_until_it_does_not(empty):
-    add_scenario(empty, "D31")
-    (of_api,) = empty.api_faults.planned()
-    (of_bucket,) = empty.listing_faults.planned()
-    assert (of_api.status, of_api.target) == (451, "cm_futures/klines")
-    assert (of_bucket.status, of_bucket.times) == (403, 1)
-
-    advance_scenario(empty, "D31")
-
-    assert empty.api_faults.planned() == empty.listing_faults.planned() == []
 
 
 async def ask(*urls):
