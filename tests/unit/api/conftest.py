@@ -3,15 +3,12 @@ import datetime as dt
 
 import pytest
 import stamina
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from bhds.api.client import ApiClient
 from bhds.api.limits import Limit, Pool
 from bhds.api.rate_limiter import RateLimiter
 from bhds.core.markets import TradeType
-
-TestServer.__test__ = False
+from tests.scripted import ScriptedServer
 
 AMPLE = dict.fromkeys(Pool, Limit(weight=1_000_000, window_s=60))
 
@@ -60,43 +57,22 @@ def open_budget(tmp_path, clock):
         budget.close()
 
 
-class FakeServer:
-    """Gives its answers in order, the last one for ever, and keeps the requests.
-
-    An answer is a status, a body and headers, of which all but the first may be left
-    out; or a function of the request.
-    """
+class FakeServer(ScriptedServer):
+    """An API that the client is run against."""
 
     def __init__(self, open_budget, *answers):
+        super().__init__(*answers)
         self.open_budget = open_budget
-        self.answers = list(answers)
-        self.requests = []
-
-    async def handle(self, request):
-        self.requests.append(request)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if callable(answer):
-            return await answer(request)
-        status, body, headers = (*answer, *("[]", {})[len(answer) - 1 :])
-        return web.Response(status=status, text=body, headers=headers)
 
     def run(self, act, *, trade_type=TradeType.UM_FUTURES, budget=None, **settings):
         """Run `act(client)` against this server."""
 
-        async def run():
-            app = web.Application()
-            app.router.add_get("/{path:.*}", self.handle)
-            async with TestServer(app) as server:
-                endpoint = str(server.make_url("")).rstrip("/")
-                async with ApiClient(
-                    trade_type,
-                    endpoint=endpoint,
-                    budget=budget or self.open_budget(endpoint),
-                    **settings,
-                ) as client:
-                    return await act(client)
+        async def run(endpoint):
+            given = {"budget": budget or self.open_budget(endpoint)} | settings
+            async with ApiClient(trade_type, endpoint=endpoint, **given) as client:
+                return await act(client)
 
-        return asyncio.run(asyncio.wait_for(run(), timeout=30))
+        return self.serve(run)
 
 
 @pytest.fixture

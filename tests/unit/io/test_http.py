@@ -7,12 +7,10 @@ import zlib
 
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 from yarl import URL
 
 from bhds.io import http
-
-TestServer.__test__ = False
+from tests.scripted import ScriptedServer
 
 MOST = http.MIB
 BOMB = gzip.compress(bytes(32 * MOST), compresslevel=1)
@@ -22,37 +20,31 @@ class FailedError(Exception):
     """The kind of a failure, and its cause in words."""
 
 
-def get(handle, *, path="/a", whole_answer_timeouts=3, **settings):
-    """Return the answer of a server that answers every request by `handle`."""
+def get(answer, *, path="/a", whole_answer_timeouts=3, **settings):
+    """Return what is taken of the `answer` of a server."""
 
-    async def run():
-        app = web.Application()
-        app.router.add_get("/{path:.*}", handle)
-        async with TestServer(app) as server:
-            client = http.HttpClient(
-                proxy=None,
-                timeout_s=20,
-                whole_answer_timeouts=whole_answer_timeouts,
-                concurrency=1,
-            )
-            async with client:
-                try:
-                    url = server.make_url(path)
-                    return await client.get(url, **({"most_bytes": MOST} | settings))
-                except (*http.PASSING, *http.LASTING) as error:
-                    kind = type(error).__name__
-                    msg = f"{kind}: {client.cause(error)}"
-                    raise FailedError(msg) from error
+    async def run(server_url):
+        client = http.HttpClient(
+            proxy=None,
+            timeout_s=20,
+            whole_answer_timeouts=whole_answer_timeouts,
+            concurrency=1,
+        )
+        async with client:
+            try:
+                url = URL(server_url + path)
+                return await client.get(url, **({"most_bytes": MOST} | settings))
+            except (*http.PASSING, *http.LASTING) as error:
+                kind = type(error).__name__
+                msg = f"{kind}: {client.cause(error)}"
+                raise FailedError(msg) from error
 
-    return asyncio.run(asyncio.wait_for(run(), timeout=60))
+    return ScriptedServer(answer).serve(run)
 
 
 def answering(body, **headers):
-    async def handle(_request):
-        names = {name.replace("_", "-"): value for name, value in headers.items()}
-        return web.Response(body=body, headers=names)
-
-    return handle
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    return 200, body, names
 
 
 def without_end(chunk, *, pause_s=0.0, status=200, sent=None, **headers):
@@ -149,11 +141,8 @@ def test_a_compressed_body_that_is_broken_is_no_answer(body):
     ],
 )
 def test_headers_out_of_bounds_are_refused_in_one_line(headers):
-    async def handle(_request):
-        return web.Response(headers=headers)
-
     with pytest.raises(FailedError) as refused:
-        get(handle)
+        get((200, b"", headers))
 
     assert len(str(refused.value)) < 300
 

@@ -12,15 +12,13 @@ import pytest
 import stamina
 from aiohttp import web
 from aiohttp.client_reqrep import ConnectionKey
-from aiohttp.test_utils import TestServer
 from moto.server import ThreadedMotoServer
 
 from bhds.archive.listing.bucket import BucketClient
 from bhds.core.errors import ListingError
 from bhds.io.http import MIB
 from bhds.schemas.archive_tables import LISTING_SCHEMA
-
-TestServer.__test__ = False
+from tests.scripted import ScriptedServer
 
 ERROR = b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>"
 
@@ -42,33 +40,20 @@ def page(*entries, truncated=False, marker=None):
     ).encode()
 
 
-class FaultyServer:
-    """Gives its answers in order, the last one for ever, and keeps the requests."""
+class FaultyServer(ScriptedServer):
+    """A bucket that is listed; an answer that is only a body has status 200."""
 
     def __init__(self, *answers):
-        self.answers = list(answers)
-        self.requests = []
-
-    async def handle(self, request):
-        self.requests.append(request)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if callable(answer):
-            return await answer(request)
-        status, body = answer if isinstance(answer, tuple) else (200, answer)
-        return web.Response(status=status, body=body)
+        super().__init__(*((200, a) if isinstance(a, bytes) else a for a in answers))
 
     def run(self, act, **settings):
         """Run `act(client)` against this server."""
 
-        async def run():
-            app = web.Application()
-            app.router.add_get("/{bucket}", self.handle)
-            async with TestServer(app) as server:
-                endpoint = str(server.make_url("/bucket"))
-                async with BucketClient(endpoint, **settings) as client:
-                    return await act(client)
+        async def run(url):
+            async with BucketClient(f"{url}/bucket", **settings) as client:
+                return await act(client)
 
-        return asyncio.run(asyncio.wait_for(run(), timeout=30))
+        return self.serve(run)
 
     def list_keys(self, prefix="a", *, after="", **settings):
         objects = self.run(
@@ -308,8 +293,7 @@ def test_a_page_that_is_never_taken_is_requested_once(answer, told):
 
 
 def test_a_redirect_to_another_host_is_not_followed():
-    async def redirect(_request):
-        return web.Response(status=302, headers={"Location": "http://169.254.1.1/x"})
+    redirect = (302, b"", {"Location": "http://169.254.1.1/x"})
 
     with pytest.raises(
         ListingError, match=r"redirects to http://169\.254\.1\.1, which is not one of"
@@ -430,15 +414,8 @@ def test_a_bucket_that_is_not_there_is_a_listing_error(s3_endpoint):
         ask(f"{s3_endpoint}s", lambda client: client.list_objects(""))
 
 
-def dated(date):
-    async def answer(_):
-        return web.Response(body=page("a1"), headers={"Date": date})
-
-    return answer
-
-
 def test_a_clock_that_differs_from_the_servers_is_told_once(caplog):
-    server = FaultyServer(dated("Mon, 10 Mar 2025 12:00:00 GMT"))
+    server = FaultyServer((200, page("a1"), {"Date": "Mon, 10 Mar 2025 12:00:00 GMT"}))
 
     async def list_twice(client):
         return [await client.list_objects("a") for _ in range(2)]
