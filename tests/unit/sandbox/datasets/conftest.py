@@ -6,6 +6,7 @@ import io
 import re
 import zipfile
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,7 @@ class Archive:
 
     def __init__(self, exchange):
         self.exchange = exchange
+        self._text = cache(self._new_text)
 
     def zips(self, prefix):
         """Return the keys of the zips below `prefix`, in order."""
@@ -91,6 +93,10 @@ class Archive:
         return [key for key in keys if key.endswith(".zip")]
 
     def text(self, key):
+        (announced,) = self.exchange.store.describe([key])
+        return self._text(key, announced.etag)
+
+    def _new_text(self, key, _etag):
         with zipfile.ZipFile(io.BytesIO(self.exchange.store.read(key)[1])) as archive:
             return archive.read(archive.namelist()[0]).decode()
 

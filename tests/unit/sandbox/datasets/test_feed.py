@@ -59,16 +59,14 @@ READERS = {
 """How the values of each kind of field are written; times are read as ms."""
 
 
-@pytest.mark.parametrize(("name", "trade_type"), PUBLISHED)
-def test_every_market_has_its_types_at_every_frequency_and_interval(
-    archive, name, trade_type
-):
-    for feed in DATA_TYPES[name].feeds:
-        if feed.trade_type is not trade_type:
-            continue
-        keys = archive.zips(f"data/{trade_type.bucket_path}/{feed.frequency}/{name}/")
-        found = {ArchiveFile.from_key(key).interval for key in keys}
-        assert found == set(feed.intervals or {None})
+def test_every_market_has_its_types_at_every_frequency_and_interval(archive):
+    for name, trade_type in PUBLISHED:
+        feeds = DATA_TYPES[name].feeds
+        for feed in (each for each in feeds if each.trade_type is trade_type):
+            folder = f"data/{trade_type.bucket_path}/{feed.frequency}/{name}/"
+            keys = archive.zips(folder)
+            found = {ArchiveFile.from_key(key).interval for key in keys}
+            assert found == set(feed.intervals or {None}), folder
 
 
 def test_nothing_is_published_that_the_registry_does_not_have(archive):
@@ -77,10 +75,7 @@ def test_nothing_is_published_that_the_registry_does_not_have(archive):
         feeds = DATA_TYPES[file.data_type].feeds_of(file.trade_type, file.interval)
         (feed,) = (each for each in feeds if each.frequency is file.frequency)
         assert feed.last_day is None or file.first_day <= feed.last_day
-
-
-def test_what_was_withdrawn_is_not_published(archive):
-    assert not archive.zips("data/futures/um/daily/liquidationSnapshot/")
+    assert not archive.zips("data/futures/um/daily/liquidationSnapshot/")  # withdrawn
 
 
 @pytest.mark.parametrize(
@@ -109,47 +104,34 @@ def test_a_month_in_which_a_feed_ends_is_cut(archive):
     assert last.hour == 23
 
 
-def without_optional(table):
-    """Return the fields of the sandbox's CSVs, which have no optional ones."""
-    return [field for field in table.fields if not field.is_optional]
-
-
 @pytest.mark.parametrize(("name", "trade_type"), PARSED)
-def test_files_have_the_columns_of_the_registry(archive, name, trade_type):
+def test_files_are_as_the_registry_says(archive, name, trade_type):
     table = DATA_TYPES[name].table(trade_type)
-    files = files_of(archive, name, trade_type)
-
-    for file in files:
+    # The sandbox's files have no optional columns.
+    fields = [field for field in table.fields if not field.is_optional]
+    names = [field.name for field in table.fields]
+    clock = table.published_time
+    for file in files_of(archive, name, trade_type):
         first = archive.text(file.key).partition("\n")[0].split(",")
-        fields = without_optional(table)
         assert len(first) == len(fields)
         assert has_header(file) == first[0][0].isalpha()
         if has_header(file):
             for written, field in zip(first, fields, strict=True):
                 assert field.kind is Form.UNUSED or written in field.published
 
-
-@pytest.mark.parametrize(("name", "trade_type"), PARSED)
-def test_rows_can_be_read_are_in_order_and_in_their_period(archive, name, trade_type):
-    table = DATA_TYPES[name].table(trade_type)
-    for file in files_of(archive, name, trade_type):
-        period = period_of_label(file.frequency, file.period)
-
         rows = archive.lines(file.key)
+        for row in rows[:: 1 + len(rows) // 100]:
+            for text, field in zip(row, fields, strict=True):
+                assert READERS[field.kind](text) in (field.words or (ANY,))
 
-        place = table.fields.index(table.published_time)
-        times = [READERS[table.published_time.kind](row[place]) for row in rows]
+        period = period_of_label(file.frequency, file.period)
+        times = [READERS[clock.kind](row[names.index(clock.name)]) for row in rows]
         assert times == sorted(times)
         assert period.start_ms <= times[0]
         assert times[-1] < period.end_ms + table.slack.total_seconds() * 1_000 + 1
-        for row in rows[:: 1 + len(rows) // 100]:
-            for text, field in zip(row, without_optional(table), strict=True):
-                assert READERS[field.kind](text) in (field.words or (ANY,))
-        names = [field.name for field in table.fields]
         if table.key and set(table.key) <= set(names):
             places = [names.index(each) for each in table.key]
-            keys = {tuple(row[each] for each in places) for row in rows}
-            assert len(keys) == len(rows)
+            assert len({tuple(row[at] for at in places) for row in rows}) == len(rows)
 
 
 @pytest.mark.parametrize(
