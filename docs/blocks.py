@@ -24,6 +24,7 @@ NEEDS = {
     "ci": "is run by CI in each build, as a step of its own",
     "cluster": "asks for a cluster",
     "commands": "is called by a test of its own, up to where Snakemake would start",
+    "files": "takes zips that another tool downloaded",
     "internet": "asks the exchange, or a package index",
     "systemd": "asks for a user's systemd",
     "workflow": "is Snakemake, which a test of the workflow runs",

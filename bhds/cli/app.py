@@ -55,6 +55,9 @@ COMMANDS = {
         "Build results, resampled bars, and the gaps in them.",
         _BUILD,
     ),
+    "adopt": _Entry(
+        "adopt", "adopt", "Take zips that another tool downloaded.", _BUILD
+    ),
     "clean": _Entry("clean", "clean", "Remove unneeded files.", _OTHER),
     "sandbox": _Entry(
         "sandbox", "sandbox", "Serve a deterministic exchange on loopback.", _OTHER

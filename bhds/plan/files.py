@@ -134,8 +134,8 @@ def with_state(
     and if it has the listed size and MD5. Two exceptions, lest a file be fetched for
     ever: one of other bytes that are proven sound, and one that the server did not
     have when it was last asked; that one is requested again when a later listing still
-    has it. A file that the ledger does not know (brought here by other means) is
-    judged by its size.
+    has it. An adopted file came under no etag: its size and MD5 decide. A file that
+    the ledger does not know (brought here by other means) is judged by its size.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def with_state(
     )
     is_current = (
         pl.when(pl.col("fetched_etag").is_null())
-        .then(is_whole)
+        .then(pl.when(pl.col("md5").is_null()).then(is_whole).otherwise(is_as_listed))
         .otherwise((pl.col("fetched_etag") == pl.col("etag")) & is_sound)
     )
     state = (

@@ -62,7 +62,9 @@ SYMBOLS_SCHEMA = TableSchema(
 
 LEDGER = TableSchema(
     KEY,
-    ETAG,
+    ETAG.but(
+        "What the bucket listed, without quotes; null for a file that was adopted"
+    ),
     SIZE,
     LAST_MODIFIED,
     Column(

@@ -70,6 +70,8 @@ def checkout(tmp_path_factory):
     (folder / ".venv").symlink_to(sys.prefix)
     (folder / "binance_data").symlink_to("first_data")
     (folder / "first_data").mkdir()
+    for name in ("binance-public-data/data", "zips"):  # of other tools
+        (folder.parent / name).mkdir(parents=True)
     text = "\n".join(block.text for block in RUN[START])
     (ours,) = re.findall(r"<<'END'\n(.*?)^END$", text, re.DOTALL | re.MULTILINE)
     with Exchange() as exchange, serving(exchange) as running:

@@ -174,6 +174,30 @@ def test_bytes_unlike_their_listing_are_fetched_again_unless_proven_sound(
     assert states["state"].to_list() == [expected]
 
 
+@pytest.mark.parametrize(
+    ("etag", "disk", "expected"),
+    [
+        pytest.param(MD5, 10, "present", id="as listed"),
+        pytest.param(OTHER, 10, "replaced", id="other bytes"),
+        pytest.param(MD5, 9, "replaced", id="cut since"),
+        pytest.param(f"{OTHER}-2", 10, "present", id="of parts"),
+    ],
+)
+def test_an_adopted_file_is_compared_with_the_listing_by_size_and_md5(
+    etag, disk, expected
+):
+    files = pl.DataFrame({"key": ["k"], "path": ["p"], "size": [10], "etag": [etag]})
+
+    states = archive.with_state(
+        files,
+        disk=pl.DataFrame({"path": ["p"], "disk_size": [disk]}),
+        newest=newest_rows(("k", None, MD5, NOW, disk)),
+        listed_at=NOW,
+    )
+
+    assert states["state"].to_list() == [expected]
+
+
 def test_states_keep_the_order_of_files():
     paths = ["b", "a", "c"]
     files = pl.DataFrame({"key": paths, "path": paths, "size": [1] * 3, "etag": paths})

@@ -1,0 +1,1 @@
+"""Adopt zips that another tool downloaded."""
