@@ -201,7 +201,8 @@ class Resample(_Closed):
         "symbol, as those of the exchange"
     )
     offset: str | None = Field(
-        default=None, description="shift of the bars from the grid, such as 5m"
+        default=None,
+        description="shift of the bars from the grid, such as 5m; in paths 60m is 1h",
     )
 
     @property

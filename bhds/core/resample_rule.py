@@ -55,23 +55,19 @@ class ResampleRule:
 
     @classmethod
     def parse(cls, name: str) -> "ResampleRule":
-        """Read a rule's name; a rule has exactly one name.
+        """Read a rule, whose offset may be in any unit: `4h_60m` is the rule `4h_1h`.
 
         Raises
         ------
         ConfigError
-            If the name is malformed or not the one that `name` gives.
+            If there is no such interval or offset.
         """
         interval, separator, offset = name.partition("_")
         duration = Interval.parse(offset).duration if separator else _ZERO
         if duration is None:
             msg = f"resample rule {name!r}: an offset cannot be in months; use days"
             raise ConfigError(msg)
-        rule = cls(Interval.parse(interval), duration)
-        if rule.name != name:
-            msg = f"resample rule {name!r}: expected its only name; write {rule.name!r}"
-            raise ConfigError(msg)
-        return rule
+        return cls(Interval.parse(interval), duration)
 
     def check_base(self, base: Interval) -> None:
         """Raise ConfigError unless the bars of `base` fill this rule's windows.

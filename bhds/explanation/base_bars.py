@@ -80,7 +80,7 @@ def explain_longer(
     """
     root, market = Path(data_dir), TradeType(trade_type)
     parsed = ResampleRule.parse(rule)
-    path = _resampled(root, trade_type=market, rule=rule, symbol=symbol)
+    path = _resampled(root, trade_type=market, rule=parsed.name, symbol=symbol)
     known = phase.from_metadata(
         parsed.interval, storage.read_parquet_metadata(str(path))
     )
@@ -94,7 +94,7 @@ def explain_longer(
     return LongerExplanation(
         trade_type=market.value,
         symbol=symbol,
-        rule=rule,
+        rule=parsed.name,
         time=moment,
         open_time=open_time,
         end=end,

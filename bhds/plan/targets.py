@@ -112,10 +112,14 @@ def _base_interval(target: str, rule: str, market: Sequence[Dataset]) -> str:
 
 def _parsed(target: str, rule: str) -> ResampleRule:
     try:
-        return ResampleRule.parse(rule)
+        parsed = ResampleRule.parse(rule)
     except ConfigError as error:
         msg = f"{target}: {error}"
         raise ConfigError(msg) from error
+    if parsed.name != rule:
+        msg = f"{target}: resample rule {rule!r} is {parsed.name!r} in paths; use that"
+        raise ConfigError(msg)
+    return parsed
 
 
 def _fits(rule: ResampleRule, dataset: Dataset) -> bool:

@@ -119,7 +119,7 @@ def scan_resampled(
     """
     market, period = BuiltMarket.of(trade_type, data_dir), TimeRange.of(start, end)
     parsed = ResampleRule.parse(rule)
-    folder = market.data_dir / layout.resampled_folder(trade_type, rule)
+    folder = market.data_dir / layout.resampled_folder(trade_type, parsed.name)
     files = of_results(folder, symbols, suffix=layout.RESULT_SUFFIX)
     if strict:
         for (base, phased), of_base in _by_base(files, parsed).items():

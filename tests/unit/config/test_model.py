@@ -217,13 +217,24 @@ def test_loopback_is_never_reached_through_the_proxy(url, expected):
     assert http.proxy_for(url) == expected
 
 
-@pytest.mark.parametrize(
-    "intervals",
-    [pytest.param(["1h", "1h"], id="equal"), pytest.param(["60m", "1h"], id="alike")],
-)
-def test_load_refuses_rules_that_make_the_same_bars(intervals):
-    rules = [{"interval": interval} for interval in intervals]
+def test_offsets_are_named_in_their_normal_form():
+    rules = [{"interval": "4h", "offset": "60m"}]
 
+    assert dataset_of(results={"resample": rules}).rule_names == ("4h_1h",)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        pytest.param([{"interval": "1h"}, {"interval": "1h"}], id="equal"),
+        pytest.param([{"interval": "60m"}, {"interval": "1h"}], id="alike"),
+        pytest.param(
+            [{"interval": "4h", "offset": offset} for offset in ("60m", "1h")],
+            id="offset alike",
+        ),
+    ],
+)
+def test_load_refuses_rules_that_make_the_same_bars(rules):
     with pytest.raises(ConfigError, match="make the same bars"):
         dataset_of(results={"resample": rules})
 

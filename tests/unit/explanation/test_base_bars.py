@@ -48,8 +48,9 @@ def test_the_base_bars_and_those_that_set_the_prices_are_told(built, as_json):
     assert as_json(found)["bar"]["segment"] == 0
 
 
-def test_an_offset_shifts_the_window(built):
-    found = explained(built, "2025-03-01T04:30", rule="4h_1h")
+@pytest.mark.parametrize("rule", ["4h_1h", "4h_60m"])
+def test_an_offset_shifts_the_window(built, rule):
+    found = explained(built, "2025-03-01T04:30", rule=rule)
 
     assert found.open_time == at("2025-03-01T01")
 

@@ -45,6 +45,17 @@ def test_one_group_makes_all_files_of_a_symbol():
     ]
 
 
+def test_names_do_not_grow_with_the_number_of_rules():
+    rules = [f"1d_{minutes}m" for minutes in range(1, 120) if minutes % 60]
+
+    plan = Plan([planned("AUSDT", rules=rules[:100])])
+
+    (group,) = plan.resample_groups
+    assert group.name == "um_futures_1m"
+    assert len(group.rules) == len(plan.resampled) == 100
+    assert max(len(path) for path in plan.resampled) < 255
+
+
 @pytest.mark.parametrize(
     ("datasets", "expected"),
     [

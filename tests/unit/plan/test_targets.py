@@ -204,6 +204,11 @@ def test_a_resampled_target_is_made_from_the_base_of_its_market():
             id="offset too long",
         ),
         pytest.param(
+            "results_data/spot/resampled_klines/4h_60m/AUSDT.pqt",
+            "resample rule '4h_60m' is '4h_1h' in paths",
+            id="offset in another unit",
+        ),
+        pytest.param(
             "results_data/spot/resampled_klines/90s/AUSDT.pqt",
             "must be multiples of",
             id="not of whole bars",
