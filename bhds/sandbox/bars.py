@@ -6,7 +6,6 @@ units are those of the series.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from functools import lru_cache
 
 import polars as pl
@@ -58,11 +57,13 @@ class BarSource(ABC):
             return no_bars()
         width = width_ms(interval)
         if width is not None and width <= DAY_MS:
-            frames = [
-                self._block(symbol, interval, block)
-                for block in _blocks(symbol, start_ms=start_ms, end_ms=end_ms)
-            ]
-            frame = pl.concat(frames)
+            # What is kept whole: a month or, with 1s bars, a day.
+            frequency = Frequency.DAILY if symbol.seconds else Frequency.MONTHLY
+            blocks = periods(frequency, start_ms=start_ms, end_ms=end_ms)
+            frame = pl.concat(
+                self._block(symbol, interval, (each.start_ms, each.end_ms))
+                for each in blocks
+            )
         else:
             days = self.bars(
                 symbol,
@@ -169,13 +170,6 @@ def aggregate(bars: pl.DataFrame, interval: Interval) -> pl.DataFrame:
         pl.coalesce(closes.last(ignore_nulls=True), pl.col("close").last()),
         *(pl.col(name).sum() for name in SUMMED),
     )
-
-
-def _blocks(symbol: Symbol, *, start_ms: int, end_ms: int) -> Iterator[tuple[int, int]]:
-    """Yield the ranges, a month or (with 1s bars) a day each, that are kept whole."""
-    frequency = Frequency.DAILY if symbol.seconds else Frequency.MONTHLY
-    for period in periods(frequency, start_ms=start_ms, end_ms=end_ms):
-        yield period.start_ms, period.end_ms
 
 
 def _so_far(bar: pl.DataFrame, elapsed_ms: int, step_ms: int) -> pl.DataFrame:

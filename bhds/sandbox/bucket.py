@@ -14,7 +14,7 @@ from bhds.core.errors import SelectionError
 from bhds.sandbox import defects, formats, tape
 from bhds.sandbox.datasets import FolderFeed, member_time
 from bhds.sandbox.datasets.index import FeedIndex
-from bhds.sandbox.defects import Defect
+from bhds.sandbox.defects import SPOILERS, Defect
 from bhds.sandbox.filecache import FileCache, FileDigests
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.prices import KlineSource
@@ -43,7 +43,8 @@ class _File:
     @property
     def announced(self) -> "_File":
         """The file that the CHECKSUM is of."""
-        return replace(self, defects=defects.announced(self.defects))
+        having = (each for each in self.defects if SPOILERS[each].is_announced)
+        return replace(self, defects=tuple(having))
 
 
 class SyntheticBucket:
@@ -195,18 +196,24 @@ class SyntheticBucket:
     def _build(self, file: _File) -> bytes:
         """Make a zip: the one place that the rows of every file pass through."""
         feed, period = file.feed, file.period
+        spoilers = [SPOILERS[each] for each in file.defects]
         rows = feed.data_type.rows(self._source, feed, period)
         if file.revision:
             rows = feed.data_type.revised(rows, file.revision)
-        rows = defects.spoiled_rows(rows, file.defects)
+        for spoiler in spoilers:
+            rows = spoiler.rows(rows)
         text = feed.data_type.csv(rows, feed, period)
+        for spoiler in spoilers:
+            text = spoiler.text(text)
         archive = formats.zip_archive(
-            defects.spoiled_text(text, file.defects),
+            text,
             member=file.name.removesuffix(_ZIP) + ".csv",
             market=feed.symbol.market,
             modified=member_time(feed, period),
         )
-        return defects.spoiled_archive(archive, file.defects)
+        for spoiler in spoilers:
+            archive = spoiler.archive(archive)
+        return archive
 
     def _cache_name(self, file: _File) -> str:
         """Return a hexadecimal name for all that a file's bytes follow from."""

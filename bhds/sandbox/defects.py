@@ -7,6 +7,7 @@ them. A further way is a further member of `Defect` with its `Spoiler`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 import polars as pl
 
@@ -80,15 +81,23 @@ class Defect(StrEnum):
     """D05: the CSV is in a folder of the zip."""
 
 
+_T = TypeVar("_T")
+
+
+def unchanged(value: _T) -> _T:
+    """Return `value`: of the stages that a defect does not concern."""
+    return value
+
+
 @dataclass(frozen=True)
 class Spoiler:
     """What a defect does to a file, stage by stage."""
 
-    rows: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    rows: Callable[[pl.DataFrame], pl.DataFrame] = unchanged
     """Changes what becomes the CSV; the columns are those of the data type's rows."""
-    text: Callable[[bytes], bytes] | None = None
+    text: Callable[[bytes], bytes] = unchanged
     """Changes the CSV."""
-    archive: Callable[[bytes], bytes] | None = None
+    archive: Callable[[bytes], bytes] = unchanged
     """Changes the bytes of the zip."""
     is_announced: bool = True
     """Whether the CHECKSUM is of the file with the defect, or of the one without."""
@@ -133,32 +142,3 @@ SPOILERS = {
     Defect.IN_FOLDER: Spoiler(archive=spoiling.in_a_folder),
 }
 """What each defect does."""
-
-
-def spoiled_rows(rows: pl.DataFrame, defects: tuple[Defect, ...]) -> pl.DataFrame:
-    """Return `rows` as a file with `defects` has them, each applied in turn."""
-    for defect in defects:
-        change = SPOILERS[defect].rows
-        rows = rows if change is None else change(rows)
-    return rows
-
-
-def spoiled_text(text: bytes, defects: tuple[Defect, ...]) -> bytes:
-    """Return the CSV of a file with `defects`."""
-    for defect in defects:
-        change = SPOILERS[defect].text
-        text = text if change is None else change(text)
-    return text
-
-
-def spoiled_archive(archive: bytes, defects: tuple[Defect, ...]) -> bytes:
-    """Return the bytes of a zip as one with `defects` has them."""
-    for defect in defects:
-        change = SPOILERS[defect].archive
-        archive = archive if change is None else change(archive)
-    return archive
-
-
-def announced(defects: tuple[Defect, ...]) -> tuple[Defect, ...]:
-    """Return those of `defects` that the file has of which the CHECKSUM is."""
-    return tuple(each for each in defects if SPOILERS[each].is_announced)

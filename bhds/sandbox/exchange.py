@@ -15,7 +15,7 @@ from bhds.sandbox.bucket import SyntheticBucket
 from bhds.sandbox.defects import SPOILERS, Defect
 from bhds.sandbox.faults import Faults
 from bhds.sandbox.filecache import FileCache
-from bhds.sandbox.limits import BUDGETS, Budget, LimitEnforcer, LimitPool
+from bhds.sandbox.limits import LimitEnforcer
 from bhds.sandbox.objects import ObjectStore
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.publication import Hole, Publication
@@ -41,17 +41,13 @@ class Exchange:
         Where built files are kept; default: a temporary folder.
     serve_dir
         A folder of real files, laid out as in the bucket, in place of synthetic ones.
-    budgets
-        Budgets of the API in place of the real exchange's; pools that are left out keep
-        theirs.
     limiter
-        What budgets are kept by, with its own clock, in place of `budgets`.
+        The budgets of the API and their clock; default: those of the real exchange.
 
     Raises
     ------
     ConfigError
-        If `serve_dir` is not laid out as the bucket is, or both `budgets` and `limiter`
-        are given.
+        If `serve_dir` is not laid out as the bucket is.
     """
 
     def __init__(
@@ -61,14 +57,13 @@ class Exchange:
         now: dt.datetime = PRESENT,
         cache_dir: Path | None = None,
         serve_dir: Path | None = None,
-        budgets: Mapping[LimitPool, Budget] | None = None,
         limiter: LimitEnforcer | None = None,
     ) -> None:
         if universe is None:
             universe = load_universe() if serve_dir is None else Universe()
         real = RealFiles(serve_dir) if serve_dir is not None else None
         self.publication = Publication(now)
-        self.limiter = _limiter(limiter, budgets)
+        self.limiter = limiter or LimitEnforcer()
         """The budgets, what was granted of them, and how often they were overrun."""
         self._temporary = ExitStack()
         if cache_dir is None:
@@ -281,14 +276,3 @@ class Exchange:
             )
             raise SelectionError(msg)
         self.publication.holes = others
-
-
-def _limiter(
-    given: LimitEnforcer | None, budgets: Mapping[LimitPool, Budget] | None
-) -> LimitEnforcer:
-    if given is None:
-        return LimitEnforcer(BUDGETS | dict(budgets or {}))
-    if budgets is not None:
-        msg = "budgets: expected none beside a limiter, which has its own"
-        raise ConfigError(msg)
-    return given

@@ -1,7 +1,5 @@
 """Funding events of the perpetuals."""
 
-from dataclasses import dataclass
-
 import polars as pl
 
 from bhds.sandbox.bars import is_trading
@@ -13,7 +11,6 @@ _RATE_MEAN = 6_000
 _RATE_REACH = 16_000
 _DIVIDEND = -250_000
 """What longs get of a dividend, in units of 1e-8."""
-_NEVER_MS = 1 << 53
 
 
 def funding_events(
@@ -35,10 +32,15 @@ def funding_events(
     trading = is_trading(
         universe, symbol, pl.col("due_time"), start_ms=start_ms, end_ms=end_ms
     )
-    due = pl.concat(
-        _due(symbol, stretch, start_ms=start_ms, end_ms=end_ms)
-        for stretch in _stretches(symbol)
-    )
+    now, before = symbol.funding_interval_hours, symbol.funding_interval_before
+    if before is None:
+        due = _due(symbol, now, start_ms, end_ms)
+    else:
+        # The one that is due at the change is due after the hours of before.
+        change_ms = to_ms(before.until) + 1
+        early = _due(symbol, before.hours, start_ms, min(end_ms, change_ms))
+        late = _due(symbol, now, max(start_ms, change_ms), end_ms)
+        due = pl.concat([early, late])
     key = stream_key(universe.seed, symbol.market, symbol.name, "funding")
     drawn = draw(due["due_time"] // HOUR_MS, key)
     is_late = bit_field(drawn, offset=0, width=1)
@@ -58,36 +60,11 @@ def funding_events(
     return pl.concat([regular, special]).sort("due_time", "rate_type")
 
 
-@dataclass(frozen=True)
-class _Stretch:
-    """A time, in ms and without its end, in which funding is due at one interval."""
-
-    start_ms: int
-    end_ms: int
-    hours: int
-
-
-def _stretches(symbol: Symbol) -> list[_Stretch]:
-    now, before = symbol.funding_interval_hours, symbol.funding_interval_before
-    if before is None:
-        return [_Stretch(0, _NEVER_MS, now)]
-    # The one that is due at the change is due after the hours of before.
-    change_ms = to_ms(before.until) + 1
-    return [
-        _Stretch(0, change_ms, before.hours),
-        _Stretch(change_ms, _NEVER_MS, now),
-    ]
-
-
-def _due(
-    symbol: Symbol, stretch: _Stretch, *, start_ms: int, end_ms: int
-) -> pl.DataFrame:
-    """Return when funding is due in a range and a stretch, and after how many hours."""
-    every = stretch.hours * HOUR_MS
+def _due(symbol: Symbol, hours: int, start_ms: int, end_ms: int) -> pl.DataFrame:
+    """Return when funding is due in a range, every so many hours."""
+    every = hours * HOUR_MS
     # The first event is due a whole interval after the listing at the earliest.
-    start_ms = max(start_ms, stretch.start_ms, to_ms(symbol.listed) + every)
+    start_ms = max(start_ms, to_ms(symbol.listed) + every)
     first = -(-start_ms // every) * every
-    end_ms = max(first, min(end_ms, stretch.end_ms))
-    due = pl.int_range(first, end_ms, every, dtype=pl.Int64, eager=True)
-    hours = pl.lit(stretch.hours, dtype=pl.Int64)
-    return pl.DataFrame({"due_time": due}).with_columns(hours=hours)
+    due = pl.int_range(first, max(first, end_ms), every, dtype=pl.Int64, eager=True)
+    return pl.DataFrame({"due_time": due}).with_columns(hours=pl.lit(hours, pl.Int64))

@@ -8,17 +8,11 @@ of the price's and the quantity's last decimals together (cm: base coin in units
 1e-8).
 """
 
-from functools import lru_cache
+from functools import cache
 
 import polars as pl
 
-from bhds.core.markets import TradeType
-from bhds.sandbox.bars import (
-    PRICES,
-    SUMMED,
-    BarSource,
-    is_trading,
-)
+from bhds.sandbox.bars import PRICES, SUMMED, BarSource, is_trading
 from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.pricepath import PART, PricePath
 from bhds.sandbox.references import Reference, ReferenceSource
@@ -44,7 +38,7 @@ class KlineSource(BarSource):
 
     def __init__(self, universe: Universe) -> None:
         super().__init__(universe)
-        self._path = lru_cache(maxsize=None)(self._new_path)
+        self._path = cache(lambda *name: PricePath(universe, universe.symbol(*name)))
         self.tape = Tape(universe, self._drafts)
         """The trades, of the symbols that publish them."""
         self.references = {
@@ -65,46 +59,34 @@ class KlineSource(BarSource):
             return drafts
         return traded_bars(drafts, expand(drafts, symbol, seed=self.universe.seed))
 
-    def _new_path(self, market: TradeType, name: str) -> PricePath:
-        return PricePath(self.universe, self.universe.symbol(market, name))
-
     def _drafts(self, symbol: Symbol, start_ms: int, end_ms: int) -> pl.DataFrame:
         """Draw the finest bars; they stand unless the symbol has a tape."""
-        path = self.path(symbol)
-        return _drawn_bars(
-            self.universe, symbol, path, start_ms=start_ms, end_ms=end_ms
+        step, path = symbol.step_ms, self.path(symbol)
+        start_ms, end_ms = symbol.listed_part(start_ms, end_ms)
+        # As far back as to know the close before the first bar.
+        weekend = _WEEKEND_MS // step if symbol.quiet_weekends else 0
+        first = ((start_ms // step - weekend) // _ANCHOR_STEPS - 1) * _ANCHOR_STEPS
+        last = end_ms // step
+        time = pl.col("number") * step
+        trading = is_trading(
+            self.universe, symbol, time, start_ms=first * step, end_ms=end_ms
         )
-
-
-def _drawn_bars(
-    universe: Universe, symbol: Symbol, path: PricePath, *, start_ms: int, end_ms: int
-) -> pl.DataFrame:
-    """Return the bars of the symbol's finest interval that open in a range."""
-    step = symbol.step_ms
-    start_ms, end_ms = symbol.listed_part(start_ms, end_ms)
-    # As far back as to know the close before the first bar.
-    weekend_steps = _WEEKEND_MS // step if symbol.quiet_weekends else 0
-    first = ((start_ms // step - weekend_steps) // _ANCHOR_STEPS - 1) * _ANCHOR_STEPS
-    last = end_ms // step
-    time = pl.col("number") * step
-    trading = is_trading(universe, symbol, time, start_ms=first * step, end_ms=end_ms)
-    ticks = path.ticks(first, last)
-    number = pl.int_range(first, last, dtype=pl.Int64, eager=True)
-    key = stream_key(universe.seed, symbol.market, symbol.name, "bar")
-    drawn = draw(number, key)
-    bars = (
-        pl.DataFrame({"number": number, "start": ticks[:-1], "close": ticks[1:]})
-        .with_columns(_random_fields(drawn))
-        .filter(trading)
-        .pipe(_with_prices, symbol, path)
-        .pipe(_with_volumes, symbol)
-        .pipe(_quieten, symbol)
-    )
-    if symbol.trades_published:
-        bars = _with_joined_opens(bars)
-    return bars.filter(pl.col("number") >= start_ms // step).select(
-        time.alias("open_time"), pl.col(*PRICES) * symbol.tick_units, *SUMMED
-    )
+        ticks = path.ticks(first, last)
+        number = pl.int_range(first, last, dtype=pl.Int64, eager=True)
+        key = stream_key(self.universe.seed, symbol.market, symbol.name, "bar")
+        bars = (
+            pl.DataFrame({"number": number, "start": ticks[:-1], "close": ticks[1:]})
+            .with_columns(_random_fields(draw(number, key)))
+            .filter(trading)
+            .pipe(_with_prices, symbol, path)
+            .pipe(_with_volumes, symbol)
+            .pipe(_quieten, symbol)
+        )
+        if symbol.trades_published:
+            bars = _with_joined_opens(bars)
+        return bars.filter(pl.col("number") >= start_ms // step).select(
+            time.alias("open_time"), pl.col(*PRICES) * symbol.tick_units, *SUMMED
+        )
 
 
 _FIELD_WIDTHS = {

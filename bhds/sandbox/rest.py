@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -54,6 +54,10 @@ _REFERENCES = {
     if isinstance(data_type, ReferenceKlines)
 }
 """The prices that are computed, by the names that endpoints and the bucket use."""
+
+_INTERVALS = {"1M" if name == "1mo" else name: name for name in ARCHIVE_INTERVALS}
+"""The archive's name of an interval by the API's."""
+_INVALID_LIMIT = (-1130, "Data sent for parameter 'limit' is not valid.")
 
 Parameters = Mapping[str, str]
 
@@ -149,7 +153,12 @@ class RestApi:
         self._sources: dict[str, BarSource] = {_KLINES: source} | {
             name: source.references[kind] for name, kind in _REFERENCES.items()
         }
-        self._subjects = lru_cache(maxsize=None)(self._new_subjects)
+        self._subjects = cache(
+            lambda trade_type, data_type: dict(
+                _DATA_TYPES[data_type].subjects(source.universe, trade_type)
+            )
+        )
+        """The symbols of a market and data type, by the names that requests use."""
         self.endpoints: dict[str, Endpoint] = {
             f"{market.root}/{endpoint.name}": endpoint
             for market in _MARKETS
@@ -232,20 +241,12 @@ class RestApi:
                 "malformed.",
             )
         symbol = self._subjects(market.trade_type, data_type).get(name)
-        if symbol is None:
-            # ASSUME: of a pair too; -4144 is documented as well, but not where it is
-            # answered.
-            raise RestError(-1121, "Invalid symbol.")
-        gone = market.trade_type is not TradeType.SPOT and not symbol.is_listed(
-            self._publication.now
-        )
-        if gone or symbol.listed > self._publication.now:
-            raise RestError(-1121, "Invalid symbol.")
-        return name, symbol
-
-    def _new_subjects(self, trade_type: TradeType, data_type: str) -> dict[str, Symbol]:
-        """Return what the archive has of a data type: symbols by the names used."""
-        return dict(_DATA_TYPES[data_type].subjects(self._universe, trade_type))
+        now, is_spot = self._publication.now, market.trade_type is TradeType.SPOT
+        if symbol and (symbol.is_listed(now) or (is_spot and symbol.listed <= now)):
+            return name, symbol
+        # ASSUME: of a pair too; -4144 is documented as well, but not where it is
+        # answered.
+        raise RestError(-1121, "Invalid symbol.")
 
     def _bars(self, data_type: str) -> Respond:
         """Return how an endpoint of bars answers."""
@@ -262,13 +263,13 @@ class RestApi:
     def _page(
         self, market: Market, parameters: Parameters, series: PagedSeries
     ) -> pl.DataFrame:
-        limit = _limit(parameters, default=_DEFAULT_KLINES, most=market.most_klines)
+        limit = _limit(parameters, default=_DEFAULT_KLINES)
         if limit > market.most_klines:
             if market.trade_type is not TradeType.SPOT:
-                raise RestError(-1130, "Data sent for parameter 'limit' is not valid.")
+                raise RestError(*_INVALID_LIMIT)
             limit = market.most_klines
-        start_ms = _time_ms(parameters, "startTime")
-        end_ms = _time_ms(parameters, "endTime")
+        start_ms = _whole_number(parameters, "startTime")
+        end_ms = _whole_number(parameters, "endTime")
         if market.trade_type is TradeType.CM_FUTURES:
             start_ms, end_ms = _cm_span(start_ms, end_ms)
         elif start_ms is not None:
@@ -284,10 +285,9 @@ class RestApi:
             symbols = [symbol for symbol in listed if symbol.is_listed(now)]
         else:
             symbols = [self._subject(market, parameters, data_type=_KLINES)[1]]
-        limit = _limit(parameters, default=_DEFAULT_EVENTS, most=_MOST_EVENTS)
-        limit = min(limit, _MOST_EVENTS)
-        start_ms = _time_ms(parameters, "startTime")
-        end_ms = self._pages.stop(_time_ms(parameters, "endTime"))
+        limit = min(_limit(parameters, default=_DEFAULT_EVENTS), _MOST_EVENTS)
+        start_ms = _whole_number(parameters, "startTime")
+        end_ms = self._pages.stop(_whole_number(parameters, "endTime"))
         events = [
             event
             for symbol in symbols
@@ -357,30 +357,17 @@ def _bars_json(bars: pl.DataFrame, series: PagedSeries) -> str:
 
 def _interval(symbol: Symbol, parameters: Parameters) -> Interval:
     """Read the interval, in the API's notation (`1M` is a month)."""
-    name = parameters.get("interval", "")
-    try:
-        interval = Interval.parse("1mo" if name == "1M" else name)
-    except ConfigError as error:
-        raise RestError(-1120, "Invalid interval.") from error
-    if name not in _INTERVALS or (name == "1s" and not symbol.seconds):
+    name = _INTERVALS.get(parameters.get("interval", ""))
+    if name is None or (name == "1s" and not symbol.seconds):
         raise RestError(-1120, "Invalid interval.")
-    return symbol.phased(interval)
+    return symbol.phased(Interval.parse(name))
 
 
-_INTERVALS = frozenset(
-    "1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M".split()  # noqa: SIM905
-)
-
-
-def _limit(parameters: Parameters, *, default: int, most: int) -> int:
+def _limit(parameters: Parameters, *, default: int) -> int:
     limit = _whole_number(parameters, "limit")
     if limit == 0:
-        raise RestError(-1130, "Data sent for parameter 'limit' is not valid.")
-    return min(default, most) if limit is None else limit
-
-
-def _time_ms(parameters: Parameters, name: str) -> int | None:
-    return _whole_number(parameters, name)
+        raise RestError(*_INVALID_LIMIT)
+    return default if limit is None else limit
 
 
 def _whole_number(parameters: Parameters, name: str) -> int | None:

@@ -27,7 +27,6 @@ from bhds.sandbox.endpoints import (
 )
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.faults import Failure, Fault, changed, failed
-from bhds.sandbox.limits import LimitPool, Refusal
 from bhds.sandbox.listing import MAX_KEYS, Query, error_document, list_page
 from bhds.sandbox.objects import StoredObject
 from bhds.sandbox.publication import CHECKSUM
@@ -304,32 +303,40 @@ async def _answer(
     pool = endpoint.market.pool
     headers = {"X-MBX-USED-WEIGHT-1M": str(exchange.limiter.used(address, pool))}
     if refusal is not None:
-        return _refused(refusal, headers, pool)
+        message = f"Too many requests; the budget {pool.value!r} of this IP is used up."
+        fault = Fault(
+            *(Failure.REFUSE, 1, None),
+            status=refusal.status,
+            retry_after_s=refusal.retry_after_s,
+            message=message,
+        )
     if fault is not None and fault.how is Failure.REFUSE:
         return _fault_response(fault, headers)
     try:
-        body = await asyncio.to_thread(endpoint.answer, request.query)
+        status, body = 200, await asyncio.to_thread(endpoint.answer, request.query)
     except RestError as error:
-        return _json_response(error.body, status=400, headers=headers)
-    return _json_response(body, headers=headers)
+        status, body = 400, error.body
+    return web.Response(
+        text=body, status=status, headers=headers, content_type="application/json"
+    )
 
 
 def _fault_response(fault: Fault, headers: dict[str, str]) -> web.Response:
     """Return the requested refusal."""
-    if fault.retry_after_s is not None:
-        headers |= {"Retry-After": str(fault.retry_after_s)}
     if fault.status == HTTPStatus.FORBIDDEN and fault.code is None:
         # The firewall's page is no JSON.
-        page = "<html><body><h1>403 Forbidden</h1></body></html>"
-        return web.Response(
-            status=fault.status, text=page, headers=headers, content_type="text/html"
-        )
-    code = fault.code
-    if code is None:
-        code = -1003 if fault.status in _TOO_MANY else -1000
-    message = fault.message or f"The sandbox is set to answer {fault.status}."
-    told = {"code": code, "msg": message}
-    return _json_response(json.dumps(told), status=fault.status, headers=headers)
+        answer = web.Response(text="<html><body><h1>403 Forbidden</h1></body></html>")
+        answer.content_type = "text/html"
+    else:
+        usual = -1003 if fault.status in _TOO_MANY else -1000
+        code = usual if fault.code is None else fault.code
+        message = fault.message or f"The sandbox is set to answer {fault.status}."
+        answer = web.json_response({"code": code, "msg": message})
+    answer.set_status(fault.status)
+    answer.headers.update(headers)
+    if fault.retry_after_s is not None:
+        answer.headers["Retry-After"] = str(fault.retry_after_s)
+    return answer
 
 
 async def _with_fault(
@@ -342,25 +349,6 @@ async def _with_fault(
         return answer
     stopping = request.app[_STOPPING]
     return await failed(fault.how, request, answer, stopping=stopping)
-
-
-def _refused(
-    refusal: Refusal, headers: dict[str, str], pool: LimitPool
-) -> web.Response:
-    told = {
-        "code": -1003,
-        "msg": f"Too many requests; the budget {pool.value!r} of this IP is used up.",
-    }
-    headers |= {"Retry-After": str(refusal.retry_after_s)}
-    return _json_response(json.dumps(told), status=refusal.status, headers=headers)
-
-
-def _json_response(
-    body: str, *, status: int = 200, headers: dict[str, str] | None = None
-) -> web.Response:
-    return web.Response(
-        text=body, status=status, headers=headers, content_type="application/json"
-    )
 
 
 async def _state(request: web.Request) -> web.Response:

@@ -19,16 +19,14 @@ class FeedIndex:
 
     def __init__(self, universe: Universe) -> None:
         self._universe = universe
-        tops = {
-            _top(data_type, entry): (data_type, entry.trade_type, entry.frequency)
-            for data_type in DATA_TYPES
-            for entry in datatypes.DATA_TYPES[data_type.name].feeds
-        }
+        self._tops: dict[str, tuple[PublishedType, TradeType, Frequency]] = {}
+        for data_type in DATA_TYPES:
+            for entry in datatypes.DATA_TYPES[data_type.name].feeds:
+                market, frequency = entry.trade_type, entry.frequency
+                top = f"data/{market.bucket_path}/{frequency}/{data_type.name}/"
+                self._tops[top] = (data_type, market, frequency)
         # No folder is inside another one, so keys are in order where folders are.
-        self._tops: dict[str, tuple[PublishedType, TradeType, Frequency]] = dict(
-            sorted(tops.items())
-        )
-        self._top_paths = list(self._tops)
+        self._top_paths = sorted(self._tops)
         self._feeds = lru_cache(maxsize=None)(self._made_feeds)
 
     def find(self, path: str) -> FolderFeed | None:
@@ -55,11 +53,6 @@ class FeedIndex:
             for feed in data_type.feeds(self._universe, market, frequency)
         }
         return feeds, sorted(feeds)
-
-
-def _top(data_type: PublishedType, entry: datatypes.Feed) -> str:
-    market = entry.trade_type.bucket_path
-    return f"data/{market}/{entry.frequency}/{data_type.name}/"
 
 
 def _overlapping(paths: Sequence[str], prefix: str, start: str) -> Iterator[str]:

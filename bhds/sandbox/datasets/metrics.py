@@ -12,7 +12,7 @@ from bhds.sandbox.draws import bit_field, draw, stream_key
 from bhds.sandbox.prices import KlineSource
 from bhds.sandbox.tape import amount_of
 from bhds.sandbox.timegrid import MINUTE_MS, Period
-from bhds.sandbox.universe import COIN_DECIMALS, Symbol
+from bhds.sandbox.universe import COIN_DECIMALS
 
 REVISION = 1
 """Raise by one when the same universe must yield other files."""
@@ -100,7 +100,9 @@ class Metrics(PublishedType):
                 name: 50_000_000 + 4_000 * bit_field(drawn, offset=offset, width=16)
                 for name, offset in _DRAWN_RATIOS.items()
             },
-        ).with_columns(value=_value(symbol))
+        ).with_columns(
+            value=amount_of(symbol, pl.col("open_interest"), price=pl.col("close"))
+        )
 
     def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the rows in the format of their market and era."""
@@ -137,11 +139,6 @@ def _is_labelled_by_end(feed: FolderFeed, day: dt.date) -> bool:
     """Check whether the labels of the file of `day` are the ends of periods."""
     is_um = feed.symbol.market is TradeType.UM_FUTURES
     return is_um and day < LABELLED_BY_START_SINCE
-
-
-def _value(symbol: Symbol) -> pl.Expr:
-    """Return what is held at the close of the period."""
-    return amount_of(symbol, pl.col("open_interest"), price=pl.col("close"))
 
 
 def _taken_ratio() -> pl.Expr:

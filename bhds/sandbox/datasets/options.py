@@ -134,7 +134,7 @@ class EOHSummary(PublishedType):
         distance = (pl.col("spot") - 100 * pl.col("strike")) * 50_000 // pl.col("spot")
         delta = (5_000 + distance).clip(100, 9_900)
         delta = pl.when("is_call").then(delta).otherwise(delta - 10_000)
-        mark, volatility = _cents("mark"), _part("volatility")
+        mark, volatility = _cents("mark"), formats.with_point(pl.col("volatility"), 4)
         worth = pl.col("mark") * pl.col("volume") // 100
         held = pl.col("spot") * pl.col("open_interest") // 100
         hour = pl.col("hour_ms").cast(pl.Datetime("ms"))
@@ -186,10 +186,6 @@ def _valued(rows: pl.DataFrame, drawn: pl.Series) -> pl.DataFrame:
 
 def _cents(name: str) -> pl.Expr:
     return formats.with_point(pl.col(name), 2)
-
-
-def _part(name: str) -> pl.Expr:
-    return formats.with_point(pl.col(name), 4)
 
 
 def _strikes(symbol: Symbol) -> list[int]:

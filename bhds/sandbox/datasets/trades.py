@@ -43,7 +43,7 @@ class _TradeFiles(PublishedType):
         """Check whether the symbol's bars are built from trades."""
         return symbol.trades_published
 
-    def trades(
+    def rows(
         self, source: KlineSource, feed: FolderFeed, period: Period
     ) -> pl.DataFrame:
         """Return the trades of the period."""
@@ -55,12 +55,6 @@ class Trades(_TradeFiles):
     """Trades one by one."""
 
     name = "trades"
-
-    def rows(
-        self, source: KlineSource, feed: FolderFeed, period: Period
-    ) -> pl.DataFrame:
-        """Return the trades of the period."""
-        return self.trades(source, feed, period)
 
     def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the trades in the format of their market and era."""
@@ -91,7 +85,7 @@ class AggTrades(_TradeFiles):
         self, source: KlineSource, feed: FolderFeed, period: Period
     ) -> pl.DataFrame:
         """Return the orders that were filled in the period."""
-        return filled_orders(self.trades(source, feed, period))
+        return filled_orders(super().rows(source, feed, period))
 
     def csv(self, rows: pl.DataFrame, feed: FolderFeed, period: Period) -> bytes:
         """Return the orders in the format of their market and era."""

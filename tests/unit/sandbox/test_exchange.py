@@ -78,12 +78,9 @@ def test_only_what_is_withheld_is_released(exchange):
 
 
 def test_budgets_can_be_given(universe, tmp_path):
-    short = Budget(weight=30, window_s=2)
+    limiter = LimitEnforcer(BUDGETS | {LimitPool.FUTURES: Budget(30, window_s=2)})
 
-    with Exchange(
-        universe, cache_dir=tmp_path, budgets={LimitPool.FUTURES: short}
-    ) as exchange:
-        assert exchange.limiter.budgets == BUDGETS | {LimitPool.FUTURES: short}
+    with Exchange(universe, cache_dir=tmp_path, limiter=limiter) as exchange:
         told = [
             json.loads(exchange.api.endpoints[f"{root}/exchangeInfo"].answer({}))
             for root in ("/fapi/v1", "/api/v3")
@@ -92,11 +89,6 @@ def test_budgets_can_be_given(universe, tmp_path):
     assert [
         (each["interval"], each["intervalNum"], each["limit"]) for each in limits
     ] == [("SECOND", 2, 30), ("MINUTE", 1, 6_000)]
-
-
-def test_budgets_and_a_limiter_exclude_each_other(universe):
-    with pytest.raises(ConfigError, match="budgets: expected none beside a limiter"):
-        Exchange(universe, budgets=BUDGETS, limiter=LimitEnforcer())
 
 
 def test_its_temporary_folder_is_named_by_its_process(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from bhds.core.errors import ConfigError
 from bhds.sandbox import spoiling
-from bhds.sandbox.defects import SPOILERS, Defect
+from bhds.sandbox.defects import SPOILERS, Defect, unchanged
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms
 
 UM = "data/futures/um"
@@ -46,7 +46,7 @@ def test_every_defect_is_one_change_of_one_stage():
     assert set(SPOILERS) == set(Defect)
     for spoiler in SPOILERS.values():
         changes = (spoiler.rows, spoiler.text, spoiler.archive)
-        assert sum(change is not None for change in changes) == 1
+        assert sum(change is not unchanged for change in changes) == 1
 
 
 def test_rows_are_there_twice(exchange):
