@@ -1,9 +1,14 @@
+import asyncio
 import datetime as dt
+import urllib.parse
+from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.limits import LimitEnforcer
+from bhds.sandbox.server import start
 from bhds.sandbox.universe import Universe
 
 UTC = dt.UTC
@@ -84,3 +89,31 @@ def exchange(universe, clock, tmp_path):
         limiter=LimitEnforcer(clock=lambda: clock[0]),
     ) as opened:
         yield opened
+
+
+@asynccontextmanager
+async def client_of(exchange):
+    running = await start(exchange)
+    timeout = aiohttp.ClientTimeout(total=30)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        try:
+            yield running.endpoints, session
+        finally:
+            await running.runner.cleanup()
+
+
+def get(exchange, make_url, *, method="GET", **options):
+    """Ask a server of `exchange` once: status, headers and body."""
+
+    async def ask():
+        async with (
+            client_of(exchange) as (endpoints, session),
+            session.request(method, make_url(endpoints), **options) as response,
+        ):
+            return response.status, response.headers, await response.read()
+
+    return asyncio.run(ask())
+
+
+def file_url(key):
+    return lambda endpoints: f"{endpoints.archive_download}/{urllib.parse.quote(key)}"

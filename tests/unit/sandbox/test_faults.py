@@ -1,12 +1,10 @@
-import asyncio
-import urllib.parse
-
 import aiohttp
 import pytest
 
 from bhds.core.errors import ConfigError
 from bhds.sandbox.faults import Failure, Faults
-from bhds.sandbox.server import start
+
+from .conftest import file_url, get
 
 KLINES, TIME = "um_futures/klines", "spot/time"
 KEY = "data/futures/um/daily/klines/币安人生USDT/1m/币安人生USDT-1m-2025-01-01.zip"
@@ -84,24 +82,8 @@ def test_what_makes_no_sense_is_refused(faults):
     assert faults.planned() == []
 
 
-def download(exchange, *, times=1):
-    """Return status, headers and bytes of some downloads, one after the other."""
-
-    async def ask():
-        running = await start(exchange)
-        url = f"{running.endpoints.archive_download}/{urllib.parse.quote(KEY)}"
-        found = []
-        try:
-            async with aiohttp.ClientSession() as session:
-                for _ in range(times):
-                    async with session.get(url, allow_redirects=False) as answer:
-                        body = await answer.read()
-                        found.append((answer.status, answer.headers, body))
-        finally:
-            await running.runner.cleanup()
-        return found
-
-    return asyncio.run(ask())
+def download(exchange, key=KEY):
+    return get(exchange, file_url(key), allow_redirects=False)
 
 
 @pytest.mark.parametrize(
@@ -118,10 +100,10 @@ def download(exchange, *, times=1):
     ],
 )
 def test_other_bytes_come_as_often_as_asked_for(exchange, how, is_so):
-    ((_, _, sound),) = download(exchange)
+    _, _, sound = download(exchange)
     exchange.download_faults.add(how, times=2)
 
-    answers = download(exchange, times=3)
+    answers = [download(exchange) for _ in range(3)]
 
     assert [status for status, *_ in answers] == [200] * 3
     assert [is_so(body, sound) for *_, body in answers] == [True, True, False]
@@ -131,7 +113,7 @@ def test_other_bytes_come_as_often_as_asked_for(exchange, how, is_so):
 def test_a_redirect_leads_to_another_host(exchange):
     exchange.download_faults.add(Failure.REDIRECT)
 
-    ((status, headers, _),) = download(exchange)
+    status, headers, _ = download(exchange)
 
     assert status == 302
     assert headers["Location"].startswith("http://localhost:")
@@ -148,8 +130,19 @@ def test_one_file_is_refused_as_by_s3(exchange):
     exchange.download_faults.add("refuse", target=KEY)
     exchange.download_faults.add("stall", target=f"{KEY}.CHECKSUM")
 
-    refused, sound = download(exchange, times=2)
+    status, _, body = download(exchange)
 
-    assert refused[0] == 503
-    assert b"<Code>SlowDown</Code>" in refused[2]
-    assert sound[0] == 200
+    assert status == 503
+    assert b"<Code>SlowDown</Code>" in body
+    assert download(exchange)[0] == 200
+
+
+def test_listings_are_refused_as_by_s3(exchange):
+    codes = {403: b"AccessDenied", 503: b"SlowDown", 500: b"InternalError"}
+    for status in codes:
+        exchange.listing_faults.add("refuse", status=status)
+
+    for expected, code in codes.items():
+        status, _, body = get(exchange, lambda e: e.archive_listing)
+        assert (status, code in body) == (expected, True)
+    assert exchange.listing_faults.planned() == []

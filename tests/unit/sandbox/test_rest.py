@@ -79,7 +79,7 @@ def test_klines_show_what_the_archive_holds(exchange, root, folder):
 
 @pytest.mark.parametrize("kind", REFERENCES)
 @pytest.mark.parametrize(("root", "folder"), [(UM, "um"), (CM, "cm")])
-@pytest.mark.parametrize("interval", ["1m", "4h", "1d", "1w", "1mo"])
+@pytest.mark.parametrize("interval", ["1m", "1w", "1mo"])
 def test_reference_klines_show_what_the_archive_holds(
     exchange, root, folder, kind, interval
 ):
@@ -325,9 +325,7 @@ def test_funding_events_are_those_of_the_archive(exchange, root):
     name = SYMBOLS[root]
     folder = f"data/futures/{'um' if root == UM else 'cm'}/monthly/fundingRate/{name}"
     key = f"{folder}/{name}-fundingRate-2025-01.zip"
-    _, content = exchange.store.read(key)
-    with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        rows = archive.read(archive.namelist()[0]).decode().splitlines()[1:]
+    rows = [",".join(row) for row in archived_rows(exchange, key)]
     start = to_ms(dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
 
     events = ask(

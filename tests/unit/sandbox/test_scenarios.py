@@ -11,7 +11,6 @@ import re
 from itertools import pairwise
 from pathlib import Path
 
-import aiohttp
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -19,13 +18,13 @@ from typer.testing import CliRunner
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
 from bhds.sandbox import command
-from bhds.sandbox.admin import act, add_scenario, advance_scenario
+from bhds.sandbox.admin import add_scenario, advance_scenario
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.scenarios import available_at, load_scenarios
-from bhds.sandbox.server import serving
 from bhds.sandbox.timegrid import DAY_MS, from_ms, to_ms
 from bhds.sandbox.universe import Universe
 
+from .conftest import client_of
 from .test_command import app
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "known-limitations.md"
@@ -248,60 +247,36 @@ def test_the_interval_of_funding_changes_only_when_it_is_due():
         )
 
 
-async def ask(*urls):
-    timeout = aiohttp.ClientTimeout(total=30)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
-        answers = []
-        for method, url, sent in urls:
-            async with session.request(method, url, json=sent) as answer:
-                answers.append((answer.status, await answer.text()))
-        return answers
+def test_a_server_that_runs_shows_what_is_asked_for(empty):
+    async def ask():
+        async with client_of(empty) as (endpoints, session):
+            listing = f"{endpoints.archive_listing}?prefix=data/futures/um/daily/"
+            klines = f"{endpoints.api_um}/fapi/v1/klines?interval=1d&symbol=D32USDT"
+            answers = []
+            for method, url in (
+                ("GET", klines),
+                ("POST", f"{endpoints.admin}/add_scenario"),
+                ("GET", klines),
+                *[("GET", listing)] * 3,
+                ("POST", f"{endpoints.admin}/add_scenario"),
+                ("POST", f"{endpoints.admin}/advance_scenario"),
+            ):
+                sent = {"number": "D32"} if method == "POST" else None
+                async with session.request(method, url, json=sent) as answer:
+                    answers.append((answer.status, await answer.text()))
+            return answers
 
-
-def test_a_server_that_runs_shows_what_is_asked_for(tmp_path):
-    with (
-        Exchange(Universe(seed=32), cache_dir=tmp_path) as exchange,
-        serving(exchange) as running,
-    ):
-        listing = f"{running.endpoints.archive_listing}?prefix=data/futures/um/daily/"
-        klines = f"{running.endpoints.api_um}/fapi/v1/klines?interval=1d&symbol=D32USDT"
-        posted = {"number": "D32"}
-        answers = asyncio.run(
-            ask(
-                ("GET", klines, None),
-                ("POST", f"{running.endpoints.admin}/add_scenario", posted),
-                ("GET", klines, None),
-                *[("GET", listing, None)] * 3,
-                ("POST", f"{running.endpoints.admin}/add_scenario", posted),
-                ("POST", f"{running.endpoints.admin}/advance_scenario", posted),
-            )
-        )
-
-    (before, _), (_, state), (after, _), half, _, whole, twice, no_sequel = answers
+    (before, _), (_, state), (after, _), half, again, whole, twice, no_sequel = (
+        asyncio.run(ask())
+    )
     assert (before, after) == (400, 200)
     assert json.loads(state)["scenarios"] == ["D32"]
     assert len(json.loads(state)["listing_faults"]) == 1
-    assert [status for status, _ in answers[3:6]] == [200] * 3
+    assert half[0] == again[0] == whole[0] == 200
     assert whole[1].endswith("</ListBucketResult>")
-    assert half[1] == answers[4][1] == whole[1][: len(half[1])]
-    assert not half[1].endswith("</ListBucketResult>")
+    assert half[1] == again[1] == whole[1][: len(half[1])] != whole[1]
     assert twice[0] == no_sequel[0] == 400
-    assert exchange.listing_faults.served == 2
-
-
-def test_listings_are_refused_as_by_s3(tmp_path):
-    with (
-        Exchange(Universe(), cache_dir=tmp_path) as exchange,
-        serving(exchange) as running,
-    ):
-        for status in (403, 503, 500):
-            act(exchange, "listing_fail", {"how": "refuse", "status": status})
-        url = f"{running.endpoints.archive_listing}?prefix=data/"
-        answers = asyncio.run(ask(*[("GET", url, None)] * 4))
-
-    assert [status for status, _ in answers] == [403, 503, 500, 200]
-    codes = [re.findall(r"<Code>(\w+)</Code>", text) for _, text in answers]
-    assert codes == [["AccessDenied"], ["SlowDown"], ["InternalError"], []]
+    assert empty.listing_faults.served == 2
 
 
 @pytest.mark.parametrize(
