@@ -305,6 +305,25 @@ def test_bhds_plan_tells_what_is_missing_and_changes_nothing(workspace, whole_da
     assert "um_futures klines 1m" in bhds(workspace, "plan")
 
 
+def test_the_zips_of_another_data_directory_are_adopted_and_none_is_downloaded(
+    workspace, whole_data
+):
+    old = workspace.folder / "old"
+    shutil.copytree(whole_data / "aws_data", old)
+
+    adopted = json.loads(bhds(workspace, "adopt", str(old), "--move", "--json"))
+
+    n_files = adopted["outcomes"]["taken"]["files"]
+    planned = json.loads(bhds(workspace, "plan", "--json"))["total"]
+    assert planned["missing_files"] == 0
+    assert n_files >= planned["server_files"] > 0
+    assert not [path for path in old.rglob("*.zip*") if path.is_file()]
+    outcome = workspace.plan()
+    assert outcome.status == 0, outcome.text
+    assert "fetch_archives" not in outcome.jobs
+    assert "parse_klines" in outcome.jobs
+
+
 def test_bhds_clean_removes_superseded_days_and_nothing_is_to_be_done(
     tmp_path,
 ):
