@@ -19,7 +19,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from bhds.cli import workflow
+from bhds.cli import snakemake_process
 from bhds.cli.app import app
 from bhds.core.markets import TradeType
 from bhds.sandbox import command as sandbox
@@ -195,7 +195,7 @@ def test_an_example_of_a_command_does_all_up_to_the_start_of_snakemake(
         started.append(line)
         return 0
 
-    monkeypatch.setattr(workflow, "_run", start)
+    monkeypatch.setattr(snakemake_process, "run", start)
     monkeypatch.setattr(sandbox, "run", lambda *_, **__: started.append("sandbox"))
     monkeypatch.chdir(checkout)
     program, *arguments = shlex.split(command, comments=True)
