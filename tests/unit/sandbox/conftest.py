@@ -1,6 +1,8 @@
 import asyncio
 import datetime as dt
+import io
 import urllib.parse
+import zipfile
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -117,3 +119,18 @@ def get(exchange, make_url, *, method="GET", **options):
 
 def file_url(key):
     return lambda endpoints: f"{endpoints.archive_download}/{urllib.parse.quote(key)}"
+
+
+def content(exchange, key):
+    return exchange.store.read(key)[1]
+
+
+def lines(exchange, key):
+    """Return the lines of the first member of a zip."""
+    with zipfile.ZipFile(io.BytesIO(content(exchange, key))) as archive:
+        return archive.read(archive.namelist()[0]).decode().splitlines()
+
+
+def fields(exchange, key):
+    """Return the lines of a file as lists of fields."""
+    return [line.split(",") for line in lines(exchange, key)]

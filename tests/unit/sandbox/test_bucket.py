@@ -10,6 +10,8 @@ from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.timegrid import DAY_MS, period_of_label
 
+from .conftest import content, lines
+
 UM = "data/futures/um"
 DAY_KEY = f"{UM}/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01-05.zip"
 MONTH_KEY = f"{UM}/monthly/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01.zip"
@@ -22,17 +24,6 @@ def names(exchange, prefix):
 
 def described(exchange, key):
     return exchange.store.describe([key])[0]
-
-
-def content(exchange, key):
-    return exchange.store.read(key)[1]
-
-
-def rows(exchange, key):
-    with zipfile.ZipFile(io.BytesIO(content(exchange, key))) as archive:
-        (name,) = archive.namelist()
-        assert name == key.rpartition("/")[2].replace(".zip", ".csv")
-        return archive.read(name).decode().splitlines()
 
 
 def test_keys_come_in_the_order_of_their_bytes_and_go_on_after_any(exchange):
@@ -61,6 +52,8 @@ def test_size_etag_and_checksum_are_those_of_the_bytes_that_are_served(exchange)
         assert announced.size == len(served)
         assert announced.etag == hashlib.md5(served, usedforsecurity=False).hexdigest()
         name = zip_key.rpartition("/")[2]
+        with zipfile.ZipFile(io.BytesIO(served)) as archive:
+            assert archive.namelist() == [name.replace(".zip", ".csv")]
         digest = hashlib.sha256(served).hexdigest()
         assert content(exchange, checksum_key).decode() == f"{digest}  {name}\n"
 
@@ -110,17 +103,17 @@ def test_daily_and_monthly_files_hold_the_same_rows(exchange):
         if key.endswith(".zip")
     ]
 
-    monthly = rows(exchange, MONTH_KEY)
+    monthly = lines(exchange, MONTH_KEY)
 
     assert len(days) == (month.end_ms - month.start_ms) // DAY_MS - 2
-    assert monthly[1:] == [row for key in days for row in rows(exchange, key)[1:]]
+    assert monthly[1:] == [row for key in days for row in lines(exchange, key)[1:]]
 
 
 def test_a_week_is_in_the_file_of_the_month_in_which_it_opens(exchange):
     folder = "data/spot/monthly/klines/AAAUSDT/1w/"
 
     december, january = (
-        rows(exchange, f"{folder}AAAUSDT-1w-{month}.zip")
+        lines(exchange, f"{folder}AAAUSDT-1w-{month}.zip")
         for month in ("2024-12", "2025-01")
     )
 
@@ -132,7 +125,7 @@ def test_a_week_is_in_the_file_of_the_month_in_which_it_opens(exchange):
 
 
 def test_funding_events_are_every_eight_hours_but_for_the_halt(exchange):
-    events = [row.split(",") for row in rows(exchange, FUNDING_KEY)[1:]]
+    events = [row.split(",") for row in lines(exchange, FUNDING_KEY)[1:]]
 
     late = [int(event[0]) % (8 * 3_600_000) for event in events]
     # 31 days of 3 events, less the 7 of the halt.
@@ -207,12 +200,12 @@ def test_a_checksum_can_be_withheld_alone(exchange):
 
 @pytest.mark.parametrize("key", [DAY_KEY, FUNDING_KEY])
 def test_a_republished_file_has_some_other_rows(exchange, key):
-    before, old_rows = described(exchange, key), rows(exchange, key)
+    before, old_rows = described(exchange, key), lines(exchange, key)
     old_checksum = content(exchange, f"{key}.CHECKSUM")
 
     exchange.republish(key)
 
-    after, new_rows = described(exchange, key), rows(exchange, key)
+    after, new_rows = described(exchange, key), lines(exchange, key)
     assert after.etag != before.etag
     assert after.last_modified == exchange.now
     assert content(exchange, f"{key}.CHECKSUM") != old_checksum
@@ -234,7 +227,7 @@ def test_only_a_published_zip_can_be_republished(exchange):
 def test_second_bars_are_published_for_the_symbol_that_has_them(exchange):
     key = "data/spot/daily/klines/SECUSDT/1s/SECUSDT-1s-2025-01-05.zip"
 
-    assert len(rows(exchange, key)) == 600
+    assert len(lines(exchange, key)) == 600
     assert exchange.universe.symbol(TradeType.SPOT, "SECUSDT").seconds
 
 

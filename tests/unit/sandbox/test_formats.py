@@ -35,6 +35,14 @@ MEMBER_FACTS = (
 )
 
 
+FUNDING = "um/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2026-04.zip"
+
+
+def market_of(name):
+    folder = name.partition("/")[0]
+    return TradeType(folder if folder == "spot" else f"{folder}_futures")
+
+
 def genuine_lines(name):
     path = REAL / name
     if path.suffix == ".zip":
@@ -69,61 +77,27 @@ def shape(line):
 
 @needs_real_files
 @pytest.mark.parametrize(
-    ("genuine", "market", "name", "day", "interval"),
+    "genuine",
     [
+        pytest.param("spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-01.zip", id="spot ms"),
+        pytest.param("spot/klines/BTCUSDT/1h/BTCUSDT-1h-2026-05-08.zip", id="spot us"),
         pytest.param(
-            "spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-01.zip",
-            TradeType.SPOT,
-            "BTCUSDT",
-            dt.date(2020, 1, 1),
-            "1m",
-            id="spot in ms",
+            "um/klines/BTCUSDT/1m/BTCUSDT-1m-2022-05-05.csv", id="um before headers"
         ),
         pytest.param(
-            "spot/klines/BTCUSDT/1h/BTCUSDT-1h-2026-05-08.zip",
-            TradeType.SPOT,
-            "BTCUSDT",
-            dt.date(2026, 5, 8),
-            "1h",
-            id="spot in us",
+            "um/klines/BTCUSDT/1m/BTCUSDT-1m-2022-09-05.zip", id="um with header"
         ),
         pytest.param(
-            "um/klines/BTCUSDT/1m/BTCUSDT-1m-2022-05-05.csv",
-            TradeType.UM_FUTURES,
-            "BTCUSDT",
-            dt.date(2022, 5, 5),
-            "1m",
-            id="um before headers",
+            "um/klines/BTCUSDT/1m/BTCUSDT-1m-2025-09-04.csv", id="um stays in ms"
         ),
-        pytest.param(
-            "um/klines/BTCUSDT/1m/BTCUSDT-1m-2022-09-05.zip",
-            TradeType.UM_FUTURES,
-            "BTCUSDT",
-            dt.date(2022, 9, 5),
-            "1m",
-            id="um with header",
-        ),
-        pytest.param(
-            "um/klines/BTCUSDT/1m/BTCUSDT-1m-2025-09-04.csv",
-            TradeType.UM_FUTURES,
-            "BTCUSDT",
-            dt.date(2025, 9, 4),
-            "1m",
-            id="um stays in ms",
-        ),
-        pytest.param(
-            "cm/klines/BTCUSD_PERP/1m/BTCUSD_PERP-1m-2022-10-24.zip",
-            TradeType.CM_FUTURES,
-            "BTCUSD_PERP",
-            dt.date(2022, 10, 24),
-            "1m",
-            id="cm",
-        ),
+        pytest.param("cm/klines/BTCUSD_PERP/1m/BTCUSD_PERP-1m-2022-10-24.zip", id="cm"),
     ],
 )
-def test_klines_look_like_genuine_ones(genuine, market, name, day, interval):
+def test_klines_look_like_genuine_ones(genuine):
     real = genuine_lines(genuine)
-    ours = synthetic_lines(market, name, day=day, interval=interval)
+    _, _, name, interval, file = genuine.split("/")
+    day = dt.date.fromisoformat(file[-len("2020-01-01.zip") : -len(".zip")])
+    ours = synthetic_lines(market_of(genuine), name, day=day, interval=interval)
 
     assert len(ours) == len(real)
     assert [line[0].isdigit() for line in ours[:2]] == [
@@ -166,28 +140,22 @@ def test_volumes_of_cm_are_contracts_and_coins():
 
 @needs_real_files
 @pytest.mark.parametrize(
-    ("genuine", "market"),
+    "genuine",
     [
-        ("spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-01.zip", TradeType.SPOT),
-        ("um/klines/BTCUSDT/1m/BTCUSDT-1m-2022-09-05.zip", TradeType.UM_FUTURES),
-        (
-            "um/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2026-04.zip",
-            TradeType.UM_FUTURES,
-        ),
-        (
-            "cm/klines/BTCUSD_PERP/1m/BTCUSD_PERP-1m-2022-10-24.zip",
-            TradeType.CM_FUTURES,
-        ),
+        "spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-01.zip",
+        "um/klines/BTCUSDT/1m/BTCUSDT-1m-2022-09-05.zip",
+        FUNDING,
+        "cm/klines/BTCUSD_PERP/1m/BTCUSD_PERP-1m-2022-10-24.zip",
     ],
 )
-def test_zip_is_built_like_a_genuine_one(genuine, market):
+def test_zip_is_built_like_a_genuine_one(genuine):
     with zipfile.ZipFile(REAL / genuine) as archive:
         (real,) = archive.infolist()
         content = archive.read(real)
     modified = dt.datetime(*real.date_time, tzinfo=dt.UTC)
 
     ours = formats.zip_archive(
-        content, member=real.filename, market=market, modified=modified
+        content, member=real.filename, market=market_of(genuine), modified=modified
     )
 
     with zipfile.ZipFile(io.BytesIO(ours)) as archive:
@@ -206,17 +174,13 @@ def test_zip_is_built_like_a_genuine_one(genuine, market):
 
 @needs_real_files
 def test_checksum_is_byte_for_byte_the_genuine_one():
-    for name, market in (
-        ("spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-01.zip", TradeType.SPOT),
-        (
-            "um/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2026-04.zip",
-            TradeType.UM_FUTURES,
-        ),
-    ):
+    for name in ("spot/klines/BTCUSDT/1m/BTCUSDT-1m-2020-01-01.zip", FUNDING):
         real = (REAL / f"{name}.CHECKSUM").read_bytes()
 
         ours = formats.checksum_file(
-            bytes.fromhex(real[:64].decode()), name=Path(name).name, market=market
+            bytes.fromhex(real[:64].decode()),
+            name=Path(name).name,
+            market=market_of(name),
         )
 
         assert ours == real
@@ -236,7 +200,7 @@ def test_a_file_may_have_a_name_that_is_not_ascii():
 
 @needs_real_files
 def test_funding_looks_like_a_genuine_file():
-    real = genuine_lines("um/fundingRate/BTCUSDT/BTCUSDT-fundingRate-2026-04.zip")
+    real = genuine_lines(FUNDING)
     events = pl.DataFrame({"calc_time": [1775001600000], "hours": [8], "rate": [-3449]})
 
     assert formats.funding_csv(events).decode().splitlines() == real[:2]

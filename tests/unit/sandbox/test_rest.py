@@ -1,8 +1,5 @@
-import csv
 import datetime as dt
-import io
 import json
-import zipfile
 from decimal import Decimal
 
 import pytest
@@ -12,11 +9,13 @@ from bhds.sandbox.rest import RestError
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms
 from bhds.sandbox.universe import Symbol
 
+from .conftest import fields
+
 SPOT, UM, CM = "/api/v3", "/fapi/v1", "/dapi/v1"
 LISTED = to_ms(dt.datetime(2024, 12, 30, 12, tzinfo=dt.UTC))
 NOW = to_ms(dt.datetime(2025, 2, 10, 12, tzinfo=dt.UTC))
 SYMBOLS = {SPOT: "AAAUSDT", UM: "AAAUSDT", CM: "AAAUSD_PERP"}
-MARK, INDEX, PREMIUM = REFERENCES = (
+MARK, INDEX, _ = REFERENCES = (
     "markPriceKlines",
     "indexPriceKlines",
     "premiumIndexKlines",
@@ -28,28 +27,17 @@ def ask(exchange, path, **parameters):
     return json.loads(exchange.api.endpoints[path].answer(texts))
 
 
-def klines(exchange, root, interval="1m", **parameters):
-    return ask(
-        exchange,
-        f"{root}/klines",
-        **({"symbol": SYMBOLS[root], "interval": interval} | parameters),
-    )
-
-
-def reference_klines(exchange, root, kind, interval="1m", **parameters):
-    name = {"pair": SYMBOLS[root].partition("_")[0]}
-    if kind != INDEX:
-        name = {"symbol": SYMBOLS[root]}
-    return ask(
-        exchange, f"{root}/{kind}", **({"interval": interval} | name | parameters)
-    )
+def klines(exchange, root, interval="1m", *, kind="klines", **parameters):
+    name = {"symbol": SYMBOLS[root]}
+    if kind == INDEX:
+        name = {"pair": SYMBOLS[root].partition("_")[0]}
+    asked = {"interval": interval} | name | parameters
+    return ask(exchange, f"{root}/{kind}", **asked)
 
 
 def archived_rows(exchange, key):
     """Return the rows of a file as lists of text, without its header."""
-    with zipfile.ZipFile(io.BytesIO(exchange.store.read(key)[1])) as archive:
-        text = archive.read(archive.namelist()[0]).decode()
-    return [row for row in csv.reader(io.StringIO(text)) if row[0].isdigit()]
+    return [row for row in fields(exchange, key) if row[0].isdigit()]
 
 
 def refusal(exchange, path, **parameters):
@@ -89,11 +77,11 @@ def test_reference_klines_show_what_the_archive_holds(
     path = f"data/futures/{folder}/monthly/{kind}/{name}/{interval}"
     archived = archived_rows(exchange, f"{path}/{name}-{interval}-2025-01.zip")[-1500:]
 
-    rows = reference_klines(
+    rows = klines(
         exchange,
         root,
-        kind,
         asked,
+        kind=kind,
         startTime=archived[0][0],
         endTime=archived[-1][0],
         limit=1500,
@@ -112,7 +100,7 @@ def test_reference_klines_show_what_the_archive_holds(
 def test_reference_klines_are_paged_as_klines_of_their_market(exchange, kind):
     given = {"startTime": LISTED, "endTime": LISTED + DAY_MS, "limit": 3}
 
-    um, cm = (reference_klines(exchange, root, kind, **given) for root in (UM, CM))
+    um, cm = (klines(exchange, root, kind=kind, **given) for root in (UM, CM))
 
     assert [row[0] - LISTED for row in um] == [0, MINUTE_MS, 2 * MINUTE_MS]
     assert [row[0] - LISTED for row in cm] == [
@@ -123,38 +111,10 @@ def test_reference_klines_are_paged_as_klines_of_their_market(exchange, kind):
 def test_the_last_bar_of_a_reference_price_may_be_running(exchange):
     exchange.set_now(exchange.now + dt.timedelta(minutes=10))
 
-    running = reference_klines(exchange, UM, MARK, "1h", limit=1)[0]
+    running = klines(exchange, UM, "1h", kind=MARK, limit=1)[0]
 
     assert running[0] == NOW
     assert running[8] == 10 * 60
-
-
-@pytest.mark.parametrize(
-    ("root", "kind", "parameters", "code"),
-    [
-        pytest.param(UM, INDEX, {"pair": ""}, -1102, id="no pair"),
-        pytest.param(UM, MARK, {"symbol": ""}, -1102, id="no symbol"),
-        pytest.param(CM, INDEX, {"pair": "AAAUSD_PERP"}, -1121, id="symbol as pair"),
-        pytest.param(UM, PREMIUM, {"symbol": "NONE"}, -1121, id="unknown symbol"),
-        pytest.param(UM, INDEX, {"pair": "币安人生USDT"}, -1121, id="delisted"),
-        pytest.param(UM, MARK, {"limit": 1501}, -1130, id="limit too large"),
-        pytest.param(UM, MARK, {"interval": "1s"}, -1120, id="no seconds"),
-        pytest.param(
-            CM,
-            INDEX,
-            {"startTime": 0, "endTime": 200 * DAY_MS + 1},
-            -1127,
-            id="more than 200 days",
-        ),
-    ],
-)
-def test_of_reference_klines_what_is_wrong_is_refused(
-    exchange, root, kind, parameters, code
-):
-    with pytest.raises(RestError) as caught:
-        reference_klines(exchange, root, kind, **parameters)
-
-    assert caught.value.code == code
 
 
 def test_only_futures_have_reference_prices(exchange):
@@ -246,28 +206,31 @@ def test_seconds_are_there_for_the_symbol_that_has_them(exchange):
     assert refusal(exchange, f"{SPOT}/klines", symbol="AAAUSDT", interval="1s") == -1120
 
 
+LONG = {"startTime": 0, "endTime": 200 * DAY_MS + 1}
+
+
 @pytest.mark.parametrize(
-    ("root", "parameters", "code"),
+    ("root", "kind", "parameters", "code"),
     [
-        pytest.param(UM, {"symbol": "NONE"}, -1121, id="unknown symbol"),
-        pytest.param(UM, {"symbol": "币安人生USDT"}, -1121, id="delisted contract"),
-        pytest.param(UM, {"symbol": ""}, -1102, id="no symbol"),
-        pytest.param(UM, {"interval": "7m"}, -1120, id="unknown interval"),
-        pytest.param(UM, {"limit": 1501}, -1130, id="limit too large"),
-        pytest.param(SPOT, {"limit": 0}, -1130, id="limit 0"),
-        pytest.param(SPOT, {"limit": "x"}, -1100, id="limit is no number"),
-        pytest.param(
-            CM,
-            {"startTime": 0, "endTime": 200 * DAY_MS + 1},
-            -1127,
-            id="more than 200 days",
-        ),
+        pytest.param(UM, "klines", {"symbol": "NONE"}, -1121, id="unknown symbol"),
+        pytest.param(UM, "klines", {"symbol": "币安人生USDT"}, -1121, id="delisted"),
+        pytest.param(UM, "klines", {"symbol": ""}, -1102, id="no symbol"),
+        pytest.param(UM, "klines", {"interval": "7m"}, -1120, id="unknown interval"),
+        pytest.param(UM, "klines", {"limit": 1501}, -1130, id="limit too large"),
+        pytest.param(SPOT, "klines", {"limit": 0}, -1130, id="limit 0"),
+        pytest.param(SPOT, "klines", {"limit": "x"}, -1100, id="limit is no number"),
+        pytest.param(CM, "klines", LONG, -1127, id="more than 200 days"),
+        pytest.param(UM, INDEX, {"pair": ""}, -1102, id="no pair"),
+        pytest.param(CM, INDEX, {"pair": "AAAUSD_PERP"}, -1121, id="symbol as pair"),
+        pytest.param(UM, INDEX, {"pair": "币安人生USDT"}, -1121, id="delisted pair"),
+        pytest.param(UM, MARK, {"interval": "1s"}, -1120, id="no seconds"),
     ],
 )
-def test_what_is_wrong_is_refused_with_its_code(exchange, root, parameters, code):
-    given = {"symbol": SYMBOLS[root], "interval": "1m"} | parameters
+def test_what_is_wrong_is_refused_with_its_code(exchange, root, kind, parameters, code):
+    with pytest.raises(RestError) as caught:
+        klines(exchange, root, kind=kind, **parameters)
 
-    assert refusal(exchange, f"{root}/klines", **given) == code
+    assert caught.value.code == code
 
 
 def test_spot_caps_the_limit(exchange):
@@ -325,7 +288,7 @@ def test_funding_events_are_those_of_the_archive(exchange, root):
     name = SYMBOLS[root]
     folder = f"data/futures/{'um' if root == UM else 'cm'}/monthly/fundingRate/{name}"
     key = f"{folder}/{name}-fundingRate-2025-01.zip"
-    rows = [",".join(row) for row in archived_rows(exchange, key)]
+    archived = [",".join(row) for row in archived_rows(exchange, key)]
     start = to_ms(dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
 
     events = ask(
@@ -338,7 +301,7 @@ def test_funding_events_are_those_of_the_archive(exchange, root):
     )
 
     shown = [f"{event['fundingTime']},8,{event['fundingRate']}" for event in events]
-    assert shown == rows
+    assert shown == archived
     assert all(float(event["markPrice"]) > 0 for event in events)
 
 

@@ -2,18 +2,15 @@ import asyncio
 import datetime as dt
 import hashlib
 import json
-import re
 import shutil
 import subprocess
 import time
-import zipfile
 
 import aiohttp
 import pytest
 import yarl
 
 from bhds.sandbox.exchange import Exchange
-from bhds.sandbox.keylist import KeyList
 from bhds.sandbox.limits import BUDGETS, Budget, LimitPool
 from bhds.sandbox.server import serving, start
 from bhds.sandbox.universe import load_universe
@@ -428,44 +425,6 @@ def test_browsers_are_given_no_leave_to_send_json_from_elsewhere(exchange):
 
 def test_nothing_is_read_under_a_name_that_is_not_the_sandboxes(exchange):
     assert get(exchange, file_url(KEY), headers={"Host": "example.com"})[0] == 421
-
-
-def test_real_files_are_served_in_place_of_synthetic_ones(tmp_path):
-    path = tmp_path / "data/spot/daily/klines/A/1m/A-1m-2020-01-01.zip"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"real")
-    key = str(path.relative_to(tmp_path))
-
-    exchange = Exchange(serve_dir=tmp_path)
-    assert get(exchange, file_url(key))[2] == b"real"
-
-    exchange = Exchange(serve_dir=tmp_path)
-    status, _, body = get(
-        exchange, lambda e: e.archive_listing, params={"prefix": "data/"}
-    )
-    assert status == 200
-    assert body.count(b"<Key>") == 1
-    assert key.encode() in body
-
-
-def test_keys_of_a_list_can_be_listed_but_not_had(tmp_path, exchange):
-    file = tmp_path / "keys.zip"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr("keys.txt", "https://data.binance.vision/data/a/龙.zip\n")
-    exchange.store = KeyList([file])
-    status, _, body = get(
-        exchange, lambda e: e.archive_listing, params={"prefix": "data/a/"}
-    )
-    assert status == 200
-    assert re.findall(r"<Key>(.*?)</Key>", body.decode()) == [
-        "data/a/龙.zip",
-        "data/a/龙.zip.CHECKSUM",
-    ]
-
-    status, _, body = get(exchange, file_url("data/a/龙.zip"))
-
-    assert status == 404
-    assert b"<Code>NoSuchKey</Code>" in body
 
 
 def test_requests_are_counted_by_kind(exchange):

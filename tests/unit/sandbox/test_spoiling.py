@@ -1,18 +1,23 @@
 import datetime as dt
+import hashlib
 import io
 import zipfile
+from dataclasses import astuple
 from itertools import pairwise
 
 import polars as pl
 import pytest
 
-from bhds.core.errors import ConfigError
+from bhds.core.errors import ConfigError, SelectionError
 from bhds.sandbox import spoiling
 from bhds.sandbox.defects import SPOILERS, Defect, unchanged
 from bhds.sandbox.timegrid import DAY_MS, MINUTE_MS, to_ms
 
+from .conftest import content, fields, lines
+
 UM = "data/futures/um"
 SPOT_KEY = "data/spot/daily/klines/AAAUSDT/1m/AAAUSDT-1m-2025-01-05.zip"
+DEPTH_KEY = f"{UM}/daily/bookDepth/AAAUSDT/AAAUSDT-bookDepth-2025-01-05.zip"
 METRICS_KEY = f"{UM}/daily/metrics/AAAUSDT/AAAUSDT-metrics-2025-01-05.zip"
 FUNDING_KEY = f"{UM}/monthly/fundingRate/AAAUSDT/AAAUSDT-fundingRate-2025-01.zip"
 MIDNIGHT = to_ms(dt.datetime(2025, 1, 5, tzinfo=dt.UTC))
@@ -23,23 +28,12 @@ def um_key(period="2025-01-05", symbol="AAAUSDT"):
     return f"{UM}/{frequency}/klines/{symbol}/1m/{symbol}-1m-{period}.zip"
 
 
-def content(exchange, key):
-    return exchange.store.read(key)[1]
-
-
-def rows(exchange, key):
-    """Return the fields of all lines, and the names of the members."""
-    with zipfile.ZipFile(io.BytesIO(content(exchange, key))) as archive:
-        text = archive.read(archive.namelist()[0]).decode()
-    return [line.split(",") for line in text.splitlines()]
-
-
 def spoiled(exchange, key, *hows):
     """Return the rows of a file without its defects, and with them."""
-    before = rows(exchange, key)
+    before = fields(exchange, key)
     for how in hows:
         exchange.spoil(key, how)
-    return before, rows(exchange, key)
+    return before, fields(exchange, key)
 
 
 def test_every_defect_is_one_change_of_one_stage():
@@ -269,3 +263,90 @@ def test_a_defect_of_other_data_is_refused(exchange):
         if spoiler.data_types is not None and "metrics" not in spoiler.data_types:
             with pytest.raises(ConfigError, match=f"for the defect '{how}'"):
                 exchange.spoil(METRICS_KEY, how)
+
+
+def digests(exchange, key):
+    """Return MD5 and SHA-256 of what is served, and SHA-256 of what is announced."""
+    served = content(exchange, key)
+    return (
+        hashlib.md5(served, usedforsecurity=False).hexdigest(),
+        hashlib.sha256(served).hexdigest(),
+        content(exchange, f"{key}.CHECKSUM").decode().split()[0],
+    )
+
+
+@pytest.mark.parametrize("key", [um_key(), DEPTH_KEY])
+def test_a_truncated_file_ends_early_and_is_announced_so(exchange, key):
+    whole = lines(exchange, key)
+
+    exchange.spoil(key, Defect.TRUNCATED)
+
+    assert lines(exchange, key) == whole[: 1 + (len(whole) - 1) // 3]
+    md5, sha256, announced = digests(exchange, key)
+    assert announced == sha256
+    assert exchange.store.describe([key])[0].etag == md5
+
+
+def test_a_corrupt_file_cannot_be_opened_and_has_the_checksum_of_the_sound_one(
+    exchange,
+):
+    _, sound, _ = digests(exchange, um_key())
+
+    exchange.spoil(um_key(), Defect.CORRUPT)
+
+    md5, sha256, announced = digests(exchange, um_key())
+    assert announced == sound != sha256
+    assert exchange.store.describe([um_key()])[0].etag == md5
+    with pytest.raises(zipfile.BadZipFile):
+        lines(exchange, um_key())
+
+
+@pytest.mark.parametrize("key", [um_key(), SPOT_KEY])
+def test_a_run_of_traded_bars_is_without_volume(exchange, key):
+    whole, found = spoiled(exchange, key, Defect.NO_VOLUME)
+
+    rows = range(len(whole))
+    changed = [at for at in rows if whole[at] != found[at]]
+    first, last = changed[0], changed[-1]
+    assert 0 <= first - len(whole) // 2 < 32
+    assert float(whole[first][5]) > 0
+    assert 11 <= last - first <= 12
+    close = whole[first - 1][4]
+    for row in found[first : first + 13]:
+        assert row[1:5] == [close] * 4
+        assert {float(row[place]) for place in (5, 7, 8, 9, 10)} == {0}
+    assert found[first][0] == whole[first][0]
+
+
+def test_defects_add_up_in_one_order_and_are_mended_together(exchange):
+    before = exchange.store.describe([um_key()])
+
+    exchange.spoil(um_key(), Defect.NO_VOLUME)
+    exchange.spoil(um_key(), Defect.TRUNCATED)
+    one_way = exchange.store.describe([um_key()])
+    exchange.repair(um_key())
+    assert exchange.store.describe([um_key()]) == before
+    exchange.spoil(um_key(), Defect.TRUNCATED)
+    only_one = exchange.store.describe([um_key()])
+    exchange.spoil(um_key(), Defect.NO_VOLUME)
+
+    assert exchange.store.describe([um_key()]) == one_way != only_one
+    assert astuple(before[0])[-1] == astuple(one_way[0])[-1]
+
+
+def test_what_is_yet_to_be_published_appears_with_its_defect(exchange):
+    exchange.spoil(um_key("2025-02-20"), Defect.TRUNCATED)
+    assert exchange.store.read(um_key("2025-02-20")) is None
+
+    exchange.set_now(exchange.now.replace(day=25))
+
+    assert len(lines(exchange, um_key("2025-02-20"))) == 1 + 480
+
+
+def test_only_what_can_be_is_spoiled_or_mended(exchange):
+    key = um_key()
+    for none in (f"{key}.CHECKSUM", f"{UM}/none.zip", um_key("2025-01-02")):
+        with pytest.raises(SelectionError, match="expected a zip"):
+            exchange.spoil(none, Defect.CORRUPT)
+    with pytest.raises(SelectionError, match="spoil it first"):
+        exchange.repair(um_key())
