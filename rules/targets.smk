@@ -32,6 +32,15 @@ rule raw_all:
         "Every zip and CHECKSUM is there"
 
 
+rule fetch_archives:
+    """Every zip and CHECKSUM, by the name of their stage: for `--until`."""
+    input:
+        raw_files,
+        LEFT_INCOMPLETE,
+    message:
+        "Every zip and CHECKSUM is there"
+
+
 rule verify_all:
     """The integrity of every zip on disk; the next run fetches damaged ones."""
     input:
@@ -70,6 +79,15 @@ rule results_all:
 
 rule resampled_all:
     """Every resampled file."""
+    input:
+        resampled_files,
+        LEFT_INCOMPLETE,
+    message:
+        "Every resampled file is there"
+
+
+rule resample_klines:
+    """Every resampled file, by the name of their stage: for `--until`."""
     input:
         resampled_files,
         LEFT_INCOMPLETE,

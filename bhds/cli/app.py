@@ -30,6 +30,7 @@ _LOOK = "Inspect"
 _OTHER = "More"
 COMMANDS = {
     "run": _Entry("run", "run", "Build what the settings request.", _BUILD),
+    "rebuild": _Entry("rebuild", "rebuild", "Build one stage again.", _BUILD),
     "plan": _Entry(
         "plan", "plan", "Print what a run would download, and its cost.", _LOOK
     ),

@@ -52,6 +52,7 @@ def run_snakemake(
     settings: Settings,
     targets: Sequence[str],
     *,
+    forced: Sequence[str] = (),
     cores: int | None = None,
     dry_run: bool = False,
     stdout_to_stderr: bool = False,
@@ -66,6 +67,8 @@ def run_snakemake(
         The settings, instead of those of any file.
     targets
         Rules or paths.
+    forced
+        Rules and paths that are built again even if they are up to date.
     cores
         Jobs at once; None: as many as there are processors.
     dry_run
@@ -110,6 +113,7 @@ def run_snakemake(
             *("--workflow-profile", str(checkout / "profiles" / profile)),
             *("--cores", str(cores or os.cpu_count() or 1)),
             *(["--dry-run"] if dry_run else []),
+            *(["--forcerun", *forced] if forced else []),
         ]
         if not dry_run:
             _clear_stale_lock(Path(values["data_dir"] or "."), command)

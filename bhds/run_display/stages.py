@@ -28,13 +28,13 @@ STAGES = (
 """In the order in which files pass through them."""
 
 _VERBS = {
-    "fetch_archives": "download",
+    "fetch_archives_[0-9]+": "download",
     "verify_archives": "verify",
     "parse_(?:klines|records)": "parse",
     "backfill": "backfill",
     "build": "results",
-    "resample": "resample",
-    "(?:split|collect_segments)": "split",
+    "resample_klines_[a-z]+": "resample",
+    "(?:split(?:_resampled)?_klines|collect_segments)": "split",
     "(?:classify|reconcile|collect)": "quality",
     "write_report": "report",
 }

@@ -119,6 +119,16 @@ def test_gaps_are_built_and_printed(whole):
     assert "missing_file" in told
 
 
+def test_a_stage_is_built_again_for_one_symbol(whole):
+    before = whole.times()
+
+    done(whole, "rebuild", "resample", "NEWUSDT")
+
+    changed = [p for p in whole.changed(before) if p.endswith(".pqt")]
+    folder = "results_data/um_futures/resampled_klines"
+    assert sorted(changed) == [f"{folder}/{rule}/NEWUSDT.pqt" for rule in ("1d", "1h")]
+
+
 def test_a_mistake_is_one_line(workspace):
     outcome = bhds(workspace, "aws-kline", "parse", "um_futures", "7m")
 

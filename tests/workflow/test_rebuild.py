@@ -166,6 +166,14 @@ def test_no_target_means_everything(whole):
     )
 
 
+@pytest.mark.parametrize("stage", ["fetch_archives", "resample_klines"])
+def test_a_run_can_end_after_a_stage_of_generated_rules(workspace, stage):
+    planned = workspace.plan("all", "--until", stage)
+
+    assert list(planned.jobs)[-1] == stage
+    assert "classify_gaps" not in planned.jobs
+
+
 def test_a_script_with_a_new_time_rebuilds_nothing(workspace, tmp_path):
     """A checkout gives every file a new time; what stages make has REVISIONs."""
     checkout = tmp_path / "checkout"
