@@ -35,6 +35,7 @@ class Bucket(ThreadingHTTPServer):
         self.stalled = threading.Event()
         self.dropped = threading.Event()
         self.redirects = {}  # key: where to
+        self.broken = set()  # keys whose answers are no HTTP
         self.types = {}  # key: what its Content-Type is
         self.ranges = True
         self.requests = []
@@ -70,6 +71,9 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self, *, body):
         server, key = self.server, unquote(urlsplit(self.path).path).lstrip("/")
         server.requests.append((self.command, key, dict(self.headers)))
+        if key in server.broken:
+            self.wfile.write(b"no HTTP\r\n\r\n")
+            return
         status = take(server.statuses.get(key), consume=body)
         content = take(server.versions.get(key), consume=body)
         content = server.objects.get(key) if content is None else content
