@@ -69,7 +69,6 @@ def actions(exchange: Exchange) -> dict[str, Callable[..., None]]:
         "spoil": exchange.spoil,
         "repair": exchange.repair,
         "api_withhold": exchange.api_withhold,
-        "api_release": exchange.api_release,
         "api_latency": api_latency,
         "api_fail": exchange.api_faults.add,
         "api_clear": exchange.api_faults.clear,

@@ -254,25 +254,3 @@ class Exchange:
         hole = Hole(trade_type, symbol, to_ms(start), to_ms(end), data_type, interval)
         self.api.check(hole)
         self.publication.holes.append(hole)
-
-    def api_release(self, trade_type: TradeType, symbol: str) -> None:
-        """Restore all bars of a symbol in the API.
-
-        Raises
-        ------
-        SelectionError
-            If none of its bars are withheld.
-        """
-        holes = self.publication.holes
-        others = [
-            hole
-            for hole in holes
-            if (hole.trade_type, hole.symbol) != (trade_type, symbol)
-        ]
-        if len(others) == len(holes):
-            msg = (
-                f"symbol {symbol!r}: expected one of {trade_type} of which the API "
-                "withholds bars; withhold some first"
-            )
-            raise SelectionError(msg)
-        self.publication.holes = others

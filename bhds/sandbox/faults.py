@@ -49,8 +49,6 @@ class Failure(StrEnum):
     """The body with one bit turned."""
     PAD = "pad"
     """The body and zeros behind it."""
-    LENGTH = "length"
-    """The body under twice its `Content-Length`, until the connection ends."""
 
 
 @dataclass
@@ -227,7 +225,7 @@ async def failed(
         case Failure.BOMB:
             bomb = await to_thread(gzip.compress, bytes(_BOMB_BYTES))
             return web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
-        case Failure.CUT_OFF | Failure.LENGTH | Failure.ENDLESS:
+        case Failure.CUT_OFF | Failure.ENDLESS:
             return await _begun(how, request, answer, body)
     answer.body = changed(how, body)
     return answer
@@ -244,9 +242,9 @@ async def _begun(
         for _ in range(_ENDLESS_BYTES // len(_BLANKS)):
             await begun.write(_BLANKS)
         return begun
-    begun.content_length = len(body) * (2 if how is Failure.LENGTH else 1)
+    begun.content_length = len(body)
     await begun.prepare(request)
-    await begun.write(body if how is Failure.LENGTH else body[: len(body) // 2])
+    await begun.write(body[: len(body) // 2])
     if request.transport is not None:
         request.transport.close()
     return begun

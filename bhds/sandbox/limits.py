@@ -15,6 +15,8 @@ from enum import Enum
 
 _FIRST_BAN_S = 120
 _LONGEST_BAN_S = 3 * 86_400
+_PATIENCE = 5
+"""Refused requests within a window that are still answered by 429."""
 
 
 class LimitPool(Enum):
@@ -67,8 +69,6 @@ class LimitEnforcer:
     """Weights used per address and pool; charged from one thread only."""
 
     budgets: dict[LimitPool, Budget] = field(default_factory=lambda: dict(BUDGETS))
-    patience: int = 5
-    """Refused requests within a window that are still answered by 429."""
     clock: Callable[[], float] = time.time
     """Seconds; windows begin at multiples of their length."""
     refused: int = 0
@@ -97,7 +97,7 @@ class LimitEnforcer:
             granted[account.window] = granted.get(account.window, 0) + weight
             return None
         account.refused += 1
-        if account.refused <= self.patience:
+        if account.refused <= _PATIENCE:
             window_end = (account.window + 1) * budget.window_s
             return Refusal(429, _seconds_until(window_end, now))
         ban_s = min(_FIRST_BAN_S * 2**account.bans, _LONGEST_BAN_S)

@@ -109,13 +109,13 @@ def run(
 
 
 @contextmanager
-def serving(exchange: Exchange, *, port: int = 0) -> Iterator[Running]:
+def serving(exchange: Exchange) -> Iterator[Running]:
     """Serve `exchange` from a thread of its own while the block runs, then close it."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="sandbox", daemon=True)
     thread.start()
     try:
-        starting = asyncio.run_coroutine_threadsafe(start(exchange, port=port), loop)
+        starting = asyncio.run_coroutine_threadsafe(start(exchange), loop)
         running = starting.result(_START_TIMEOUT_S)
         try:
             yield running

@@ -51,10 +51,7 @@ def test_files_and_bars_can_be_spoiled_and_made_whole_again(exchange):
     assert hole["end_ms"] - hole["start_ms"] == 3_600_000
     assert hole["interval"] == "1m"
     admin.act(exchange, "repair", {"key": KEY})
-    admin.act(exchange, "api_release", {k: HOLE[k] for k in ("trade_type", "symbol")})
-    shown = admin.state(exchange)
-    assert shown["spoiled"] == {}
-    assert shown["api"]["withheld"] == []
+    assert admin.state(exchange)["spoiled"] == {}
 
 
 def test_the_state_tells_what_was_granted_and_refused(exchange, clock):

@@ -4,7 +4,7 @@ import tempfile
 
 import pytest
 
-from bhds.core.errors import ConfigError, SelectionError
+from bhds.core.errors import ConfigError
 from bhds.core.markets import TradeType
 from bhds.io import runs
 from bhds.sandbox.exchange import Exchange
@@ -36,8 +36,6 @@ def test_bars_that_the_api_withholds_are_in_the_archive(exchange):
     assert opened(exchange, "/fapi/v1/klines", interval="3m", count=6) == [3]
     assert opened(exchange, "/api/v3/klines") == [0, 1, 2, 3, 4]
     assert exchange.store.describe([key]) == before
-    exchange.api_release(UM, "AAAUSDT")
-    assert opened(exchange, "/fapi/v1/klines") == [0, 1, 2, 3, 4]
 
 
 def test_bars_may_be_withheld_of_one_type_and_interval(exchange):
@@ -68,13 +66,6 @@ def test_a_hole_that_can_never_be_seen_is_refused(exchange, given, options):
         exchange.api_withhold(*given, **options)
 
     assert exchange.publication.holes == []
-
-
-def test_only_what_is_withheld_is_released(exchange):
-    exchange.api_withhold(UM, "AAAUSDT", START, END)
-
-    with pytest.raises(SelectionError, match="withhold some first"):
-        exchange.api_release(SPOT, "AAAUSDT")
 
 
 def test_budgets_can_be_given(universe, tmp_path):

@@ -1,4 +1,3 @@
-import aiohttp
 import pytest
 
 from bhds.core.errors import ConfigError
@@ -117,13 +116,6 @@ def test_a_redirect_leads_to_another_host(exchange):
 
     assert status == 302
     assert headers["Location"].startswith("http://localhost:")
-
-
-def test_a_length_is_announced_that_does_not_come(exchange):
-    exchange.download_faults.add(Failure.LENGTH)
-
-    with pytest.raises(aiohttp.ClientPayloadError):
-        download(exchange)
 
 
 def test_one_file_is_refused_as_by_s3(exchange):

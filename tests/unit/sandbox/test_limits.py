@@ -13,7 +13,7 @@ def clock():
 @pytest.fixture
 def limiter(clock):
     budgets = {pool: Budget(weight=10, window_s=60) for pool in LimitPool}
-    return LimitEnforcer(budgets, patience=2, clock=lambda: clock[0])
+    return LimitEnforcer(budgets, clock=lambda: clock[0])
 
 
 def test_weights_add_up_until_the_window_ends(limiter, clock):
@@ -47,14 +47,14 @@ def test_overrunning_is_refused_until_the_window_ends(limiter, clock):
 def test_going_on_leads_to_bans_that_grow(limiter, clock):
     limiter.spend(HOME, LimitPool.SPOT, 10)
 
-    statuses = [limiter.spend(HOME, LimitPool.SPOT, 1).status for _ in range(4)]
+    statuses = [limiter.spend(HOME, LimitPool.SPOT, 1).status for _ in range(7)]
 
-    assert statuses == [429, 429, 418, 418]
+    assert statuses == [429] * 5 + [418] * 2
     clock[0] += 119
     assert limiter.spend(HOME, LimitPool.SPOT, 1) == Refusal(418, 2)
     clock[0] += 1
     assert limiter.spend(HOME, LimitPool.SPOT, 10) is None
-    second = [limiter.spend(HOME, LimitPool.SPOT, 1) for _ in range(3)][-1]
+    second = [limiter.spend(HOME, LimitPool.SPOT, 1) for _ in range(6)][-1]
     assert second == Refusal(418, 240)
 
 
