@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 
 from bhds.sandbox import command
 from bhds.sandbox.command import sandbox
+from bhds.sandbox.exchange import PRESENT
+from bhds.sandbox.scenarios import available_at
 
 PROGRAM = "import typer; from bhds.sandbox.command import sandbox; typer.run(sandbox)"
 
@@ -21,6 +23,19 @@ def app():
     application = typer.Typer()
     application.command()(sandbox)
     return application
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """The exchanges that the command would serve."""
+    served = []
+
+    def run(exchange, **_):
+        with exchange:
+            served.append(exchange)
+
+    monkeypatch.setattr(command, "run", run)
+    return served
 
 
 async def answer(url):
@@ -63,21 +78,13 @@ def test_the_command_tells_its_endpoints_and_ends_on_a_signal(tmp_path, number):
     assert time.gmtime(info["serverTime"] / 1000)[:3] == (2025, 1, 15)
 
 
-def test_the_command_serves_the_keys_of_several_lists(tmp_path, monkeypatch):
+def test_the_command_serves_the_keys_of_several_lists(tmp_path, served):
     files = [tmp_path / "a.zip", tmp_path / "b.zip"]
     for file in files:
         with zipfile.ZipFile(file, "w") as archive:
             archive.writestr(
                 "keys.txt", f"https://data.binance.vision/data/{file.name}\n"
             )
-    served = []
-
-    def run(exchange, **_):
-        with exchange:
-            served.append(exchange)
-
-    monkeypatch.setattr(command, "run", run)
-
     told = CliRunner().invoke(
         app(), [part for file in files for part in ("--serve-keys", str(file))]
     )
@@ -87,6 +94,25 @@ def test_the_command_serves_the_keys_of_several_lists(tmp_path, monkeypatch):
     names = ("data/a.zip", "data/a.zip.CHECKSUM", "data/b.zip", "data/b.zip.CHECKSUM")
     assert list(exchange.store.keys("")) == [*names]
     assert exchange.universe.symbols == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            ["--scenario", "D06", "--scenario", "D07", "--scenario", "D06"],
+            ["D06", "D07"],
+        ),
+        (["--scenario", "all"], available_at(PRESENT)),
+        (["--scenario", "D20", "--now", "2026-07-01"], ["D20"]),
+        ([], []),
+    ],
+)
+def test_the_command_adds_scenarios(served, options, expected):
+    told = CliRunner().invoke(app(), options)
+
+    assert told.exit_code == 0, told.output
+    assert [exchange.scenarios for exchange in served] == [expected]
 
 
 def test_every_option_is_explained():
@@ -101,6 +127,7 @@ def test_every_option_is_explained():
     ("options", "told"),
     [
         (["--now", "noon"], "--now 'noon': expected an ISO 8601 time"),
+        (["--scenario", "D99"], "scenario 'D99': expected one of D01 to D32"),
         (["--universe", "none.yaml"], "universe none.yaml"),
         (["--serve-dir", "."], "expected it to hold a folder `data`"),
         (["--serve-keys", "none.zip"], "key list none.zip: [Errno 2]"),

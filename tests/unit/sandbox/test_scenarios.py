@@ -13,11 +13,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner
 
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import Interval, TradeType
-from bhds.sandbox import command
 from bhds.sandbox.admin import add_scenario, advance_scenario
 from bhds.sandbox.exchange import PRESENT, Exchange
 from bhds.sandbox.scenarios import available_at, load_scenarios
@@ -25,7 +23,6 @@ from bhds.sandbox.timegrid import DAY_MS, from_ms, to_ms
 from bhds.sandbox.universe import Universe
 
 from .conftest import client_of
-from .test_command import app
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "known-limitations.md"
 UM = TradeType.UM_FUTURES
@@ -277,36 +274,3 @@ def test_a_server_that_runs_shows_what_is_asked_for(empty):
     assert half[1] == again[1] == whole[1][: len(half[1])] != whole[1]
     assert twice[0] == no_sequel[0] == 400
     assert empty.listing_faults.served == 2
-
-
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        (
-            ["--scenario", "D06", "--scenario", "D07", "--scenario", "D06"],
-            ["D06", "D07"],
-        ),
-        (["--scenario", "all"], AT_PRESENT),
-        (["--scenario", "D20", "--now", "2026-07-01"], ["D20"]),
-        ([], []),
-    ],
-)
-def test_the_command_adds_scenarios(monkeypatch, options, expected):
-    served = []
-
-    def run(exchange, **_):
-        with exchange:
-            served.append(exchange.scenarios)
-
-    monkeypatch.setattr(command, "run", run)
-
-    told = CliRunner().invoke(app(), options)
-
-    assert told.exit_code == 0, told.output
-    assert served == [expected]
-
-
-def test_an_unknown_scenario_is_one_line():
-    told = CliRunner().invoke(app(), ["--scenario", "D99"])
-
-    assert "scenario 'D99': expected one of D01 to D32" in str(told.exception.code)

@@ -14,6 +14,8 @@ import pytest
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.universe import Universe
 
+from ..conftest import described as described_symbol
+
 NOW = dt.datetime(2026, 7, 20, 12, tzinfo=dt.UTC)
 
 
@@ -21,24 +23,13 @@ def described(market, name, day, **changes):
     """Describe a symbol that lives for 24 hours from noon of `day` on."""
     noon = dt.datetime.fromisoformat(f"{day}T12:00:00Z")
     given = {
-        "market": market,
-        "name": name,
-        "base_asset": name[:3],
         "listed": noon,
         "delisted": noon + dt.timedelta(days=1),
-        "price": "100",
-        "price_decimals": 2,
         "tick": "0.05",
-        "quantity_decimals": 3,
-        "quantity_per_trade": "2.5",
         "trades_per_minute": 3,
         "quiet_share": 0.3,
     }
-    if market.endswith("futures"):
-        given["contract_type"] = "PERPETUAL"
-    if market == "cm_futures":
-        given |= {"quantity_decimals": 0, "contract_size": 10}
-    return given | changes
+    return described_symbol(market, name, **(given | changes))
 
 
 TRADED = {"trades_published": True}
