@@ -54,7 +54,7 @@ class BatchReport:
     files: int
     """Files put into place, empty ones included."""
     kept: int
-    """Of these, files that were whole in the staging folder already."""
+    """Of these, files that were whole, in place or in the staging folder, already."""
     size_bytes: int
     """Bytes put into place."""
     vanished: tuple[str, ...]
@@ -186,6 +186,10 @@ def fetch_batch(
     try:
         batch = _Batch(wanted, Staging(wanted, data_dir=folder))
         batch.staging.clear()
+        for file in wanted:
+            has_size = file.md5 and publication.size_of(file.path) == file.size
+            if has_size and is_as_listed(file):  # the other file of its pair is not
+                batch.staging.copy(file)
         _check(batch, batch.wanted)
         kept = len(batch.digests)
         _fetch(batch, source=source, progress=progress or _progress(batch, data_dir))

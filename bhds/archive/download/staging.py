@@ -8,6 +8,7 @@ import datetime as dt
 import math
 import os
 import re
+import shutil
 import struct
 from collections import defaultdict
 from collections.abc import Container, Iterator, Sequence
@@ -118,6 +119,13 @@ class Staging:
                     else place in entries and _can_continue(entry, files[place])
                 ):
                     self.discard(files[place])
+
+    def copy(self, wanted: RequestedFile) -> None:
+        """Stage the file that is in place."""
+        self.discard(wanted)
+        place = Path(self.place(wanted))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(wanted.path, place)
 
     def discard(self, wanted: RequestedFile) -> None:
         """Delete a staged file and the record of its parts."""

@@ -74,6 +74,28 @@ def test_a_file_that_was_staged_before_counts_for_no_rate(fetch, want, tmp_path)
     assert rate.bytes_per_s == pytest.approx(9 / seconds.total_seconds())
 
 
+def test_a_file_in_place_as_listed_is_not_downloaded_again(
+    fetch, want, bucket, tmp_path
+):
+    zip_, checksum, other = want("A.zip"), want("A.zip.CHECKSUM"), want("B.zip", b"new")
+    for file, content in ((zip_, b"zip"), (other, b"old")):
+        file.path.parent.mkdir(parents=True, exist_ok=True)
+        file.path.write_bytes(content)
+    stage(zip_, b"z").with_name(f"A.zip.{zip_.etag}.aria2").write_bytes(record_of(3))
+
+    report = fetch(zip_, checksum, other)
+
+    assert report.kept == 1
+    assert {got for verb, got, _ in bucket.requests} == {checksum.key, other.key}
+    assert [f.path.read_bytes() for f in (zip_, checksum, other)] == [
+        b"zip",
+        b"zip",
+        b"new",
+    ]
+    assert staged_files(tmp_path) == []
+    assert ledger.read(tmp_path).filter(pl_key(zip_))["etag"].to_list() == [zip_.etag]
+
+
 def pl_key(wanted):
     return pl.col("key") == wanted.key
 
