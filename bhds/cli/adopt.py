@@ -121,18 +121,14 @@ def _show(data_dir: Path, groups: dict[Outcome, list[FoundFile]]) -> None:
     if not groups:
         out.print("No files found.")
         return
-    table = Table(
-        title=f"Adopted into {data_dir.absolute()}",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-    )
+    table = Table(box=None, pad_edge=False)
     table.add_column("outcome")
     table.add_column("files", justify="right")
     table.add_column("size", justify="right")
     for outcome, files in groups.items():
         size = decimal(_bytes(files))
         table.add_row(outcome.description, f"{len(files):,}", size)
+    typer.echo(f"Adopted into {data_dir.absolute()}")
     print_whole(table, to=out)
     for outcome, files in groups.items():
         more = len(files) - _SHOWN
