@@ -96,46 +96,22 @@ def test_reference_klines_show_what_the_archive_holds(
     assert {value for row in rows for value in (row[5], row[7], *row[9:])} == {"0"}
 
 
-@pytest.mark.parametrize("kind", REFERENCES)
-def test_reference_klines_are_paged_as_klines_of_their_market(exchange, kind):
-    given = {"startTime": LISTED, "endTime": LISTED + DAY_MS, "limit": 3}
+@pytest.mark.parametrize("kind", ["klines", *REFERENCES])
+@pytest.mark.parametrize(
+    ("root", "minutes"),
+    [(SPOT, [1, 2, 3]), (UM, [1, 2, 3]), (CM, [1438, 1439, 1440])],
+)
+def test_more_bars_than_the_limit_are_the_first_or_of_cm_the_last(
+    exchange, root, minutes, kind
+):
+    if root == SPOT and kind != "klines":
+        assert f"{root}/{kind}" not in exchange.api.endpoints
+        return
 
-    um, cm = (klines(exchange, root, kind=kind, **given) for root in (UM, CM))
+    given = {"startTime": LISTED + 1, "endTime": LISTED + DAY_MS, "limit": 3}
+    found = klines(exchange, root, kind=kind, **given)
 
-    assert [row[0] - LISTED for row in um] == [0, MINUTE_MS, 2 * MINUTE_MS]
-    assert [row[0] - LISTED for row in cm] == [
-        DAY_MS - minutes * MINUTE_MS for minutes in (2, 1, 0)
-    ]
-
-
-def test_the_last_bar_of_a_reference_price_may_be_running(exchange):
-    exchange.set_now(exchange.now + dt.timedelta(minutes=10))
-
-    running = klines(exchange, UM, "1h", kind=MARK, limit=1)[0]
-
-    assert running[0] == NOW
-    assert running[8] == 10 * 60
-
-
-def test_only_futures_have_reference_prices(exchange):
-    for kind in REFERENCES:
-        assert f"{SPOT}/{kind}" not in exchange.api.endpoints
-        assert exchange.api.endpoints[f"{UM}/{kind}"].label == f"um_futures/{kind}"
-
-
-@pytest.mark.parametrize("root", [SPOT, UM])
-def test_more_bars_than_the_limit_come_from_the_start_on(exchange, root):
-    rows = klines(exchange, root, startTime=LISTED + 1, endTime=NOW, limit=7)
-
-    assert [row[0] for row in rows] == [LISTED + n * MINUTE_MS for n in range(1, 8)]
-
-
-def test_of_cm_come_the_newest_counted_back_from_the_end(exchange):
-    end = LISTED + DAY_MS
-
-    rows = klines(exchange, CM, startTime=LISTED, endTime=end, limit=7)
-
-    assert [row[0] for row in rows] == [end - n * MINUTE_MS for n in range(6, -1, -1)]
+    assert [(row[0] - LISTED) / MINUTE_MS for row in found] == minutes
 
 
 @pytest.mark.parametrize(
@@ -160,16 +136,18 @@ def test_without_times_come_the_newest(exchange, root):
     assert [row[0] for row in rows] == [NOW - hours * 3_600_000 for hours in (3, 2, 1)]
 
 
-@pytest.mark.parametrize("root", [SPOT, UM, CM])
-def test_the_last_bar_may_be_running(exchange, root):
+@pytest.mark.parametrize(
+    ("root", "kind"), [(SPOT, "klines"), (UM, "klines"), (CM, "klines"), (UM, MARK)]
+)
+def test_the_last_bar_may_be_running(exchange, root, kind):
     exchange.set_now(exchange.now + dt.timedelta(minutes=10))
     now = to_ms(exchange.now)
 
-    running = klines(exchange, root, "1h", limit=1)[0]
+    running = klines(exchange, root, "1h", kind=kind, limit=1)[0]
 
     assert running[0] <= now < running[6]
     exchange.set_now(exchange.now + dt.timedelta(hours=1))
-    final = klines(exchange, root, "1h", startTime=NOW, endTime=NOW)[0]
+    final = klines(exchange, root, "1h", kind=kind, startTime=NOW, endTime=NOW)[0]
     assert final[:2] == running[:2]
     assert final[8] > running[8]
 

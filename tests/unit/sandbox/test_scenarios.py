@@ -96,7 +96,7 @@ def test_all_scenarios_are_served_next_to_the_shipped_symbols(tmp_path):
         assert len(AT_PRESENT) == 31
 
 
-def test_a_defect_looks_the_same_alone_and_among_all(empty, tmp_path):
+def test_a_defect_looks_the_same_among_few_and_among_all(empty, tmp_path):
     numbers = ("D06", "D08", "D16", "D21", "D30")
     names = [each.name for number in numbers for each in SCENARIOS[number].symbols]
     for number in numbers:
