@@ -63,6 +63,29 @@ def for_rules(function):
     return guarded
 
 
+NEEDS = {
+    "parse_klines": (1600, 2),
+    "parse_records": (1300, 10),
+    "build_results": (2000, 2),
+    "classify_gaps": (1500, 5),
+    "collect_conflicts": (1500, 5),
+    "classify_days": (2000, 5),
+    "classify_record_days": (2000, 5),
+}
+"""Memory (MB) and time (minutes) of a job of a rule, where they differ from those of
+the others; measured in docs/hpc.md. 400 MB are for Snakemake itself on a cluster."""
+USUAL_NEEDS = (1500, 2)
+
+
+def needs(rule):
+    """Return the resources of a rule's jobs, which grow with each attempt."""
+    mem_mb, minutes = NEEDS.get(rule, USUAL_NEEDS)
+    return {
+        "mem_mb": lambda wildcards, attempt: mem_mb * attempt,
+        "runtime": lambda wildcards, attempt: minutes * attempt,
+    }
+
+
 wildcard_constraints:
     **layout.FIELDS | {"data_type": "|".join(DATA_TYPES)},
 

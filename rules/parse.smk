@@ -22,6 +22,8 @@ rule parse_klines:
         "parse"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("parse_klines"),
     params:
         revision=parse_revision,
         days=wanted_days,
@@ -47,6 +49,8 @@ rule parse_records:
         "parse"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("parse_records"),
     params:
         revision=parse_revision,
         days=wanted_days,

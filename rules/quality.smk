@@ -16,6 +16,8 @@ rule classify_gaps:
         "logs/classify_gaps/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("classify_gaps"),
     params:
         revision=quality.REVISION,
         as_of=as_of,
@@ -35,6 +37,8 @@ rule collect_conflicts:
         "logs/collect_conflicts/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("collect_conflicts"),
     params:
         revision=quality.REVISION,
     message:
@@ -57,6 +61,8 @@ rule classify_days:
         "logs/classify_days/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("classify_days"),
     params:
         revision=quality.REVISION,
         as_of=as_of,
@@ -78,6 +84,8 @@ rule classify_record_days:
         series="(?!klines-)[A-Za-z]+(?:-[0-9]+(?:s|m|h|d|w|mo))?",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("classify_record_days"),
     params:
         revision=quality.REVISION,
         as_of=as_of,
@@ -103,6 +111,8 @@ rule reconcile_klines:
         "symbols"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("reconcile_klines"),
     params:
         revision=reconciliation.REVISION,
         intervals=longer_intervals,
@@ -124,6 +134,8 @@ rule collect_reconciliation:
         "logs/collect_reconciliation/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("collect_reconciliation"),
     params:
         revision=quality.REVISION,
     message:
@@ -143,6 +155,8 @@ rule reconcile_volumes:
         "logs/reconcile_volumes/{trade_type}.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("reconcile_volumes"),
     params:
         revision=quality.REVISION,
     message:

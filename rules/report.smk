@@ -21,6 +21,8 @@ rule write_report:
         "logs/write_report/quality.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("write_report"),
     params:
         revision=quality_report.REVISION,
         as_of=as_of,

@@ -29,6 +29,8 @@ for group in PLAN.resample_groups:
             "symbols"
         conda:
             "../envs/bhds.yaml"
+        resources:
+            **needs("resample_klines"),
         params:
             revision=resample.REVISION,
             trade_type=group.trade_type,

@@ -21,6 +21,8 @@ rule build_funding:
         "symbols"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("build_funding"),
     params:
         revision=funding.REVISION,
         last_day=funding_last_day,
@@ -47,6 +49,8 @@ rule build_results:
         "symbols"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("build_results"),
     params:
         revision=build.REVISION,
         settings=result_settings,

@@ -15,6 +15,8 @@ checkpoint collect_segments:
         "logs/collect_segments/{trade_type}-{interval}.log",
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("collect_segments"),
     params:
         revision=split.REVISION,
         folders=segment_folders,
@@ -37,6 +39,8 @@ rule split_klines:
         "segments"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("split_klines"),
     params:
         revision=split.REVISION,
     message:
@@ -58,6 +62,8 @@ rule split_resampled_klines:
         "segments"
     conda:
         "../envs/bhds.yaml"
+    resources:
+        **needs("split_resampled_klines"),
     params:
         revision=split.REVISION,
     message:

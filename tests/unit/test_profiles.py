@@ -17,10 +17,6 @@ def profile(name):
     return yaml.safe_load((ROOT / "profiles" / name / "config.yaml").read_text())
 
 
-def rule_names(text):
-    return set(re.findall(r"^(?:rule|checkpoint) (\w+):", text, re.MULTILINE))
-
-
 def test_profiles_have_options_of_snakemake_or_of_their_executor():
     command = [sys.executable, "-m", "snakemake", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -69,16 +65,20 @@ def test_components_are_counted_of_the_groups_that_rules_are_in(name):
 
 
 @pytest.mark.parametrize("name", CLUSTER_PROFILES)
-def test_resources_are_set_of_rules_that_are_there_and_grow(name):
-    cluster = profile(name)
+def test_resources_of_a_profile_for_clusters_grow(name):
+    needs = dict(each.split("=") for each in profile(name)["default-resources"])
 
-    assert set(cluster["set-resources"]) <= rule_names(RULES)
-    needs = [
-        need for rule in cluster["set-resources"].values() for need in rule.values()
-    ]
-    needs += [
-        value
-        for key, value in (each.split("=") for each in cluster["default-resources"])
-        if key != "members"
-    ]
-    assert all(need.endswith(" * attempt") for need in needs), needs
+    assert needs.pop("members") == "1"
+    assert all(need.endswith(" * attempt") for need in needs.values()), needs
+
+
+def test_a_job_of_every_rule_that_computes_needs_memory_and_time():
+    names = re.findall(r'^ +\*\*needs\("(\w+)"\),$', RULES, re.MULTILINE)
+    listed = RULES.partition("\nNEEDS = {\n")[2].partition("\n}\n")[0]
+
+    assert set(re.findall(r'"(\w+)":', listed)) <= set(names)
+    scripts = re.findall(r"^ +script:\n +\S+/(\w+)\.py", RULES, re.MULTILINE)
+    local = re.findall(
+        r"^ +localrule: True\n(?:.+\n)*? +script:\n +\S+/(\w+)\.py", RULES, re.MULTILINE
+    )
+    assert sorted(names) == sorted(set(scripts) - set(local))
