@@ -67,7 +67,7 @@ def summary(state: RunState, *, seconds: float, size_bytes: int, requests: int) 
         Requests to the API that it made.
     """
     if state.is_up_to_date:
-        return "bhds: nothing to do: every file that was requested is up to date"
+        return "bhds: nothing to be done: every file that was requested is up to date"
     stages = [
         f"{stage.name} {state.stages[stage.name].done:,}"
         for stage in STAGES
@@ -94,7 +94,7 @@ def summary(state: RunState, *, seconds: float, size_bytes: int, requests: int) 
 def dry_run(state: RunState) -> list[str]:
     """Describe what a run would do: jobs by stage, and the zips missing by symbol."""
     if state.is_up_to_date:
-        return ["Nothing to do: every file that was requested is up to date."]
+        return ["Nothing to be done: every file that was requested is up to date."]
     lines = [f"A run would do {state.total:,} jobs:"]
     for stage in STAGES:
         count = state.stages.get(stage.name)

@@ -50,7 +50,7 @@ def test_the_stages_of_one_symbol_touch_no_other(workspace):
 
     told = done(workspace, "aws-kline", "download", *asked, "--dry-run")
 
-    assert "fetch_archives" in told
+    assert "download         1" in told
     assert not files(workspace, "aws_data/**/*.zip")
 
     done(workspace, "aws-kline", "download", *asked)
@@ -156,7 +156,7 @@ def test_a_run_shows_few_lines(workspace):
     assert lines[-1].startswith("bhds: done: ")
     assert "parse 1" in lines[-1]
     assert len(lines) <= 40
-    assert again.stderr.splitlines()[-1].startswith("bhds: nothing to do")
+    assert again.stderr.splitlines()[-1].startswith("bhds: nothing to be done")
 
 
 def start_download(workspace):

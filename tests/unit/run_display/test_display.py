@@ -192,8 +192,8 @@ def test_the_last_line_sums_up_the_run(state):
 def test_nothing_to_do_is_said(state):
     state.take(record(msg="Nothing to be done (all requested files are present)."))
 
-    assert summed(state).startswith("bhds: nothing to do")
-    assert text.dry_run(state)[0].startswith("Nothing to do")
+    assert summed(state).startswith("bhds: nothing to be done")
+    assert text.dry_run(state)[0].startswith("Nothing to be done")
 
 
 def test_jobs_leave_their_lines_to_the_display(capsys, monkeypatch):
