@@ -85,7 +85,7 @@ unit: setup-dev ## Run the unit tests
 	EXAMPLES=$(EXAMPLES) $(BIN)/pytest tests/unit -n auto --dist loadfile $(PYTEST_ARGS)
 
 workflow-tests: setup-dev ## Run Snakemake on the sandbox exchange
-	$(BIN)/pytest tests/workflow -n $(WORKERS) --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest tests/workflow -n $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 soak: setup-dev ## Attack builds and readers for SECONDS (60), and count what is lost
 	$(BIN)/python -m tests.soak --seconds $(SECONDS) $(if $(SEED),--seed $(SEED)) \

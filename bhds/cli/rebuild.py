@@ -19,7 +19,7 @@ from bhds.plan import prepare
 from bhds.plan.plan import Plan
 from bhds.run_display.stages import stage_of
 
-EPILOG = examples("bhds rebuild resample", "bhds rebuild parse BTCUSDT ETHUSDT -n")
+EPILOG = examples("bhds rebuild resample", "bhds rebuild parse BTCUSDT -n")
 
 _BY_SYMBOL = ("parse", "backfill", "results", "resample")
 _OF_MARKETS = ("split", "quality", "report")

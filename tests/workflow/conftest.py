@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from xdist.scheduler import LoadScopeScheduling
 
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
@@ -23,6 +24,33 @@ from . import forked
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 900
+
+TOGETHER = {
+    "test_docs.py": "docs",
+    "test_scenarios.py": "scenarios",
+    "test_genuine.py": "genuine",
+    "test_report.py": "report",
+    "test_archive.py::test_every_type_of_data": "full archive",
+    "test_archive.py::test_trades_of_the_archive": "full archive",
+}
+"""Tests that share a fixture of their module, by how their names begin: one process
+runs them, in order."""
+
+
+class _Scheduling(LoadScopeScheduling):
+    """Gives each test to the next free worker, but for those that share a fixture.
+
+    (The option `--dist loadgroup` does nothing of its own with pytest 9.2.)
+    """
+
+    def _split_scope(self, nodeid):
+        name = nodeid.removeprefix("tests/workflow/")
+        found = (scope for start, scope in TOGETHER.items() if name.startswith(start))
+        return next(found, nodeid)
+
+
+def pytest_xdist_make_scheduler(config, log):
+    return _Scheduling(config, log)
 
 
 _COMMON = {

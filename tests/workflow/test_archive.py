@@ -102,7 +102,6 @@ def partitions(workspace):
     return {series: pl.concat(frames) for series, frames in found.items()}
 
 
-@pytest.mark.xdist_group("full archive")
 def test_every_type_of_data_is_built_and_then_up_to_date(full_archive):
     assert full_archive.plan().is_idle
     found = partitions(full_archive)
@@ -126,7 +125,6 @@ def test_every_type_of_data_is_built_and_then_up_to_date(full_archive):
         assert len(list(folder.rglob("*.zip"))) == len(DAYS)
 
 
-@pytest.mark.xdist_group("full archive")
 def test_trades_of_the_archive_add_up_to_its_bars(full_archive):
     found = partitions(full_archive)
     for market in ("spot", "um_futures", "cm_futures"):

@@ -31,7 +31,7 @@ from docs.blocks import PAGES, blocks
 
 from .conftest import ROOT, TIMEOUT_S
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("docs")]
+pytestmark = pytest.mark.workflow
 
 RUN = {
     page: found

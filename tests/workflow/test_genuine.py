@@ -18,7 +18,6 @@ from bhds.sandbox.server import serving
 REALDATA = Path(__file__).parents[3] / "shared" / "realdata"
 pytestmark = [
     pytest.mark.workflow,
-    pytest.mark.xdist_group("genuine"),
     pytest.mark.skipif(not REALDATA.exists(), reason="no genuine files"),
 ]
 

@@ -8,7 +8,7 @@ from tests import chromium
 
 from .conftest import UNIVERSE, Workspace, settings_for
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("report")]
+pytestmark = pytest.mark.workflow
 
 SYMBOL = "龙虾USDT"
 """It halts from 2025-03-02 03:00 to 2025-03-05 10:30."""

@@ -33,7 +33,7 @@ from bhds.schemas.klines import turnover_columns
 
 from .conftest import Outcome, Workspace
 
-pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("scenarios")]
+pytestmark = pytest.mark.workflow
 
 SPOT, UM, CM = TradeType.SPOT, TradeType.UM_FUTURES, TradeType.CM_FUTURES
 MINUTE = dt.timedelta(minutes=1)
