@@ -7,11 +7,12 @@ import polars as pl
 
 from bhds.bars.forward_fill import fill_segments
 from bhds.bars.funding import join_funding
-from bhds.bars.gaps import SplitRule, find_gaps, is_untraded_for_long
+from bhds.bars.gaps import find_gaps, is_untraded_for_long
 from bhds.bars.grid import put_on_grid
 from bhds.bars.merge import is_strictly_increasing
 from bhds.bars.segments import assign_segments
 from bhds.bars.vwap import vwap as vwap_of_bar
+from bhds.config import SplitRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import with_phase_of

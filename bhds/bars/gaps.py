@@ -1,10 +1,27 @@
-"""Find the stretches in which a symbol did not trade, and where its history splits."""
+"""Find the stretches in which a symbol did not trade, and where its history splits.
+
+A gap is one grid point or more without a trade, between two traded bars. It splits
+
+- at the traded bar after it, if `dt > min_days` and `|price change| >
+  min_price_change`, where `dt` is the time between the open times of the two;
+- at the traded bar after it, if the price rose or fell by more than the factor
+  `max_price_ratio`, however short the gap is;
+- at the first published bar after each run of unpublished bars that lasts longer
+  than `2 * min_days`, whatever the price. Published bars interrupt a run.
+
+Of bars of a day and longer, the first needs three grid points without a trade, and
+the last three unpublished bars in a row.
+
+Each of the three is decided by bars up to the one that begins the segment, so a
+later bar never moves a split.
+"""
 
 import datetime as dt
 from dataclasses import dataclass
 
 import polars as pl
 
+from bhds.config import SplitRule
 from bhds.core.markets import Interval
 from bhds.core.timegrid import grid_number
 from bhds.core.unlisted import Unlisted, is_unlisted
@@ -22,50 +39,6 @@ _DAY = dt.timedelta(days=1)
 _FEWEST_LONG_BARS = 3
 """How many grid points of bars of a day and longer the clauses with days need: one bar
 of a week is longer than any usual limit, and the archive loses single bars."""
-
-
-@dataclass(frozen=True)
-class SplitRule:
-    """When a gap ends one segment and begins the next.
-
-    A gap is one grid point or more without a trade, between two traded bars. It splits
-
-    - at the traded bar after it, if `dt > min_days` and `|price change| >
-      min_price_change`, where `dt` is the time between the open times of the two;
-    - at the traded bar after it, if the price rose or fell by more than the factor
-      `max_price_ratio`, however short the gap is;
-    - at the first published bar after each run of unpublished bars that lasts longer
-      than `2 * min_days`, whatever the price. Published bars interrupt a run.
-
-    Of bars of a day and longer, the first needs three grid points without a trade, and
-    the last three unpublished bars in a row.
-
-    Each of the three is decided by bars up to the one that begins the segment, so a
-    later bar never moves a split.
-    """
-
-    enabled: bool = True
-    min_days: float = 1.0
-    min_price_change: float = 0.1
-    max_price_ratio: float = 5.0
-
-    def of_trades(self, interval: Interval) -> pl.Expr:
-        """Return the rule on steps between traded bars."""
-        price, previous = pl.col("open"), pl.col("last_close")
-        # A price of 0 or less is impossible, and no evidence of a change.
-        is_possible = (price > 0) & (previous > 0)
-        moved = pl.col("price_change").abs() > self.min_price_change
-        is_long = pl.col("duration") > dt.timedelta(days=self.min_days)
-        has_points = pl.col("points") >= _fewest(interval)
-        ratio = pl.max_horizontal(price / previous, previous / price).round(_DECIMALS)
-        jumped = ratio > self.max_price_ratio
-        return self.enabled & is_possible & ((is_long & has_points & moved) | jumped)
-
-    def of_publication(self, interval: Interval) -> pl.Expr:
-        """Return the rule on steps between published bars."""
-        begin = pl.col("prev_open_time").dt.offset_by(interval.name)
-        is_long = pl.col("open_time") - begin > dt.timedelta(days=2 * self.min_days)
-        return self.enabled & is_long & (pl.col("points") >= _fewest(interval))
 
 
 @dataclass(frozen=True)
@@ -130,8 +103,8 @@ def find_gaps(
     published = numbered.filter(is_in_history(has_ended=has_ended, unlisted=unlisted))
     begins = pl.concat(
         [
-            inner.filter(split.of_trades(interval))["open_time"],
-            _steps(published).filter(split.of_publication(interval))["open_time"],
+            inner.filter(_splits_trades(split, interval))["open_time"],
+            _steps(published).filter(_splits_publication(split, interval))["open_time"],
         ]
     )
     begins = begins.unique().sort()
@@ -190,6 +163,26 @@ def is_in_history(*, has_ended: bool, unlisted: Unlisted = ()) -> pl.Expr:
     if unlisted:
         begun &= (pl.col("trade_count") > 0) | ~is_unlisted(time, unlisted)
     return begun & (time <= _TRADED.max()) if has_ended else begun
+
+
+def _splits_trades(split: SplitRule, interval: Interval) -> pl.Expr:
+    """Return the rule on steps between traded bars."""
+    price, previous = pl.col("open"), pl.col("last_close")
+    # A price of 0 or less is impossible, and no evidence of a change.
+    is_possible = (price > 0) & (previous > 0)
+    moved = pl.col("price_change").abs() > split.min_price_change
+    is_long = pl.col("duration") > dt.timedelta(days=split.min_days)
+    has_points = pl.col("points") >= _fewest(interval)
+    ratio = pl.max_horizontal(price / previous, previous / price).round(_DECIMALS)
+    jumped = ratio > split.max_price_ratio
+    return split.enabled & is_possible & ((is_long & has_points & moved) | jumped)
+
+
+def _splits_publication(split: SplitRule, interval: Interval) -> pl.Expr:
+    """Return the rule on steps between published bars."""
+    begin = pl.col("prev_open_time").dt.offset_by(interval.name)
+    is_long = pl.col("open_time") - begin > dt.timedelta(days=2 * split.min_days)
+    return split.enabled & is_long & (pl.col("points") >= _fewest(interval))
 
 
 def _fewest(interval: Interval) -> int:

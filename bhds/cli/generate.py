@@ -4,7 +4,6 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,66 +27,13 @@ from bhds.cli.options import (
 )
 from bhds.cli.settings import SettingsOptions
 from bhds.cli.workflow import build
-from bhds.config import Dataset
+from bhds.config import Dataset, ResultSettings, SplitRule
 from bhds.core.errors import ConfigError
 from bhds.core.markets import Interval
 from bhds.core.resample_rule import ResampleRule
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich")
 
-_Split = Annotated[
-    bool | None,
-    typer.Option(
-        "--split/--no-split",
-        help="Split a history at long halts; default: the settings' value.",
-    ),
-]
-_MinDays = Annotated[
-    float | None,
-    typer.Option(
-        "--min-days",
-        help="A halt of more days splits if the price changed; default: the settings' "
-        "value.",
-    ),
-]
-_MinPriceChange = Annotated[
-    float | None,
-    typer.Option(
-        "--min-price-change",
-        help="Change of price, as a fraction, above which a long halt splits; "
-        "default: the settings' value.",
-    ),
-]
-_MaxPriceRatio = Annotated[
-    float | None,
-    typer.Option(
-        "--max-price-ratio",
-        help="Factor of price, up or down, above which a halt of any length splits; "
-        "default: the settings' value.",
-    ),
-]
-_Vwap = Annotated[
-    bool | None,
-    typer.Option(
-        "--vwap/--no-vwap",
-        help="Compute the column vwap; default: the settings' value.",
-    ),
-]
-_Funding = Annotated[
-    bool | None,
-    typer.Option(
-        "--funding/--no-funding",
-        help="Join the funding of perpetuals, and download it; default: the "
-        "settings' value.",
-    ),
-]
-_Fill = Annotated[
-    bool | None,
-    typer.Option(
-        "--fill/--no-fill",
-        help="Insert missing bars, with source = filled; default: the settings' value.",
-    ),
-]
 _Rules = Annotated[
     str,
     typer.Argument(
@@ -110,29 +56,6 @@ _From = Annotated[
 ]
 
 
-@dataclass(frozen=True)
-class _SplitOptions:
-    """When a history is split."""
-
-    split: _Split = None
-    min_days: _MinDays = None
-    min_price_change: _MinPriceChange = None
-    max_price_ratio: _MaxPriceRatio = None
-
-    def given(self) -> dict[str, Any]:
-        values = dict(vars(self))
-        return given(enabled=values.pop("split"), **values)
-
-
-@dataclass(frozen=True)
-class _ResultOptions:
-    """What results hold."""
-
-    vwap: _Vwap = None
-    funding: _Funding = None
-    fill: _Fill = None
-
-
 @app.command(
     "kline",
     epilog=examples(
@@ -146,8 +69,8 @@ def kline(
     interval: IntervalNames,
     symbols: Symbols = None,
     *,
-    splitting: _SplitOptions,
-    results: _ResultOptions,
+    split: SplitRule,
+    results: ResultSettings,
     selection: BarFilter,
     start: FirstDay = None,
     run: RunOptions,
@@ -163,7 +86,9 @@ def kline(
         symbols=symbols,
         filter=selection.given(),
         more=given(start=start and start.date()),
-        results=given(**vars(results), split=splitting.given()) | {"resample": []},
+        results=given(**results.model_dump(exclude_unset=True))
+        | given(split=split.model_dump(exclude_unset=True))
+        | {"resample": []},
     )
     settings = options.read()
     wanted = datasets.datasets_of(request, settings=settings)

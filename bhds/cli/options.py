@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
+from pydantic import BaseModel
 
 from bhds.cli import completion
 from bhds.core.markets import TradeType
@@ -146,8 +147,10 @@ def given(**values: Any) -> dict[str, Any]:
 def command(function: Callable[..., int | None]) -> Callable[..., None]:
     """Return a function as a command for Typer.
 
-    A parameter whose type is a dataclass becomes the options of its fields. A
-    `BhdsError` ends the process in one line; a number returned is the exit code.
+    A parameter whose type is a dataclass becomes the options of its fields. One whose
+    type is a group of settings becomes an option for each of its numbers and flags, and
+    has the values that were given. A `BhdsError` ends the process in one line; a number
+    returned is the exit code.
     """
 
     @functools.wraps(function)
@@ -166,7 +169,9 @@ def command(function: Callable[..., int | None]) -> Callable[..., None]:
 
 def _options_of(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
     for parameter in inspect.signature(function, eval_str=True).parameters.values():
-        if _is_group(parameter.annotation):
+        if _is_settings(parameter.annotation):
+            yield from _setting_options(parameter).values()
+        elif _is_group(parameter.annotation):
             yield from _options_of(parameter.annotation)
         else:
             yield parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
@@ -174,15 +179,44 @@ def _options_of(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
 
 def _called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     """Call a function, or make a dataclass, with the values of its options."""
-    arguments = {
-        name: _called(parameter.annotation, values)
-        if _is_group(parameter.annotation)
-        else values[name]
-        for name, parameter in inspect.signature(
-            function, eval_str=True
-        ).parameters.items()
-    }
+    arguments: dict[str, Any] = {}
+    for name, parameter in inspect.signature(
+        function, eval_str=True
+    ).parameters.items():
+        kind = parameter.annotation
+        if _is_settings(kind):
+            options = _setting_options(parameter).items()
+            found = given(**{key: values[option.name] for key, option in options})
+            # Checked where it is merged into the settings.
+            arguments[name] = kind.model_construct({*found}, **found)
+        else:
+            arguments[name] = _called(kind, values) if _is_group(kind) else values[name]
     return function(**arguments)
+
+
+def _setting_options(group: inspect.Parameter) -> dict[str, inspect.Parameter]:
+    """Return options by keys of settings; `enabled` is named after its group."""
+    options = {}
+    for key, field in group.annotation.model_fields.items():
+        if field.annotation in {bool, float}:
+            name = group.name if key == "enabled" else key
+            flag = name.replace("_", "-")
+            text = f"{field.description[:1].upper()}{field.description[1:]}"
+            option = typer.Option(
+                f"--{flag}/--no-{flag}" if field.annotation is bool else f"--{flag}",
+                help=f"{text}; default: the settings' value.",
+            )
+            options[key] = inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[field.annotation | None, option],
+            )
+    return options
+
+
+def _is_settings(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def _is_group(annotation: Any) -> bool:

@@ -13,6 +13,7 @@ from bhds.config.model import (
     ResultSettings,
     Settings,
     Split,
+    SplitRule,
     SymbolFilter,
 )
 from bhds.config.sources import default_data_dir, files_to_read, load, read, validated
@@ -26,6 +27,7 @@ __all__ = [
     "ResultSettings",
     "Settings",
     "Split",
+    "SplitRule",
     "SymbolFilter",
     "default_data_dir",
     "files_to_read",

@@ -157,26 +157,20 @@ class SymbolFilter(_Closed):
     )
 
 
-class Split(_Closed):
-    """The rule that splits a symbol's history into segments."""
+class SplitRule(_Closed):
+    """When a gap ends one segment and begins the next; see `bhds.bars.gaps`.
+
+    A result's rule has these fields as its parameter: one more field builds all results
+    again.
+    """
 
     enabled: Flag = Field(default=True, description="split at long halts")
-    files: Flag = Field(
-        default=False, description="write one file per segment as well (split_all)"
-    )
     min_days: Number = Field(
         default=1,
         gt=0,
         le=36_500,
         description="a halt of more days splits if the price changed; twice as many "
         "days without a published bar always split",
-    )
-    tradifi_min_days: Number = Field(
-        default=3,
-        gt=0,
-        le=36_500,
-        description="min_days of contracts on shares and commodities, if greater; "
-        "these do not trade on week-ends",
     )
     min_price_change: Number = Field(
         default=0.1,
@@ -191,6 +185,28 @@ class Split(_Closed):
         description="factor of price, up or down, above which a halt of any length "
         "splits",
     )
+
+
+class Split(SplitRule):
+    """The rule that splits a symbol's history into segments."""
+
+    tradifi_min_days: Number = Field(
+        default=3,
+        gt=0,
+        le=36_500,
+        description="min_days of contracts on shares and commodities, if greater; "
+        "these do not trade on week-ends",
+    )
+    files: Flag = Field(
+        default=False, description="write one file per segment as well (split_all)"
+    )
+
+    def rule_for(self, *, is_tradifi: bool) -> dict[str, Any]:
+        """Return the fields of `SplitRule` for one contract."""
+        rule = self.model_dump(include={*SplitRule.model_fields})
+        if is_tradifi:
+            rule["min_days"] = max(self.min_days, self.tradifi_min_days)
+        return rule
 
 
 class Resample(_Closed):
@@ -227,7 +243,8 @@ class ResultSettings(_Closed):
 
     vwap: Flag = Field(default=True, description="compute the column vwap")
     funding: Flag = Field(
-        default=True, description="join funding events, if there are any"
+        default=True,
+        description="join the funding events of perpetuals, and download them",
     )
     fill: Flag = Field(
         default=True, description="insert missing bars, with source = filled"

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import product
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -449,8 +449,8 @@ class Plan:
                     found.setdefault(key, [series.gaps_path])
         return found
 
-    def split_rule(self, series: Series) -> dict[str, bool | float]:
-        """Return when a gap splits a series: the fields of `bars.gaps.SplitRule`.
+    def split_rule(self, series: Series) -> dict[str, Any]:
+        """Return when a gap splits a series: the fields of `config.SplitRule`.
 
         Contracts on shares and commodities rest at week-ends, which is no halt.
 
@@ -459,16 +459,9 @@ class Plan:
         SelectionError
             If neither the settings nor the targets name the series.
         """
-        split = self.dataset(series).results.split
-        min_days = split.min_days
-        if self._class_of(series) is instruments.ContractType.TRADIFI_PERPETUAL:
-            min_days = max(min_days, split.tradifi_min_days)
-        return {
-            "enabled": split.enabled,
-            "min_days": min_days,
-            "min_price_change": split.min_price_change,
-            "max_price_ratio": split.max_price_ratio,
-        }
+        contract_type = self._class_of(series)
+        is_tradifi = contract_type is instruments.ContractType.TRADIFI_PERPETUAL
+        return self.dataset(series).results.split.rule_for(is_tradifi=is_tradifi)
 
     def has_ended(self, series: Series) -> bool:
         """Return whether it is known that the symbol of a series has ended.

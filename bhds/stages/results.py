@@ -17,9 +17,9 @@ import polars as pl
 from bhds import layout
 from bhds.bars import build, phase, resample, split
 from bhds.bars import funding as events
-from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
 from bhds.bars.phase import PhaseSource
+from bhds.config import SplitRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
@@ -53,7 +53,7 @@ def write_results(
         (`quality_tables.DAYS`) and the `conflicts` of its bars
         (`quality_tables.conflicts`) go.
     settings
-        `vwap`, `fill` (bool) and `split` (the fields of `gaps.SplitRule`), as in the
+        `vwap`, `fill` (bool) and `split` (the fields of `config.SplitRule`), as in the
         dataset's `results`; `has_ended` (bool), whether it is known that the symbol
         trades no more; `is_trading` (bool), whether the exchange says that it does;
         `unlisted`, when it was not listed; and `contract_usd`, of COIN-M futures what

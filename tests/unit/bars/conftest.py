@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 
 from bhds.bars.build import build_results
-from bhds.bars.gaps import SplitRule
 from bhds.bars.resample import resample
+from bhds.config import SplitRule
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.datatypes import data_type

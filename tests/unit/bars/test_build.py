@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from bhds.bars import build
-from bhds.bars.gaps import SplitRule
+from bhds.config import SplitRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import TradeType
 from bhds.schemas.klines import result_klines

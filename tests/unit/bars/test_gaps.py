@@ -3,8 +3,9 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds.bars.gaps import SplitRule, find_gaps, is_untraded_for_long
+from bhds.bars.gaps import find_gaps, is_untraded_for_long
 from bhds.bars.grid import put_on_grid
+from bhds.config import SplitRule
 from bhds.core.markets import Interval, TradeType
 
 from .conftest import START
@@ -115,7 +116,7 @@ def test_the_limits_can_be_set_and_the_split_switched_off(published):
     strict = SplitRule(min_days=0.02, min_price_change=0.05)
     jumpy = SplitRule(max_price_ratio=1.05)
     disabled = SplitRule(
-        enabled=False, min_days=0.02, min_price_change=0, max_price_ratio=1
+        enabled=False, min_days=0.02, min_price_change=0, max_price_ratio=1.05
     )
 
     assert gaps_of(bars)["split"].to_list() == [False]

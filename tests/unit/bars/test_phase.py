@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.bars import phase
-from bhds.bars.gaps import SplitRule
 from bhds.bars.phase import PhaseSource
+from bhds.config import SplitRule
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.core.timegrid import with_phase_of

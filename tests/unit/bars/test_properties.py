@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhds.bars.gaps import SplitRule
 from bhds.bars.merge import merge
+from bhds.config import SplitRule
 from bhds.core.markets import Interval, TradeType
 from bhds.core.resample_rule import ResampleRule
 from bhds.schemas.klines import FUNDING, parsed_klines

@@ -1,7 +1,8 @@
 import pytest
 
-from bhds.bars.gaps import SplitRule, find_gaps
+from bhds.bars.gaps import find_gaps
 from bhds.bars.segments import MAX_SEGMENTS, assign_segments
+from bhds.config import SplitRule
 from bhds.core.errors import ResultError
 from bhds.core.markets import Interval
 
