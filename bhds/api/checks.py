@@ -1,10 +1,13 @@
 """Check that the rows of an answer are those that were requested."""
 
 from collections.abc import Sequence
+from typing import TypeVar
 
-from bhds.api.rows import FundingEvent
+from bhds.api.rows import Event
 from bhds.core.errors import ApiError, cut
 from bhds.core.timegrid import Span
+
+_EventT = TypeVar("_EventT", bound=Event)
 
 
 def check_times(
@@ -33,7 +36,7 @@ def check_times(
         last = at
 
 
-def check_symbols(found: Sequence[FundingEvent], symbol: str, *, subject: str) -> None:
+def check_symbols(found: Sequence[Event], symbol: str, *, subject: str) -> None:
     """Check that all events are of one symbol; errors as `check_times`."""
     stray = next((event.symbol for event in found if event.symbol != symbol), None)
     if stray is not None:
@@ -44,16 +47,14 @@ def check_symbols(found: Sequence[FundingEvent], symbol: str, *, subject: str) -
         raise ApiError(msg)
 
 
-def whole_moments(
-    events: list[FundingEvent], asked: Span
-) -> tuple[list[FundingEvent], Span]:
+def whole_moments(events: list[_EventT], asked: Span) -> tuple[list[_EventT], Span]:
     """Return the events of a full answer up to its last moment, and their range.
 
     Events may share a moment, and the answer may end between two of them: that moment
     is for the next request, unless there is no other.
     """
-    last = events[-1].funding_time
-    whole = [event for event in events if event.funding_time < last]
+    last = events[-1].time_ms
+    whole = [event for event in events if event.time_ms < last]
     if not whole:
         return events, Span(asked.start_ms, last + 1)
     return whole, Span(asked.start_ms, last)

@@ -10,19 +10,28 @@ from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
 
 from bhds.api import checks, rows
-from bhds.api.endpoints import FUNDING_LIMIT, MARKETS, MarketApi, Request
+from bhds.api.endpoints import (
+    EXCHANGE_INFO,
+    MARKETS,
+    SERVER_TIME,
+    Endpoint,
+    EventEndpoint,
+    MarketApi,
+    Request,
+)
 from bhds.api.paginator import Cutter
 from bhds.api.rate_limiter import RateLimiter
-from bhds.api.rows import Bar, FundingEvent, FundingInfo
+from bhds.api.rows import Bar, Event
 from bhds.api.transport import Transport, Usage
 from bhds.core.errors import ApiError
 from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import Grid, Span
 
 _T = TypeVar("_T")
+_EventT = TypeVar("_EventT", bound=Event)
 
 
 class KlinePage(NamedTuple):
@@ -36,15 +45,15 @@ class KlinePage(NamedTuple):
     """Sorted by unique `open_time`."""
 
 
-class FundingPage(NamedTuple):
-    """All funding events that were settled in a range and that the API has."""
+class EventPage(NamedTuple, Generic[_EventT]):
+    """All events of a range that the API has."""
 
     start_ms: int
     """Milliseconds since 1970, UTC, inclusive."""
     end_ms: int
     """Likewise, exclusive."""
-    rows: list[FundingEvent]
-    """Sorted by `funding_time`, which several may share."""
+    rows: list[_EventT]
+    """Sorted by `time_ms`, which several may share."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +139,7 @@ class ApiClient:
         ApiError
             As `klines`.
         """
-        answer = await self._transport.ask(self._market.time())
-        return rows.parse_server_time(answer.content, subject=answer.subject)
+        return await self.fetch(SERVER_TIME)
 
     async def exchange_info(self) -> bytes:
         """Return the JSON that lists the market's symbols, as the server wrote it.
@@ -141,28 +149,35 @@ class ApiClient:
         ApiError
             As `klines`, or if it lists none.
         """
-        answer = await self._transport.ask(self._market.exchange_info())
-        rows.check_exchange_info(answer.content, subject=answer.subject)
+        answer = await self._transport.ask(self._market.request(EXCHANGE_INFO))
+        EXCHANGE_INFO.read(answer.content, subject=answer.subject)
         return answer.body
 
-    async def funding_info(self) -> list[FundingInfo]:
-        """Return the contracts whose funding differs from the usual, in any order.
+    async def fetch(self, endpoint: Endpoint[_T]) -> _T:
+        """Return the answer of an endpoint without parameters.
 
         Raises
         ------
         ApiError
-            As `klines`, or if the market knows no funding.
+            As `klines`, or if the market has no such endpoint.
         """
-        answer = await self._transport.ask(self._market.funding_info())
-        return rows.parse_funding_info(answer.content, subject=answer.subject)
+        answer = await self._transport.ask(self._market.request(endpoint))
+        return endpoint.read(answer.content, subject=answer.subject)
 
-    async def funding_rates(
-        self, symbol: str, *, start_ms: int, end_ms: int
-    ) -> AsyncGenerator[FundingPage, None]:
-        """Yield the funding events of a range, page by page, in time order.
+    async def events(
+        self,
+        endpoint: EventEndpoint[_EventT],
+        symbol: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+    ) -> AsyncGenerator[EventPage[_EventT], None]:
+        """Yield the events of a range, page by page, in time order.
 
         Parameters
         ----------
+        endpoint
+            What they are, such as `endpoints.FUNDING_RATES`.
         symbol
             A contract.
         start_ms, end_ms
@@ -172,37 +187,40 @@ class ApiClient:
         Raises
         ------
         SymbolRefusedError, RefusedError, ApiError
-            As `klines`; also if the market knows no funding.
+            As `klines`; also if the market has no such endpoint.
         """
         while start_ms < end_ms:
             asked = Span(start_ms, end_ms)
-            request = self._market.funding_rates(
-                symbol, start_ms=start_ms, end_ms=end_ms
-            )
-            events = await self._events(request, asked, symbol=symbol)
-            if len(events) >= FUNDING_LIMIT:
+            request = self._market.events(endpoint, symbol, **asked._asdict())
+            events = await self._events(endpoint, request, asked)
+            if len(events) >= endpoint.limit:
                 events, asked = checks.whole_moments(events, asked)
             self.usage.rows += len(events)
-            yield FundingPage(*asked, events)
+            yield EventPage(*asked, events)
             start_ms = asked.end_ms
 
-    async def first_funding(
-        self, symbol: str, *, start_ms: int, end_ms: int
-    ) -> FundingPage:
-        """Return the first funding event of a range, by the cheapest request.
+    async def first_event(
+        self,
+        endpoint: EventEndpoint[_EventT],
+        symbol: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+    ) -> EventPage[_EventT]:
+        """Return the first event of a range, by the cheapest request.
 
         Raises
         ------
         SymbolRefusedError, RefusedError, ApiError
-            As `funding_rates`.
+            As `events`.
         """
         asked = Span(start_ms, end_ms)
-        request = self._market.funding_rates(symbol, start_ms=start_ms, end_ms=end_ms)
-        events = await self._events(self._market.first(request), asked, symbol=symbol)
+        request = self._market.events(endpoint, symbol, **asked._asdict())
+        events = await self._events(endpoint, self._market.first(request), asked)
         self.usage.rows += len(events)
         # Its moment may have others, of which the answer has room for one.
-        answered = events[0].funding_time if events else end_ms
-        return FundingPage(start_ms, answered, events)
+        answered = events[0].time_ms if events else end_ms
+        return EventPage(start_ms, answered, events)
 
     async def first_kline(
         self,
@@ -355,18 +373,19 @@ class ApiClient:
         return bars
 
     async def _events(
-        self, request: Request, asked: Span, *, symbol: str
-    ) -> list[FundingEvent]:
+        self, endpoint: EventEndpoint[_EventT], request: Request, asked: Span
+    ) -> list[_EventT]:
         """Return the events of one answer: a symbol's, of a range, in order."""
         answer = await self._transport.ask(request)
-        events = rows.parse_funding_events(
+        events = endpoint.read(
             answer.content,
             subject=answer.subject,
             limit=request.limit,
             unknown=self.unknown_fields,
         )
-        times = [event.funding_time for event in events]
+        times = [event.time_ms for event in events]
         checks.check_times(times, asked=asked, subject=answer.subject, unique=False)
+        symbol = request.parameters["symbol"]
         checks.check_symbols(events, symbol, subject=answer.subject)
         return events
 

@@ -9,27 +9,26 @@ klines is by limit: below 100 1, below 500 2, up to 1,000 5, beyond 10; so 499 b
 request are the most per weight.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from bhds.api import rows
 from bhds.api.limits import Pool
+from bhds.api.rows import Event, FundingEvent, FundingInfo
 from bhds.core.errors import ApiError
 from bhds.core.markets import Interval, TradeType
+from bhds.schemas.datatypes import DATA_TYPES
+
+_T = TypeVar("_T")
+_EventT = TypeVar("_EventT", bound=Event)
 
 _DAY_MS = 86_400_000
 _MIB = 1024**2  # most jobs request nothing: they need not wait for `bhds.io.http`
 _MOST_BYTES = 16 * _MIB  # 1,500 klines have 0.3 MB
 _MOST_EXCHANGE_INFO_BYTES = 64 * _MIB
 """That of spot had 3 MB for 1,400 symbols, and lists each one's permissions since."""
-_SPOT_KLINES = frozenset({"klines"})
-_FUTURES_KLINES = frozenset(
-    {"klines", "markPriceKlines", "indexPriceKlines", "premiumIndexKlines"}
-)
 _BY_PAIR = frozenset({"indexPriceKlines"})
-
-FUNDING_LIMIT = 1_000
-"""The most funding events a request; its weight does not depend on it."""
 
 
 class Tier(NamedTuple):
@@ -58,6 +57,38 @@ class Request:
         return not {"symbol", "pair"}.isdisjoint(self.parameters)
 
 
+class Cost(NamedTuple):
+    """What a request costs, of which budget."""
+
+    pool: Pool
+    weight: int = 1
+
+
+@dataclass(frozen=True)
+class Endpoint(Generic[_T]):
+    """A path of the API, in which markets it is, and how its answers are read.
+
+    Those of bars are not here: `MarketApi.klines` has one for each data type of bars.
+    """
+
+    name: str
+    """The end of the path."""
+    costs: Mapping[TradeType, Cost]
+    read: Callable[..., _T]
+    """Takes the answer's JSON and `subject`; see `rows`."""
+    limit: int = 0
+    most_bytes: int = _MOST_BYTES
+
+
+@dataclass(frozen=True)
+class EventEndpoint(Endpoint[list[_EventT]], Generic[_EventT]):
+    """The events of a symbol, requested page by page, in time order.
+
+    `read` takes `limit` and `unknown` too. The weight does not depend on `limit`, the
+    most events a request.
+    """
+
+
 @dataclass(frozen=True)
 class MarketApi:
     """The API of one market."""
@@ -65,10 +96,6 @@ class MarketApi:
     trade_type: TradeType
     root: str
     pool: Pool
-    funding_pool: Pool | None
-    """What requests about funding draw on; None where there is no funding."""
-    exchange_info_weight: int
-    kline_types: frozenset[str]
     tiers: tuple[Tier, ...]
     """From the smallest to the one with most rows per weight."""
     newest_first: bool = False
@@ -79,49 +106,59 @@ class MarketApi:
     @property
     def pools(self) -> tuple[Pool, ...]:
         """All budgets that requests to this market draw on."""
-        return (self.pool, *(() if self.funding_pool is None else (self.funding_pool,)))
+        costs = (each.costs.get(self.trade_type) for each in ENDPOINTS)
+        return tuple(dict.fromkeys((self.pool, *(each.pool for each in costs if each))))
 
-    def time(self) -> Request:
-        """Return the request for the server's clock."""
-        return Request(f"{self.root}/time", {}, self.pool, weight=1)
+    @property
+    def kline_types(self) -> list[str]:
+        """The data types of bars that the API has."""
+        return [
+            entry.name
+            for entry in DATA_TYPES.values()
+            if entry.has_api and self.trade_type in entry.trade_types
+            if entry.has_intervals
+        ]
 
-    def exchange_info(self) -> Request:
-        """Return the request for the symbols that there are at present."""
-        path = f"{self.root}/exchangeInfo"
+    def request(
+        self, endpoint: Endpoint[_T], parameters: Mapping[str, str] | None = None
+    ) -> Request:
+        """Return the request for an endpoint.
+
+        Raises
+        ------
+        ApiError
+            If the market has no such endpoint.
+        """
+        if self.trade_type not in endpoint.costs:
+            msg = (
+                f"{self.trade_type}: the API has no {endpoint.name}; use "
+                f"{' or '.join(endpoint.costs)}"
+            )
+            raise ApiError(msg)
         return Request(
-            path,
-            {},
-            self.pool,
-            weight=self.exchange_info_weight,
-            most_bytes=_MOST_EXCHANGE_INFO_BYTES,
+            f"{self.root}/{endpoint.name}",
+            parameters or {},
+            *endpoint.costs[self.trade_type],
+            endpoint.limit,
+            endpoint.most_bytes,
         )
 
-    def funding_info(self) -> Request:
-        """Return the request for contracts whose funding is unusual.
-
-        Raises
-        ------
-        ApiError
-            If the market knows no funding.
-        """
-        return Request(f"{self.root}/fundingInfo", {}, self._funding_pool(), weight=1)
-
-    def funding_rates(self, symbol: str, *, start_ms: int, end_ms: int) -> Request:
-        """Return the request for a contract's first events of a range.
-
-        Raises
-        ------
-        ApiError
-            If the market knows no funding.
-        """
+    def events(
+        self,
+        endpoint: EventEndpoint[_EventT],
+        symbol: str,
+        *,
+        start_ms: int,
+        end_ms: int,
+    ) -> Request:
+        """Return the request for a symbol's first events of a range; as `request`."""
         parameters = {
             "symbol": symbol,
             "startTime": str(start_ms),
             "endTime": str(end_ms - 1),  # the API includes it
-            "limit": str(FUNDING_LIMIT),
+            "limit": str(endpoint.limit),
         }
-        path = f"{self.root}/fundingRate"
-        return Request(path, parameters, self._funding_pool(), 1, FUNDING_LIMIT)
+        return self.request(endpoint, parameters)
 
     def klines(
         self,
@@ -156,7 +193,7 @@ class MarketApi:
         if data_type not in self.kline_types:
             msg = (
                 f"{self.trade_type} {data_type} of {symbol}: the API has no such bars, "
-                f"expected one of {', '.join(sorted(self.kline_types))}; leave it out"
+                f"expected one of {', '.join(self.kline_types)}; leave it out"
             )
             raise ApiError(msg)
         limit, weight = self.tier_for(points)
@@ -184,15 +221,6 @@ class MarketApi:
         enough = (tier for tier in self.tiers if tier.limit > points)
         return next(enough, self.tiers[-1])
 
-    def _funding_pool(self) -> Pool:
-        if self.funding_pool is None:
-            msg = (
-                f"{self.trade_type}: the API has no funding; use um_futures or "
-                "cm_futures"
-            )
-            raise ApiError(msg)
-        return self.funding_pool
-
 
 def api_interval(interval: Interval) -> str:
     """Return the API's name of an interval: `1M` for `1mo`, else the archive's."""
@@ -206,27 +234,18 @@ MARKETS: Mapping[TradeType, MarketApi] = {
             TradeType.SPOT,
             root="/api/v3",
             pool=Pool.SPOT,
-            funding_pool=None,
-            exchange_info_weight=20,
-            kline_types=_SPOT_KLINES,
             tiers=(Tier(1_000, 2),),
         ),
         MarketApi(
             TradeType.UM_FUTURES,
             root="/fapi/v1",
             pool=Pool.FUTURES,
-            funding_pool=Pool.FUNDING,
-            exchange_info_weight=1,
-            kline_types=_FUTURES_KLINES,
             tiers=(Tier(99, 1), Tier(499, 2)),
         ),
         MarketApi(
             TradeType.CM_FUTURES,
             root="/dapi/v1",
             pool=Pool.FUTURES,
-            funding_pool=Pool.FUTURES,
-            exchange_info_weight=1,
-            kline_types=_FUTURES_KLINES,
             tiers=(Tier(99, 1), Tier(499, 2)),
             newest_first=True,
             # ASSUME: of mark price, index price and premium index bars as well.
@@ -235,3 +254,31 @@ MARKETS: Mapping[TradeType, MarketApi] = {
     )
 }
 """The markets that have an API of this kind."""
+
+
+_ONE = {market.trade_type: Cost(market.pool) for market in MARKETS.values()}
+_OF_FUNDING = {
+    TradeType.UM_FUTURES: Cost(Pool.FUNDING),
+    TradeType.CM_FUTURES: Cost(Pool.FUTURES),
+}
+
+SERVER_TIME = Endpoint[int]("time", _ONE, rows.parse_server_time)
+EXCHANGE_INFO = Endpoint[None](
+    "exchangeInfo",
+    _ONE | {TradeType.SPOT: Cost(Pool.SPOT, 20)},
+    rows.check_exchange_info,
+    most_bytes=_MOST_EXCHANGE_INFO_BYTES,
+)
+FUNDING_INFO = Endpoint[list[FundingInfo]](
+    "fundingInfo", _OF_FUNDING, rows.parse_funding_info
+)
+FUNDING_RATES = EventEndpoint[FundingEvent](
+    "fundingRate", _OF_FUNDING, rows.parse_funding_events, limit=1_000
+)
+ENDPOINTS: tuple[Endpoint[Any], ...] = (
+    SERVER_TIME,
+    EXCHANGE_INFO,
+    FUNDING_INFO,
+    FUNDING_RATES,
+)
+"""All endpoints but those of bars."""

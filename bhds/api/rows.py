@@ -7,7 +7,7 @@ What an answer has beyond the known fields is left out and reported by name.
 import contextlib
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from bhds.core.errors import ApiError, cut
 from bhds.schemas.klines import RATE_TYPES
@@ -57,6 +57,18 @@ class Bar(NamedTuple):
     taker_buy_turnover: float
 
 
+class Event(Protocol):
+    """What a row is that is requested by symbol and time."""
+
+    @property
+    def symbol(self) -> str:
+        """Whose row it is."""
+
+    @property
+    def time_ms(self) -> int:
+        """When it happened: milliseconds since 1970, UTC."""
+
+
 class FundingEvent(NamedTuple):
     """One settlement of funding."""
 
@@ -69,6 +81,11 @@ class FundingEvent(NamedTuple):
     """None where the API does not have it, as for old events."""
     rate_type: str | None = None
     """`Regular`, or `Special` for the dividend of a share; None if it does not say."""
+
+    @property
+    def time_ms(self) -> int:
+        """As of `Event`."""
+        return self.funding_time
 
 
 class FundingInfo(NamedTuple):

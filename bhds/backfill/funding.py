@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bhds.api.endpoints import FUNDING_RATES
 from bhds.api.rows import FundingEvent
 from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.backfill.missing_ranges import Coverage, MissingRange, MissingReason
@@ -17,15 +18,13 @@ from bhds.parse.dedupe import collapse_events
 from bhds.schemas.klines import FUNDING, FUNDING_EVENTS, RATE_TYPES
 
 if TYPE_CHECKING:  # as in `backfill.requests`
-    from bhds.api.client import ApiClient, FundingPage
+    from bhds.api.client import ApiClient, EventPage
 
 _MS = 1_000  # microseconds
 _HOUR_MS = 3_600_000
 _DAY_MS = 24 * _HOUR_MS
 _LATE_MS = 60_000
 """Events are published some ms late; their times are rounded to the minute."""
-_PAGE_EVENTS = 1_000
-"""The most events of one answer."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class Events:
 
     def joint_span_ms(self) -> int:
         """Return how long a time one request answers for, at an event an hour."""
-        return _PAGE_EVENTS * _HOUR_MS
+        return FUNDING_RATES.limit * _HOUR_MS
 
     def extent(self, row: Row) -> Span:
         """Return the range that one event is about: its own moment."""
@@ -73,9 +72,10 @@ class Events:
 
     def ask(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
-    ) -> AsyncIterator["FundingPage"]:
+    ) -> AsyncIterator["EventPage[FundingEvent]"]:
         """Request the events of a range, up to a moment."""
-        return client.funding_rates(
+        return client.events(
+            FUNDING_RATES,
             self.symbol,
             start_ms=span.start_ms,
             end_ms=max(span.start_ms, min(span.end_ms, closed_by_ms)),
@@ -83,13 +83,13 @@ class Events:
 
     async def ask_first(
         self, client: "ApiClient", span: Span
-    ) -> AsyncIterator["FundingPage"]:
+    ) -> AsyncIterator["EventPage[FundingEvent]"]:
         """Request the first event of a range.
 
         Another may be of the same moment: the answer is about the time before it.
         """
-        page = await client.first_funding(
-            self.symbol, start_ms=span.start_ms, end_ms=span.end_ms
+        page = await client.first_event(
+            FUNDING_RATES, self.symbol, start_ms=span.start_ms, end_ms=span.end_ms
         )
         yield page._replace(end_ms=page.rows[0].funding_time) if page.rows else page
 

@@ -1,7 +1,7 @@
 """What backfills know of a series: its missing rows, its requests, its responses."""
 
 from collections.abc import AsyncIterator, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -12,7 +12,7 @@ from bhds.core.markets import TradeType
 from bhds.core.timegrid import Span
 
 if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
-    from bhds.api.client import ApiClient, FundingPage, KlinePage
+    from bhds.api.client import ApiClient, EventPage, KlinePage
 
 
 class RequestedSeries(Protocol):
@@ -57,12 +57,12 @@ class RequestedSeries(Protocol):
 
     def ask(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
-    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
+    ) -> "AsyncIterator[KlinePage] | AsyncIterator[EventPage[Any]]":
         """Request the rows of a range that are complete by a moment."""
 
     def ask_first(
         self, client: "ApiClient", span: Span
-    ) -> "AsyncIterator[KlinePage] | AsyncIterator[FundingPage]":
+    ) -> "AsyncIterator[KlinePage] | AsyncIterator[EventPage[Any]]":
         """Request the first row of a range, all of which is over."""
 
     def merge(self, answers: Sequence[Sequence[Row]]) -> pl.DataFrame:

@@ -21,7 +21,7 @@ from bhds.core.time_ranges import joined_within
 from bhds.core.timegrid import Span
 
 if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
-    from bhds.api.client import ApiClient, FundingPage, KlinePage
+    from bhds.api.client import ApiClient, EventPage, KlinePage
 
 logger = logging.getLogger(__name__)
 
@@ -196,7 +196,7 @@ async def _ask_range(
         _keep(page, journal)
 
 
-def _keep(page: "KlinePage | FundingPage", journal: Journal) -> int:
+def _keep(page: "KlinePage | EventPage[Any]", journal: Journal) -> int:
     """Write down a page; return how many rows it has."""
     rows = tuple(map(tuple, page.rows))
     span = Span(page.start_ms, page.end_ms)

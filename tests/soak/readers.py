@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from bhds.api import rows
+from bhds.api.endpoints import ENDPOINTS
 from bhds.archive.integrity.bounds import bounds_of
 from bhds.archive.integrity.status import read_checksum_file
 from bhds.archive.integrity.zip_reader import find_csv, inflated
@@ -36,10 +37,7 @@ PIECES = (
 KLINES = data_type("klines").table(TradeType.SPOT)
 ANSWERS = {
     "klines": rows.parse_bars,
-    "fundingRate": rows.parse_funding_events,
-    "fundingInfo": rows.parse_funding_info,
-    "time": rows.parse_server_time,
-    "exchangeInfo": rows.check_exchange_info,
+    **{endpoint.name: endpoint.read for endpoint in ENDPOINTS},
 }
 JSON = st.recursive(
     st.integers() | st.floats() | st.text() | st.none() | st.booleans(),

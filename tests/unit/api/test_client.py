@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bhds.api.client import ApiClient, FundingPage, KlinePage
-from bhds.api.endpoints import MARKETS, Tier
+from bhds.api.client import ApiClient, EventPage, KlinePage
+from bhds.api.endpoints import FUNDING_INFO, FUNDING_RATES, MARKETS, Tier
 from bhds.api.rows import Bar, parse_bars
 from bhds.api.transport import Response
 from bhds.core.errors import ApiError, SymbolRefusedError
@@ -271,7 +271,9 @@ def test_funding_events_of_a_range_come_in_pages(ask, trade_type):
     pages, usage = ask(
         trade_type,
         lambda client: collect(
-            client.funding_rates(SYMBOLS[trade_type], start_ms=start, end_ms=end)
+            client.events(
+                FUNDING_RATES, SYMBOLS[trade_type], start_ms=start, end_ms=end
+            )
         ),
     )
 
@@ -298,7 +300,7 @@ def test_the_clock_and_the_symbols_are_told(ask, trade_type):
 
 
 def test_funding_info_is_told(ask):
-    infos, usage = ask(UM, lambda client: client.funding_info())
+    infos, usage = ask(UM, lambda client: client.fetch(FUNDING_INFO))
 
     assert (infos, usage.requests) == ([], 1)  # the symbols' funding is the usual
 
@@ -487,7 +489,7 @@ def funding_answer(*times, symbol="AAAUSDT"):
 
 
 def ask_funding(client):
-    return collect(client.funding_rates("AAAUSDT", start_ms=10, end_ms=5_000))
+    return collect(client.events(FUNDING_RATES, "AAAUSDT", start_ms=10, end_ms=5_000))
 
 
 def test_a_full_answer_of_events_is_followed_by_the_rest(fake_server):
@@ -522,7 +524,7 @@ def test_a_moment_that_fills_an_answer_is_not_asked_for_for_ever(fake_server):
 
 
 def test_no_events_are_an_empty_page(fake_server):
-    assert fake_server((200, "[]")).run(ask_funding) == [FundingPage(10, 5_000, [])]
+    assert fake_server((200, "[]")).run(ask_funding) == [EventPage(10, 5_000, [])]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 import pytest
 
-from bhds.api.endpoints import MARKETS, api_interval
+from bhds.api.endpoints import ENDPOINTS, FUNDING_RATES, MARKETS, api_interval
 from bhds.api.limits import Pool
 from bhds.core.errors import ApiError
 from bhds.core.markets import ARCHIVE_INTERVALS, Interval, TradeType
@@ -83,34 +83,53 @@ def test_intervals_have_the_archives_names_but_for_months():
     assert names == {"1mo": "1M"}
 
 
-@pytest.mark.parametrize(
-    ("market", "pools"),
-    [
-        (SPOT, [Pool.SPOT, 20, None]),
-        (UM, [Pool.FUTURES, 1, Pool.FUNDING]),
-        (CM, [Pool.FUTURES, 1, Pool.FUTURES]),
-    ],
-)
-def test_requests_draw_on_the_markets_budgets(market, pools):
-    info = market.exchange_info()
-
-    assert market.time().weight == 1
-    assert {market.time().pool, klines(market).pool, info.pool} == {pools[0]}
-    assert [info.pool, info.weight, market.funding_pool] == pools
+FUNDING_COSTS = {UM: (Pool.FUNDING, 1), CM: (Pool.FUTURES, 1)}
+BY_NAME = {endpoint.name: endpoint for endpoint in ENDPOINTS}
+COSTS = {
+    "time": {SPOT: (Pool.SPOT, 1), UM: (Pool.FUTURES, 1), CM: (Pool.FUTURES, 1)},
+    "exchangeInfo": {
+        SPOT: (Pool.SPOT, 20),
+        UM: (Pool.FUTURES, 1),
+        CM: (Pool.FUTURES, 1),
+    },
+    "fundingInfo": FUNDING_COSTS,
+    "fundingRate": FUNDING_COSTS,
+}
 
 
-def test_funding_of_um_has_a_budget_of_requests():
-    rates = UM.funding_rates("AAA", start_ms=0, end_ms=1)
+@pytest.mark.parametrize("name", BY_NAME)
+@pytest.mark.parametrize("market", [SPOT, UM, CM])
+def test_an_endpoint_draws_on_its_budget_or_is_refused(market, name):
+    if market in COSTS[name]:
+        request = market.request(BY_NAME[name])
+        assert (request.pool, request.weight) == COSTS[name][market]
+        assert request.path == f"{market.root}/{name}"
+        assert request.pool in market.pools
+    else:
+        with pytest.raises(ApiError, match=f"the API has no {name}; use um_futures or"):
+            market.request(BY_NAME[name])
 
-    assert (rates.path, rates.pool, rates.weight) == (
-        "/fapi/v1/fundingRate",
-        Pool.FUNDING,
-        1,
-    )
-    assert UM.funding_info().pool is Pool.FUNDING
-    assert set(UM.pools) == {Pool.FUTURES, Pool.FUNDING}
+
+def test_events_are_requested_by_symbol_and_time():
+    request = UM.events(FUNDING_RATES, "AAA", start_ms=5, end_ms=9)
+
+    assert request.parameters == {
+        "symbol": "AAA",
+        "startTime": "5",
+        "endTime": "8",
+        "limit": "1000",
+    }
+    assert request.limit == 1_000
 
 
-def test_spot_knows_no_funding():
-    with pytest.raises(ApiError, match="spot: the API has no funding"):
-        SPOT.funding_info()
+@pytest.mark.parametrize("market", [SPOT, UM, CM])
+def test_bars_draw_on_the_budget_of_the_market(market):
+    assert klines(market).pool is market.pool
+
+
+def test_a_ban_concerns_each_budget_once():
+    assert [market.pools for market in (SPOT, UM, CM)] == [
+        (Pool.SPOT,),
+        (Pool.FUTURES, Pool.FUNDING),
+        (Pool.FUTURES,),
+    ]

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 
 from bhds.api.client import ApiClient, Usage
+from bhds.api.endpoints import FUNDING_INFO, FUNDING_RATES
 from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError
 from bhds.core.markets import Interval, TradeType
 from bhds.io.http import MIB
@@ -188,7 +189,7 @@ def test_a_ban_closes_every_budget_of_the_market(fake_server, open_budget):
     budget = open_budget()
     server = fake_server((418, "{}", {"Retry-After": "7200"}))
 
-    for ask in (lambda client: client.funding_info(), ask_time):
+    for ask in (lambda client: client.fetch(FUNDING_INFO), ask_time):
         with pytest.raises(ApiError, match="no requests until"):
             server.run(ask, budget=budget)
     assert len(server.requests) == 1
@@ -213,7 +214,7 @@ def test_a_refused_address_is_told_at_once_with_what_to_do(fake_server, status):
 
 
 async def ask_funding(client):
-    async for _ in client.funding_rates("GONE", start_ms=0, end_ms=1):
+    async for _ in client.events(FUNDING_RATES, "GONE", start_ms=0, end_ms=1):
         pass
 
 
@@ -322,7 +323,7 @@ def test_the_count_that_comes_with_funding_is_of_another_budget(
     budget = open_budget()
     server = fake_server((200, "[]", {"X-MBX-USED-WEIGHT-1M": "250"}))
 
-    server.run(lambda client: client.funding_info(), budget=budget)
+    server.run(lambda client: client.fetch(FUNDING_INFO), budget=budget)
 
     assert budget.in_use("funding") == 1
 
