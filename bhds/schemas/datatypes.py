@@ -185,12 +185,25 @@ class DataType:
     """Of each market, the monthly feed before the daily one."""
     table: Callable[[TradeType], Table] | None = None
     """What a market's files hold; None: they are downloaded and verified only."""
+    row: str = ""
+    """What a row is, for the documentation; empty without `table`."""
     partition: PartitionSize = PartitionSize.YEAR
     """How much time a partition covers; a month at least for bars of 1s."""
     has_api: bool = False
-    """Whether the REST API has its history too, and may be queried to fill holes."""
+    """Whether the REST API has its history too, and may be queried to fill holes. Only
+    of bars and of funding: the requests of others would have to be written first."""
     revision: int = 4
     """Raise by one when the same zips must yield a different partition."""
+
+    def __post_init__(self) -> None:
+        """Raise ConfigError if rows are to come from an API that is not requested."""
+        if self.has_api and not self.has_intervals and self.name != FUNDING:
+            msg = (
+                f"data type {self.name!r}: has_api is true, but backfill requests only "
+                f"bars and {FUNDING}; remove it, or write the requests "
+                "(CONTRIBUTING.md, 'Adding a data type')"
+            )
+            raise ConfigError(msg)
 
     @property
     def has_intervals(self) -> bool:
@@ -698,6 +711,7 @@ DATA_TYPES = {
                 *_futures_bars(),
             ),
             table=_klines,
+            row="a bar as published",
             has_api=True,
             revision=4,
         ),
@@ -706,19 +720,21 @@ DATA_TYPES = {
                 name,
                 feeds=_futures_bars(),
                 table=table,
+                row=f"a bar of the {price}",
                 has_api=True,
                 revision=5,
             )
-            for name, table in (
-                ("markPriceKlines", _price_klines),
-                ("indexPriceKlines", _price_klines),
-                ("premiumIndexKlines", _premium_klines),
+            for name, table, price in (
+                ("markPriceKlines", _price_klines, "mark price"),
+                ("indexPriceKlines", _price_klines, "price index"),
+                ("premiumIndexKlines", _premium_klines, "premium index"),
             )
         ),
         DataType(
             FUNDING,
             feeds=(Feed(_UM, _MONTHLY), Feed(_CM, _MONTHLY)),
             table=_funding_rate,
+            row="a funding event",
             has_api=True,
         ),
         DataType(
@@ -728,26 +744,33 @@ DATA_TYPES = {
                 Feed(_CM, _DAILY, last_day=dt.date(2024, 10, 14)),
             ),
             table=_liquidations,
+            row="a liquidation order",
         ),
         DataType(
-            "metrics", feeds=(Feed(_UM, _DAILY), Feed(_CM, _DAILY)), table=_metrics
+            "metrics",
+            feeds=(Feed(_UM, _DAILY), Feed(_CM, _DAILY)),
+            table=_metrics,
+            row="five minutes of a contract",
         ),
         DataType(
             "aggTrades",
             feeds=_both(_SPOT, _UM, _CM),
             table=_agg_trades,
+            row="trades of one taker order at one price",
             partition=PartitionSize.MONTH,
         ),
         DataType(
             "trades",
             feeds=_both(_SPOT, _UM, _CM),
             table=_trades,
+            row="a trade",
             partition=PartitionSize.MONTH,
         ),
         DataType(
             "bookDepth",
             feeds=(Feed(_UM, _DAILY), Feed(_CM, _DAILY)),
             table=_book_depth,
+            row="the depth of the book up to a distance from the price, at a moment",
             partition=PartitionSize.MONTH,
         ),
         DataType(
@@ -759,6 +782,7 @@ DATA_TYPES = {
                 Feed(_CM, _DAILY, last_day=dt.date(2024, 10, 14)),
             ),
             table=_book_ticker,
+            row="a change of the best bid or ask",
             partition=PartitionSize.MONTH,
             revision=4,
         ),

@@ -168,27 +168,12 @@ def _partition(entry: DataType) -> TableEntry:
     described = describe(entry.trade_types[0])
     return TableEntry(
         entry.name,
-        _ROWS[entry.name],
+        entry.row,
         tuple(paths),
         lambda trade_type: _with_symbol(describe(trade_type).schema),
         () if described.events else described.key,
         entry.trade_types,
     )
-
-
-_ROWS = {
-    "klines": "a bar as published",
-    "markPriceKlines": "a bar of the mark price",
-    "indexPriceKlines": "a bar of the price index",
-    "premiumIndexKlines": "a bar of the premium index",
-    "fundingRate": "a funding event",
-    "liquidationSnapshot": "a liquidation order",
-    "metrics": "five minutes of a contract",
-    "aggTrades": "trades of one taker order at one price",
-    "trades": "a trade",
-    "bookDepth": "the depth of the book up to a distance from the price, at a moment",
-    "bookTicker": "a change of the best bid or ask",
-}
 
 
 def _of_api() -> tuple[TableEntry, ...]:

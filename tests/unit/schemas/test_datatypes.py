@@ -1,6 +1,7 @@
 """The registry of data types: what it says, and that its entries are consistent."""
 
 import datetime as dt
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -19,31 +20,35 @@ TABLES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("name", "markets"),
-    [
-        ("klines", {SPOT, UM, CM}),
-        ("markPriceKlines", {UM, CM}),
-        ("indexPriceKlines", {UM, CM}),
-        ("premiumIndexKlines", {UM, CM}),
-        ("fundingRate", {UM, CM}),
-        ("liquidationSnapshot", {UM, CM}),
-        ("metrics", {UM, CM}),
-        ("aggTrades", {SPOT, UM, CM}),
-        ("trades", {SPOT, UM, CM}),
-        ("bookDepth", {UM, CM}),
-        ("bookTicker", {UM, CM}),
-        ("BVOLIndex", {TradeType.OPTION}),
-        ("EOHSummary", {TradeType.OPTION}),
-    ],
-)
-def test_every_type_of_data_is_registered_with_its_markets(name, markets):
-    assert set(data_type(name).trade_types) == markets
+MARKETS = {
+    "klines": {SPOT, UM, CM},
+    "markPriceKlines": {UM, CM},
+    "indexPriceKlines": {UM, CM},
+    "premiumIndexKlines": {UM, CM},
+    "fundingRate": {UM, CM},
+    "liquidationSnapshot": {UM, CM},
+    "metrics": {UM, CM},
+    "aggTrades": {SPOT, UM, CM},
+    "trades": {SPOT, UM, CM},
+    "bookDepth": {UM, CM},
+    "bookTicker": {UM, CM},
+    "BVOLIndex": {TradeType.OPTION},
+    "EOHSummary": {TradeType.OPTION},
+}
 
 
-def test_nothing_else_is_registered():
-    assert len(DATA_TYPES) == 13
+def test_every_type_of_data_is_registered_with_its_markets():
+    found = {name: set(entry.trade_types) for name, entry in DATA_TYPES.items()}
+
+    assert found == MARKETS
     assert set(BAR_TYPES) | set(RECORD_TYPES) == set(DATA_TYPES)
+
+
+def test_an_api_of_what_backfill_does_not_request_is_refused():
+    metrics = data_type("metrics")
+
+    with pytest.raises(ConfigError, match="'metrics': has_api is true, but backfill"):
+        replace(metrics, has_api=True)
 
 
 @pytest.mark.parametrize("entry", DATA_TYPES.values(), ids=list(DATA_TYPES))
