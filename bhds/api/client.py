@@ -18,7 +18,6 @@ from bhds.api.endpoints import (
     MARKETS,
     SERVER_TIME,
     Endpoint,
-    EventEndpoint,
     MarketApi,
     Request,
 )
@@ -166,7 +165,7 @@ class ApiClient:
 
     async def events(
         self,
-        endpoint: EventEndpoint[_EventT],
+        endpoint: Endpoint[list[_EventT]],
         symbol: str,
         *,
         start_ms: int,
@@ -201,7 +200,7 @@ class ApiClient:
 
     async def first_event(
         self,
-        endpoint: EventEndpoint[_EventT],
+        endpoint: Endpoint[list[_EventT]],
         symbol: str,
         *,
         start_ms: int,
@@ -373,7 +372,7 @@ class ApiClient:
         return bars
 
     async def _events(
-        self, endpoint: EventEndpoint[_EventT], request: Request, asked: Span
+        self, endpoint: Endpoint[list[_EventT]], request: Request, asked: Span
     ) -> list[_EventT]:
         """Return the events of one answer: a symbol's, of a range, in order."""
         answer = await self._transport.ask(request)
@@ -385,8 +384,9 @@ class ApiClient:
         )
         times = [event.time_ms for event in events]
         checks.check_times(times, asked=asked, subject=answer.subject, unique=False)
-        symbol = request.parameters["symbol"]
-        checks.check_symbols(events, symbol, subject=answer.subject)
+        checks.check_symbols(
+            events, request.parameters["symbol"], subject=answer.subject
+        )
         return events
 
 

@@ -3,10 +3,10 @@
 Notes
 -----
 Binance API documentation, "Kline/Candlestick Data" and its mark price, index price and
-premium index variants, "Get Funding Rate History", "Get Funding Rate Info", "Exchange
-Information" and "LIMITS" of spot, USD-M and COIN-M, read 2026-07. The weight of futures
-klines is by limit: below 100 1, below 500 2, up to 1,000 5, beyond 10; so 499 bars a
-request are the most per weight.
+premium index variants, "Get Funding Rate History", "Exchange Information" and "LIMITS"
+of spot, USD-M and COIN-M, read 2026-07. The weight of futures klines is by limit: below
+100 1, below 500 2, up to 1,000 5, beyond 10; so 499 bars a request are the most per
+weight.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +15,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from bhds.api import rows
 from bhds.api.limits import Pool
-from bhds.api.rows import Event, FundingEvent, FundingInfo
+from bhds.api.rows import Event, FundingEvent
 from bhds.core.errors import ApiError
 from bhds.core.markets import Interval, TradeType
 from bhds.schemas.datatypes import DATA_TYPES
@@ -75,18 +75,10 @@ class Endpoint(Generic[_T]):
     """The end of the path."""
     costs: Mapping[TradeType, Cost]
     read: Callable[..., _T]
-    """Takes the answer's JSON and `subject`; see `rows`."""
+    """Takes the answer's JSON and `subject`, of events `limit` and `unknown` too."""
     limit: int = 0
+    """The most events a request; the weight does not depend on it."""
     most_bytes: int = _MOST_BYTES
-
-
-@dataclass(frozen=True)
-class EventEndpoint(Endpoint[list[_EventT]], Generic[_EventT]):
-    """The events of a symbol, requested page by page, in time order.
-
-    `read` takes `limit` and `unknown` too. The weight does not depend on `limit`, the
-    most events a request.
-    """
 
 
 @dataclass(frozen=True)
@@ -145,7 +137,7 @@ class MarketApi:
 
     def events(
         self,
-        endpoint: EventEndpoint[_EventT],
+        endpoint: Endpoint[list[_EventT]],
         symbol: str,
         *,
         start_ms: int,
@@ -255,7 +247,6 @@ MARKETS: Mapping[TradeType, MarketApi] = {
 }
 """The markets that have an API of this kind."""
 
-
 _ONE = {market.trade_type: Cost(market.pool) for market in MARKETS.values()}
 _OF_FUNDING = {
     TradeType.UM_FUTURES: Cost(Pool.FUNDING),
@@ -269,16 +260,8 @@ EXCHANGE_INFO = Endpoint[None](
     rows.check_exchange_info,
     most_bytes=_MOST_EXCHANGE_INFO_BYTES,
 )
-FUNDING_INFO = Endpoint[list[FundingInfo]](
-    "fundingInfo", _OF_FUNDING, rows.parse_funding_info
-)
-FUNDING_RATES = EventEndpoint[FundingEvent](
+FUNDING_RATES = Endpoint[list[FundingEvent]](
     "fundingRate", _OF_FUNDING, rows.parse_funding_events, limit=1_000
 )
-ENDPOINTS: tuple[Endpoint[Any], ...] = (
-    SERVER_TIME,
-    EXCHANGE_INFO,
-    FUNDING_INFO,
-    FUNDING_RATES,
-)
+ENDPOINTS: tuple[Endpoint[Any], ...] = (SERVER_TIME, EXCHANGE_INFO, FUNDING_RATES)
 """All endpoints but those of bars."""

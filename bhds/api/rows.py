@@ -17,7 +17,6 @@ _T = TypeVar("_T")
 _TIMES = range(4_102_444_800_000)
 """Until 2100, in ms; a bar may be of any time."""
 _COUNTS = range(-(10**12), 10**12)  # one below 0 is counted, as of the archive
-_HOURS = range(1, 169)
 _LONGEST_TEXT = 150
 _KLINE_FIELDS = 12
 _KLINE_FORM = (
@@ -32,10 +31,6 @@ _FUNDING_FORM = (
 _FUNDING_KEYS = {"symbol", "fundingTime", "fundingRate", "markPrice", "rateType"}
 _UNKNOWN = ("", None)
 _RATE_TYPES = {*RATE_TYPES.categories, None}
-_INFO_FORM = (
-    "an object with symbol, fundingIntervalHours, and adjustedFundingRateCap and "
-    "adjustedFundingRateFloor as text"
-)
 
 
 class Bar(NamedTuple):
@@ -86,15 +81,6 @@ class FundingEvent(NamedTuple):
     def time_ms(self) -> int:
         """As of `Event`."""
         return self.funding_time
-
-
-class FundingInfo(NamedTuple):
-    """How a contract's funding differs from the usual 8 hours and bounds."""
-
-    symbol: str
-    funding_interval_hours: int
-    rate_cap: float
-    rate_floor: float
 
 
 class _MalformedError(Exception):
@@ -158,27 +144,6 @@ def parse_funding_events(
             f"rateType '{cut(each or '')}' of a funding event" for each in rate_types
         )
     return events
-
-
-def parse_funding_info(answer: Any, *, subject: str) -> list[FundingInfo]:
-    """Return the entries of an answer, in its order; parameters as `parse_bars`.
-
-    Raises
-    ------
-    ApiError
-        If the answer is anything but a list of such entries.
-    """
-    infos = []
-    for entry in _listed(answer, form=_INFO_FORM, limit=None, subject=subject):
-        fields = _Fields(entry, form=_INFO_FORM, subject=subject)
-        info = FundingInfo(
-            fields.read("symbol", _text),
-            fields.read("fundingIntervalHours", _hours),
-            fields.read("adjustedFundingRateCap", _number),
-            fields.read("adjustedFundingRateFloor", _number),
-        )
-        infos.append(info)
-    return infos
 
 
 def parse_server_time(answer: Any, *, subject: str) -> int:
@@ -297,10 +262,6 @@ def _time(value: Any) -> int:
 
 def _count(value: Any) -> int:
     return _integer(value, _COUNTS)
-
-
-def _hours(value: Any) -> int:
-    return _integer(value, _HOURS)
 
 
 def _number(value: Any) -> float:

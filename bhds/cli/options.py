@@ -180,9 +180,8 @@ def _options_of(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
 def _called(function: Callable[..., Any], values: Mapping[str, Any]) -> Any:
     """Call a function, or make a dataclass, with the values of its options."""
     arguments: dict[str, Any] = {}
-    for name, parameter in inspect.signature(
-        function, eval_str=True
-    ).parameters.items():
+    signature = inspect.signature(function, eval_str=True)
+    for name, parameter in signature.parameters.items():
         kind = parameter.annotation
         if _is_settings(kind):
             options = _setting_options(parameter).items()

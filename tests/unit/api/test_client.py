@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.api.client import ApiClient, EventPage, KlinePage
-from bhds.api.endpoints import FUNDING_INFO, FUNDING_RATES, MARKETS, Tier
+from bhds.api.endpoints import FUNDING_RATES, MARKETS, Tier
 from bhds.api.rows import Bar, parse_bars
 from bhds.api.transport import Response
 from bhds.core.errors import ApiError, SymbolRefusedError
@@ -297,12 +297,6 @@ def test_the_clock_and_the_symbols_are_told(ask, trade_type):
     names = {entry["symbol"] for entry in json.loads(info)["symbols"]}
     assert SYMBOLS[trade_type] in names
     assert usage.weight == (21 if trade_type is SPOT else 2)
-
-
-def test_funding_info_is_told(ask):
-    infos, usage = ask(UM, lambda client: client.fetch(FUNDING_INFO))
-
-    assert (infos, usage.requests) == ([], 1)  # the symbols' funding is the usual
 
 
 def test_a_market_without_such_an_api_is_refused(open_budget):

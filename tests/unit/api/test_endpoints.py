@@ -92,7 +92,6 @@ COSTS = {
         UM: (Pool.FUTURES, 1),
         CM: (Pool.FUTURES, 1),
     },
-    "fundingInfo": FUNDING_COSTS,
     "fundingRate": FUNDING_COSTS,
 }
 

@@ -6,11 +6,9 @@ import pytest
 from bhds.api.rows import (
     Bar,
     FundingEvent,
-    FundingInfo,
     check_exchange_info,
     parse_bars,
     parse_funding_events,
-    parse_funding_info,
     parse_server_time,
 )
 from bhds.core.errors import ApiError
@@ -24,13 +22,6 @@ EVENT = {
     "fundingRate": "-0.00010000",
     "markPrice": "100.5",
     "rateType": "Special",
-}
-INFO = {
-    "symbol": "AAAUSDT",
-    "adjustedFundingRateCap": "0.02",
-    "adjustedFundingRateFloor": "-0.02",
-    "fundingIntervalHours": 4,
-    "disclaimer": False,
 }
 
 
@@ -84,12 +75,6 @@ def test_impossible_values_of_bars_are_read():
     assert (bar.volume, bar.trade_count) == (-1.0, -2)
 
 
-def test_funding_info_is_read():
-    assert parse_funding_info([INFO], subject="x") == [
-        FundingInfo("AAAUSDT", 4, 0.02, -0.02)
-    ]
-
-
 def changed(row, place, value):
     copy = row.copy()
     copy[place] = value
@@ -127,16 +112,7 @@ def changed(row, place, value):
         pytest.param(parse_funding_events, [EVENT | {"fundingRate": ""}], id="no rate"),
         pytest.param(parse_funding_events, [EVENT | {"markPrice": "x"}], id="mark"),
         pytest.param(
-            parse_funding_info, [INFO | {"fundingIntervalHours": "4"}], id="h"
-        ),
-        pytest.param(
             parse_funding_events, [EVENT | {"symbol": "A" * 151}], id="long symbol"
-        ),
-        pytest.param(parse_funding_info, [{}], id="empty info"),
-        pytest.param(
-            parse_funding_info,
-            [INFO | {"fundingIntervalHours": 2**31}],
-            id="hours without end",
         ),
         pytest.param(
             parse_server_time, {"serverTime": 2**62}, id="server of the future"
@@ -195,14 +171,8 @@ def test_recorded_funding_is_read(symbol):
 
 
 @needs_genuine
-def test_recorded_funding_info_and_exchange_info_are_read():
+def test_recorded_exchange_info_is_read():
     folder = GENUINE / "um/api/2026-07-04"
-    infos = parse_funding_info(
-        json.loads((folder / "fapi-v1-fundingInfo.json").read_text()), subject="x"
-    )
-
-    assert len(infos) > 500
-    assert {info.funding_interval_hours for info in infos} <= {1, 2, 4, 8}
     check_exchange_info(
         json.loads((folder / "fapi-v1-exchangeInfo.json").read_text()), subject="x"
     )

@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from bhds.api.client import ApiClient, Usage
-from bhds.api.endpoints import FUNDING_INFO, FUNDING_RATES
+from bhds.api.endpoints import FUNDING_RATES
 from bhds.core.errors import ApiError, RefusedError, SymbolRefusedError
 from bhds.core.markets import Interval, TradeType
 from bhds.io.http import MIB
@@ -189,7 +189,7 @@ def test_a_ban_closes_every_budget_of_the_market(fake_server, open_budget):
     budget = open_budget()
     server = fake_server((418, "{}", {"Retry-After": "7200"}))
 
-    for ask in (lambda client: client.fetch(FUNDING_INFO), ask_time):
+    for ask in (ask_funding, ask_time):
         with pytest.raises(ApiError, match="no requests until"):
             server.run(ask, budget=budget)
     assert len(server.requests) == 1
@@ -323,7 +323,7 @@ def test_the_count_that_comes_with_funding_is_of_another_budget(
     budget = open_budget()
     server = fake_server((200, "[]", {"X-MBX-USED-WEIGHT-1M": "250"}))
 
-    server.run(lambda client: client.fetch(FUNDING_INFO), budget=budget)
+    server.run(ask_funding, budget=budget)
 
     assert budget.in_use("funding") == 1
 
