@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bhds.api.client import ApiClient, EventPage, KlinePage
-from bhds.api.endpoints import FUNDING_RATES, MARKETS, Tier
+from bhds.api.endpoints import ENDPOINTS, FUNDING_RATES, MARKETS, Tier
 from bhds.api.rows import Bar, parse_bars
 from bhds.api.transport import Response
 from bhds.core.errors import ApiError, SymbolRefusedError
@@ -297,6 +297,28 @@ def test_the_clock_and_the_symbols_are_told(ask, trade_type):
     names = {entry["symbol"] for entry in json.loads(info)["symbols"]}
     assert SYMBOLS[trade_type] in names
     assert usage.weight == (21 if trade_type is SPOT else 2)
+
+
+@pytest.mark.parametrize(
+    ("trade_type", "endpoint"),
+    [
+        pytest.param(trade_type, endpoint, id=f"{trade_type} {endpoint.name}")
+        for endpoint in ENDPOINTS
+        for trade_type in endpoint.costs
+    ],
+)
+def test_the_sandbox_answers_each_endpoint_at_its_cost(
+    sandbox, ask, trade_type, endpoint
+):
+    path = f"{MARKETS[trade_type].root}/{endpoint.name}"
+    cost = sandbox.exchange.api.endpoints[path].cost({})
+
+    assert [(pool.value, weight) for pool, weight in cost.items()] == [
+        endpoint.costs[trade_type]
+    ]
+    if not endpoint.limit:  # it has no parameters
+        _, usage = ask(trade_type, lambda client: client.fetch(endpoint))
+        assert (usage.requests, usage.weight) == (1, endpoint.costs[trade_type].weight)
 
 
 def test_a_market_without_such_an_api_is_refused(open_budget):
