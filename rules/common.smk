@@ -23,7 +23,6 @@ from bhds import report as quality_report
 from bhds.archive.download import aria2, ledger, progress, publication
 from bhds.archive.download import batch as download
 from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
-from bhds.stages import backfill
 from bhds.stages import phase
 from bhds.backfill import refusal, unanswered, api_use
 from bhds.core.errors import ConfigError

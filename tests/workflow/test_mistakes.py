@@ -34,6 +34,17 @@ def closed_address():
         yield f"http://127.0.0.1:{held.getsockname()[1]}"
 
 
+@pytest.mark.parametrize("option", ["--lint", "--dry-run", "--list-rules"])
+def test_an_environment_without_bhds_gets_one_line_on_how_to_install_it(
+    workspace, tmp_path, option
+):
+    (tmp_path / "isal.py").write_text("raise ModuleNotFoundError(name='isal')")
+
+    outcome = workspace.snakemake(option, environment={"PYTHONPATH": str(tmp_path)})
+
+    refused(outcome, "isal: not installed", "pip install", "make setup")
+
+
 def test_unknown_configuration_key(workspace):
     outcome = workspace.plan(settings={"ofline": True})
 
