@@ -53,3 +53,9 @@ include: "rules/report.smk"
 if workflow.is_main_process or makes_segments():
 
     include: "rules/split.smk"
+
+
+# The last: the names of all rules are known.
+if PLANS and OWNS_SETTINGS:
+
+    include: "rules/wrong_targets.smk"

@@ -23,13 +23,13 @@ from bhds import report as quality_report
 from bhds.archive.download import aria2, ledger, progress, publication
 from bhds.archive.download import batch as download
 from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
-from bhds.stages import phase
+from bhds.stages import fetch, phase
 from bhds.backfill import refusal, unanswered, api_use
 from bhds.core.errors import ConfigError
 from bhds.parse import revisions, supplements, unusable_zips
-from bhds.plan import plan_snapshot, prepare, space, summary, file_times
+from bhds.plan import plan_snapshot, prepare, space, summary, file_times, wrong_targets
 from bhds.cleanup import stale_files
-from bhds.plan.files import REPLACED
+from bhds.plan.files import MISSING, PRESENT, REPLACED
 from bhds.plan.plan import Plan
 from bhds.plan.quality_tables import QualityTables
 from bhds.plan.segment_files import SegmentFiles
@@ -491,8 +491,22 @@ def listings_of(batch):
 
 
 def kept_until_replaced(batch, paths):
-    """Flag replaced files, so that the old revision outlives a download that fails."""
-    return update(paths) if batch.state == REPLACED else paths
+    """Flag files on disk, so that the old revision outlives a download that fails."""
+    return paths if batch.state == MISSING else update(paths)
+
+
+def requested_at(batch):
+    """Return what puts replaced files out of date in each run."""
+    return STARTED.isoformat() if batch.state == REPLACED else None
+
+
+def fetch_options(batch):
+    """Return how a job downloads its files."""
+    return fetch.FetchOptions(
+        SETTINGS.endpoints.archive_download,
+        SETTINGS.download_http,
+        keeps_sound=batch.state == PRESENT,
+    )
 
 
 @one_line_errors()
@@ -505,7 +519,7 @@ def announce_downloads():
     if due:
         aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
-    size_bytes = sum(batch.size_bytes for batch in due)
+    size_bytes = sum(batch.size_bytes for batch in due if batch.state != PRESENT)
     space.check_room(Path(), due_bytes=size_bytes)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
 
@@ -550,6 +564,12 @@ def fail_if_incomplete(is_incomplete):
     """End with exit code 1 and one line if the settings say so."""
     if is_incomplete and SETTINGS.fail_on_incomplete:
         sys.exit("bhds: error: not complete, see above; fail_on_incomplete is true")
+
+
+@for_rules
+def refuse_target(wildcards):
+    """End with one line that names the nearest target."""
+    raise ConfigError(WRONG_TARGETS[wildcards.target])
 
 
 def left_incomplete():

@@ -1,9 +1,10 @@
 """Download the archive's files in batches.
 
-Only files that are missing or replaced get a rule: a file on disk is a leaf of the
-graph, which keeps planning cheap (docs/performance.md). Files with a rule are always
-out of date for Snakemake: `requested_at` is new in each run, and a replaced
-file has the listing that revealed its new revision as input.
+Only files that are missing, replaced or named by a target get a rule: any other file on
+disk is a leaf of the graph, which keeps planning cheap (docs/performance.md). A replaced
+file is out of date for Snakemake: `requested_at` is new in each run, and the listing that
+revealed its new revision is an input. How files are fetched (`options`) is an object, which
+Snakemake does not compare: another proxy puts nothing out of date.
 
 Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.
 Settings: endpoints.archive_download, http.
@@ -29,10 +30,9 @@ for number, batch in enumerate(PLAN.batches):
             downloads=1,
         params:
             revision=download.REVISION,
-            requested_at=STARTED.isoformat(),
-            base_url=SETTINGS.endpoints.archive_download,
-            http=SETTINGS.download_http,
+            requested_at=requested_at(batch),
+            options=fetch_options(batch),
         message:
-            f"Download {batch}"
+            f"{batch}"
         script:
             "../scripts/fetch_archives.py"

@@ -27,6 +27,7 @@ with one_line_errors():
             now=STARTED,
             online=True,
             record=not prepare.is_dry_run(sys.argv),
+            lists_files=prepare.lists_files(sys.argv),
         )
     else:
         PLAN = Plan([])

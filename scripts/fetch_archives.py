@@ -6,7 +6,6 @@ from bhds.stages import fetch
 with job_log(snakemake.log[0]):
     fetch.fetch_paths(
         list(snakemake.output),
-        base_url=snakemake.params.base_url,
-        http=snakemake.params.http,
+        **vars(snakemake.params.options),
         is_removed_on_failure=True,
     )

@@ -1,14 +1,12 @@
 """The command `bhds run`: build what the settings request, or any target or file."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from bhds.cli.options import RunOptions, command, examples
 from bhds.cli.settings import SettingsOptions
-from bhds.cli.workflow import run_snakemake, target_names
-from bhds.plan import wrong_targets
+from bhds.cli.workflow import run_snakemake
 
 EPILOG = examples(
     "bhds run", "bhds run results_all -j 8", "bhds run --dry-run --config offline=true"
@@ -40,12 +38,8 @@ def run(
     Files that are up to date are not built again. The same command continues a run that
     was interrupted or that failed.
     """
-    settings = options.read()
-    wrong_targets.check(
-        targets or (), names=target_names(), data_dir=settings.data_dir or Path()
-    )
     return run_snakemake(
-        settings,
+        options.read(),
         targets or ["all"],
         cores=running.cores,
         dry_run=running.dry_run,

@@ -23,7 +23,8 @@ class Batch:
     """The files that one download job fetches: zips, each with its CHECKSUM."""
 
     state: str
-    """`missing` if no zip is on disk, `replaced` if all are, in other revisions."""
+    """`missing` if no zip is on disk, `replaced` if all are, but in other revisions or
+    damaged, `present` if there is nothing to do."""
     zips: tuple[str, ...]
     """Where the zips go, relative to the data directory."""
     checksums: tuple[str, ...]
@@ -35,10 +36,11 @@ class Batch:
         """Describe the batch, for people."""
         first, last = (Path(path).stem for path in (self.zips[0], self.zips[-1]))
         size = decimal(self.size_bytes)
-        return f"{len(self.zips)} {self.state} zips, {size}, {first} to {last}"
+        what = "Check" if self.state == PRESENT else "Download"
+        return f"{what} {len(self.zips)} {self.state} zips, {size}, {first} to {last}"
 
 
-def batches(files: pl.DataFrame) -> Iterator[Batch]:
+def batches(files: pl.DataFrame, *, with_present: bool = False) -> Iterator[Batch]:
     """Cut missing and replaced files into batches, in the order given.
 
     A zip and its CHECKSUM are fetched together: where either is not the listed one,
@@ -50,9 +52,11 @@ def batches(files: pl.DataFrame) -> Iterator[Batch]:
     files
         `path`, `size` (bytes), `etag` (null for a file that is not listed),
         `is_checksum` and `state`, one row per file.
+    with_present
+        Whether files that need not be fetched are cut into batches, too.
     """
     pairs = _pairs(files)
-    for state in (MISSING, REPLACED):
+    for state in (MISSING, REPLACED, PRESENT)[: 3 if with_present else 2]:
         yield from _cut(pairs.filter(pl.col("state") == state), state)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from bhds import layout
+from bhds.archive.download import transfers
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.inventory import archive_files
 
@@ -184,6 +185,34 @@ def with_state(
         .with_columns(state=state.cast(STATES))
         .drop("fetched_etag", "md5", "first_seen", "served_size", "proof")
     )
+
+
+def damaged(files: pl.DataFrame, *, newest: pl.DataFrame, data_dir: Path) -> list[str]:
+    """Hash files that are present, and return the paths of those that are damaged.
+
+    A file is sound if its MD5 is the listed one, or that of what the ledger says was
+    fetched. What neither has an MD5 of is taken as it is.
+
+    Parameters
+    ----------
+    files
+        `key`, `path`, `etag`, `state`.
+    newest
+        As for `with_state`.
+    data_dir
+        The data directory.
+    """
+    is_md5 = pl.col("etag").str.len_chars() == _MD5_LENGTH
+    known = (
+        files.filter(pl.col("state") == PRESENT)
+        .join(newest.select("key", "md5"), on="key", how="left")
+        .select("path", pl.when(is_md5).then("etag"), "md5")
+    )
+    return [
+        path
+        for path, *sound in known.iter_rows()
+        if any(sound) and transfers.digest(str(data_dir / path)).md5 not in sound
+    ]
 
 
 def within(

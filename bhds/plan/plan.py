@@ -25,9 +25,11 @@ from bhds.plan.batches import Batch, batches
 from bhds.plan.dataset import Partition, PlannedDataset, directories
 from bhds.plan.files import PRESENT
 from bhds.plan.series import ResampleGroup, Series
+from bhds.plan.targets import NamedFiles
 from bhds.schemas.datatypes import FUNDING
 
 _GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...]]
+_NOTHING_NAMED = NamedFiles()
 
 
 class Plan:
@@ -47,6 +49,11 @@ class Plan:
         differ from the one that was.
     known
         What the exchange itself says of the symbols of a market, where it was recorded.
+    named
+        What the targets name.
+    lists_files
+        Whether files on disk have rules, too: Snakemake lists and deletes what a rule
+        has made.
 
     Raises
     ------
@@ -63,12 +70,16 @@ class Plan:
         listings: Sequence[str] = (),
         requested_at: Mapping[str, str] | None = None,
         known: Mapping[TradeType, instruments.Known] | None = None,
+        named: NamedFiles = _NOTHING_NAMED,
+        lists_files: bool = False,
     ) -> None:
         self.datasets = tuple(configured)
         self.listings = list(listings)
         self.requested_at = dict(requested_at or {})
         self.known = dict(known or {})
         self.implied = tuple(implied)
+        self._named = named
+        self._lists_files = lists_files
         self._owners: dict[Series, PlannedDataset] = {}
         for planned in configured:
             for series in _series(planned):
@@ -100,13 +111,17 @@ class Plan:
     def batches(self) -> list[Batch]:
         """The download jobs of everything that is missing or was replaced.
 
-        Each file is in one batch. Series that targets name come first and have
-        batches of their own: who requests one file does not download others' zips.
+        Each file is in one batch. What targets name comes first, in batches of its own,
+        and zips that they name have one even if they are on disk.
         """
         found: list[Batch] = []
         seen = pl.DataFrame(schema={"key": pl.String})
         for planned in (*self.implied, *self.datasets):
-            found += batches(planned.files.join(seen, on="key", how="anti"))
+            files = planned.files.join(seen, on="key", how="anti")
+            zips, *others = self._named.apart(files, planned.dataset)
+            found += batches(zips, with_present=True)
+            for each in others:
+                found += batches(each, with_present=self._lists_files)
             seen = pl.concat([seen, planned.files.select("key")])
         return found
 
@@ -114,6 +129,11 @@ class Plan:
     def raw(self) -> list[str]:
         """Every zip and CHECKSUM."""
         return [path for planned in self.datasets for path in planned.files["path"]]
+
+    def is_in_archive(self, path: str) -> bool:
+        """Check whether a zip or CHECKSUM is one of the files that can be fetched."""
+        planned = (*self.implied, *self.datasets)
+        return any((each.files["path"] == path).any() for each in planned)
 
     @cached_property
     def parsed(self) -> list[str]:

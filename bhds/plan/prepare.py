@@ -4,13 +4,16 @@ import datetime as dt
 import logging
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
+import polars as pl
+
 from bhds import instruments
 from bhds.archive.download import ledger
+from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.archive.listing import cache
 from bhds.archive.listing.cache import Listing, ListingRequest
 from bhds.backfill import unanswered
@@ -20,11 +23,12 @@ from bhds.core.listing_period import ListingPeriod
 from bhds.core.markets import TradeType
 from bhds.core.unlisted import Unlisted
 from bhds.parse import supplements
+from bhds.plan import files as archive
 from bhds.plan import recorded
 from bhds.plan.dataset import PlannedDataset, directories, plan_dataset, with_backfills
 from bhds.plan.endings import has_ended, unlisted
 from bhds.plan.plan import Plan
-from bhds.plan.targets import implied_datasets
+from bhds.plan.targets import NamedFiles, implied_datasets
 from bhds.schemas import datatypes
 from bhds.schemas.datatypes import FUNDING
 
@@ -38,6 +42,11 @@ _ASKS_NOTHING = {
     *("--list", "--list-rules", "-l", "--list-target-rules", "--lt"),
 }
 
+_LISTS_FILES = {
+    *("--summary", "-S", "--detailed-summary", "-D"),
+    *("--delete-all-output", "--list-untracked", "--lu"),
+}
+
 _DRY_RUN = re.compile(r"--dry-?run|-[FkpqR]*n[FkpqR]*")
 """Alone, or among other short options that have no value."""
 
@@ -45,6 +54,11 @@ _DRY_RUN = re.compile(r"--dry-?run|-[FkpqR]*n[FkpqR]*")
 def asks_nothing(arguments: Iterable[str]) -> bool:
     """Return whether a Snakemake command line neither plans nor builds anything."""
     return not _ASKS_NOTHING.isdisjoint(arguments)
+
+
+def lists_files(arguments: Iterable[str]) -> bool:
+    """Return whether a Snakemake command line lists or deletes all outputs."""
+    return not _LISTS_FILES.isdisjoint(arguments)
 
 
 def is_dry_run(arguments: Iterable[str]) -> bool:
@@ -61,6 +75,7 @@ def plan(
     online: bool,
     keep: bool = True,
     record: bool = True,
+    lists_files: bool = False,
 ) -> Plan:
     """Plan what the settings and the targets request.
 
@@ -81,6 +96,8 @@ def plan(
         Whether listings that were fetched are written; if not, nothing is.
     record
         Whether an exchangeInfo that was fetched is written.
+    lists_files
+        As of `Plan`.
 
     Raises
     ------
@@ -92,6 +109,8 @@ def plan(
         If two datasets contradict each other.
     """
     configured = settings.datasets
+    targets = list(targets)
+    named = NamedFiles.of(targets)
     implied = implied_datasets(targets, configured=configured)
     known = recorded.known_symbols(
         {dataset.trade_type for dataset in (*configured, *implied)},
@@ -105,6 +124,7 @@ def plan(
         settings, known=known, data_dir=data_dir, now=now, online=online, keep=keep
     )
     found = planner.plan([*configured, *implied])
+    found = [planner.with_damaged(each, named.zips) for each in found]
     recorded.warn_of_younger(found, known=known, data_dir=data_dir)
     listing_periods = _listing_periods(found)
     planned = [planner.with_backfills(each, listing_periods) for each in found]
@@ -125,6 +145,8 @@ def plan(
         listings=sorted(planner.listing_paths),
         requested_at=unanswered.requested_at(data_dir, now=now),
         known=planner.known,
+        named=named,
+        lists_files=lists_files,
     )
 
 
@@ -164,6 +186,26 @@ class _Planner:
             self._plan(dataset, found)
             for dataset, found in zip(datasets, listings, strict=True)
         ]
+
+    def with_damaged(
+        self, planned: PlannedDataset, zips: Collection[str]
+    ) -> PlannedDataset:
+        """Mark those of some zips, and of their CHECKSUMs, that are damaged on disk.
+
+        All other files are judged by size, and by what the ledger says of their bytes.
+        """
+        if not zips:
+            return planned
+        damaged = archive.damaged(
+            planned.files.filter(
+                pl.col("path").str.strip_suffix(CHECKSUM_SUFFIX).is_in(zips)
+            ),
+            newest=self._newest,
+            data_dir=self._data_dir,
+        )
+        state = pl.when(pl.col("path").is_in(damaged)).then(pl.lit(archive.REPLACED))
+        files = planned.files.with_columns(state=state.otherwise("state"))
+        return replace(planned, files=files)
 
     def funding_of(
         self, planned: Iterable[PlannedDataset], *, known: Sequence[PlannedDataset]

@@ -1,4 +1,4 @@
-"""Read which series a file target belongs to.
+"""Read what file targets are about: which series, and which files of the archive.
 
 A single file can be requested by its path whether the settings select it or not: the
 path says market, data type, symbol and interval.
@@ -6,10 +6,15 @@ path says market, data type, symbol and interval.
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+import polars as pl
+
 from bhds import layout
+from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.config import Dataset, validated
 from bhds.core.errors import ConfigError
 from bhds.core.markets import ARCHIVE_INTERVALS, Interval
@@ -19,10 +24,11 @@ from bhds.schemas.datatypes import BAR_TYPES, RECORD_TYPES
 _INTERVAL = "|".join(ARCHIVE_INTERVALS)
 _PATTERNS = [
     *(
-        re.compile(layout.regex(folder, data_type="|".join(types), interval=of) + "/.+")
-        for folder in (
-            *(layout.archive_symbol_folder, layout.parsed_folder),
-            layout.backfill_folder,
+        re.compile(layout.regex(folder, data_type="|".join(types), interval=of) + end)
+        for folder, end in (
+            (layout.archive_symbol_folder, r"/(?P<file>.+)"),
+            (layout.parsed_folder, r"/(?P<partition>[^/.]+)\..+"),
+            (layout.backfill_folder, r"/(?P<partition>[^/.]+)\..+"),
         )
         for types, of in ((BAR_TYPES, _INTERVAL), (RECORD_TYPES, None))
     ),
@@ -37,6 +43,68 @@ _PATTERNS = [
 ]
 _RESULTS_OF = "klines"
 _RESAMPLED_BASE = "1m"
+
+
+@dataclass(frozen=True)
+class NamedFiles:
+    """What targets name: what is downloaded for them comes in jobs of its own.
+
+    So who requests one zip, one partition or one result fetches nothing else.
+    """
+
+    zips: frozenset[str] = frozenset()
+    """Paths of zips that are requested themselves, or their CHECKSUMs."""
+    _partitions: dict[tuple[str | None, ...], set[str]] = field(default_factory=dict)
+    """Names of partitions, by market, data type, interval and symbol."""
+    _symbols: dict[str, set[str]] = field(default_factory=dict)
+    """Symbols of other files, by market."""
+
+    @classmethod
+    def of(cls, targets: Iterable[str]) -> "NamedFiles":
+        """Read what targets name; those that are no path of a series name nothing."""
+        zips: set[str] = set()
+        partitions: dict[tuple[str | None, ...], set[str]] = defaultdict(set)
+        symbols: dict[str, set[str]] = defaultdict(set)
+        for target in targets:
+            parts = _describe(target)
+            if parts is None:
+                continue
+            if "file" in parts:
+                zips.add(posixpath.normpath(target).removesuffix(CHECKSUM_SUFFIX))
+            elif "partition" in parts:
+                keys = ("trade_type", "data_type", "interval", "symbol")
+                partitions[tuple(map(parts.get, keys))].add(parts["partition"])
+            else:
+                symbols[parts["trade_type"]].add(parts["symbol"])
+        return cls(frozenset(zips), partitions, symbols)
+
+    def apart(self, files: pl.DataFrame, dataset: Dataset) -> Iterator[pl.DataFrame]:
+        """Yield the named zips of a dataset, then what is named less closely.
+
+        That is the files of named partitions, those of named symbols, and the rest.
+
+        Parameters
+        ----------
+        files
+            `path`, `symbol`, `partition`.
+        dataset
+            What they are of.
+        """
+        market = dataset.trade_type
+        series = (market, dataset.data_type, dataset.interval)
+        of_partitions = [
+            (pl.col("symbol") == symbol) & pl.col("partition").is_in(names)
+            for (*key, symbol), names in self._partitions.items()
+            if tuple(key) == series
+        ]
+        for is_named in (
+            pl.col("path").str.strip_suffix(CHECKSUM_SUFFIX).is_in(self.zips),
+            pl.any_horizontal(*of_partitions, pl.lit(value=False)),
+            pl.col("symbol").is_in(self._symbols.get(market, set())),
+        ):
+            yield files.filter(is_named)
+            files = files.filter(~is_named)
+        yield files
 
 
 def implied_datasets(
@@ -90,7 +158,7 @@ def _dataset(
     raw: dict[str, Any] = like.model_dump() if like is not None else {}
     raw |= {"trade_type": parts["trade_type"], "data_type": data_type}
     raw |= {"interval": interval, "symbols": [parts["symbol"]]}
-    if "frequency" in parts:  # a zip that is asked for by name, wanted or not
+    if "file" in parts:  # a zip that is asked for by name, wanted or not
         raw |= {"frequency": parts["frequency"], "start": None}
     if data_type == _RESULTS_OF:
         raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}

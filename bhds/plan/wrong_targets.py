@@ -1,14 +1,14 @@
-"""Refuse targets that cannot be built, in one line that names the nearest one."""
+"""Find targets that cannot be built, and name the nearest that can."""
 
 import difflib
 import posixpath
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from bhds import layout
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
-from bhds.core.errors import ConfigError, KeyGrammarError
+from bhds.core.errors import KeyGrammarError
 from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
 from bhds.schemas.datatypes import BAR_TYPES, RECORD_TYPES
 
@@ -48,8 +48,14 @@ _FOLDERS = (
 """Names of folders, which a mistyped one may be near to."""
 
 
-def check(targets: Iterable[str], *, names: Collection[str], data_dir: Path) -> None:
-    """Check that each target is one that can be built.
+def find(
+    targets: Iterable[str],
+    *,
+    names: Collection[str],
+    data_dir: Path,
+    is_archived: Callable[[str], bool],
+) -> dict[str, str]:
+    """Find the targets that cannot be built.
 
     Parameters
     ----------
@@ -59,22 +65,34 @@ def check(targets: Iterable[str], *, names: Collection[str], data_dir: Path) -> 
         The names of all rules.
     data_dir
         The data directory.
+    is_archived
+        Whether the archive has the file of a path.
 
-    Raises
-    ------
-    ConfigError
-        At the first that cannot: with the nearest one that can, if any is near.
+    Returns
+    -------
+    dict
+        What to say of each: with the nearest that can be built, if any is near.
     """
+    wrong = {}
     for target in targets:
-        if target in names or _is_kind(posixpath.normpath(target)):
-            continue
-        nearest = next(_nearest(target, names=names, data_dir=data_dir), None)
-        hint = "" if nearest is None else f", as {nearest}"
-        msg = (
-            f"{target}: no such target; expected the name of a target or the path of a "
-            f"file below the data directory{hint} (docs/reference/targets.md)"
-        )
-        raise ConfigError(msg)
+        path = posixpath.normpath(target)
+        if _is_raw(path):
+            if not is_archived(path):
+                wrong[target] = (
+                    f"{target}: the archive has no such file; check its date"
+                )
+        elif target not in names and not _is_kind(path):
+            wrong[target] = _explained(target, names=names, data_dir=data_dir)
+    return wrong
+
+
+def _explained(target: str, *, names: Collection[str], data_dir: Path) -> str:
+    nearest = next(_nearest(target, names=names, data_dir=data_dir), None)
+    hint = "" if nearest is None else f", as {nearest}"
+    return (
+        f"{target}: no such target; expected the name of a target or the path of a "
+        f"file below the data directory{hint} (docs/reference/targets.md)"
+    )
 
 
 def _nearest(target: str, *, names: Collection[str], data_dir: Path) -> Iterator[str]:
@@ -116,8 +134,11 @@ def _is_kind(path: str) -> bool:
     """Check whether there may be a file of this path."""
     if path.endswith(".sources.json"):
         path = path.removesuffix(".sources.json") + layout.TABLE_SUFFIX
-    if any(kind.fullmatch(path) for kind in _KINDS):
-        return True
+    return any(kind.fullmatch(path) for kind in _KINDS) or _is_raw(path)
+
+
+def _is_raw(path: str) -> bool:
+    """Check whether there may be a zip or CHECKSUM of this path."""
     try:
         ArchiveFile.from_path(path.removesuffix(CHECKSUM_SUFFIX))
     except KeyGrammarError:

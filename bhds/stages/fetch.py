@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,22 @@ from bhds.archive.listing.directory import Directory
 from bhds.core.errors import FetchError
 
 
+@dataclass(frozen=True)
+class FetchOptions:
+    """How a job downloads its files; Snakemake compares plain parameters only."""
+
+    base_url: str
+    http: Mapping[str, Any]
+    keeps_sound: bool
+    """Whether files in place that are as listed stay as they are."""
+
+
 def fetch_paths(
     paths: Sequence[str],
     *,
     base_url: str,
     http: Mapping[str, Any],
+    keeps_sound: bool = False,
     may_all_be_gone: bool = False,
     is_removed_on_failure: bool = False,
 ) -> None:
@@ -33,6 +45,8 @@ def fetch_paths(
         The address that keys are appended to.
     http
         `proxy`, `timeout_s` and `connections`, as in the settings.
+    keeps_sound
+        As of `FetchOptions`.
     may_all_be_gone, is_removed_on_failure
         As for `download.fetch_batch`.
 
@@ -49,6 +63,9 @@ def fetch_paths(
             "run again to plan with the present listing"
         )
         raise FetchError(msg)
+    if keeps_sound:
+        zips = [path for path in paths if not path.endswith(CHECKSUM_SUFFIX)]
+        paths = outdated_pairs(zips, listed=listed)
     batch.fetch_batch(
         [_wanted(path, listed[key_of_path(path)]) for path in paths],
         data_dir=Path(),

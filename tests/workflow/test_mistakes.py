@@ -87,6 +87,12 @@ def test_unknown_symbol_in_a_target(workspace):
     refused(outcome, "'NEWUSTD'", "'NEWUSDT'?")
 
 
+def test_a_mistyped_target_names_the_nearest(workspace):
+    typed = f"{workspace.data.name}/results_data/um_futures/klines/1m/NEWUSDT.parquet"
+
+    refused(workspace.plan(typed), "NEWUSDT.pqt (docs/reference/targets")
+
+
 def test_plans_go_on_with_the_listing_of_an_earlier_run(
     workspace, exchange, closed_address
 ):
@@ -282,6 +288,19 @@ def test_zips_damaged_on_disk_are_fetched_again(young):
 
     assert [path.read_bytes() for path in zips] == good
     assert young.plan().is_idle
+
+
+def test_a_zip_on_disk_can_be_requested_and_is_checked(young):
+    path = young.path(ARCHIVE)
+    good = path.read_bytes()
+    assert young.build(ARCHIVE).is_idle
+
+    path.write_bytes(good[:-1] + b"?")
+    before = young.times()
+
+    assert young.build(ARCHIVE).jobs == {"fetch_archives": 1}
+    assert path.read_bytes() == good
+    assert young.changed(before) == {ARCHIVE, f"{ARCHIVE}.CHECKSUM"}
 
 
 def test_a_symbol_that_left_the_bucket_is_built_from_what_is_here(young, exchange):

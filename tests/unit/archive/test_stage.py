@@ -2,6 +2,7 @@
 
 import datetime as dt
 import hashlib
+import os
 from pathlib import Path
 
 import polars as pl
@@ -136,6 +137,21 @@ def test_listed_files_are_put_into_place_and_into_the_ledger(served, url):
     assert recorded["key"].to_list() == sorted(contents)
     assert recorded["etag"].to_list() == [md5(contents[k]) for k in sorted(contents)]
     assert recorded["last_modified"].unique().to_list() == [LISTED_AT]
+
+
+def test_files_that_are_as_listed_can_be_left_as_they_are(served, url):
+    contents = {key("AUSDT", "2025-01"): b"good", key("AUSDT", "2025-02"): b"also good"}
+    publish(contents, folder=served)
+    sound, damaged = map(path_of_key, contents)
+    Path(sound).parent.mkdir(parents=True)
+    Path(sound).write_bytes(b"good")
+    Path(damaged).write_bytes(b"not so good")
+    os.utime(sound, (1, 1))
+
+    fetch.fetch_paths([sound, damaged], base_url=url, http=HTTP, keeps_sound=True)
+
+    assert Path(sound).stat().st_mtime == 1
+    assert Path(damaged).read_bytes() == b"also good"
 
 
 def test_one_file_that_is_not_listed_any_more_leaves_all_unfetched(

@@ -1,6 +1,7 @@
 """Which archive files a series needs, and the state of each on disk."""
 
 import datetime as dt
+import hashlib
 import os
 
 import polars as pl
@@ -196,6 +197,38 @@ def test_an_adopted_file_is_compared_with_the_listing_by_size_and_md5(
     )
 
     assert states["state"].to_list() == [expected]
+
+
+ITS_MD5 = hashlib.md5(b"its bytes", usedforsecurity=False).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("etag", "recorded", "is_damaged"),
+    [
+        pytest.param(ITS_MD5, OTHER, False, id="as listed"),
+        pytest.param(OTHER, ITS_MD5, False, id="as it was proven sound"),
+        pytest.param(OTHER, None, True, id="other bytes"),
+        pytest.param(f"{OTHER}-2", OTHER, True, id="not as it came"),
+        pytest.param(f"{OTHER}-2", None, False, id="nothing to compare with"),
+        pytest.param(None, None, False, id="not listed"),
+    ],
+)
+def test_a_file_is_damaged_if_no_known_md5_is_its_own(
+    tmp_path, etag, recorded, is_damaged
+):
+    (tmp_path / "p").write_bytes(b"its bytes")
+    row = {"key": "k", "path": "p", "etag": etag, "state": "present"}
+
+    found = archive.damaged(
+        pl.DataFrame(
+            [row, {**row, "path": "absent", "state": "missing"}],
+            schema_overrides={"etag": pl.String},
+        ),
+        newest=newest_rows(("k", "e", recorded, NOW, 9)),
+        data_dir=tmp_path,
+    )
+
+    assert found == ["p"] * is_damaged
 
 
 def test_states_keep_the_order_of_files():

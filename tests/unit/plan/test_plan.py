@@ -13,6 +13,7 @@ from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import Partition
 from bhds.plan.plan import Plan
 from bhds.plan.series import Series
+from bhds.plan.targets import NamedFiles
 
 from .conftest import planned
 
@@ -338,6 +339,56 @@ def test_each_file_is_in_one_batch():
 
     assert sorted(fetched) == sorted(plan.raw)
     assert len(set(fetched)) == 2
+
+
+@pytest.mark.parametrize(
+    ("target", "years_alone"),
+    [
+        pytest.param("{zip}", ["A2024"], id="a zip"),
+        pytest.param("{zip}.CHECKSUM", ["A2024"], id="a CHECKSUM"),
+        pytest.param(
+            "parsed_data/um_futures/klines/AUSDT/1m/2024.parquet",
+            ["A2024"],
+            id="a partition",
+        ),
+        pytest.param(
+            "api_data/um_futures/klines/AUSDT/1m/2024.sources.json",
+            ["A2024"],
+            id="a backfill",
+        ),
+        pytest.param(
+            "results_data/um_futures/klines/1m/AUSDT.pqt",
+            ["A2023", "A2024"],
+            id="a result",
+        ),
+        pytest.param("results_all", ["A2023", "A2024", "B2023", "B2024"], id="all"),
+        pytest.param(
+            "parsed_data/spot/klines/AUSDT/1m/2024.parquet",
+            ["A2023", "A2024", "B2023", "B2024"],
+            id="of another market",
+        ),
+    ],
+)
+def test_what_a_target_names_is_downloaded_apart(target, years_alone):
+    zips = "aws_data/um_futures/daily/klines/AUSDT/1m/2024.zip"
+    named = NamedFiles.of([target.format(zip=zips)])
+    plan = Plan([planned("AUSDT", "BUSDT", years=(2023, 2024))], named=named)
+
+    first = plan.batches[0].zips
+
+    assert [path.split("/")[4][0] + path[-8:-4] for path in first] == years_alone
+    assert sum(len(batch.zips) for batch in plan.batches) == 4
+
+
+def test_what_is_on_disk_has_a_batch_only_if_it_is_named_or_listed():
+    on_disk = [planned("AUSDT", "BUSDT", state="present")]
+    (path,) = planned("AUSDT").files["path"]
+
+    assert Plan(on_disk).batches == []
+    (batch,) = Plan(on_disk, named=NamedFiles.of([path])).batches
+    assert (batch.state, batch.zips) == ("present", (path,))
+    (batch,) = Plan(on_disk, lists_files=True).batches
+    assert len(batch.zips) == 2
 
 
 def test_a_plan_of_nothing_asks_for_nothing():

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from bhds.core.errors import ConfigError
 from bhds.plan import wrong_targets
 
 NAMES = [
@@ -19,8 +18,13 @@ RESULT = "results_data/spot/klines/1m/BTCUSDT.pqt"
 ZIP = "aws_data/spot/daily/klines/BTCUSDT/1m/BTCUSDT-1m-2025-01-01.zip"
 
 
-def check(target):
-    wrong_targets.check([target], names=NAMES, data_dir=Path("/data/mine"))
+def find(*targets):
+    return wrong_targets.find(
+        targets,
+        names=NAMES,
+        data_dir=Path("/data/mine"),
+        is_archived=lambda path: path in {ZIP, f"{ZIP}.CHECKSUM"},
+    )
 
 
 @pytest.mark.parametrize(
@@ -46,7 +50,7 @@ def check(target):
     ],
 )
 def test_what_can_be_built_is_accepted(target):
-    check(target)
+    assert find(target) == {}
 
 
 @pytest.mark.parametrize(
@@ -67,16 +71,18 @@ def test_what_can_be_built_is_accepted(target):
     ],
 )
 def test_the_nearest_target_is_named(target, nearest):
-    with pytest.raises(ConfigError) as refused:
-        check(target)
+    message = find(RESULT, target)[target]
 
-    assert str(refused.value).startswith(f"{target}: no such target")
-    assert f", as {nearest} (" in str(refused.value)
+    assert message.startswith(f"{target}: no such target")
+    assert f", as {nearest} (" in message
 
 
 @pytest.mark.parametrize("target", ["nothing_like_it", "results_data/x.txt", "a b/c"])
 def test_what_is_near_to_nothing_is_refused_without_a_guess(target):
-    with pytest.raises(
-        ConfigError, match=r"no such target; .* below the data directory \("
-    ):
-        check(target)
+    assert " below the data directory (" in find(target)[target]
+
+
+def test_a_zip_that_the_archive_lacks_is_refused():
+    target = ZIP.replace("2025-01-01", "2035-01-01")
+
+    assert "the archive has no such file" in find(target, ZIP)[target]
