@@ -39,6 +39,7 @@ _KINDS = {
     "integer": "whole number",
     "date": "date",
     "path": "folder",
+    "days": "days such as `30d`",
 }
 _WORDS = {"None": "null", "True": "true", "False": "false"}
 _SHORT = {

@@ -20,7 +20,7 @@ from bhds.status import failures, incomplete
 from bhds.io import job_log, places, runs, unknown_fields
 from bhds import layout
 from bhds import report as quality_report
-from bhds.archive.download import aria2, ledger, progress, publication
+from bhds.archive.download import aria2, ledger, progress, publication, unreachable
 from bhds.archive.download import batch as download
 from bhds.schemas.datatypes import BAR_TYPES, DATA_TYPES, FUNDING, RECORD_TYPES
 from bhds.stages import fetch, phase
@@ -443,6 +443,20 @@ def as_of(wildcards):
 
 
 @for_rules
+def ends_of_klines(wildcards):
+    """Return the last days of symbols whose results end before the others."""
+    series = f"klines-{wildcards.interval}"
+    return QUALITY.ends(wildcards.trade_type, series, as_of=as_of(wildcards))
+
+
+@for_rules
+def ends_of_records(wildcards):
+    """Return the last days of symbols whose records end before the others."""
+    series = wildcards.series
+    return QUALITY.ends(wildcards.trade_type, series, as_of=as_of(wildcards))
+
+
+@for_rules
 def split_results(wildcards):
     """Locate the results that are split into files."""
     return SEGMENTS.results(wildcards.trade_type, wildcards.interval)
@@ -505,23 +519,30 @@ def fetch_options(batch):
     return fetch.FetchOptions(
         SETTINGS.endpoints.archive_download,
         SETTINGS.download_http,
+        offline=SETTINGS.offline,
         keeps_sound=batch.state == PRESENT,
     )
 
 
 @one_line_errors()
 def announce_downloads():
-    """Check for aria2c and disk space, and record the total for the jobs' progress."""
+    """Check for aria2c and disk space, and record the total for the jobs' progress.
+
+    Where nothing may be downloaded, record for the jobs that they cannot be done.
+    """
     rules_due = " ".join(job.rule.name for job in workflow.dag.needrun_jobs())
     # A workflow that uses this one as a module may have put something before the name.
     numbers = {int(n) for n in re.findall(r"fetch_archives_([0-9]{5})\b", rules_due)}
     due = [batch for n, batch in enumerate(PLAN.batches) if n in numbers]
-    if due:
+    if due and not SETTINGS.offline:
         aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
     size_bytes = sum(batch.size_bytes for batch in due if batch.state != PRESENT)
-    space.check_room(Path(), due_bytes=size_bytes)
+    space.check_room(Path(), due_bytes=0 if SETTINGS.offline else size_bytes)
     progress.begin_run(Path(), files=files, size_bytes=size_bytes)
+    missing = [path for batch in due if batch.state != PRESENT for path in batch.zips]
+    if missing and SETTINGS.offline:
+        unreachable.forbid(Path(), missing=missing)
 
 
 def described(job):

@@ -6,8 +6,10 @@ file is out of date for Snakemake: `requested_at` is new in each run, and the li
 revealed its new revision is an input. How files are fetched (`options`) is an object, which
 Snakemake does not compare: another proxy puts nothing out of date.
 
-Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`.
-Settings: endpoints.archive_download, http.
+Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`. With `offline`,
+the rules are of zips that are not on disk, and their jobs fail: what needs no such zip is
+built, and the run ends with one line that names them.
+Settings: endpoints.archive_download, http, offline.
 """
 
 for number, batch in enumerate(PLAN.batches):

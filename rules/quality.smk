@@ -66,6 +66,7 @@ rule classify_days:
     params:
         revision=quality.REVISION,
         as_of=as_of,
+        ends=ends_of_klines,
     message:
         "Judge the days of {wildcards.trade_type} {wildcards.interval}"
     script:
@@ -89,6 +90,7 @@ rule classify_record_days:
     params:
         revision=quality.REVISION,
         as_of=as_of,
+        ends=ends_of_records,
         ended=records_ended,
     message:
         "Judge the days of {wildcards.trade_type} {wildcards.series}"

@@ -10,5 +10,6 @@ with job_log(snakemake.log[0]):
         not_reconciled=list(snakemake.input.not_reconciled),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,
+        ends=snakemake.params.ends,
         **snakemake.wildcards,
     )

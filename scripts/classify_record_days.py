@@ -8,6 +8,7 @@ with job_log(snakemake.log[0]):
         list(snakemake.input),
         output=snakemake.output[0],
         as_of=snakemake.params.as_of,
+        ends=snakemake.params.ends,
         ended=snakemake.params.ended,
         **snakemake.wildcards,
     )

@@ -102,12 +102,7 @@ def _report(settings: Settings, *, now: dt.datetime) -> _Report:
     )
     last_day = settings.last_day(now)
     datasets = [
-        _dataset_plan(
-            dataset,
-            data_dir=data_dir,
-            last_day=last_day,
-            has_api=settings.api.enabled,
-        )
+        _dataset_plan(dataset, data_dir=data_dir, has_api=settings.api.enabled)
         for dataset in planned.datasets
     ]
     fetched = ledger.read(data_dir, columns=_RATE_COLUMNS)
@@ -123,7 +118,7 @@ def _report(settings: Settings, *, now: dt.datetime) -> _Report:
 
 
 def _dataset_plan(
-    planned: PlannedDataset, *, data_dir: Path, last_day: dt.date, has_api: bool
+    planned: PlannedDataset, *, data_dir: Path, has_api: bool
 ) -> _DatasetPlan:
     files = summary.with_due(planned.files)
     return _DatasetPlan(
@@ -133,7 +128,7 @@ def _dataset_plan(
             planned.dataset,
             files,
             data_dir=data_dir,
-            last_day=last_day,
+            last_day=planned.last_day,
             has_api=has_api,
             backfills=planned.backfills,
             filled=estimate.backfilled_partitions(planned, data_dir=data_dir),

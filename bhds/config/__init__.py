@@ -6,9 +6,7 @@ names where it was set, the key, its value and what was expected.
 
 from bhds.config.model import (
     Dataset,
-    Endpoints,
     FrequencyChoice,
-    Http,
     Resample,
     ResultSettings,
     Settings,
@@ -16,6 +14,7 @@ from bhds.config.model import (
     SplitRule,
     SymbolFilter,
 )
+from bhds.config.network import Endpoints, Http
 from bhds.config.sources import default_data_dir, files_to_read, load, read, validated
 
 __all__ = [

@@ -3,11 +3,8 @@
 import datetime as dt
 from functools import cached_property
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Tag,
@@ -16,21 +13,19 @@ from pydantic import (
     model_validator,
 )
 
+from bhds.config.network import Api, Closed, Endpoints, Http, ListingSettings
 from bhds.config.problems import ConflictError
 from bhds.config.values import (
     ONCE,
     ArchiveInterval,
-    Count,
+    Bound,
     DataTypeName,
-    Day,
     Flag,
     Folder,
     LastDay,
     Number,
-    ProxyUrl,
     Symbol,
     SymbolPattern,
-    Url,
 )
 from bhds.core.errors import ConfigError
 from bhds.core.markets import Frequency, Interval, TradeType
@@ -44,96 +39,18 @@ ContractType = Literal["PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL", "SETTLED"]
 _FUTURES = {TradeType.UM_FUTURES, TradeType.CM_FUTURES}
 
 
+def _resolved(day: dt.date | str | None, as_of: dt.date) -> dt.date | None:
+    """Return the day of a setting that may be a number of days before `as_of`."""
+    if isinstance(day, str):
+        return as_of - dt.timedelta(days=int(day.removesuffix("d")))
+    return day
+
+
 def _symbols_form(value: object) -> str:
     return "names" if isinstance(value, list) else "filter"
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, validate_default=True
-    )
-
-
-class Endpoints(_Closed):
-    """Addresses of the archive and the REST APIs."""
-
-    archive_listing: Url = Field(
-        default="https://s3-ap-northeast-1.amazonaws.com/data.binance.vision",
-        description="S3-compatible, path-style address of the bucket, for listings",
-    )
-    archive_download: Url = Field(
-        default="https://data.binance.vision",
-        description="address of the bucket, for downloads; keys are appended to it",
-    )
-    api_spot: Url = Field(
-        default="https://data-api.binance.vision",
-        description="REST API of the spot market",
-    )
-    api_um: Url = Field(
-        default="https://fapi.binance.com",
-        description="REST API of USD-margined futures",
-    )
-    api_cm: Url = Field(
-        default="https://dapi.binance.com",
-        description="REST API of coin-margined futures",
-    )
-
-
-class Http(_Closed):
-    """Connections of listings, downloads and API requests."""
-
-    proxy: ProxyUrl | None = Field(
-        default=None, description="proxy; default $HTTPS_PROXY, else $HTTP_PROXY"
-    )
-    timeout_s: Number = Field(
-        default=15,
-        ge=1,
-        le=600,
-        description="seconds without progress after which a request is retried",
-    )
-    connections: Count = Field(
-        default=16,
-        le=64,
-        description="connections at once, for listings and in each batch",
-    )
-
-    def proxy_for(self, url: str) -> str | None:
-        """Return the proxy to reach `url` through; None: connect directly.
-
-        This machine's own loopback is never reached through a proxy.
-        """
-        host = urlsplit(url).hostname or ""
-        is_loopback = host == "localhost" or host.startswith("127.") or host == "::1"
-        return None if is_loopback else self.proxy
-
-
-class ListingSettings(_Closed):
-    """How long a bucket listing is used."""
-
-    max_age_hours: Number = Field(
-        default=6,
-        ge=0,
-        le=87_600,
-        description="hours after which a listing is fetched again while planning",
-    )
-    full_refresh_days: Number = Field(
-        default=7,
-        ge=0,
-        le=3_650,
-        description="days between full listings, which find replaced files; others "
-        "are incremental; 0: every listing is full",
-    )
-
-
-class Api(_Closed):
-    """Use of the REST API."""
-
-    enabled: Flag = Field(
-        default=True, description="fetch rows that the archive misses from the REST API"
-    )
-
-
-class SymbolFilter(_Closed):
+class SymbolFilter(Closed):
     """The selected symbols of the bucket, which includes delisted ones."""
 
     quote: Annotated[list[Symbol], ONCE] | None = Field(
@@ -157,7 +74,7 @@ class SymbolFilter(_Closed):
     )
 
 
-class SplitRule(_Closed):
+class SplitRule(Closed):
     """When a gap ends one segment and begins the next; see `bhds.bars.gaps`.
 
     A result's rule has these fields as its parameter: one more field builds all results
@@ -209,7 +126,7 @@ class Split(SplitRule):
         return rule
 
 
-class Resample(_Closed):
+class Resample(Closed):
     """One rule by which results are resampled."""
 
     interval: str = Field(
@@ -238,7 +155,7 @@ class Resample(_Closed):
         return self
 
 
-class ResultSettings(_Closed):
+class ResultSettings(Closed):
     """Steps from partitions to results."""
 
     vwap: Flag = Field(default=True, description="compute the column vwap")
@@ -255,7 +172,7 @@ class ResultSettings(_Closed):
     )
 
 
-class Dataset(_Closed):
+class Dataset(Closed):
     """One series of the archive, for a selection of symbols."""
 
     trade_type: TradeType = Field(strict=False, description="the market")
@@ -269,8 +186,14 @@ class Dataset(_Closed):
         default="auto",
         description="auto: monthly zips of closed months, daily ones of other days",
     )
-    start: Day | None = Field(
-        default=None, description="first UTC day; null: all history"
+    start: Bound | None = Field(
+        default=None,
+        description="first UTC day; `30d`: the first day of the month that was 30 days "
+        "before `as_of`; null: all history",
+    )
+    end: Bound | None = Field(
+        default=None,
+        description="last UTC day; `30d`: 30 days before `as_of`; null: `as_of`",
     )
     symbols: Annotated[
         Annotated[list[Symbol], Field(min_length=1), ONCE, Tag("names")]
@@ -313,6 +236,19 @@ class Dataset(_Closed):
     def is_supplemented(self) -> bool:
         """Whether daily zips supply the days that monthly zips miss."""
         return {feed.frequency for feed in self.feeds} == {*Frequency}
+
+    def first_day(self, as_of: dt.date) -> dt.date | None:
+        """Return the first UTC day wanted; None: all history.
+
+        One that is relative to `as_of` begins its month, or each new day would change
+        the partition that it falls into.
+        """
+        day = _resolved(self.start, as_of)
+        return day.replace(day=1) if day and isinstance(self.start, str) else day
+
+    def last_day(self, as_of: dt.date) -> dt.date:
+        """Return the last UTC day wanted, which is no later than `as_of`."""
+        return min(_resolved(self.end, as_of) or as_of, as_of)
 
     @property
     def ended(self) -> dt.date | None:
@@ -395,7 +331,7 @@ class Dataset(_Closed):
         return self
 
 
-class Settings(_Closed):
+class Settings(Closed):
     """All settings."""
 
     data_dir: Folder | None = Field(
@@ -408,7 +344,9 @@ class Settings(_Closed):
         Field(description="last UTC day to build: yesterday, or a date"),
     ] = "yesterday"
     offline: Flag = Field(
-        default=False, description="plan with the existing listings; contact no server"
+        default=False,
+        description="contact no server: use existing listings and files, and fail for "
+        "zips that are missing",
     )
     fail_on_incomplete: Flag = Field(
         default=False,
@@ -423,11 +361,16 @@ class Settings(_Closed):
 
     @model_validator(mode="after")
     def _starts_before_the_end(self) -> "Settings":
+        as_of = self.last_day(dt.datetime.now(dt.UTC))
         for number, dataset in enumerate(self.datasets):
-            start, end = dataset.start, self.as_of
-            if isinstance(end, dt.date) and start is not None and start > end:
-                msg = f"{start} is after as_of, {end}; expected an earlier day"
-                raise ConflictError(("datasets", number, "start"), msg)
+            first = _resolved(dataset.start, as_of)
+            bounds = {"end": dataset.end, "as_of": self.as_of}
+            for name, value in bounds.items():
+                last = as_of if name == "as_of" else _resolved(dataset.end, as_of)
+                if first and last and first > last:
+                    msg = f"{dataset.start} is after {name}, {value}; expected an "
+                    msg += "earlier day"
+                    raise ConflictError(("datasets", number, "start"), msg)
         return self
 
     @property

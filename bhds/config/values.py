@@ -27,6 +27,7 @@ FROM_FILES = "settings are read from files"
 """The context of a validation in which text in quotes stays text."""
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_DAYS_AGO = re.compile(r"[1-9][0-9]{0,3}d")
 _EARLIEST = dt.date(2000, 1, 1)
 _MAX_NAME_BYTES = 64
 
@@ -141,6 +142,18 @@ def _as_of(value: object) -> object:
         ) from None
 
 
+def _bound(value: object) -> object:
+    """Read a UTC day, or a number of days before `as_of`, which stays text."""
+    if isinstance(value, str) and _DAYS_AGO.fullmatch(value):
+        return str(value)
+    try:
+        return _day(value)
+    except ValueError as error:
+        more = "or 1d to 9999d, days before as_of"
+        msg = re.sub("(expected a date.*)", rf"\1, {more}", str(error))
+        raise ValueError(msg) from None
+
+
 def _symbol_pattern(value: str) -> str:
     if not value or not value.isprintable() or re.search(r"[\s/\\{}]", value):
         msg = "expected the name of a symbol, such as BTCUSDT"
@@ -187,7 +200,18 @@ DataTypeName = Annotated[
     WithJsonSchema({"enum": list(datatypes.DATA_TYPES)}),
 ]
 Folder = Annotated[Path, BeforeValidator(_folder)]
-Day = Annotated[dt.date, BeforeValidator(_day)]
+Bound = Annotated[
+    dt.date | str,
+    BeforeValidator(_bound),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date"},
+                {"type": "string", "format": "days"},
+            ]
+        }
+    ),
+]
 LastDay = BeforeValidator(_as_of)
 Symbol = Annotated[str, AfterValidator(_symbol)]
 SymbolPattern = Annotated[str, AfterValidator(_symbol_pattern)]

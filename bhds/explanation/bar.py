@@ -245,7 +245,7 @@ def _state(
 ) -> State:
     if bar is not None:
         return State.BAR
-    built_until = max(result.as_of or "", surroundings.judged_until(place) or "")
+    built_until = max(result.as_of or "", surroundings.last_judged_day(place) or "")
     if built_until and place.open_time.date().isoformat() > built_until:
         return State.NOT_BUILT
     first, last = result.first_open_time, result.last_open_time

@@ -10,6 +10,7 @@ import polars as pl
 from bhds.explanation.place import SymbolFiles
 from bhds.explanation.values import ExplainedFunding, Result
 from bhds.io import storage
+from bhds.quality import judged_until
 
 _FUNDING = (
     *("funding_time", "calc_time", "funding_rate"),
@@ -41,7 +42,7 @@ def inputs_of(place: SymbolFiles) -> set[str]:
     return set(storage.read_parquet_metadata(place.result).get("inputs", "").split())
 
 
-def judged_until(place: SymbolFiles) -> str | None:
+def last_judged_day(place: SymbolFiles) -> str | None:
     """Return the last UTC day up to which the symbol was judged, or None if never.
 
     A symbol that has ended is not built beyond its end, though others are. One that the
@@ -53,7 +54,8 @@ def judged_until(place: SymbolFiles) -> str | None:
     rows = pl.scan_parquet(path, glob=False).filter(pl.col("symbol") == place.symbol)
     if rows.head(1).collect().is_empty():
         return None
-    return storage.read_parquet_metadata(path).get("as_of")
+    until, ends = judged_until.of_metadata(storage.read_parquet_metadata(path))
+    return ends.get(place.symbol, until).isoformat()
 
 
 def row_of(path: Path, *, open_time: dt.datetime) -> dict[str, Any] | None:

@@ -91,7 +91,7 @@ def _of_symbol(
             first_day=begin,
             last_day=min(last, following - dt.timedelta(days=1)),
             is_first=begin == first_listed > start,
-            is_last=name >= last_archived,
+            is_last=name >= last_archived and listing_period.last_day <= last_wanted,
             since=since
             if begin == first_listed > start and since > dt.date.min
             else None,

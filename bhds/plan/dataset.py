@@ -54,6 +54,12 @@ class PlannedDataset:
     that they are traded."""
     unlisted: Mapping[str, Unlisted] = field(default_factory=dict)
     """When symbols were not listed, of those of which any such time is known."""
+    going_on: frozenset[str] = frozenset()
+    """The symbols of which the archive has files that begin after the time wanted."""
+    first_day: dt.date | None = None
+    """The first UTC day wanted; None: all history."""
+    last_day: dt.date = dt.date.max
+    """The last UTC day wanted."""
 
     @property
     def name(self) -> str:
@@ -69,7 +75,7 @@ class PlannedDataset:
         grouped = zips.group_by("symbol", "partition", maintain_order=True).agg(
             "path", pl.col("first_day").min(), pl.col("last_day").max()
         )
-        start = self.dataset.start
+        start = self.first_day
         found: dict[str, dict[str, Partition]] = defaultdict(dict)
         for symbol, name, paths, first_day, last_day in grouped.iter_rows():
             first = start if start is not None and start > first_day else None
@@ -101,7 +107,7 @@ def plan_dataset(
     newest: pl.DataFrame,
     supplements: pl.DataFrame,
     offline: bool,
-    last_day: dt.date,
+    as_of: dt.date,
 ) -> PlannedDataset:
     """Resolve a dataset to its files, from the listings, the ledger and the disk.
 
@@ -119,13 +125,17 @@ def plan_dataset(
         `key` and `etag` of daily zips that parse jobs wanted beside monthly ones; see
         `bhds.parse.supplements`.
     offline
-        Whether no server may be contacted for those that are not on disk.
-    last_day
-        The last UTC day wanted.
+        Whether no server may be contacted: files on disk are used in the revisions
+        that they have, and zips without a CHECKSUM as well.
+    as_of
+        The last UTC day wanted of any dataset.
     """
+    first_day, last_day = dataset.first_day(as_of), dataset.last_day(as_of)
     files = pl.concat(
         _files(listing, data_dir=data_dir, newest=newest) for listing in listings
     )
+    if offline:
+        files = _as_on_disk(files)
     archives = files.filter(~pl.col("is_checksum"))
     zips = choose_frequency(
         archives,
@@ -137,7 +147,8 @@ def plan_dataset(
     listing_periods = _listing_periods(zips)
     more = _outdated_supplements(archives, supplements, offline=offline)
     zips = pl.concat([zips, more.join(zips, on="key", how="anti")])
-    zips = archive.within(zips, first_day=dataset.start, last_day=last_day)
+    going_on = zips.filter(pl.col("first_day") > last_day)["symbol"]
+    zips = archive.within(zips, first_day=first_day, last_day=last_day)
     form = dataset.entry.partition_size(dataset.interval).value
     wanted = (
         files.join(zips, on=["symbol", "frequency", "period"], how="semi")
@@ -149,14 +160,20 @@ def plan_dataset(
     )
     symbols = {symbol for listing in listings for symbol in listing.symbols}
     return PlannedDataset(
-        dataset, tuple(sorted(symbols)), wanted, listing_periods=listing_periods
+        dataset,
+        tuple(sorted(symbols)),
+        wanted,
+        listing_periods=listing_periods,
+        going_on=frozenset(going_on),
+        first_day=first_day,
+        last_day=last_day,
     )
 
 
 def with_backfills(
     planned: PlannedDataset,
     *,
-    last_day: dt.date,
+    today: dt.date,
     listing_periods: Mapping[str, ListingPeriod] | None = None,
 ) -> PlannedDataset:
     """Add requests to the API, if it has data of that type.
@@ -165,8 +182,9 @@ def with_backfills(
     ----------
     planned
         The dataset.
-    last_day
-        The last UTC day wanted.
+    today
+        The present UTC day: a day that has not come is not requested, or it would not
+        be when it has.
     listing_periods
         What other series show of the symbols: those begin no later, and those without
         any file of the dataset end with these.
@@ -184,8 +202,8 @@ def with_backfills(
         {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
         size=dataset.entry.partition_size(dataset.interval),
         listing_periods={s: known[s] for s in planned.symbols if s in known},
-        start=dataset.start,
-        last_day=last_day,
+        start=planned.first_day,
+        last_day=min(planned.last_day, today),
         # Daily zips of klines begin years after the monthly ones.
         is_whole=dataset.frequency != "daily",
     )
@@ -217,6 +235,15 @@ def _outdated_supplements(
     if offline:
         found = found.filter(pl.col("disk_size").is_not_null())
     return found.drop("used_etag")
+
+
+def _as_on_disk(files: pl.DataFrame) -> pl.DataFrame:
+    """Return files as if those on disk were the listed ones, and all of their zips."""
+    is_there = pl.col("disk_size").is_not_null()
+    state = pl.when(is_there).then(pl.lit(archive.PRESENT)).otherwise("state")
+    return files.filter(is_there | ~pl.col("is_checksum")).with_columns(
+        state=state.cast(archive.STATES)
+    )
 
 
 def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:

@@ -414,6 +414,16 @@ class Plan:
             raise SelectionError(_absent(series))
         return max(days)
 
+    def end(self, series: Series) -> dt.date:
+        """Return the last UTC day wanted of a series.
+
+        Raises
+        ------
+        SelectionError
+            If neither the settings nor the targets name it.
+        """
+        return self._owner(series).last_day
+
     def funding_of(self, series: Series) -> list[str]:
         """Return the path of the funding that a result takes in; none if it does not.
 
@@ -637,5 +647,5 @@ def _any_of(symbols: Iterable[str]) -> str:
 def _absent(series: Series) -> str:
     return (
         f"{series}: the archive lists no file of it in the time wanted; check the "
-        "name, and the settings `start` and `as_of`"
+        "name, and the settings `start`, `end` and `as_of`"
     )

@@ -48,6 +48,8 @@ class _Dataset(BaseModel):
     ended: frozenset[str]
     trading: frozenset[str]
     unlisted: dict[str, Unlisted]
+    first_day: dt.date | None
+    last_day: dt.date
 
 
 class _Remainder(BaseModel):
@@ -177,6 +179,8 @@ def _without_files(planned: PlannedDataset) -> _Dataset:
         ended=planned.ended,
         trading=planned.trading,
         unlisted=dict(planned.unlisted),
+        first_day=planned.first_day,
+        last_day=planned.last_day,
     )
 
 
@@ -221,4 +225,6 @@ def _with_files(
         ended=kept.ended.intersection(wanted),
         trading=kept.trading.intersection(wanted),
         unlisted=unlisted,
+        first_day=kept.first_day,
+        last_day=kept.last_day,
     )

@@ -247,11 +247,12 @@ class _Planner:
             - elsewhere
             if _has_funding(instruments.classify(symbol, trade_type=market, known=info))
         )
-        starts = [each.dataset.start for each in klines]
+        starts = [each.first_day for each in klines]
         dataset = Dataset(
             trade_type=market,
             data_type=FUNDING,
             start=None if None in starts else min(filter(None, starts)),
+            end=max((each.last_day for each in klines), default=None),
         )
         planned = self._plan(dataset, self._funding_listings(dataset, set(symbols)))
         return replace(planned, symbols=tuple(symbols))
@@ -281,8 +282,7 @@ class _Planner:
         is_funding = planned.dataset.data_type == FUNDING
         return with_backfills(
             planned,
-            # A day that has not come would not be asked for when it has.
-            last_day=self._last_begun_day,
+            today=self._now.date(),
             listing_periods=listing_periods[planned.dataset.trade_type]
             if is_funding
             else None,
@@ -296,7 +296,7 @@ class _Planner:
             newest=self._newest,
             supplements=self._supplements,
             offline=self._settings.offline,
-            last_day=self._settings.last_day(self._now),
+            as_of=self._settings.last_day(self._now),
         )
         ended = frozenset(s for s in planned.symbols if self._has_ended(s, planned))
         periods = {s: self._unlisted(s, planned) for s in planned.symbols}
@@ -333,17 +333,22 @@ class _Planner:
         return unlisted(
             symbol,
             trade_type=market,
-            as_of=self._last_begun_day,
+            as_of=min(planned.last_day, self._last_begun_day),
             known=self.known.get(market),
         )
 
     def _has_ended(self, symbol: str, planned: PlannedDataset) -> bool:
+        """Return whether a symbol is known today to have ended in the time wanted.
+
+        One with files of later days had not ended by then.
+        """
         market = planned.dataset.trade_type
+        is_going_on = symbol in planned.going_on
         return has_ended(
             symbol,
             trade_type=market,
             listing_period=planned.listing_periods.get(symbol),
-            as_of=self._last_begun_day,
+            as_of=planned.last_day if is_going_on else self._last_begun_day,
             known=self.known.get(market),
             known_on=self._known_on.get(market),
         )
@@ -472,6 +477,6 @@ def _expect_something(planned: PlannedDataset) -> None:
     if not planned.symbols_with_any:
         msg = (
             f"{planned.name}: 0 files of {len(planned.symbols)} symbols lie in the "
-            "time wanted; check `start`, `as_of`, `frequency` and `interval`"
+            "time wanted; check `start`, `end`, `as_of`, `frequency` and `interval`"
         )
         raise SelectionError(msg)

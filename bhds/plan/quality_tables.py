@@ -136,6 +136,18 @@ class QualityTables:
             if self._plan.has_ended(each)
         ]
 
+    def ends(
+        self, trade_type: str, series: str, *, as_of: dt.date
+    ) -> dict[str, dt.date]:
+        """Return the last days wanted of symbols of which that is before `as_of`.
+
+        `series` is as in `record_partitions`, of results too.
+        """
+        ends = {
+            s.symbol: self._plan.end(s) for s in self._records_of(trade_type, series)
+        }
+        return {symbol: end for symbol, end in ends.items() if end < as_of}
+
     def _records_of(self, trade_type: str, series: str) -> list[Series]:
         data_type, _, interval = series.partition("-")
         wanted = (trade_type, data_type, interval or None)

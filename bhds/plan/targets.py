@@ -159,7 +159,7 @@ def _dataset(
     raw |= {"trade_type": parts["trade_type"], "data_type": data_type}
     raw |= {"interval": interval, "symbols": [parts["symbol"]]}
     if "file" in parts:  # a zip that is asked for by name, wanted or not
-        raw |= {"frequency": parts["frequency"], "start": None}
+        raw |= {"frequency": parts["frequency"], "start": None, "end": None}
     if data_type == _RESULTS_OF:
         raw["results"] = {**raw.get("results", {}), "resample": _resample(parts)}
     return validated(Dataset, raw, where=target)

@@ -1,7 +1,7 @@
 """Judge each day of each symbol by what there is and by what is known of the rest."""
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import polars as pl
 
@@ -28,6 +28,7 @@ def judge(
     changes: pl.DataFrame,
     interval: Interval | None,
     as_of: dt.date,
+    ends: Mapping[str, dt.date] | None = None,
     not_reconciled: pl.DataFrame | None = None,
     ended: Collection[str] = (),
 ) -> pl.DataFrame:
@@ -73,6 +74,9 @@ def judge(
         The spacing of the bars of `gaps`; None without.
     as_of
         The last UTC day wanted.
+    ends
+        Of symbols of which fewer days are wanted: the last. Of these no later day is
+        judged, and none with zips of later days has ended.
     not_reconciled
         `NOT_RECONCILED` of these symbols; None where nothing was compared.
     ended
@@ -86,8 +90,10 @@ def judge(
     compared = NOT_RECONCILED.to_frame() if not_reconciled is None else not_reconciled
     due = as_of - PENDING_DAYS * _DAY
     key = ["symbol", "day"]
+    of_ends = ends or {}
+    end = pl.col("symbol").replace_strict(of_ends, default=as_of, return_dtype=pl.Date)
     seen = (
-        _with_days_until(as_of, days)
+        _with_days_until(end, days)
         .join(_classes_by_day(gaps, interval=interval), on=key, how="left")
         .join(compared.group_by(key).agg(not_reconciled=pl.len()), on=key, how="left")
         .join(_latest_changes(changes), on=key, how="left")
@@ -102,7 +108,9 @@ def judge(
             & pl.col("api_answer").ne_missing("empty"),
         )
     )
-    seen = _with_ends(seen, due=due, as_of=as_of, ended=ended)
+    seen = _with_ends(
+        seen, due=due, end=end, ended=ended, lasting=going_on(changes, of_ends)
+    )
     seen = seen.with_columns(is_shared=_is_shared())
     return (
         seen.with_columns(condition=_condition(due))
@@ -122,18 +130,23 @@ def changes_in(listing: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
     return zips.select("symbol", "first_day", "last_day", "last_modified")
 
 
-def _with_days_until(as_of: dt.date, days: pl.DataFrame) -> pl.DataFrame:
-    """Add the days from each symbol's last one, if it is not long ago, to `as_of`."""
+def going_on(changes: pl.DataFrame, ends: Mapping[str, dt.date]) -> list[str]:
+    """Return the symbols of which a zip is of later days than its last one wanted."""
+    end = pl.col("symbol").replace_strict(ends, default=None, return_dtype=pl.Date)
+    later = changes.filter(pl.col("first_day") > end)
+    return later["symbol"].unique().to_list()
+
+
+def _with_days_until(end: pl.Expr, days: pl.DataFrame) -> pl.DataFrame:
+    """Add the days from each symbol's last one, if it is not long ago, to its end."""
     is_published = _published() > 0
     last = days.group_by("symbol").agg(
         pl.col("day").max(), published=pl.col("day").filter(is_published).max()
     )
-    waiting = last.filter(
-        pl.col("published") >= as_of - STAYS_OPEN, pl.col("day") < as_of
-    )
+    waiting = last.filter(pl.col("published") >= end - STAYS_OPEN, pl.col("day") < end)
     added = (
         waiting.with_columns(
-            day=pl.date_ranges(pl.col("day") + _DAY, pl.lit(as_of)),
+            day=pl.date_ranges(pl.col("day") + _DAY, end),
         )
         .explode("day")
         .with_columns(
@@ -202,11 +215,17 @@ def _has_own() -> pl.Expr:
 
 
 def _with_ends(
-    days: pl.DataFrame, *, due: dt.date, as_of: dt.date, ended: Collection[str]
+    days: pl.DataFrame,
+    *,
+    due: dt.date,
+    end: pl.Expr,
+    ended: Collection[str],
+    lasting: Collection[str],
 ) -> pl.DataFrame:
     """Add `is_before` the first and `is_after` the last day that a symbol was listed.
 
-    No day is after the last one of a symbol that is not known to have ended.
+    No day is after the last one of a symbol that is not known to have ended, or that is
+    among the `lasting`.
     """
     is_there = pl.col("has_own") | pl.col("is_lost")
     known = days.with_columns(
@@ -226,9 +245,11 @@ def _with_ends(
     has_none = answer.is_in(["empty", "refused"]).fill_null(value=False)
     api_has_none = is_due.any() & (is_due <= has_none).all()
     is_outlived = is_due.any() & most_are_left.any() & ~is_unknown
-    is_over = pl.col("last").first() < as_of - STAYS_OPEN
+    is_over = (pl.col("last") < end - STAYS_OPEN).first()
     is_told = pl.col("symbol").is_in(list(ended)).first()
-    has_ended = (is_told | api_has_none | is_outlived | is_over).over("symbol")
+    is_lasting = pl.col("symbol").is_in(list(lasting)).first()
+    has_ended = ~is_lasting & (is_told | api_has_none | is_outlived | is_over)
+    has_ended = has_ended.over("symbol")
     return known.with_columns(
         is_before=(pl.col("day") < pl.col("first")).fill_null(value=False)
         & (pl.col("published") > 0),

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -69,6 +69,20 @@ def replaced(
             impossible=pl.col("is_impossible").sum().cast(pl.Int64),
         )
     )
+
+
+def newest_day(
+    sources: Iterable[Mapping[str, Any]], of_api: Iterable[pl.Series]
+) -> dt.date:
+    """Return the last UTC day of which an archive file or the API has rows."""
+    days = [
+        dt.date.fromisoformat(day["day"])
+        for each in sources
+        for day in each.get("days", ())
+        if day.get("present", 0)
+    ]
+    days += [times.dt.date().sort()[-1] for times in of_api]
+    return max(days, default=dt.date.min)
 
 
 def account(

@@ -1,13 +1,14 @@
 """Check the recorded condition of the days that are to be read."""
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from bhds.core.errors import ResultError
 from bhds.io.storage import read_parquet_metadata
+from bhds.quality import judged_until
 from bhds.reader.files import BuiltMarket, SymbolFile
 from bhds.reader.period import TimeRange
 
@@ -71,18 +72,20 @@ def refuse_unavailable(
     )
     where = f"{market.trade_type} {series.name}"
     unjudged = set(symbols).difference(days["symbol"])
-    judged_until = dt.date.fromisoformat(read_parquet_metadata(table)["as_of"])
-    if unjudged or _reaches_past(judged_until, files, period=period):
+    until, ends = judged_until.of_metadata(read_parquet_metadata(table))
+    of_symbols = {symbol: ends.get(symbol, until) for symbol in symbols}
+    if unjudged or _reaches_past(of_symbols, files, period=period):
         of = f"symbols {sorted(unjudged)[:_ENOUGH]}" if unjudged else "the last days"
         msg = (
             f"{where}: the condition of {of} is not known (judged until "
-            f"{judged_until}), expected that of all that is read; snakemake quality_all"
+            f"{until}), expected that of all that is read; snakemake quality_all"
         )
         raise ResultError(msg)
     latest = (asked or period).latest_day
-    if latest is not None and latest > judged_until:
+    first_end = min(of_symbols.values(), default=until)
+    if latest is not None and latest > first_end:
         msg = (
-            f"{where}: the day {latest} was not judged (they are until {judged_until}),"
+            f"{where}: the day {latest} was not judged (they are until {first_end}),"
             " expected every requested day to be; request fewer days, or build them"
         )
         raise ResultError(msg)
@@ -94,13 +97,17 @@ def refuse_unavailable(
 
 
 def _reaches_past(
-    day: dt.date, files: Sequence[SymbolFile], *, period: TimeRange
+    days: Mapping[str, dt.date], files: Sequence[SymbolFile], *, period: TimeRange
 ) -> bool:
-    """Whether files that may hold later days are to be read past a day."""
-    if period.last_day is not None and period.last_day <= day:
-        return False
-    known = (read_parquet_metadata(file.path).get("as_of") for file in files)
-    return any(dt.date.fromisoformat(as_of) > day for as_of in known if as_of)
+    """Whether files that may hold later days are to be read past their symbols' day."""
+    last_day = period.last_day or dt.date.max
+    later = [file for file in files if days[file.symbol] < last_day]
+    known = {f.symbol: read_parquet_metadata(f.path).get("as_of") for f in later}
+    return any(
+        dt.date.fromisoformat(as_of) > days[symbol]
+        for symbol, as_of in known.items()
+        if as_of
+    )
 
 
 def _unavailable(days: pl.DataFrame, *, where: str) -> str:

@@ -17,6 +17,7 @@ from bhds.core.timegrid import TIME
 from bhds.instruments import SymbolClass
 from bhds.io.storage import read_parquet_metadata
 from bhds.plan.endings import unlisted
+from bhds.quality import judged_until
 from bhds.quality.day_condition import changes_in
 from bhds.reader.availability import CheckedSeries
 from bhds.reader.files import BuiltMarket, SymbolFile, Symbols, of_results
@@ -210,11 +211,11 @@ def _refuse_unknown(
     reached = max(row.built_until for row in rows)
     path = market.quality_path(CheckedSeries("klines", interval).condition)
     if (short or day > reached) and path.is_file():
-        judged_until = dt.date.fromisoformat(read_parquet_metadata(path)["as_of"])
-        reached = max(reached, judged_until)
-        if day <= judged_until:
-            judged = pl.scan_parquet(path, glob=False).select(pl.col("symbol").unique())
-            for symbol in judged.collect()["symbol"]:
+        until, ends = judged_until.of_metadata(read_parquet_metadata(path))
+        reached = max(reached, until)
+        judged = pl.scan_parquet(path, glob=False).select(pl.col("symbol").unique())
+        for symbol in judged.collect()["symbol"]:
+            if day <= ends.get(symbol, until):
                 short.pop(symbol, None)
     if short and day <= reached:
         archived = _archived_until(short, day, market=market, interval=interval)

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from bhds.archive.download import batch
+from bhds.archive.download import batch, unreachable
 from bhds.archive.download.staging import RequestedFile
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
 from bhds.archive.listing.directory import Directory
@@ -21,6 +21,8 @@ class FetchOptions:
 
     base_url: str
     http: Mapping[str, Any]
+    offline: bool
+    """Whether no server may be contacted: a job of missing files fails at once."""
     keeps_sound: bool
     """Whether files in place that are as listed stay as they are."""
 
@@ -30,6 +32,7 @@ def fetch_paths(
     *,
     base_url: str,
     http: Mapping[str, Any],
+    offline: bool = False,
     keeps_sound: bool = False,
     may_all_be_gone: bool = False,
     is_removed_on_failure: bool = False,
@@ -45,7 +48,7 @@ def fetch_paths(
         The address that keys are appended to.
     http
         `proxy`, `timeout_s` and `connections`, as in the settings.
-    keeps_sound
+    offline, keeps_sound
         As of `FetchOptions`.
     may_all_be_gone, is_removed_on_failure
         As for `download.fetch_batch`.
@@ -55,6 +58,12 @@ def fetch_paths(
     FetchError
         If a file could not be had, or is not listed any more.
     """
+    if offline and keeps_sound:
+        return
+    if offline:
+        unreachable.refuse(Path(), base_url=base_url)
+        msg = f"{paths[0]} and {len(paths) - 1} more: missing and offline: true"
+        raise FetchError(msg)
     listed = listed_rows(paths)
     absent = [path for path in paths if key_of_path(path) not in listed]
     if absent:

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,15 @@ from bhds.core.errors import ResultError
 from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.core.timegrid import TIME
 from bhds.io import storage
-from bhds.quality import conflicts, gap_classes, reconciliation, record_days, volumes
-from bhds.quality.day_condition import changes_in, judge
+from bhds.quality import (
+    conflicts,
+    gap_classes,
+    judged_until,
+    reconciliation,
+    record_days,
+    volumes,
+)
+from bhds.quality.day_condition import changes_in, going_on, judge
 from bhds.quality.outages import outages_of
 from bhds.schemas import quality_tables
 from bhds.schemas.archive_tables import LISTING_SCHEMA
@@ -107,6 +114,7 @@ def classify_days(
     trade_type: str,
     interval: str,
     as_of: dt.date,
+    ends: Mapping[str, dt.date] | None = None,
     not_reconciled: Sequence[str] = (),
 ) -> None:
     """Judge each day of all symbols of a market's results: `CONDITION`.
@@ -124,6 +132,8 @@ def classify_days(
         were changed.
     as_of
         The last UTC day wanted.
+    ends
+        Of symbols of which fewer days are wanted: the last.
     not_reconciled
         Paths of the days that `reconcile_klines` found to differ, one a symbol of
         which bars of longer intervals are configured.
@@ -139,10 +149,12 @@ def classify_days(
         changes=_changes(trade_type, "klines", interval),
         interval=Interval.parse(interval),
         as_of=as_of,
+        ends=ends,
         not_reconciled=_read_all(not_reconciled, schema=NOT_RECONCILED),
         ended={Path(path).stem for path in days if _has_ended(path)},
     )
-    _write(condition, output, inputs=[*days, gaps, *not_reconciled], as_of=as_of)
+    inputs = [*days, gaps, *not_reconciled]
+    _write(condition, output, inputs=inputs, as_of=as_of, ends=ends)
 
 
 def classify_record_days(
@@ -152,6 +164,7 @@ def classify_record_days(
     trade_type: str,
     series: str,
     as_of: dt.date,
+    ends: Mapping[str, dt.date] | None = None,
     ended: Collection[str] = (),
 ) -> None:
     """Judge each day of all symbols of data without results: `CONDITION`.
@@ -168,6 +181,8 @@ def classify_record_days(
         `markPriceKlines-1m`.
     as_of
         The last UTC day wanted.
+    ends
+        As in `classify_days`.
     ended
         Symbols that are known to have ended.
 
@@ -189,7 +204,11 @@ def classify_record_days(
         for path, each in sources.items()
         if "holes" in each and each["rows"]
     }
-    newest = _newest_day(sources.values(), of_api.values())
+    newest = record_days.newest_day(sources.values(), of_api.values())
+    changes = _changes(trade_type, data_type, interval or None)
+    of_ends = ends or {}
+    newest_of = {symbol: min(newest, end) for symbol, end in of_ends.items()}
+    newest_of |= dict.fromkeys(going_on(changes, of_ends), dt.date.min)
     tables = [
         record_days.account(
             [sources[path] for path in paths],
@@ -201,7 +220,7 @@ def classify_record_days(
             last_day=max(
                 dt.date.fromisoformat(_last_day(sources[path])) for path in paths
             ),
-            newest=newest,
+            newest=newest_of.get(symbol, newest),
             has_ended=symbol in ended,
             is_steady=table.is_steady,
             events=_events(paths, table),
@@ -223,12 +242,13 @@ def classify_record_days(
     condition = judge(
         pl.concat([DAYS.to_frame(), *tables]),
         gaps=CLASSIFIED_GAPS.to_frame(),
-        changes=_changes(trade_type, data_type, interval or None),
+        changes=changes,
         interval=None,
         as_of=as_of,
+        ends=ends,
         ended=ended,
     )
-    _write(condition, output, inputs=partitions, as_of=as_of)
+    _write(condition, output, inputs=partitions, as_of=as_of, ends=ends)
 
 
 def reconcile_klines(
@@ -370,20 +390,6 @@ def _read_all(paths: Sequence[str], *, schema: pl.Schema) -> pl.DataFrame:
     return pl.concat([schema.to_frame(), *tables])
 
 
-def _newest_day(
-    sources: Iterable[Mapping[str, Any]], of_api: Iterable[pl.Series]
-) -> dt.date:
-    """Return the last UTC day of which an archive file or the API has rows."""
-    days = [
-        dt.date.fromisoformat(day["day"])
-        for each in sources
-        for day in each.get("days", ())
-        if day.get("present", 0)
-    ]
-    days += [times.dt.date().sort()[-1] for times in of_api]
-    return max(days, default=dt.date.min)
-
-
 def _events(paths: Sequence[str], table: Table) -> pl.DataFrame | None:
     """Read when events were due, and the hours that they name; None of other data."""
     if table.hours is None:
@@ -430,7 +436,8 @@ def _write(
     *,
     inputs: Sequence[str],
     as_of: dt.date | None = None,
+    ends: Mapping[str, dt.date] | None = None,
 ) -> None:
-    dated = {} if as_of is None else {"as_of": as_of.isoformat()}
+    dated = judged_until.to_metadata(as_of, ends or {}) if as_of else {}
     metadata = storage.provenance("quality", REVISION, inputs) | dated
     storage.write_parquet(frame, output, metadata=metadata)

@@ -434,3 +434,16 @@ def test_the_vwap_of_coin_margined_bars_is_a_price_within_the_bar(rows, contract
         for row in table.filter(pl.col("trade_count") > 0).rows(named=True):
             worth = row["volume"] * size
             assert worth / row["vwap"] == pytest.approx(row["base_volume"])
+
+
+@given(published_bars(), st.integers(0, 100))
+def test_a_history_that_ends_earlier_has_the_same_rows(rows, hours):
+    """But for bars that a later one shows to be missing."""
+    end = START + hours * STEP
+    earlier = [row for row in rows if row["open_time"] < end]
+
+    part = build(earlier, is_trading=True).frame
+
+    whole = build(rows, is_trading=True).frame.filter(pl.col("open_time") < end)
+    assert part.equals(whole.head(part.height))
+    assert set(whole.tail(-part.height or whole.height)["source"]) <= {"filled"}

@@ -141,6 +141,29 @@ def test_a_feed_may_have_ended(change, ended):
     assert dataset_of(**change).ended == ended
 
 
+@pytest.mark.parametrize(
+    ("bounds", "expected"),
+    [
+        pytest.param({}, (None, "2025-03-09"), id="none"),
+        pytest.param(
+            {"start": "2025-01-15", "end": "2025-02-10"},
+            ("2025-01-15", "2025-02-10"),
+            id="days",
+        ),
+        pytest.param({"end": "2025-03-20"}, (None, "2025-03-09"), id="after as_of"),
+        pytest.param({"start": "9d"}, ("2025-02-01", "2025-03-09"), id="same month"),
+        pytest.param({"start": "8d"}, ("2025-03-01", "2025-03-09"), id="next month"),
+        pytest.param({"end": "7d"}, (None, "2025-03-02"), id="end before as_of"),
+    ],
+)
+def test_days_may_be_relative_to_as_of(bounds, expected):
+    dataset, as_of = dataset_of(**bounds), dt.date(2025, 3, 9)
+
+    first, last = dataset.first_day(as_of), dataset.last_day(as_of)
+
+    assert (first and str(first), str(last)) == expected
+
+
 def test_symbols_may_be_a_list_of_names():
     assert dataset_of(symbols=["BTCUSDT", "币安人生USDT"]).symbols == [
         "BTCUSDT",

@@ -59,6 +59,14 @@ MADE = {
         "as_of: 2025-01-01\n" + of_dataset("start: 2025-01-02"),
         *("4:12", "datasets[0].start: 2025-01-02 is after as_of"),
     ),
+    "after its own end": (
+        of_dataset("start: 2025-01-02\nend: 2025-01-01"),
+        *("3:12", "datasets[0].start: 2025-01-02 is after end, 2025-01-01"),
+    ),
+    "more days before": (
+        of_dataset("start: 30d\nend: 31d"),
+        *("3:12", "datasets[0].start: 30d is after end, 31d; expected an earlier day"),
+    ),
     "at the end": (f"{DATASETS}extra: 1\n", "3:1", "extra: unknown key"),
     "long folder": ("data_dir: " + "x" * 300, "1:11", "File name too long"),
     "deep folder": ("data_dir: " + "/x" * 3_000, "1:11", "File name too long"),

@@ -144,7 +144,9 @@ def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **sett
         for symbol, year, name in names
     ]
     files = pl.DataFrame(rows, schema=FILES, orient="row")
-    return PlannedDataset(dataset, tuple(sorted([*symbols, *empty])), files)
+    first_day = dataset.first_day(dt.date.max)
+    named = tuple(sorted([*symbols, *empty]))
+    return PlannedDataset(dataset, named, files, first_day=first_day)
 
 
 def zips(*rows):

@@ -151,6 +151,101 @@ def test_days_wanted_are_clamped_to_what_the_archive_covers(bucket):
     assert zips(plan, "AUSDT", "2024") == ["AUSDT-1m-2024-12.zip"]
 
 
+END = "2025-02-10"
+
+
+def bounded(bucket, **dataset):
+    """Return the plan of a dataset until END, and its 1m klines of AUSDT."""
+    plan = plan_of(bucket, end=END, **dataset)
+    return plan, Series(TradeType.UM_FUTURES, "klines", "AUSDT", "1m")
+
+
+def test_a_dataset_ends_within_a_month_of_one_zip(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02", "2025-03-01")
+
+    plan, klines = bounded(bucket)
+
+    assert zips(plan, "AUSDT", "2025") == [
+        "AUSDT-1m-2025-01.zip",
+        "AUSDT-1m-2025-02.zip",
+    ]
+    assert str(plan.partition(klines, "2025").last_day) == END
+    assert str(plan.last_day(klines)) == END
+    assert str(plan.backfill(klines, "2025").last_day) == END
+
+
+def test_a_dataset_that_ends_brings_funding_until_its_end(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02")
+    bucket.publish_funding("AUSDT", "2025-01", "2025-02", "2025-03")
+
+    plan, _ = bounded(bucket)
+
+    funding = Series(TradeType.UM_FUTURES, "fundingRate", "AUSDT", None)
+    assert str(plan.last_day(funding)) == END
+
+
+@pytest.mark.parametrize(
+    ("later", "has_ended", "is_last"),
+    [
+        pytest.param(["2025-02-11"], False, False, id="files go on"),
+        pytest.param(["2025-02-11", "2025-02-12"], False, False, id="and stop later"),
+        pytest.param([], True, True, id="no later file, as is known today"),
+    ],
+)
+def test_a_symbol_ends_before_the_end_of_its_dataset_or_not_at_all(
+    bucket, later, has_ended, is_last
+):
+    bucket.publish("AUSDT", "2024-12-20", *later)
+    bucket.publish("BUSDT", "2025-02-10")
+
+    plan, klines = bounded(bucket, symbols=["AUSDT", "BUSDT"])
+
+    settings = {"as_of": "2025-03-09"}
+    free = plan_of(bucket, symbols=["AUSDT", "BUSDT"], settings=settings)
+    assert plan.has_ended(klines) is has_ended
+    assert free.has_ended(klines) is (not later)
+    assert list(plan.backfills(klines).values())[-1].is_last is is_last
+
+
+def test_a_symbol_listed_after_the_end_has_no_result(bucket):
+    bucket.publish("AUSDT", "2025-02-11")
+    bucket.publish("BUSDT", "2025-02-10")
+
+    plan, _ = bounded(bucket)
+
+    assert [Path(path).stem for path in plan.results[::2]] == ["BUSDT"]
+    with pytest.raises(SelectionError, match="check `start`, `end`, `as_of`"):
+        bounded(bucket, symbols=["AUSDT"])
+
+
+def test_days_that_pass_within_a_month_move_no_relative_start(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02-01", "2025-02-27", "2025-02-28")
+    klines = Series(TradeType.UM_FUTURES, "klines", "AUSDT", "1m")
+
+    plans = [
+        plan_of(bucket, start="14d", settings={"as_of": as_of})
+        for as_of in ("2025-02-27", "2025-02-28")
+    ]
+
+    firsts = [plan.partition(klines, "2025").first_day for plan in plans]
+    fills = [plan.backfill(klines, "2025") for plan in plans]
+    assert firsts == [None, None]
+    assert {fill.first_day for fill in fills} == {dt.date(2025, 2, 1)}
+    assert "AUSDT-1m-2025-01.zip" not in zips(plans[0], "AUSDT", "2025")
+
+
+def test_offline_files_on_disk_are_used_as_they_are(bucket):
+    bucket.publish("AUSDT", "2025-01-01", "2025-01-02", "2025-01-03")
+    bucket.fetch("AUSDT", "2025-01-01", "2025-01-02")
+    bucket.fetch("AUSDT", "2025-01-02", size=11)
+    for path in bucket.data_dir.rglob("*-2025-01-01.zip.CHECKSUM"):
+        path.unlink()
+
+    (batch,) = plan_of(bucket, settings={"offline": True}).batches
+
+    assert [Path(path).name for path in batch.zips] == ["AUSDT-1m-2025-01-03.zip"]
+
+
 def test_a_later_as_of_changes_nothing_for_a_delisted_symbol(bucket):
     bucket.publish("OLDUSDT", "2023-05")
     series = Series(TradeType.UM_FUTURES, "klines", "OLDUSDT", "1m")

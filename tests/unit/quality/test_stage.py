@@ -13,7 +13,7 @@ from bhds.backfill.klines import Bars
 from bhds.core.errors import ResultError
 from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.io import storage
-from bhds.quality import reconciliation
+from bhds.quality import judged_until, reconciliation
 from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.klines import parsed_klines, result_klines
 from bhds.schemas.quality_tables import (
@@ -405,3 +405,44 @@ def test_conflicts_of_symbols_are_put_together():
     table = pl.read_parquet(OUTPUT)
     assert table.schema == schema
     assert table["symbol"].to_list() == ["A", "B"]
+
+
+def listed(series, symbol, *days):
+    """List daily zips of a symbol."""
+    interval = series.partition("-")[2] or None
+    data_type = series.partition("-")[0]
+    directory = Directory(TradeType.UM_FUTURES, Frequency.DAILY, data_type, interval)
+    middle = interval or data_type
+    keys = [
+        f"{directory.symbol_prefix(symbol)}{symbol}-{middle}-{day}.zip" for day in days
+    ]
+    changed = dt.datetime(2024, 2, 2, tzinfo=dt.UTC)
+    rows = [(key, 1, "e", changed) for key in keys]
+    table = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
+    storage.write_parquet(table, directory.listing_path, metadata={})
+
+
+@pytest.mark.parametrize(
+    ("later", "expected"),
+    [
+        pytest.param(["2024-03-01"], ["missing"] * 5, id="its files go on"),
+        pytest.param([], ["not_listed"] * 5, id="it has no later file"),
+    ],
+)
+def test_no_day_after_the_end_of_a_symbol_is_judged(metrics, later, expected):
+    """But those before it are due, however far the market goes."""
+    paths = [metrics(symbol) for symbol in ("AUSDT", "BUSDT")]
+    listed("metrics", "AUSDT", *later)
+    end = dt.date(2024, 1, 7)
+
+    table = rated_days(
+        paths, as_of=dt.date(2024, 2, 20), ended=["AUSDT"], ends={"AUSDT": end}
+    )
+
+    of_symbol = table.filter(pl.col("symbol") == "AUSDT")
+    assert of_symbol["day"].max() == end
+    assert of_symbol["condition"].to_list()[2:] == expected
+    assert judged_until.of_metadata(storage.read_parquet_metadata(OUTPUT)) == (
+        dt.date(2024, 2, 20),
+        {"AUSDT": end},
+    )
