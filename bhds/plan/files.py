@@ -27,7 +27,8 @@ STATES = pl.Enum([MISSING, REPLACED, PRESENT])
 `present`: on disk as listed, or no longer listed."""
 
 
-_MD5_LENGTH = 32  # the etag of an object in several parts is longer, and no MD5
+MD5_LENGTH = 32
+"""The etag of an object in several parts is longer, and no MD5."""
 
 FILES = pl.Schema(
     {
@@ -156,7 +157,7 @@ def with_state(
     is_whole = pl.col("disk_size") == pl.col("size")
     is_as_listed = is_whole & (
         (pl.col("md5") == pl.col("etag"))
-        | (pl.col("etag").str.len_chars() != _MD5_LENGTH)
+        | (pl.col("etag").str.len_chars() != MD5_LENGTH)
     )
     is_proven = pl.col("proof").is_not_null() & (
         pl.col("served_size") == pl.col("disk_size")
@@ -202,7 +203,7 @@ def damaged(files: pl.DataFrame, *, newest: pl.DataFrame, data_dir: Path) -> lis
     data_dir
         The data directory.
     """
-    is_md5 = pl.col("etag").str.len_chars() == _MD5_LENGTH
+    is_md5 = pl.col("etag").str.len_chars() == MD5_LENGTH
     known = (
         files.filter(pl.col("state") == PRESENT)
         .join(newest.select("key", "md5"), on="key", how="left")

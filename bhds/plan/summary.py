@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.plan.dataset import PlannedDataset
-from bhds.plan.files import MISSING, PRESENT, REPLACED
+from bhds.plan.files import MD5_LENGTH, MISSING, PRESENT, REPLACED
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Row:
 def with_due(files: pl.DataFrame) -> pl.DataFrame:
     """Add as what each file is to be downloaded: `due`, null for one that is not.
 
-    A zip and its CHECKSUM come together (`bhds.plan.batches`): a sound one of a
-    pair that is not whole is `replaced`.
+    A file that is as listed stays in place, even if the other file of its pair does
+    not. One without a listed MD5 cannot be checked: it is downloaded again then.
 
     Parameters
     ----------
@@ -61,8 +61,10 @@ def with_due(files: pl.DataFrame) -> pl.DataFrame:
     is_listed = pl.col("etag").is_not_null()
     incomplete = files.filter(is_listed, pl.col("state") != PRESENT).select(pair)
     unlisted = files.filter(~is_listed, ~pl.col("is_checksum")).select("path")
+    has_md5 = pl.col("etag").str.len_chars() == MD5_LENGTH
     is_due = (
         is_listed
+        & ((pl.col("state") != PRESENT) | ~has_md5)
         & pair.is_in(incomplete.to_series().implode())
         & ~pair.is_in(unlisted.to_series().implode())
     )

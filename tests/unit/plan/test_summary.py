@@ -9,7 +9,6 @@ from rich.console import Console
 from bhds import config
 from bhds.archive.keys import path_of_key
 from bhds.plan import prepare
-from bhds.plan.batches import batches
 from bhds.plan.summary import Row, files_table, show, summarise, with_due
 
 
@@ -79,28 +78,25 @@ def test_what_the_server_withdrew_is_on_disk_alone(bucket):
 
 
 @pytest.mark.parametrize(
-    ("lost", "due"),
+    ("lost", "etag", "due"),
     [
-        pytest.param(".CHECKSUM", ["replaced", "missing"], id="CHECKSUM lost"),
-        pytest.param("", ["missing", "replaced"], id="zip lost"),
-        pytest.param(None, [None, None], id="whole"),
+        pytest.param(".CHECKSUM", "a" * 32, [None, "missing"], id="CHECKSUM lost"),
+        pytest.param("", "a" * 32, ["missing", None], id="zip lost"),
+        pytest.param(".CHECKSUM", "a-2", ["replaced", "missing"], id="without an MD5"),
+        pytest.param(None, "a-2", [None, None], id="whole"),
     ],
 )
-def test_a_zip_and_its_checksum_are_due_together_as_they_are_downloaded(
-    bucket, lost, due
+def test_what_is_as_listed_is_not_due_with_the_other_file_of_its_pair(
+    bucket, lost, etag, due
 ):
-    bucket.publish("AUSDT", "2025-01")
+    bucket.publish("AUSDT", "2025-01", etag=etag)
     bucket.fetch("AUSDT", "2025-01")
     if lost is not None:
         path = path_of_key(bucket.key("AUSDT", "2025-01") + lost)
         (bucket.data_dir / path).unlink()
     found = planned(bucket, symbols=["AUSDT"])
 
-    files = with_due(found.files)
-
-    assert files["due"].to_list() == due
-    in_batches = [b for batch in batches(found.files) for b in batch.zips]
-    assert len(in_batches) == files.drop_nulls("due").height / 2
+    assert with_due(found.files)["due"].to_list() == due
 
 
 def test_a_dataset_is_two_lines_without_a_total(dataset):
