@@ -6,19 +6,16 @@ functions.
 
 import atexit
 import gc
-import inspect
 import os
 import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
-from snakemake.scheduling.job_scheduler import JobScheduler
-from snakemake.settings.types import ExecutionSettings
-
 from bhds.status import failures, incomplete
-from bhds.io import job_log, places, runs, unknown_fields
+from bhds.io import finished_jobs, job_log, places, runs, unknown_fields
 from bhds import layout
+from bhds import snakemake_hooks
 from bhds import report as quality_report
 from bhds.archive.download import aria2, ledger, progress, publication, unreachable
 from bhds.archive.download import batch as download
@@ -27,7 +24,8 @@ from bhds.stages import fetch, phase
 from bhds.backfill import refusal, unanswered, api_use
 from bhds.core.errors import ConfigError
 from bhds.parse import revisions, supplements, unusable_zips
-from bhds.plan import plan_snapshot, prepare, space, summary, file_times, wrong_targets
+from bhds.plan import command_line, plan_snapshot, prepare, space, summary
+from bhds.plan import file_times, wrong_targets
 from bhds.cleanup import stale_files
 from bhds.plan.files import MISSING, PRESENT, REPLACED
 from bhds.plan.plan import Plan
@@ -52,13 +50,18 @@ with one_line_errors():
 
 
 def for_rules(function):
-    """Prepare a function for rules, which call and inspect it for each job.
+    """Let an error of a function of wildcards, which rules call, be one line.
 
-    An error is one line. The signature is attached, because Snakemake would inspect it
-    for each job (a tenth of the planning time, docs/performance.md).
+    A plain function: Snakemake inspects it for each job (docs/performance.md).
     """
-    guarded = one_line_errors()(function)
-    guarded.__signature__ = inspect.signature(function)
+
+    def guarded(wildcards):
+        try:
+            return function(wildcards)
+        except Exception:
+            with one_line_errors():
+                raise
+
     return guarded
 
 
@@ -93,13 +96,13 @@ def follow_plan():
     """Load the plan snapshot of the main process, in a job on another machine.
 
     Members of a group run one after another, because a group has the cores and memory
-    of one. A failed member does not stop the others: Snakemake has no option for this
-    in such processes.
+    of one. A failed member does not stop the others.
     """
     workflow.register_resource("members", 1)
-    ExecutionSettings.keep_going = property(lambda self: True, lambda self, value: None)
+    snakemake_hooks.keep_going()
+    os.environ.update(finished_jobs.environment(Path()))
     return plan_snapshot.load(
-        PLAN_SNAPSHOT, symbols=plan_snapshot.symbols_of_job(sys.argv)
+        PLAN_SNAPSHOT, symbols=command_line.symbols_of_job(sys.argv)
     )
 
 
@@ -107,7 +110,8 @@ def follow_plan():
 def begin_run():
     """Record the run, and end with the command that started it, if any."""
     runs.end_with_parent(os.environ)
-    if not prepare.is_dry_run(sys.argv):
+    if not IS_DRY_RUN:
+        RUN.follow()
         asked = workflow.resource_settings
         if asked.cores is None and asked.nodes is None:
             msg = "cores: not given; expected how many jobs may run at once, as in "
@@ -139,44 +143,34 @@ def repair_times():
         now=file_times.present(Path()),
     )
     if future.message:
-        is_dry = prepare.is_dry_run(sys.argv)
         end = "a run sets their times, and builds these again"
         print(f"bhds: warning: {future.message}; {end}", file=sys.stderr)
-        if not is_dry:
+        if not IS_DRY_RUN:
             file_times.repair(future, data_dir=Path())
 
 
+@one_line_errors()
+def keep_outdated_partitions():
+    """Keep partitions that are built again, to compare what the exchange replaced."""
+    if not IS_DRY_RUN:
+        for partition in PLAN.outdated_partitions:
+            revisions.keep(partition, sources_path=layout.sources_of(partition))
+
+
 def makes_segments():
-    """Check whether this process, of a job elsewhere, builds files of segments."""
-    rules_of_job = {"collect_segments", "split_klines", "split_resampled_klines"}
-    return not rules_of_job.isdisjoint(sys.argv)
+    """Check whether this process, of a job elsewhere, may build files of segments."""
+    rules_of_job = command_line.rules_of_job(sys.argv)
+    # A workflow that uses this one as a module may have put something before the name.
+    makers = ("collect_segments", "split_klines", "split_resampled_klines")
+    return rules_of_job is None or any(name.endswith(makers) for name in rules_of_job)
 
 
 def prepare_jobs_elsewhere():
-    """Write the plan snapshot for jobs elsewhere, and keep groups together.
-
-    Of themselves, jobs of Slurm do not hear how many components make a group, and
-    start a Snakemake for each member (docs/hpc.md).
-    """
+    """Write the plan snapshot for jobs elsewhere, and forget which have finished."""
     if workflow.non_local_exec:
         plan_snapshot.dump(PLAN, PLAN_SNAPSHOT, made_at=STARTED)
+        finished_jobs.forget(Path())
         workflow.executor_plugin.common_settings.pass_group_args = True
-
-
-def spare_input_sizes(ask=JobScheduler.update_input_sizes):
-    """Keep the scheduler from requesting file sizes that it does not use.
-
-    Whenever a job ends, Snakemake looks at each input of all jobs that are ready, even
-    if the profile sets an order without sizes. Where a job has a year of daily zips
-    that is seconds of processor time for each job (docs/performance.md).
-    """
-
-    async def update_input_sizes(scheduler, jobs):
-        chosen = getattr(scheduler._scheduler, "settings", None)
-        if not getattr(chosen, "omit_prioritize_by_temp_and_input", False):
-            await ask(scheduler, jobs)
-
-    JobScheduler.update_input_sizes = update_input_sizes
 
 
 def listing_files(wildcards):
@@ -524,16 +518,20 @@ def fetch_options(batch):
     )
 
 
+def fetch_rule(number):
+    """Name the rule of a batch, by its number."""
+    return f"fetch_archives_{number:05d}"
+
+
 @one_line_errors()
 def announce_downloads():
     """Check for aria2c and disk space, and record the total for the jobs' progress.
 
     Where nothing may be downloaded, record for the jobs that they cannot be done.
     """
-    rules_due = " ".join(job.rule.name for job in workflow.dag.needrun_jobs())
     # A workflow that uses this one as a module may have put something before the name.
-    numbers = {int(n) for n in re.findall(r"fetch_archives_([0-9]{5})\b", rules_due)}
-    due = [batch for n, batch in enumerate(PLAN.batches) if n in numbers]
+    rules_due = {name[name.rfind("fetch_archives_") :] for name in RUN.rules}
+    due = [b for n, b in enumerate(PLAN.batches) if fetch_rule(n) in rules_due]
     if due and not SETTINGS.offline:
         aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
@@ -545,22 +543,13 @@ def announce_downloads():
         unreachable.forbid(Path(), missing=missing)
 
 
-def described(job):
-    """Describe a job for the list of failures."""
-    return failures.Job(job.message, tuple(map(Path, job.output)), Path(job.log[0]))
-
-
-def print_failures(logs):
+def print_failures():
     """Print the failed jobs, and failed members of groups, at the end of a run."""
-    if failures.is_interrupted(logs):
+    if RUN.is_interrupted:
         if not IS_BY_COMMAND:  # which prints it itself
             print(failures.CONTINUE, file=sys.stderr)
         return
-    ended = workflow.scheduler.failed if workflow.scheduler else ()
-    jobs = [job for each in ended for job in (each if each.is_group() else [each])]
-    failed = [described(job) for job in jobs if job.is_local]
-    elsewhere = (described(job) for job in jobs if not job.is_local)
-    failed += failures.unmade(elsewhere, since=STARTED)
+    failed = failures.unmade(RUN.failed, data_dir=Path())
     if failed and not job_log.is_quiet():  # or else they were shown as they failed
         print(failures.message(failed), file=sys.stderr)
 
@@ -599,34 +588,9 @@ def left_incomplete():
     Targets need it: where nothing is to be done, Snakemake would end without a word,
     and with exit code 0.
     """
-    is_dry = prepare.is_dry_run(sys.argv)
-    if not PLANS or is_dry or not workflow.is_main_process:
+    if not PLANS or IS_DRY_RUN or not workflow.is_main_process:
         return []
     if not report_incomplete():
         return []
     INCOMPLETE.unlink(missing_ok=True)
     return [str(INCOMPLETE)]
-
-
-def one_after_the_other(first, second):
-    """Join a handler of a module, whose log is given, and one of the main workflow."""
-
-    def handler(log):
-        first()
-        second(log)
-
-    return handler
-
-
-def hand_on_handlers():
-    """Add the handlers of this workflow to one that uses it as a module.
-
-    Snakemake runs only the handlers of the main workflow. Without ours, refused requests
-    would not be repeated, and revisions would not be recorded. A main
-    workflow with handlers after the module calls ours in them: `bhds.onstart()`.
-    """
-    if workflow.modifier.is_main_snakefile():
-        return
-    for name in ("_onstart", "_onsuccess", "_onerror"):
-        ours, theirs = globals()[name.removeprefix("_")], getattr(workflow, name)
-        setattr(workflow, name, one_after_the_other(ours, theirs))

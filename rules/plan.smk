@@ -8,7 +8,9 @@ snapshot, which they follow, without later changes.
 
 STARTED = datetime.now(UTC)
 IS_BY_COMMAND = runs.PARENT in os.environ
-PLANS = not prepare.asks_nothing(sys.argv)
+IS_DRY_RUN = workflow.output_settings.dryrun
+PLANS = not command_line.asks_nothing(sys.argv)
+RUN = failures.RunRecords()
 PLAN_SNAPSHOT = Path(".snakemake/bhds-plan.parquet")
 
 if PLANS and workflow.is_main_process:
@@ -18,7 +20,7 @@ with one_line_errors():
     if not workflow.is_main_process:
         PLAN, STARTED = follow_plan()
     elif PLANS:
-        if not prepare.is_dry_run(sys.argv):
+        if not IS_DRY_RUN:
             refusal.forget(Path())
         PLAN = prepare.plan(
             SETTINGS,
@@ -26,14 +28,15 @@ with one_line_errors():
             data_dir=Path(),
             now=STARTED,
             online=True,
-            record=not prepare.is_dry_run(sys.argv),
-            lists_files=prepare.lists_files(sys.argv),
+            record=not IS_DRY_RUN,
+            lists_files=command_line.lists_files(sys.argv),
         )
     else:
         PLAN = Plan([])
 
 if PLANS and workflow.is_main_process:
     repair_times()
+    keep_outdated_partitions()
 
 INCOMPLETE = Path(".snakemake/bhds-incomplete")
 LEFT_INCOMPLETE = left_incomplete()
@@ -56,8 +59,6 @@ onstart:
         unanswered.compact(Path())
         api_use.compact(Path())
         unknown_fields.forget(Path())
-        for partition in PLAN.outdated_partitions:
-            revisions.keep(partition, sources_path=layout.sources_of(partition))
     announce_downloads()
     prepare_jobs_elsewhere()
 
@@ -69,8 +70,7 @@ onsuccess:
 onerror:
     publication.publish_noted(Path())
     print_incomplete()
-    print_failures(log)
+    print_failures()
 
 
-hand_on_handlers()
-spare_input_sizes()
+snakemake_hooks.spare_input_sizes()

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bhds.core.errors import BhdsError
-from bhds.io import places, runs
+from bhds.io import finished_jobs, places, runs
 
 LOG_ONLY = "BHDS_LOG_ONLY"
 """The variable that keeps jobs from repeating on standard error what their logs say.
@@ -71,6 +71,7 @@ def job_log(path: Path | str) -> Iterator[None]:
     try:
         runs.end_with_parent(os.environ)
         yield
+        finished_jobs.note(target)
     except KeyboardInterrupt:
         root.info("interrupted")
         sys.exit(INTERRUPTED)

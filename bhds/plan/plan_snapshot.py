@@ -7,16 +7,13 @@ the file's metadata. Who follows it for some symbols reads those.
 """
 
 import datetime as dt
-import re
-from collections.abc import Collection, Sequence
-from itertools import takewhile
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 from pydantic import BaseModel
 
-from bhds.bars import split
 from bhds.config import Dataset
 from bhds.core.errors import PlanError
 from bhds.core.markets import TradeType
@@ -28,7 +25,6 @@ from bhds.plan.dataset import PlannedDataset
 from bhds.plan.files import PRESENT, STATES
 from bhds.plan.plan import Plan
 
-_WILDCARD = re.compile(r'[:,](\w+)=("[^"]*"|[^,]*)')
 _KEPT = ["symbol", "partition", "first_day", "last_day", "path"]
 
 
@@ -131,31 +127,6 @@ def load(path: Path, *, symbols: Collection[str] | None = None) -> LoadedPlan:
         )
         raise PlanError(msg)
     return _rebuilt(frame, _Remainder.model_validate_json(metadata["plan"]), symbols)
-
-
-def symbols_of_job(arguments: Sequence[str]) -> set[str] | None:
-    """Return the symbols that a job's process makes files of; None: it needs all.
-
-    Parameters
-    ----------
-    arguments
-        The command line by which Snakemake starts a job: after `--target-jobs`, each
-        file to be made as `rule:wildcard=value,wildcard=value`.
-    """
-    if "--target-jobs" not in arguments:
-        return None
-    following = arguments[arguments.index("--target-jobs") + 1 :]
-    jobs = takewhile(lambda argument: not argument.startswith("--"), following)
-    found = set()
-    for job in jobs:
-        wildcards = {name: value.strip('"') for name, value in _WILDCARD.findall(job)}
-        if "symbol" in wildcards:
-            found.add(wildcards["symbol"])
-        elif "segment" in wildcards:
-            found.add(split.symbol_of(wildcards["segment"]))
-        else:
-            return None
-    return found
 
 
 def _of_plan(plan: Plan, market: TradeType) -> dict[str, dict[str, Any]]:

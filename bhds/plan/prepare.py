@@ -2,7 +2,6 @@
 
 import datetime as dt
 import logging
-import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -36,34 +35,6 @@ logger = logging.getLogger(__name__)
 
 Choice = Callable[[Sequence[str]], list[str]]
 """Chooses among the symbols of the bucket."""
-
-_ASKS_NOTHING = {
-    *("--lint", "--unlock", "--version"),
-    *("--list", "--list-rules", "-l", "--list-target-rules", "--lt"),
-}
-
-_LISTS_FILES = {
-    *("--summary", "-S", "--detailed-summary", "-D"),
-    *("--delete-all-output", "--list-untracked", "--lu"),
-}
-
-_DRY_RUN = re.compile(r"--dry-?run|-[FkpqR]*n[FkpqR]*")
-"""Alone, or among other short options that have no value."""
-
-
-def asks_nothing(arguments: Iterable[str]) -> bool:
-    """Return whether a Snakemake command line neither plans nor builds anything."""
-    return not _ASKS_NOTHING.isdisjoint(arguments)
-
-
-def lists_files(arguments: Iterable[str]) -> bool:
-    """Return whether a Snakemake command line lists or deletes all outputs."""
-    return not _LISTS_FILES.isdisjoint(arguments)
-
-
-def is_dry_run(arguments: Iterable[str]) -> bool:
-    """Return whether a Snakemake command line only shows what would be done."""
-    return any(_DRY_RUN.fullmatch(argument) for argument in arguments)
 
 
 def plan(

@@ -11,14 +11,13 @@ from typing import Any
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from bhds.run_display.stages import DOWNLOAD, Stage, stage_of
-from bhds.status.failures import INTERRUPTION
+from bhds.status.failures import INTERRUPTION, shown_path
 
 MOST_LINES = 20
 """Failures, and warnings, that are shown one by one; logs hold all."""
 
 _NOTHING = "Nothing to be done"
 _LOG_LEVEL = re.compile(r"^\S+ \S+ (WARNING|ERROR) \S+: (.*)$", re.MULTILINE)
-_FLAG = re.compile(r" \([a-z ,]+\)$")
 _LONGEST_LINE = 400
 
 
@@ -131,7 +130,7 @@ class RunState:
         job = _Job(
             stage_of(rule),
             record["rule_msg"] or rule,
-            Path(_path(logs[0])) if logs else None,
+            Path(shown_path(logs[0])) if logs else None,
             self.clock(),
         )
         self._jobs[record["jobid"]] = job
@@ -139,7 +138,7 @@ class RunState:
             return
         self._count(job.stage).running += 1
         if job.stage is DOWNLOAD:
-            outputs = map(_path, record["output"])
+            outputs = map(shown_path, record["output"])
             self.missing_zips += [path for path in outputs if path.endswith(".zip")]
 
     def _finish(self, number: int) -> Iterator[str]:
@@ -230,11 +229,6 @@ def _logged(log: Path | None) -> list[tuple[str, str]]:
     except OSError:
         return []
     return [(found[1], found[2]) for found in _LOG_LEVEL.finditer(text)]
-
-
-def _path(shown: str) -> str:
-    """Return a path without the flags that Snakemake shows behind it."""
-    return _FLAG.sub("", shown)
 
 
 def _cut(line: str) -> str:

@@ -19,10 +19,6 @@ SNAKEFILE = """
 configfile: "config.yaml"
 
 
-onstart:
-    print("the other workflow begins")
-
-
 module bhds:
     snakefile:
         {snakefile}
@@ -31,6 +27,19 @@ module bhds:
 
 
 use rule * from bhds as bhds_*
+
+
+onstart:
+    print("the other workflow begins")
+    bhds.onstart()
+
+
+onsuccess:
+    bhds.onsuccess()
+
+
+onerror:
+    bhds.onerror()
 
 
 rule closes:

@@ -15,7 +15,6 @@ from bhds.plan.series import Series
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 UM = TradeType.UM_FUTURES
 SERIES = Series(UM, "klines", "币安人生USDT", "1m")
-PARSE = "parse_klines:trade_type=um_futures,symbol={},interval=1m,partition=2024"
 
 
 @pytest.fixture
@@ -123,29 +122,3 @@ def test_a_plan_of_another_version_is_refused(path, monkeypatch):
 
     with pytest.raises(PlanError, match=r"written by BHDS .*, expected 9\.9\.9; give"):
         plan_snapshot.load(path)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "symbols"),
-    [
-        ([PARSE.format("AUSDT")], {"AUSDT"}),
-        (
-            [PARSE.format("AUSDT"), PARSE.format("币安人生USDT")],
-            {"AUSDT", "币安人生USDT"},
-        ),
-        (["resample_klines_x:symbol=AUSDT"], {"AUSDT"}),
-        (["split_klines:trade_type=spot,interval=1m,segment=SP0_AUSDT"], {"AUSDT"}),
-        ([PARSE.format("AUSDT"), "classify_days:trade_type=spot,interval=1m"], None),
-        (["reconcile_volumes:trade_type=spot"], None),
-    ],
-)
-def test_the_symbols_of_a_job_are_read_from_its_targets(arguments, symbols):
-    command = ["snakemake", "--snakefile", "Snakefile", "--target-jobs", *arguments]
-
-    found = plan_snapshot.symbols_of_job([*command, "--allowed-rules", "x:symbol=NOT"])
-
-    assert found == symbols
-
-
-def test_a_process_without_targets_needs_all():
-    assert plan_snapshot.symbols_of_job(["snakemake", "--mode", "remote"]) is None

@@ -497,17 +497,6 @@ def test_without_a_listing_and_offline_the_plan_is_refused(bucket):
         plan_of(bucket)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "expected"),
-    [
-        pytest.param(["snakemake", "--lint"], True, id="lint"),
-        pytest.param(["snakemake", "-n", "all"], False, id="dry run"),
-    ],
-)
-def test_lint_and_the_like_ask_nothing(arguments, expected):
-    assert prepare.asks_nothing(arguments) is expected
-
-
 def test_files_of_a_named_series_have_batches_of_their_own(bucket):
     bucket.publish("AUSDT", "2025-01")
     bucket.publish("BUSDT", "2025-01")

@@ -246,18 +246,3 @@ def test_a_recorded_exchange_info_counts_from_its_own_day(bucket, warned):
     (message,) = warned()
     assert "is of 2026-09-01; 1 younger symbol(s)" in message
     assert "PYPLUSDT" in message
-
-
-@pytest.mark.parametrize(
-    ("arguments", "is_dry"),
-    [
-        (["-n"], True),
-        (["--dry-run"], True),
-        (["--dryrun"], True),
-        (["-np", "results_all"], True),
-        (["-c1", "results_all"], False),
-        (["--nolock", "-j", "4"], False),
-    ],
-)
-def test_a_dry_run_is_known_by_its_options(arguments, is_dry):
-    assert prepare.is_dry_run(["snakemake", *arguments]) is is_dry
