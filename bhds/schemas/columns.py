@@ -3,7 +3,7 @@
 The code takes the dtypes from here, and the documentation what the columns mean.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import polars as pl
@@ -15,9 +15,9 @@ class Column:
 
     name: str
     dtype: pl.DataType
-    unit: str
-    """Empty if there is none."""
     meaning: str
+    unit: str = field(default="", kw_only=True)
+    """Empty if there is none."""
 
     def but(self, meaning: str, **changes: Any) -> Self:
         """Return the column as it is in a table where it means something else."""
@@ -47,5 +47,5 @@ class TableSchema(pl.Schema):
 TRADED = "base currency (COIN-M: contracts)"
 """The unit of traded quantities."""
 
-SYMBOL = Column("symbol", pl.String(), "", "The symbol, as the exchange writes it")
-DAY = Column("day", pl.Date(), "UTC", "The day")
+SYMBOL = Column("symbol", pl.String(), "The symbol, as the exchange writes it")
+DAY = Column("day", pl.Date(), "The day", unit="UTC")

@@ -256,7 +256,7 @@ def _schema(*columns: Column, fields: tuple[Field, ...]) -> TableSchema:
     """Return columns, and those that fields become by themselves."""
     return TableSchema(
         *columns,
-        *(Column(f.name, f.dtype, f.unit, f.meaning) for f in fields if f.is_kept),
+        *(Column(f.name, f.dtype, f.meaning, unit=f.unit) for f in fields if f.is_kept),
     )
 
 
@@ -500,7 +500,7 @@ def _metrics(_: TradeType) -> Table:
     return Table(
         fields=fields,
         schema=_schema(
-            Column("create_time", TIME, "UTC", "The start of the five minutes"),
+            Column("create_time", TIME, "The start of the five minutes", unit="UTC"),
             fields=fields,
         ),
         key=("create_time",),

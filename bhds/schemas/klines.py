@@ -22,78 +22,82 @@ RESULT_SOURCES = pl.Enum(["daily", "monthly", "api", "filled"])
 OPEN_TIME = Column(
     "open_time",
     TIME,
-    "UTC",
     "The start of the bar; results and resampled bars lie on a "
     "regular grid, partitions hold what was published",
+    unit="UTC",
 )
-OPEN = Column("open", pl.Float64(), "quote currency", "The first price of the bar")
-HIGH = Column("high", pl.Float64(), "quote currency", "The highest price")
-LOW = Column("low", pl.Float64(), "quote currency", "The lowest price")
+OPEN = Column("open", pl.Float64(), "The first price of the bar", unit="quote currency")
+HIGH = Column("high", pl.Float64(), "The highest price", unit="quote currency")
+LOW = Column("low", pl.Float64(), "The lowest price", unit="quote currency")
 CLOSE = Column(
     "close",
     pl.Float64(),
-    "quote currency",
     "The last price; that of a filled bar is the close before",
+    unit="quote currency",
 )
-VOLUME = Column("volume", pl.Float64(), TRADED, "Traded quantity; 0 in a filled bar")
-TRADE_COUNT = Column("trade_count", pl.Int64(), "trades", "Number of trades")
+VOLUME = Column(
+    "volume", pl.Float64(), "Traded quantity; 0 in a filled bar", unit=TRADED
+)
+TRADE_COUNT = Column("trade_count", pl.Int64(), "Number of trades", unit="trades")
 TAKER_BUY_VOLUME = Column(
     "taker_buy_volume",
     pl.Float64(),
-    TRADED,
     "The part of `volume` in which the buyer was the taker",
+    unit=TRADED,
 )
 CLOSE_TIME = Column(
     "close_time",
     TIME,
-    "UTC",
     "The last moment of the bar, as published; earlier where trading stopped within it",
+    unit="UTC",
 )
 SOURCE = Column(
     "source",
     SOURCES,
-    "",
     "Where the row comes from: a `daily` or `monthly` zip, or the `api`",
 )
-_QUOTE_VOLUME = Column("quote_volume", pl.Float64(), "quote currency", "Traded value")
+_QUOTE_VOLUME = Column(
+    "quote_volume", pl.Float64(), "Traded value", unit="quote currency"
+)
 _BASE_VOLUME = Column(
     "base_volume",
     pl.Float64(),
-    "base currency",
     "Traded value in coin; the exchange's files call it quote volume",
+    unit="base currency",
 )
 _TAKER_BUY_QUOTE_VOLUME = Column(
     "taker_buy_quote_volume",
     pl.Float64(),
-    "quote currency",
     "The part of `quote_volume` in which the buyer was the taker",
+    unit="quote currency",
 )
 _TAKER_BUY_BASE_VOLUME = Column(
     "taker_buy_base_volume",
     pl.Float64(),
-    "base currency",
     "The part of `base_volume` in which the buyer was the taker",
+    unit="base currency",
 )
 _VWAP = Column(
     "vwap",
     pl.Float64(),
-    "quote currency",
     "Volume-weighted average price, within low and high; the open "
     "where there was no trade; null where `results.vwap` is off",
+    unit="quote currency",
 )
 _SEGMENT = Column(
     "segment",
     pl.Int16(),
-    "",
     "Number of the stretch between splitting gaps, from 0 in time order",
 )
 _FUNDING_RATE = Column(
     "funding_rate",
     pl.Float64(),
-    "fraction",
     "What longs paid to shorts, as a fraction of the position: 0.0001 is 0.01 %",
+    unit="fraction",
 )
-_FUNDING_TIME = Column("funding_time", TIME, "UTC", "The minute that the event was due")
+_FUNDING_TIME = Column(
+    "funding_time", TIME, "The minute that the event was due", unit="UTC"
+)
 
 SYMBOL = "symbol"
 """The first column of every table that holds the rows of one symbol: constant."""
@@ -152,18 +156,21 @@ def resampled_klines(trade_type: TradeType) -> TableSchema:
         Column(
             "first_vwap",
             pl.Float64(),
-            "quote currency",
             "VWAP of the first base bar: what an order at the open would have got",
+            unit="quote currency",
         ),
         _FUNDING_RATE.but(
             "The sum of the rates of the bar's events; null without one, never 0"
         ),
-        Column("funding_count", pl.Int32(), "events", "Funding events in the bar"),
+        Column("funding_count", pl.Int32(), "Funding events in the bar", unit="events"),
         _FUNDING_TIME.but(
             "When the first of the bar's funding events was due; null without one"
         ),
         Column(
-            "filled_count", pl.Int32(), "bars", "Base bars that were never published"
+            "filled_count",
+            pl.Int32(),
+            "Base bars that were never published",
+            unit="bars",
         ),
         _SEGMENT,
     )
@@ -194,28 +201,27 @@ FUNDING = TableSchema(
     Column(
         "calc_time",
         TIME,
-        "UTC",
         "The time of the event as published, some milliseconds later",
+        unit="UTC",
     ),
     Column(
         "funding_interval_hours",
         pl.Int8(),
-        "hours",
         "The time between events, then; null where only the API has the event",
+        unit="hours",
     ),
     _FUNDING_RATE,
     Column(
         "rate_type",
         RATE_TYPES,
-        "",
         "Why there is funding: Regular, or Special for the dividend of a "
         "share; null where only the archive has the event",
     ),
     Column(
         "mark_price",
         pl.Float64(),
-        "quote currency",
         "The mark price of the event; null where only the archive has it",
+        unit="quote currency",
     ),
     SOURCE,
 )
@@ -238,12 +244,11 @@ SEGMENT_FILES = TableSchema(
     Column(
         "name",
         pl.String(),
-        "",
         "Name of the file: `SP<n>_<symbol>`, and `<symbol>` of the last segment",
     ),
     SYMBOL_COLUMN,
     _SEGMENT,
-    Column("first_open_time", TIME, "UTC", "Start of the segment's first bar"),
-    Column("last_open_time", TIME, "UTC", "Start of the segment's last bar"),
+    Column("first_open_time", TIME, "Start of the segment's first bar", unit="UTC"),
+    Column("last_open_time", TIME, "Start of the segment's last bar", unit="UTC"),
 )
 """The split files, each of one segment."""
