@@ -16,7 +16,7 @@ from bhds.cli.datasets import DatasetRequest
 from bhds.cli.options import (
     AsJson,
     BarFilter,
-    FirstDay,
+    Days,
     FrequencyName,
     IntervalNames,
     Market,
@@ -38,7 +38,8 @@ _HELP = {
     "verify": "Hash every zip on disk again, and quarantine damaged ones.\n\n"
     "The next download fetches them again. Parsing compares each zip with its CHECKSUM "
     "too; this command finds files that were damaged later.",
-    "parse": "Parse the zips to typed partitions, and download missing files.",
+    "parse": "Parse the zips to typed partitions, and download missing files.\n\n"
+    "With --start or --end, a partition that reaches beyond these days is cut.",
 }
 _GROUPS = {"aws-funding": FUNDING, "aws-liquidation": "liquidationSnapshot"}
 
@@ -64,10 +65,10 @@ class _Files:
     """Which zips are taken."""
 
     frequency: FrequencyName = None
-    start: FirstDay = None
+    days: Days
 
     def given(self) -> dict[str, Any]:
-        return given(frequency=self.frequency, start=self.start and self.start.date())
+        return given(frequency=self.frequency) | self.days.given()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The dataset of a command: the settings, overridden by its options."""
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,7 +51,7 @@ def dataset_of(request: DatasetRequest, *, settings: Settings) -> Dataset:
         The request of the command line.
     settings
         The source of all other values: the first dataset of the same market, data type
-        and interval; else first day and symbols of the first dataset of the same
+        and interval; else days and symbols of the first dataset of the same
         market; else all history of perpetuals against USDT (spot: pairs with USDT),
         without stable pairs and leveraged tokens.
 
@@ -95,6 +96,50 @@ def datasets_of(request: DatasetRequest, *, settings: Settings) -> list[Dataset]
     ]
 
 
+def narrowed(
+    settings: Settings, days: Mapping[str, Any], *, with_whole_partitions: bool = False
+) -> Settings:
+    """Return settings whose datasets have fewer days, without those that have none.
+
+    Parameters
+    ----------
+    settings
+        The settings.
+    days
+        `start` and `end`, if they are given, as of `config.Dataset`.
+    with_whole_partitions
+        Whether partitions that hold one of the days keep all days of the settings.
+
+    Raises
+    ------
+    ConfigError
+        If a day is none.
+    SelectionError
+        If no dataset has any of the days.
+    """
+    if not days:
+        return settings
+    as_of = settings.last_day(dt.datetime.now(dt.UTC))
+    datasets = []
+    for dataset in settings.datasets:
+        asked = validated(Dataset, dataset.model_dump() | dict(days), where="option")
+        first, last = asked.first_day(as_of), asked.last_day(as_of)
+        if with_whole_partitions:
+            size = dataset.entry.partition_size(dataset.interval)
+            first = first and size.first_day(first)
+            last = size.last_day(last)
+        first = max(filter(None, (first, dataset.first_day(as_of))), default=None)
+        last = min(last, dataset.last_day(as_of))
+        if first is None or first <= last:
+            bounds = {"start": first, "end": last}
+            datasets.append(dataset.model_copy(update=bounds))
+    if not datasets:
+        given = ", ".join(f"--{name} {value}" for name, value in days.items())
+        msg = f"{given}: no dataset of the settings has such days; request others"
+        raise SelectionError(msg)
+    return settings.model_copy(update={"datasets": datasets})
+
+
 def _from_settings(request: DatasetRequest, *, settings: Settings) -> dict[str, Any]:
     like = [d for d in settings.datasets if d.trade_type is request.trade_type]
     series = (request.data_type, request.interval)
@@ -104,7 +149,7 @@ def _from_settings(request: DatasetRequest, *, settings: Settings) -> dict[str, 
             if not dataset.has_results:
                 del raw["results"]
             return raw
-    return like[0].model_dump(include={"start", "symbols"}) if like else {}
+    return like[0].model_dump(include={"start", "end", "symbols"}) if like else {}
 
 
 def _symbols(request: DatasetRequest, *, of_settings: Any) -> Any:

@@ -15,7 +15,7 @@ from bhds.cli.datasets import DatasetRequest
 from bhds.cli.options import (
     AsJson,
     BarFilter,
-    FirstDay,
+    Days,
     IntervalName,
     IntervalNames,
     Market,
@@ -72,20 +72,21 @@ def kline(
     split: SplitRule,
     results: ResultSettings,
     selection: BarFilter,
-    start: FirstDay = None,
+    days: Days,
     run: RunOptions,
     options: SettingsOptions,
 ) -> int:
     """Build results, with all their inputs: download, parse, backfill, forward-fill.
 
-    The settings supply the options that are not given.
+    The settings supply the options that are not given. With --start or --end, the
+    results have these days only, in place of longer ones, until a run without them.
     """
     request = DatasetRequest(
         trade_type,
         interval=interval,
         symbols=symbols,
         filter=selection.given(),
-        more=given(start=start and start.date()),
+        more=days.given(),
         results=given(**results.model_dump(exclude_unset=True))
         | given(split=split.model_dump(exclude_unset=True))
         | {"resample": []},

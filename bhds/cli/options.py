@@ -1,7 +1,6 @@
 """Arguments and options of several commands, with one name and meaning."""
 
 import dataclasses
-import datetime as dt
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -90,11 +89,21 @@ FrequencyName = Annotated[
     ),
 ]
 FirstDay = Annotated[
-    dt.datetime | None,
+    str | None,
     typer.Option(
         "--start",
-        formats=["%Y-%m-%d"],
-        help="First UTC day; default: the settings' value.",
+        metavar="DAY",
+        help="First UTC day; or 30d: the first day of the month that was 30 days "
+        "before as_of; default: the settings' value.",
+    ),
+]
+LastDay = Annotated[
+    str | None,
+    typer.Option(
+        "--end",
+        metavar="DAY",
+        help="Last UTC day; or 30d: 30 days before as_of; default: the settings' "
+        "value.",
     ),
 ]
 
@@ -129,6 +138,18 @@ class BarFilter(RecordFilter):
 
     stable_pairs: StablePairs = None
     leveraged: Leveraged = None
+
+
+@dataclass(frozen=True)
+class Days:
+    """The options that select days."""
+
+    start: FirstDay = None
+    end: LastDay = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the fields of `config.Dataset`."""
+        return given(**vars(self))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from bhds.archive.download import ledger
 from bhds.archive.download.ledger import Rate
-from bhds.cli.options import AsJson, command, examples
+from bhds.cli.datasets import narrowed
+from bhds.cli.options import AsJson, Days, command, examples
 from bhds.cli.settings import MoreConfigValues, SettingsOptions
 from bhds.cli.terminal import console, working
 from bhds.config import Dataset, Settings
@@ -75,14 +76,16 @@ def plan(
     *,
     options: SettingsOptions,
     more: MoreConfigValues = None,
+    days: Days,
     as_json: AsJson = False,
     with_files: _WithFiles = False,
 ) -> None:
     """Print the downloads, API requests, disk space and time of a run.
 
-    Changes nothing: old listings are fetched, but not kept.
+    Changes nothing: old listings are fetched, but not kept. --start and --end show what
+    datasets of fewer days cost.
     """
-    settings = options.read(more)
+    settings = narrowed(options.read(more), days.given())
     with working("planning"):
         report = _report(settings, now=dt.datetime.now(dt.UTC))
     if as_json:

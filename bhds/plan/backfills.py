@@ -84,24 +84,17 @@ def _of_symbol(
     begin = max(first_listed, start)
     since = max(start, dt.date.min if is_whole else first_listed)
     while begin <= last:
-        following = _following(begin, size)
+        last_of_partition = size.last_day(begin)
         name = begin.strftime(size.value)
         backfills[name] = Backfill(
             has_archive=name in archived,
             first_day=begin,
-            last_day=min(last, following - dt.timedelta(days=1)),
+            last_day=min(last, last_of_partition),
             is_first=begin == first_listed > start,
             is_last=name >= last_archived and listing_period.last_day <= last_wanted,
             since=since
             if begin == first_listed > start and since > dt.date.min
             else None,
         )
-        begin = following
+        begin = last_of_partition + dt.timedelta(days=1)
     return backfills
-
-
-def _following(day: dt.date, size: PartitionSize) -> dt.date:
-    """Return the first day of the next period."""
-    if size is PartitionSize.YEAR:
-        return dt.date(day.year + 1, 1, 1)
-    return (day.replace(day=1) + dt.timedelta(days=32)).replace(day=1)

@@ -125,8 +125,7 @@ def plan_dataset(
         `key` and `etag` of daily zips that parse jobs wanted beside monthly ones; see
         `bhds.parse.supplements`.
     offline
-        Whether no server may be contacted: files on disk are used in the revisions
-        that they have, and zips without a CHECKSUM as well.
+        Whether no server may be contacted for those that are not on disk.
     as_of
         The last UTC day wanted of any dataset.
     """
@@ -134,8 +133,6 @@ def plan_dataset(
     files = pl.concat(
         _files(listing, data_dir=data_dir, newest=newest) for listing in listings
     )
-    if offline:
-        files = _as_on_disk(files)
     archives = files.filter(~pl.col("is_checksum"))
     zips = choose_frequency(
         archives,
@@ -235,15 +232,6 @@ def _outdated_supplements(
     if offline:
         found = found.filter(pl.col("disk_size").is_not_null())
     return found.drop("used_etag")
-
-
-def _as_on_disk(files: pl.DataFrame) -> pl.DataFrame:
-    """Return files as if those on disk were the listed ones, and all of their zips."""
-    is_there = pl.col("disk_size").is_not_null()
-    state = pl.when(is_there).then(pl.lit(archive.PRESENT)).otherwise("state")
-    return files.filter(is_there | ~pl.col("is_checksum")).with_columns(
-        state=state.cast(archive.STATES)
-    )
 
 
 def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:

@@ -216,6 +216,19 @@ def damaged(files: pl.DataFrame, *, newest: pl.DataFrame, data_dir: Path) -> lis
     ]
 
 
+def as_on_disk(files: pl.DataFrame) -> pl.DataFrame:
+    """Return files that are used as they are, where no server may be contacted.
+
+    Those on disk count as present in whatever revision, and CHECKSUMs that are not
+    there are left out.
+    """
+    is_there = pl.col("disk_size").is_not_null()
+    state = pl.when(is_there).then(pl.lit(PRESENT)).otherwise("state")
+    return files.filter(is_there | ~pl.col("is_checksum")).with_columns(
+        state=state.cast(STATES)
+    )
+
+
 def within(
     archives: pl.DataFrame, *, first_day: dt.date | None, last_day: dt.date
 ) -> pl.DataFrame:

@@ -23,7 +23,7 @@ from bhds.core.unlisted import Unlisted
 from bhds.plan.backfills import Backfill
 from bhds.plan.batches import Batch, batches
 from bhds.plan.dataset import Partition, PlannedDataset, directories
-from bhds.plan.files import PRESENT
+from bhds.plan.files import PRESENT, as_on_disk
 from bhds.plan.series import ResampleGroup, Series
 from bhds.plan.targets import NamedFiles
 from bhds.schemas.datatypes import FUNDING
@@ -54,6 +54,8 @@ class Plan:
     lists_files
         Whether files on disk have rules, too: Snakemake lists and deletes what a rule
         has made.
+    offline
+        Whether nothing can be downloaded: files on disk are used as they are.
 
     Raises
     ------
@@ -72,6 +74,7 @@ class Plan:
         known: Mapping[TradeType, instruments.Known] | None = None,
         named: NamedFiles = _NOTHING_NAMED,
         lists_files: bool = False,
+        offline: bool = False,
     ) -> None:
         self.datasets = tuple(configured)
         self.listings = list(listings)
@@ -80,6 +83,7 @@ class Plan:
         self.implied = tuple(implied)
         self._named = named
         self._lists_files = lists_files
+        self._offline = offline
         self._owners: dict[Series, PlannedDataset] = {}
         for planned in configured:
             for series in _series(planned):
@@ -117,7 +121,7 @@ class Plan:
         found: list[Batch] = []
         seen = pl.DataFrame(schema={"key": pl.String})
         for planned in (*self.implied, *self.datasets):
-            files = planned.files.join(seen, on="key", how="anti")
+            files = self._files(planned).join(seen, on="key", how="anti")
             zips, *others = self._named.apart(files, planned.dataset)
             found += batches(zips, with_present=True)
             for each in others:
@@ -128,7 +132,10 @@ class Plan:
     @cached_property
     def raw(self) -> list[str]:
         """Every zip and CHECKSUM."""
-        return [path for planned in self.datasets for path in planned.files["path"]]
+        return [p for planned in self.datasets for p in self._files(planned)["path"]]
+
+    def _files(self, planned: PlannedDataset) -> pl.DataFrame:
+        return as_on_disk(planned.files) if self._offline else planned.files
 
     def is_in_archive(self, path: str) -> bool:
         """Check whether a zip or CHECKSUM is one of the files that can be fetched."""
@@ -171,7 +178,7 @@ class Plan:
         for planned in (*self.datasets, *self.implied):
             if planned.dataset.entry.table is None:
                 continue
-            to_fetch = planned.files.filter(pl.col("state") != PRESENT)
+            to_fetch = self._files(planned).filter(pl.col("state") != PRESENT)
             dataset = planned.dataset
             for symbol, name in to_fetch.select("symbol", "partition").unique().rows():
                 series = Series(
@@ -189,7 +196,7 @@ class Plan:
         paths: list[str] = []
         for planned in self.datasets:
             if planned.dataset.entry.table is None:
-                paths.extend(planned.files["path"])
+                paths.extend(self._files(planned)["path"])
             elif not planned.dataset.has_results:
                 paths += _partition_files(planned)
                 paths += _backfill_files(planned)

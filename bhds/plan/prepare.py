@@ -118,6 +118,7 @@ def plan(
         known=planner.known,
         named=named,
         lists_files=lists_files,
+        offline=settings.offline,
     )
 
 

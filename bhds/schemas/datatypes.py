@@ -174,6 +174,17 @@ class PartitionSize(Enum):
     YEAR = "%Y"
     MONTH = "%Y-%m"
 
+    def first_day(self, day: dt.date) -> dt.date:
+        """Return the first day of the partition that a day belongs to."""
+        return day.replace(day=1, month=1 if self is self.YEAR else day.month)
+
+    def last_day(self, day: dt.date) -> dt.date:
+        """Return the last day of the partition that a day belongs to."""
+        following = self.first_day(day) + dt.timedelta(
+            days=366 if self is self.YEAR else 31
+        )
+        return self.first_day(following) - dt.timedelta(days=1)
+
 
 @dataclass(frozen=True)
 class DataType:

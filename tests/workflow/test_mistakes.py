@@ -12,6 +12,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from bhds import layout
+
 from .conftest import ROOT, YOUNG, called, young_key
 
 pytestmark = pytest.mark.workflow
@@ -374,3 +376,27 @@ def test_a_partition_that_the_archive_lacks_is_refused_in_one_line(workspace):
     outcome = workspace.plan("parsed_data/um_futures/klines/NEWUSDT/1m/2019.parquet")
 
     refused(outcome, "NEWUSDT 1m", "partitions: 2025")
+
+
+def test_offline_the_rest_is_built_and_the_missing_zips_are_named(
+    whole, closed_address
+):
+    """In one line, and no server is contacted."""
+    endpoints = dict.fromkeys(whole.settings["endpoints"], closed_address)
+    zips = sorted(whole.path("aws_data").rglob(f"{YOUNG}-1m-*.zip"))
+    partitions = whole.path(layout.parsed_folder("um_futures", "klines", YOUNG, "1m"))
+    for path in (*zips[:2], *partitions.glob("2025.*")):
+        path.unlink()
+    results = {
+        symbol: whole.path(layout.result("um_futures", "1m", symbol))
+        for symbol in ("OLDUSDT", YOUNG)
+    }
+    results["OLDUSDT"].unlink()
+    kept = results[YOUNG].read_bytes()
+    settings = {"offline": True, "endpoints": endpoints, "api": {"enabled": True}}
+
+    outcome = whole.snakemake("results_all", settings=settings)
+
+    refused(outcome, "2 zips are missing and offline: true: ", zips[0].name, "adopt")
+    assert results["OLDUSDT"].exists()
+    assert results[YOUNG].read_bytes() == kept

@@ -4,9 +4,12 @@ import datetime as dt
 import json
 import urllib.parse
 import urllib.request
+from pathlib import Path
 
 import polars as pl
 import pytest
+
+from bhds import layout
 
 pytestmark = pytest.mark.workflow
 
@@ -158,3 +161,31 @@ def test_split_files_of_segments_that_grew_together_go_away(workspace, exchange)
         assert (times[0], times[-1]) == (begin, end)
     assert table["last_open_time"][1] == dt.datetime(2025, 3, 9, 23, 59, tzinfo=dt.UTC)
     assert workspace.plan("split_all").is_idle
+
+
+def test_a_dataset_that_ends_within_a_month_has_the_rows_until_then(whole):
+    """Its monthly zip is cut, no later day is judged, and the others stay."""
+    whole.build("quality_all")
+    paths = [
+        layout.result("um_futures", "1m", "OLDUSDT"),
+        *(layout.resampled("um_futures", rule, "OLDUSDT") for rule in ("1h", "1d")),
+    ]
+    before, times = [pl.read_parquet(whole.path(p)) for p in paths], whole.times()
+    (dataset,) = whole.settings["datasets"]
+    bounded = {**dataset, "symbols": ["OLDUSDT"], "end": "2025-01-20"}
+    others = {**dataset, "symbols": {"exclude": ["OLDUSDT"]}}
+
+    whole.build("quality_all", "results_all", settings={"datasets": [bounded, others]})
+
+    end = dt.datetime(2025, 1, 21, tzinfo=dt.UTC)
+    for path, rows in zip(paths, before, strict=True):
+        found = pl.read_parquet(whole.path(path))
+        assert found.equals(rows.filter(pl.col("open_time") < end))
+        assert 0 < found.height < rows.height
+    condition = layout.quality_table("um_futures", "condition", "klines-1m")
+    days = pl.read_parquet(whole.path(condition)).filter(symbol="OLDUSDT")
+    assert days["day"].max() == dt.date(2025, 1, 20)
+    assert set(days["condition"]) == {"available"}
+    results = (Path(path) for path in whole.changed(times) if path.endswith(".pqt"))
+    assert {path.stem for path in results} == {"OLDUSDT"}
+    assert whole.plan("results_all", settings={"datasets": [bounded, others]}).is_idle

@@ -118,7 +118,9 @@ def test_the_files_are_those_that_snakemake_would_fetch(published, bhds):
     files = documented(bhds, "--files")["files"]
 
     settings = read_settings(
-        [published.data_dir.parent / "settings.yaml"], values=[], environment={}
+        [published.data_dir.parent / "settings.yaml"],
+        values=["offline=false"],
+        environment={},
     )
     batches = prepare.plan(
         settings, targets=[], data_dir=published.data_dir, now=NOW, online=False
