@@ -20,6 +20,7 @@ from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import DAY_MS, TIME, Grid, Span, with_phase_of
 from bhds.parse.parse_table import table_of
 from bhds.schemas import datatypes
+from bhds.schemas.csv_table import Table
 
 if TYPE_CHECKING:  # as in `backfill.requests`
     from bhds.api.client import ApiClient, KlinePage
@@ -49,7 +50,7 @@ class Bars:
         return self._table.schema
 
     @property
-    def _table(self) -> datatypes.Table:
+    def _table(self) -> Table:
         entry = datatypes.data_type(self.data_type)
         return table_of(entry, self.trade_type, interval=self.interval)
 

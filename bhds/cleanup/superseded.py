@@ -27,7 +27,7 @@ from bhds.plan.dataset import PlannedDataset, directories
 from bhds.plan.files import PRESENT
 from bhds.plan.series import Series
 from bhds.schemas.archive_tables import IntegrityStatus
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 
 _USABLE = {
     IntegrityStatus.OK,

@@ -21,7 +21,7 @@ from bhds.parse.csv_reader import CsvBody
 from bhds.parse.csv_stream import csv_pieces
 from bhds.parse.parse_table import table_of
 from bhds.schemas import datatypes
-from bhds.schemas.datatypes import Form, Table
+from bhds.schemas.csv_table import Form, Table
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)

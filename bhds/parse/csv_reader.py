@@ -16,7 +16,7 @@ import polars as pl
 
 from bhds.archive.integrity.bounds import MAX_COLUMNS, MAX_WORD_BYTES, cut
 from bhds.core.errors import ParseError
-from bhds.schemas.datatypes import Field, Form, Table
+from bhds.schemas.csv_table import Field, Form, Table
 
 _UNKNOWN = "unknown:"
 _IGNORED = re.compile(rf"column {_UNKNOWN}(.*) is ignored|(\w+ .+) is no known word")

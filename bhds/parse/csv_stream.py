@@ -8,7 +8,7 @@ from bhds.archive.integrity.bounds import MAX_LINE_BYTES
 from bhds.archive.integrity.zip_reader import CHUNK_BYTES, CsvEntry, inflated
 from bhds.core.errors import ParseError
 from bhds.parse.csv_reader import CsvBody, split_header
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 
 PIECE_BYTES = 32 << 20
 """How much CSV is read at once: some 450,000 trades."""

@@ -17,7 +17,7 @@ from bhds.archive.integrity.zip_input import FilePeriod
 from bhds.core.errors import ParseError
 from bhds.core.events import EventRule, number_events
 from bhds.parse.order import ascends
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 from bhds.schemas.klines import with_symbol
 
 _CHUNK_ROWS = 1_000_000

@@ -32,7 +32,7 @@ from bhds.parse.published import OpenedArchive, open_archive
 from bhds.parse.tallies import FileTally, PartitionTally
 from bhds.parse.times import check_times, microseconds
 from bhds.schemas import datatypes
-from bhds.schemas.datatypes import Form, Table
+from bhds.schemas.csv_table import Form, Table
 from bhds.schemas.impossible_values import has_impossible_values
 
 logger = logging.getLogger(__name__)

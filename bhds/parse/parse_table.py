@@ -40,7 +40,8 @@ from bhds.parse.published import (
     refuse_surplus,
 )
 from bhds.schemas import datatypes
-from bhds.schemas.datatypes import DataType, Table
+from bhds.schemas.csv_table import Table
+from bhds.schemas.datatypes import DataType
 from bhds.schemas.impossible_values import has_impossible_values
 from bhds.schemas.klines import SOURCES
 

@@ -15,7 +15,7 @@ from bhds.core.markets import Interval
 from bhds.parse.dedupe import Collapsed
 from bhds.parse.expected_rows import is_off_grid
 from bhds.schemas.archive_tables import IntegrityStatus
-from bhds.schemas.datatypes import Form, Table
+from bhds.schemas.csv_table import Form, Table
 
 SCHEMA_VERSION = 5
 """Raise by one when the entries of a `.sources.json` change."""

@@ -18,7 +18,7 @@ from bhds.parse.csv_stream import PIECE_BYTES, count_rows, csv_pieces
 from bhds.parse.provenance import SourceRecord
 from bhds.parse.times import check_times, check_unit, microseconds
 from bhds.schemas.archive_tables import IntegrityStatus
-from bhds.schemas.datatypes import Form, Table
+from bhds.schemas.csv_table import Form, Table
 from bhds.schemas.klines import SOURCES
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from bhds.parse.impossible_rows import FaultTally
 from bhds.parse.order import descents
 from bhds.parse.provenance import CONFLICTS_LISTED, SourceRecord, list_conflicts
 from bhds.parse.times import check_unit
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 
 _QUANTITY = "quantity"
 _SIDE = "is_buyer_maker"

@@ -15,7 +15,7 @@ from bhds.core.errors import ParseError
 from bhds.core.markets import Interval
 from bhds.parse.csv_reader import CsvBody
 from bhds.parse.expected_rows import duration_us, earliest_open_us
-from bhds.schemas.datatypes import Form, Table
+from bhds.schemas.csv_table import Form, Table
 
 _FACTORS = {"ms": 1_000, "us": 1, "s": 1}  # text has been read as µs
 _UNITS = {

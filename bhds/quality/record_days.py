@@ -16,7 +16,7 @@ from bhds.parse.tallies import missing_per_day
 from bhds.quality.day_counts import answer_on_missing_rows
 from bhds.quality.evidence import Evidence
 from bhds.quality.gap_classes import PENDING_DAYS
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 from bhds.schemas.impossible_values import is_impossible
 from bhds.schemas.quality_tables import DAYS
 
@@ -116,7 +116,7 @@ def account(
     has_ended
         Whether it is known that the symbol has ended.
     is_steady
-        Whether rows come at a steady pace, see `datatypes.Table`.
+        Whether rows come at a steady pace, see `csv_table.Table`.
     events
         `time, hours` of all rows, where each names the hours between events (null where
         it does not); None of other data.

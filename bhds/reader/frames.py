@@ -13,7 +13,7 @@ import polars as pl
 from bhds.core.errors import ResultError
 from bhds.io import places
 from bhds.reader.files import Records, SymbolFile
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 from bhds.schemas.klines import SYMBOL, with_symbol
 
 _MAGIC = b"PAR1"

@@ -70,7 +70,7 @@ class TimeRange:
     def touches(self, partition: str) -> bool:
         """Whether a moment lies in the year or month of a partition (`2025-03`).
 
-        A partition may reach a moment past its end (`datatypes.Table.slack`), so the
+        A partition may reach a moment past its end (`csv_table.Table.slack`), so the
         one before is touched too.
         """
         year, _, month = partition.partition("-")

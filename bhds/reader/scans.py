@@ -27,7 +27,8 @@ from bhds.reader.files import (
 from bhds.reader.frames import scan_files
 from bhds.reader.period import Moment, TimeRange
 from bhds.schemas import datatypes, klines
-from bhds.schemas.datatypes import FUNDING, Table
+from bhds.schemas.csv_table import Table
+from bhds.schemas.datatypes import FUNDING
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)

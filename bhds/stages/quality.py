@@ -29,7 +29,7 @@ from bhds.quality.day_condition import changes_in, going_on, judge
 from bhds.quality.outages import outages_of
 from bhds.schemas import quality_tables
 from bhds.schemas.archive_tables import LISTING_SCHEMA
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 from bhds.schemas.datatypes import data_type as entry_of
 from bhds.schemas.quality_tables import (
     CLASSIFIED_GAPS,

@@ -25,7 +25,6 @@ from bhds.core.markets import TradeType
 from bhds.sandbox import command as sandbox
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
-from bhds.schemas import datatypes
 from bhds.schemas.dictionary import TABLES
 from docs.blocks import PAGES, blocks
 
@@ -157,18 +156,13 @@ def place_of(block):
     """The folder that a program runs in; None of commands."""
     if block.language == "console":
         return None
-    folder = block.words.get("in", ".")
-    return "." if folder == datatypes.__name__ else folder
+    return block.words.get("in", ".")
 
 
 def write_program(block, path):
     """Write a program that says where it is from, and return its path."""
-    text = f"print('::: {block.place}', flush=True)\n"
-    if block.words.get("in") == datatypes.__name__:
-        text += (
-            "from bhds.schemas import datatypes\nglobals().update(vars(datatypes))\n"
-        )
-    path.write_text(text + block.text, encoding="utf-8")
+    text = f"print('::: {block.place}', flush=True)\n{block.text}"
+    path.write_text(text, encoding="utf-8")
     return path
 
 

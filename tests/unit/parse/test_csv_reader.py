@@ -11,7 +11,7 @@ from bhds.core.errors import ParseError
 from bhds.core.timegrid import TIME
 from bhds.parse import csv_reader
 from bhds.parse.csv_reader import read_bodies, split_header
-from bhds.schemas.datatypes import Field, Form, Table
+from bhds.schemas.csv_table import Field, Form, Table
 
 
 def table_of(*fields):

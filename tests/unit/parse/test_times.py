@@ -9,7 +9,7 @@ from bhds.core.markets import Interval
 from bhds.core.timegrid import TIME
 from bhds.parse.csv_reader import CsvBody
 from bhds.parse.times import check_times, microseconds
-from bhds.schemas.datatypes import Field, Form, Table
+from bhds.schemas.csv_table import Field, Form, Table
 
 from .conftest import utc
 

@@ -16,7 +16,7 @@ from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.reader.files import Records, SymbolFile
 from bhds.reader.frames import scan_files, scan_records
-from bhds.schemas.datatypes import Table
+from bhds.schemas.csv_table import Table
 from bhds.schemas.klines import with_symbol
 
 SCHEMA = pl.Schema({"time": TIME, "price": pl.Float64()})

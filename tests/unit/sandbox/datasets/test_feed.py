@@ -8,7 +8,8 @@ import pytest
 from bhds.archive.keys import ArchiveFile
 from bhds.core.markets import Frequency, TradeType
 from bhds.sandbox.timegrid import from_ms, period_of_label, to_ms
-from bhds.schemas.datatypes import DATA_TYPES, Form
+from bhds.schemas.csv_table import Form
+from bhds.schemas.datatypes import DATA_TYPES
 
 PUBLISHED = [
     (data_type.name, trade_type)
