@@ -518,11 +518,6 @@ def fetch_options(batch):
     )
 
 
-def fetch_rule(number):
-    """Name the rule of a batch, by its number."""
-    return f"fetch_archives_{number:05d}"
-
-
 @one_line_errors()
 def announce_downloads():
     """Check for aria2c and disk space, and record the total for the jobs' progress.
@@ -531,7 +526,9 @@ def announce_downloads():
     """
     # A workflow that uses this one as a module may have put something before the name.
     rules_due = {name[name.rfind("fetch_archives_") :] for name in RUN.rules}
-    due = [b for n, b in enumerate(PLAN.batches) if fetch_rule(n) in rules_due]
+    due = [
+        b for n, b in enumerate(PLAN.batches) if f"fetch_archives_{n:05d}" in rules_due
+    ]
     if due and not SETTINGS.offline:
         aria2.find_executable()
     files = sum(len(batch.zips) + len(batch.checksums) for batch in due)

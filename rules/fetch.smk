@@ -17,7 +17,7 @@ for number, batch in enumerate(PLAN.batches):
     rule:
         """Download one batch of zips and CHECKSUMs into `aws_data`."""
         name:
-            fetch_rule(number)
+            f"fetch_archives_{number:05d}"
         input:
             listings_of(batch),
         output:
