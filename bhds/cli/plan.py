@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,7 +17,7 @@ from rich.table import Table
 from bhds.archive.download import ledger
 from bhds.archive.download.ledger import Rate
 from bhds.cli.datasets import narrowed
-from bhds.cli.options import AsJson, Days, command, examples
+from bhds.cli.options import AsJson, Cores, Days, command, examples
 from bhds.cli.settings import MoreConfigValues, SettingsOptions
 from bhds.cli.terminal import console, working
 from bhds.config import Dataset, Settings
@@ -59,7 +60,10 @@ class _Report:
     datasets: Sequence[_DatasetPlan]
     row: Row
     estimate: Estimate
-    rate: Rate | None
+    rate: Rate
+    is_measured: bool
+    """Whether the rate is that of downloads here."""
+    cores: int
     free_bytes: int
 
     @property
@@ -79,6 +83,7 @@ def plan(
     days: Days,
     as_json: AsJson = False,
     with_files: _WithFiles = False,
+    cores: Cores = None,
 ) -> None:
     """Print the downloads, API requests, disk space and time of a run.
 
@@ -87,7 +92,9 @@ def plan(
     """
     settings = narrowed(options.read(more), days.given())
     with working("planning"):
-        report = _report(settings, now=dt.datetime.now(dt.UTC))
+        report = _report(
+            settings, now=dt.datetime.now(dt.UTC), cores=cores or os.cpu_count() or 1
+        )
     if as_json:
         document = _document(report, with_files=with_files)
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -98,30 +105,38 @@ def plan(
         _show(report)
 
 
-def _report(settings: Settings, *, now: dt.datetime) -> _Report:
+def _report(settings: Settings, *, now: dt.datetime, cores: int) -> _Report:
     data_dir = settings.data_dir or Path()
     planned = prepare.plan(
         settings, targets=[], data_dir=data_dir, now=now, online=True, keep=False
     )
     last_day = settings.last_day(now)
+    disk = _disk_of(data_dir)
     datasets = [
-        _dataset_plan(dataset, data_dir=data_dir, has_api=settings.api.enabled)
+        _dataset_plan(
+            dataset,
+            data_dir=data_dir,
+            has_api=settings.api.enabled,
+            block_bytes=os.statvfs(disk).f_frsize,
+        )
         for dataset in planned.datasets
     ]
-    fetched = ledger.read(data_dir, columns=_RATE_COLUMNS)
+    measured = ledger.download_rate(ledger.read(data_dir, columns=_RATE_COLUMNS))
     return _Report(
         data_dir.absolute(),
         last_day,
         datasets,
         summary.total([dataset.row for dataset in datasets]),
         estimate.total([dataset.estimate for dataset in datasets]),
-        ledger.download_rate(fetched),
-        _free_bytes(data_dir),
+        measured or estimate.DEFAULT_RATE,
+        measured is not None,
+        cores,
+        shutil.disk_usage(disk).free,
     )
 
 
 def _dataset_plan(
-    planned: PlannedDataset, *, data_dir: Path, has_api: bool
+    planned: PlannedDataset, *, data_dir: Path, has_api: bool, block_bytes: int
 ) -> _DatasetPlan:
     files = summary.with_due(planned.files)
     return _DatasetPlan(
@@ -135,20 +150,21 @@ def _dataset_plan(
             has_api=has_api,
             backfills=planned.backfills,
             filled=estimate.backfilled_partitions(planned, data_dir=data_dir),
+            block_bytes=block_bytes,
         ),
         files.drop_nulls("due").select("due", "size", "path"),
     )
 
 
-def _free_bytes(data_dir: Path) -> int:
-    """Return the free space on the disk of the data directory."""
+def _disk_of(data_dir: Path) -> Path:
+    """Return the nearest existing folder, which is on the data directory's disk."""
     path = data_dir.absolute()
-    nearest = next(part for part in (path, *path.parents) if part.exists())
-    return shutil.disk_usage(nearest).free
+    return next(part for part in (path, *path.parents) if part.exists())
 
 
 def _needed_bytes(row: Row, taken: Estimate) -> int:
-    return row.due_bytes + taken.partition_bytes + taken.result_bytes
+    built_bytes = taken.partition_bytes + taken.result_bytes + taken.overhead_bytes
+    return row.due_bytes + built_bytes
 
 
 def _due(report: _Report) -> list[tuple[str, int, str]]:
@@ -159,7 +175,6 @@ def _due(report: _Report) -> list[tuple[str, int, str]]:
 
 
 def _document(report: _Report, *, with_files: bool) -> dict[str, Any]:
-    rate = report.rate
     document: dict[str, Any] = {
         "data_dir": str(report.data_dir),
         "last_day": report.last_day.isoformat(),
@@ -169,13 +184,14 @@ def _document(report: _Report, *, with_files: bool) -> dict[str, Any]:
                 name: getattr(found.dataset, name)
                 for name in ("trade_type", "data_type", "interval", "frequency")
             }
-            | _figures(found.row, found.estimate, rate=rate)
+            | _figures(found.row, found.estimate, report=report)
             for found in report.datasets
         ],
-        "total": _figures(report.row, report.estimate, rate=rate),
+        "total": _figures(report.row, report.estimate, report=report),
         "free_bytes": report.free_bytes,
         "fits": report.fits,
-        "rate": None if rate is None else asdict(rate),
+        "rate": asdict(report.rate) | {"is_measured": report.is_measured},
+        "cores": report.cores,
     }
     if with_files:
         document["files"] = [
@@ -185,26 +201,24 @@ def _document(report: _Report, *, with_files: bool) -> dict[str, Any]:
     return document
 
 
-def _figures(row: Row, taken: Estimate, *, rate: Rate | None) -> dict[str, Any]:
+def _figures(row: Row, taken: Estimate, *, report: _Report) -> dict[str, Any]:
     figures = asdict(row) | asdict(taken)
     del figures["dataset"]
     return figures | {
-        "download_seconds": _download_seconds(row, rate),
-        "seconds": _seconds(row, taken, rate=rate),
+        "download_seconds": _download_seconds(row, report.rate),
+        "seconds": _seconds(row, taken, report=report),
         "needed_bytes": _needed_bytes(row, taken),
     }
 
 
-def _download_seconds(row: Row, rate: Rate | None) -> float | None:
-    return estimate.download_seconds(
-        rate, files=row.due_files, size_bytes=row.due_bytes
-    )
+def _download_seconds(row: Row, rate: Rate) -> float:
+    return rate.seconds_for(files=row.due_files, size_bytes=row.due_bytes)
 
 
-def _seconds(row: Row, taken: Estimate, *, rate: Rate | None) -> float | None:
-    """Return the time of downloads and requests, one after the other."""
-    seconds = _download_seconds(row, rate)
-    return None if seconds is None else seconds + taken.api_seconds
+def _seconds(row: Row, taken: Estimate, *, report: _Report) -> float:
+    """Return the time of downloads, requests and computing, one after the other."""
+    computing = taken.cpu_seconds / report.cores
+    return _download_seconds(row, report.rate) + taken.api_seconds + computing
 
 
 # --- for people
@@ -223,24 +237,24 @@ def _show(report: _Report) -> None:
 def _work_table(report: _Report) -> Table:
     table = Table(title="Estimates", title_justify="left", box=None, pad_edge=False)
     table.add_column("dataset", overflow="fold")
-    for heading in ("download", "API requests", "disk needed", "time"):
+    for heading in ("download", "API requests", "disk needed", "jobs", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for found in report.datasets:
-        table.add_row(*_cells(found.row, found.estimate, rate=report.rate))
+        table.add_row(*_cells(found.row, found.estimate, report=report))
     if len(report.datasets) > 1:
         table.add_section()
-        table.add_row(*_cells(report.row, report.estimate, rate=report.rate))
+        table.add_row(*_cells(report.row, report.estimate, report=report))
     return table
 
 
-def _cells(row: Row, taken: Estimate, *, rate: Rate | None) -> tuple[str, ...]:
-    seconds = _seconds(row, taken, rate=rate)
+def _cells(row: Row, taken: Estimate, *, report: _Report) -> tuple[str, ...]:
     return (
         row.dataset,
         decimal(row.due_bytes),
         f"{taken.api_requests:,}",
         decimal(_needed_bytes(row, taken)),
-        "unknown" if seconds is None else _time(seconds),
+        f"{taken.jobs:,}",
+        _time(_seconds(row, taken, report=report)),
     )
 
 
@@ -260,19 +274,22 @@ def _notes(report: _Report) -> list[str]:
     disk = (
         f"Disk: {needed} needed below {report.data_dir}: downloads "
         f"{decimal(report.row.due_bytes)}, partitions {decimal(taken.partition_bytes)}"
-        f", results {decimal(taken.result_bytes)}; {free} free."
+        f", results {decimal(taken.result_bytes)}, whole blocks, logs and .snakemake "
+        f"{decimal(taken.overhead_bytes)}; {free} free."
     )
     if not report.fits:
         disk += " Not enough space: free some, or choose another data_dir."
     rate = report.rate
-    measured = (
-        "unknown: nothing measured yet"
-        if rate is None
-        else f"at the rate of the last downloads, {decimal(int(rate.bytes_per_s))}/s "
-        f"and {rate.files_per_s:,.1f} files/s"
-    )
+    origin = "the rate of the last downloads"
+    if not report.is_measured:
+        origin = "an assumed rate, until downloads were measured here"
     return [
         disk,
-        f"Time: downloads ({measured}), then API requests as fast as the exchange "
-        "allows; parsing and building are not counted.",
+        f"Time: downloads {_time(_download_seconds(report.row, rate))} "
+        f"({decimal(int(rate.bytes_per_s))}/s and {rate.files_per_s:,.1f} files/s: "
+        f"{origin}), then API requests {_time(taken.api_seconds)} (as fast as the "
+        f"exchange allows), then parsing and building "
+        f"{_time(taken.cpu_seconds / report.cores)} on {report.cores} cores "
+        "(docs/performance.md: 0.8 s per job, and 33 MB of zips per second). Quality "
+        "tables and the report are not counted. All are estimates.",
     ]

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import polars as pl
@@ -55,6 +55,17 @@ _BARS = {
 _EVENTS = Paging(1000, 500 / (5 * 60))
 
 
+DEFAULT_RATE = Rate(bytes_per_s=10e6, files_per_s=50)
+"""ASSUME: what a common line yields, until downloads were measured here."""
+
+_JOB_S = 0.8
+"""Processor time of a job that has next to nothing to do: 60 of them took 48.6 s, with
+Snakemake's own (docs/performance.md, "Start of a process")."""
+_DOWNLOAD_BLOCKS = 1
+_BACKFILL_BLOCKS = 6
+"""As `bhds.plan.space` counts them: two files with their records, and a log."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """What a plan takes besides downloads."""
@@ -62,10 +73,17 @@ class Estimate:
     api_requests: int
     api_seconds: float
     """What the limits of the API make the requests take, one after the other."""
+    jobs: int
+    """That parse, backfill and build."""
+    cpu_seconds: float
+    """What they take of one core, with their start and Snakemake's part."""
     partition_bytes: int
     """How much parsed partitions will add to the disk."""
     result_bytes: int
     """How much results and resampled files will add to the disk."""
+    overhead_bytes: int
+    """How much whole blocks, provenance, tables, logs and `.snakemake` will add, those
+    of downloads included."""
 
 
 def estimate(
@@ -77,6 +95,7 @@ def estimate(
     has_api: bool,
     backfills: Mapping[str, Mapping[str, Backfill]] | None = None,
     filled: Collection[tuple[str, str]] = (),
+    block_bytes: int = 1,
 ) -> Estimate:
     """Estimate what the plan of one dataset takes.
 
@@ -98,9 +117,12 @@ def estimate(
     filled
         Symbol and partition of the backfills that are up to date; see
         `backfilled_partitions`.
+    block_bytes
+        The size of a block of the disk.
     """
     zips = files.filter(~pl.col("is_checksum"))
     requests, seconds = 0, 0.0
+    due_backfills: list[str] = []
     paging = _paging(dataset)
     if has_api and paging is not None:
         found = [_holes(zips), _tails(zips, last_day=last_day)]
@@ -109,11 +131,42 @@ def estimate(
         requests = _requests(dataset, runs, paging=paging)
         requests += _firsts(backfills or {}, filled=filled)
         seconds = requests / paging.requests_per_s
+        due_backfills = [
+            symbol
+            for symbol, of_symbol in (backfills or {}).items()
+            for name in of_symbol
+            if (symbol, name) not in filled
+        ]
+    partitions = space.partitions(
+        dataset, zips, data_dir=data_dir, block_bytes=block_bytes
+    )
+    results = space.results(
+        dataset,
+        zips,
+        data_dir=data_dir,
+        backfilled=due_backfills,
+        block_bytes=block_bytes,
+    )
+    jobs = partitions.jobs + len(due_backfills) + results.jobs
+    if dataset.data_type == FUNDING:
+        jobs += len({*zips.drop_nulls("due")["symbol"], *due_backfills})
+    blocks = files.drop_nulls("due").select(
+        (
+            space.in_blocks(pl.col("size"), block_bytes=block_bytes) - pl.col("size")
+        ).sum()
+        + pl.len() * _DOWNLOAD_BLOCKS * block_bytes
+    )
     return Estimate(
         requests,
         seconds,
-        space.partition_bytes(dataset, zips, data_dir=data_dir),
-        space.result_bytes(dataset, zips, data_dir=data_dir),
+        jobs,
+        jobs * _JOB_S + partitions.cpu_seconds + results.cpu_seconds,
+        partitions.size_bytes,
+        results.size_bytes,
+        partitions.overhead_bytes
+        + results.overhead_bytes
+        + len(due_backfills) * _BACKFILL_BLOCKS * block_bytes
+        + int(blocks.item()),
     )
 
 
@@ -132,21 +185,7 @@ def _firsts(
 
 def total(estimates: Sequence[Estimate]) -> Estimate:
     """Add up datasets, as if they were requested one after the other."""
-    return Estimate(
-        sum(estimate.api_requests for estimate in estimates),
-        sum(estimate.api_seconds for estimate in estimates),
-        sum(estimate.partition_bytes for estimate in estimates),
-        sum(estimate.result_bytes for estimate in estimates),
-    )
-
-
-def download_seconds(rate: Rate | None, *, files: int, size_bytes: int) -> float | None:
-    """Estimate how long downloads take; None if no rate was measured."""
-    if files == 0:
-        return 0.0
-    return (
-        None if rate is None else rate.seconds_for(files=files, size_bytes=size_bytes)
-    )
+    return Estimate(*map(sum, zip(*map(astuple, estimates), strict=True)))
 
 
 def backfilled_partitions(

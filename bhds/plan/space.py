@@ -1,8 +1,11 @@
-"""Estimate the disk space of a plan, from the files that are already built."""
+"""Estimate disk space and processor time of files to come, from those on disk."""
 
 import datetime as dt
 import shutil
+from collections.abc import Collection
+from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Self
 
 import polars as pl
 from rich.filesize import decimal
@@ -23,15 +26,55 @@ _RESULT_PER_ZIP_BYTE = 1.1
 _RESAMPLED_PER_RESULT_ROW = 1.8
 _FILE_BYTES = 5_000
 
+# Processor time per byte of zips (docs/performance.md): klines and trades are parsed at
+# 30 MB/s; a bar has 40 bytes there.
+_PARSE_S_PER_BYTE = 0.03e-6
+_RESULT_S_PER_BYTE = 0.015e-6
+_RESAMPLE_S_PER_BYTE = 0.002e-6
+
+# Blocks of the disk, measured in a demo build: each output has a record of Snakemake in
+# one, each job a log in one. A partition has sources; a result has three tables.
+_PARTITION_BLOCKS = 7
+_RESULT_BLOCKS = 10
+_RESAMPLED_BLOCKS = 2
+
 _SHORTEST_MONTH = dt.timedelta(days=28)
-_COLUMNS = ("path", "weight", "zip_bytes", "new_zip_bytes")
-"""Of each file to be built: where, how large in proportion to a plain file of its
-stage, and the bytes of the zips that it is made from: of all, and of those that are to
+_COLUMNS = (
+    "path",
+    "symbol",
+    "job",
+    "weight",
+    "s_per_byte",
+    "blocks",
+    "zip_bytes",
+    "new_zip_bytes",
+)
+"""Of each file to be built: where, of which symbol, by which job, how large in
+proportion to a plain file of its stage, its processor time for a byte of its zips, its
+blocks beyond its own bytes, and the bytes of its zips: of all, and of those that are to
 be downloaded."""
 _ZIP_BYTES = {
     "zip_bytes": pl.col("size").sum(),
     "new_zip_bytes": pl.col("size").filter(pl.col("due").is_not_null()).sum(),
 }
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a run builds of one stage."""
+
+    jobs: int = 0
+    cpu_seconds: float = 0.0
+    """What parsing or building takes, without the start of the jobs."""
+    size_bytes: int = 0
+    """What the files will add to the disk."""
+    overhead_bytes: int = 0
+    """What their last blocks, provenance, tables, logs and Snakemake's records add."""
+
+    def __add__(self, other: Self) -> Self:
+        """Return what both take."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return type(self)(*(one + more for one, more in pairs))
 
 
 def check_room(data_dir: Path, *, due_bytes: int) -> None:
@@ -60,8 +103,19 @@ def check_room(data_dir: Path, *, due_bytes: int) -> None:
         raise PlaceError(msg)
 
 
-def partition_bytes(dataset: Dataset, zips: pl.DataFrame, *, data_dir: Path) -> int:
-    """Estimate how many bytes the partitions of a dataset will add to the disk.
+def in_blocks(size_bytes: pl.Expr, *, block_bytes: int) -> pl.Expr:
+    """Return what files of some sizes take on the disk."""
+    return (size_bytes / block_bytes).ceil().cast(pl.Int64) * block_bytes
+
+
+def partitions(
+    dataset: Dataset,
+    zips: pl.DataFrame,
+    *,
+    data_dir: Path,
+    block_bytes: int = 1,
+) -> Work:
+    """Estimate what the partitions of a dataset take.
 
     Sizes are proportional to the zips: with the ratio of the dataset's files on disk,
     else that of genuine files. For files that are already built, only the part of new
@@ -76,36 +130,55 @@ def partition_bytes(dataset: Dataset, zips: pl.DataFrame, *, data_dir: Path) -> 
         stay as they are).
     data_dir
         The data directory.
+    block_bytes
+        The size of a block of its disk.
     """
     if dataset.entry.table is None:
-        return 0
-    return _bytes_to_come(
+        return Work()
+    return _work(
         _partition_files(dataset, zips),
         data_dir=data_dir,
         per_zip_byte=_PARTITION_PER_ZIP_BYTE.get(
             dataset.data_type, _OTHER_PARTITION_PER_ZIP_BYTE
         ),
+        block_bytes=block_bytes,
     )
 
 
-def result_bytes(dataset: Dataset, zips: pl.DataFrame, *, data_dir: Path) -> int:
-    """Estimate how many bytes results and resampled files will add to the disk.
+def results(
+    dataset: Dataset,
+    zips: pl.DataFrame,
+    *,
+    data_dir: Path,
+    backfilled: Collection[str] = (),
+    block_bytes: int = 1,
+) -> Work:
+    """Estimate what results and resampled files take.
 
-    As `partition_bytes`.
+    As `partitions`; results of the symbols `backfilled` are built though no zip is due.
     """
     if not dataset.has_results:
-        return 0
-    size_bytes = _bytes_to_come(
+        return Work()
+    work = _work(
         _result_files(dataset, zips),
         data_dir=data_dir,
         per_zip_byte=_RESULT_PER_ZIP_BYTE,
+        block_bytes=block_bytes,
+        backfilled=backfilled,
     )
     # Segment files hold the same bars once more.
-    return 2 * size_bytes if dataset.results.split.files else size_bytes
+    return work + work if dataset.results.split.files else work
 
 
-def _bytes_to_come(files: pl.DataFrame, *, data_dir: Path, per_zip_byte: float) -> int:
-    """Estimate what files of one stage will take beyond what they do now.
+def _work(
+    files: pl.DataFrame,
+    *,
+    data_dir: Path,
+    per_zip_byte: float,
+    block_bytes: int,
+    backfilled: Collection[str] = (),
+) -> Work:
+    """Estimate what files of one stage take beyond what they do now.
 
     `per_zip_byte` is the size of a plain file, where none exists yet.
     """
@@ -122,7 +195,21 @@ def _bytes_to_come(files: pl.DataFrame, *, data_dir: Path, per_zip_byte: float) 
     added = pl.when(is_built).then("new_zip_bytes").otherwise("zip_bytes")
     new_files = pl.when(is_built).then(0).otherwise(_FILE_BYTES)
     to_come = added * pl.col("weight") * ratio + new_files
-    return int(files.select(to_come.sum()).item())
+    on_disk = in_blocks(to_come, block_bytes=block_bytes)
+    blocks = pl.when(is_built).then(0).otherwise(pl.col("blocks") * block_bytes)
+    is_due = (
+        ~is_built
+        | (pl.col("new_zip_bytes") > 0)
+        | pl.col("symbol").is_in(list(backfilled))
+    )
+    return Work(
+        files.filter(is_due)["job"].n_unique(),
+        *files.select(
+            (pl.col("zip_bytes") * pl.col("s_per_byte")).filter(is_due).sum(),
+            size=to_come.sum().cast(pl.Int64),
+            overhead=(on_disk - to_come + blocks).sum().cast(pl.Int64),
+        ).row(0),
+    )
 
 
 def _partition_files(dataset: Dataset, zips: pl.DataFrame) -> pl.DataFrame:
@@ -132,26 +219,38 @@ def _partition_files(dataset: Dataset, zips: pl.DataFrame) -> pl.DataFrame:
     return (
         zips.group_by("symbol", "partition")
         .agg(**_ZIP_BYTES)
-        .with_columns(path=pl.format(path, "symbol", "partition"), weight=1.0)
+        .with_columns(
+            path=pl.format(path, "symbol", "partition"),
+            job=pl.format("{} {}", "symbol", "partition"),
+            weight=1.0,
+            s_per_byte=_PARSE_S_PER_BYTE,
+            blocks=_PARTITION_BLOCKS,
+        )
         .select(_COLUMNS)
     )
 
 
 def _result_files(dataset: Dataset, zips: pl.DataFrame) -> pl.DataFrame:
-    weights = {layout.result_folder(dataset.trade_type, dataset.base_interval): 1.0}
+    folder = layout.result_folder(dataset.trade_type, dataset.base_interval)
+    folders = [(folder, "build", 1.0, _RESULT_S_PER_BYTE, _RESULT_BLOCKS)]
     for resample in dataset.results.resample:
         rule = resample.rule
         rows = _duration(Interval.parse(dataset.base_interval)) / _duration(
             rule.interval
         )
         folder = layout.resampled_folder(dataset.trade_type, rule.name)
-        weights[folder] = rows * _RESAMPLED_PER_RESULT_ROW
-    folders = pl.DataFrame({"folder": weights.keys(), "weight": weights.values()})
+        weight = rows * _RESAMPLED_PER_RESULT_ROW
+        kind = (folder, "resample", weight, _RESAMPLE_S_PER_BYTE, _RESAMPLED_BLOCKS)
+        folders.append(kind)
+    columns = ["folder", "rule", "weight", "s_per_byte", "blocks"]
     return (
         zips.group_by("symbol")
         .agg(**_ZIP_BYTES)
-        .join(folders, how="cross")
-        .with_columns(path=pl.format(layout.bars("{}", "{}"), "folder", "symbol"))
+        .join(pl.DataFrame(folders, schema=columns, orient="row"), how="cross")
+        .with_columns(
+            path=pl.format(layout.bars("{}", "{}"), "folder", "symbol"),
+            job=pl.format("{} {}", "rule", "symbol"),
+        )
         .select(_COLUMNS)
     )
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import shutil
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import polars as pl
@@ -12,6 +13,7 @@ from bhds.archive.download import ledger
 from bhds.cli import plan
 from bhds.cli.settings import read_settings
 from bhds.plan import prepare
+from bhds.plan.estimate import DEFAULT_RATE
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
 
@@ -48,6 +50,7 @@ def test_one_document_has_all_figures(published, bhds):
         "results: {funding: false}}]",
         "--config",
         "as_of=2025-03-03",
+        "-j4",
     )
 
     (dataset,) = told["datasets"]
@@ -74,17 +77,26 @@ def test_one_document_has_all_figures(published, bhds):
         "replaced_bytes": 0,
         "api_requests": 2,
         "api_seconds": 0.1,
+        "jobs": 3,
+        "cpu_seconds": pytest.approx(3 * 0.8, abs=0.01),
         "partition_bytes": zips + 5000,
         "result_bytes": int(zips * 1.1) + 5000,
-        "download_seconds": None,
-        "seconds": None,
-        "needed_bytes": due + zips + int(zips * 1.1) + 10_000,
+        "overhead_bytes": dataset["overhead_bytes"],
+        "download_seconds": 4 / 50,
+        "seconds": 4 / 50 + 0.1 + dataset["cpu_seconds"] / 4,
+        "needed_bytes": due
+        + zips
+        + int(zips * 1.1)
+        + 10_000
+        + dataset["overhead_bytes"],
     }
+    assert dataset["overhead_bytes"] > 0
     assert told["data_dir"] == str(published.data_dir)
     assert told["last_day"] == "2025-03-03"
     assert told["fits"] is True
     assert told["free_bytes"] > 0
-    assert told["rate"] is None
+    assert told["rate"] == {**asdict(DEFAULT_RATE), "is_measured": False}
+    assert told["cores"] == 4
     assert "files" not in told
 
 
@@ -146,14 +158,14 @@ def test_time_follows_from_the_rate_that_was_measured(published, bhds):
 
     told = documented(bhds)
 
-    assert told["rate"] == {"bytes_per_s": 1.0, "files_per_s": 0.2}
+    rate = {"bytes_per_s": 1.0, "files_per_s": 0.2, "is_measured": True}
+    assert told["rate"] == rate
     total = told["total"]
     assert total["download_seconds"] == max(
         total["missing_bytes"], total["missing_files"] / 0.2
     )
-    assert total["seconds"] == total["download_seconds"] + total["api_seconds"]
     text = bhds("plan").stdout
-    assert "at the rate of the last downloads, 1 byte/s and 0.2 files/s" in text
+    assert "1 byte/s and 0.2 files/s: the rate of the last downloads" in text
 
 
 @pytest.mark.usefixtures("published")
@@ -169,12 +181,10 @@ def test_without_the_api_there_are_no_requests(bhds):
 def test_tables_hold_every_figure_at_usual_widths(bhds, columns):
     text = bhds("plan", columns=columns).stdout
 
-    words = text.split()
     table = text.partition("Disk:")[0]
     assert all(len(line) <= int(columns) for line in table.splitlines())
     assert text.count("um_futures klines 1h") == 2
-    assert "unknown" in words
-    assert "nothing measured yet" in text
+    assert "an assumed rate" in text
     assert "needed below" in text
     assert "does not fit" not in text
     assert "…" not in text

@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 from bhds import config
-from bhds.archive.download.ledger import Rate
 from bhds.io import storage
 from bhds.plan import estimate
 from bhds.plan.backfills import Backfill
@@ -184,21 +183,33 @@ def test_requests_take_the_time_that_their_limits_ask_for(tmp_path, fields, seco
     assert found.api_seconds == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize(
-    ("rate", "files", "expected"),
-    [
-        pytest.param(Rate(bytes_per_s=10, files_per_s=1), 3, 5, id="by bytes"),
-        pytest.param(Rate(bytes_per_s=10, files_per_s=1), 9, 9, id="by files"),
-        pytest.param(None, 3, None, id="nothing measured"),
-        pytest.param(None, 0, 0, id="nothing to download"),
-    ],
-)
-def test_downloads_take_as_long_as_they_did(rate, files, expected):
-    seconds = estimate.download_seconds(
-        rate, files=files, size_bytes=50 if files else 0
+def test_jobs_and_their_time_and_blocks_are_counted(tmp_path):
+    funding = Backfill(
+        has_archive=True,
+        first_day=DAY(2025, 1, 1),
+        last_day=AS_OF,
+        is_first=False,
+        is_last=True,
+    )
+    files = zips(("A", DAY(2025, 1, 1), AS_OF), ("B", DAY(2025, 1, 1), AS_OF))
+    due = files.with_columns(size=pl.lit(3000), due=pl.lit("missing"))
+
+    found = estimate.estimate(
+        dataset_of(data_type="fundingRate"),
+        due,
+        data_dir=tmp_path,
+        last_day=AS_OF,
+        has_api=True,
+        backfills={"A": {"2025": funding}},
+        block_bytes=4096,
     )
 
-    assert seconds == expected
+    # Two partitions, a backfill, and the funding of both symbols.
+    assert found.jobs == 2 + 1 + 2
+    assert found.cpu_seconds == pytest.approx(5 * 0.8 + 2 * 3000 * 0.03e-6)
+    whole = (1 + 1) + (2 + 7)  # of a zip, and of a partition of 8,000 bytes
+    used = 2 * (3000 + 8000)
+    assert found.overhead_bytes == (2 * whole + 6) * 4096 - used
 
 
 @pytest.mark.parametrize(

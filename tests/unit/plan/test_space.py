@@ -51,9 +51,9 @@ def test_without_partitions_shipped_figures_tell(tmp_path, fields, per_zip_byte)
         ("A", "2025", 50_000, DUE),
     )
 
-    found = space.partition_bytes(dataset_of(**fields), files, data_dir=tmp_path)
+    found = space.partitions(dataset_of(**fields), files, data_dir=tmp_path)
 
-    assert found == pytest.approx(250_000 * per_zip_byte + 2 * FILE)
+    assert found.size_bytes == pytest.approx(250_000 * per_zip_byte + 2 * FILE)
 
 
 @pytest.mark.parametrize("interval", ["1m", "1h"])
@@ -65,11 +65,9 @@ def test_partitions_on_disk_tell_of_those_to_come(tmp_path, write, interval):
         ("B", "2023", 1000, HELD),
     )
 
-    found = space.partition_bytes(
-        dataset_of(interval=interval), files, data_dir=tmp_path
-    )
+    found = space.partitions(dataset_of(interval=interval), files, data_dir=tmp_path)
 
-    assert found == 500 + 500 + 2 * FILE
+    assert found.size_bytes == 500 + 500 + 2 * FILE
 
 
 def test_partitions_of_types_without_intervals_are_found(tmp_path, write):
@@ -77,22 +75,24 @@ def test_partitions_of_types_without_intervals_are_found(tmp_path, write):
     files = zips(("A", "2023", 100, HELD))
 
     dataset = dataset_of(data_type="metrics")
-    assert space.partition_bytes(dataset, files, data_dir=tmp_path) == 0
+    assert space.partitions(dataset, files, data_dir=tmp_path) == space.Work()
 
 
 def test_a_partition_on_disk_grows_by_the_zips_to_come(tmp_path, write):
     write("parsed_data/um_futures/klines/A/1m/2023.parquet", 50)
     files = zips(("A", "2023", 100, HELD), ("A", "2023", 20, DUE))
 
-    assert space.partition_bytes(dataset_of(), files, data_dir=tmp_path) == 10
+    work = space.partitions(dataset_of(), files, data_dir=tmp_path)
+
+    assert (work.jobs, work.size_bytes, work.overhead_bytes) == (1, 10, 0)
 
 
 def test_what_is_only_downloaded_has_no_partitions(tmp_path):
     dataset = dataset_of(trade_type="option", data_type="BVOLIndex")
     files = zips(("A", "2023", 100, DUE))
 
-    assert space.partition_bytes(dataset, files, data_dir=tmp_path) == 0
-    assert space.result_bytes(dataset, files, data_dir=tmp_path) == 0
+    assert space.partitions(dataset, files, data_dir=tmp_path) == space.Work()
+    assert space.results(dataset, files, data_dir=tmp_path) == space.Work()
 
 
 def test_results_and_longer_bars_are_in_proportion_to_their_rows(tmp_path):
@@ -100,36 +100,57 @@ def test_results_and_longer_bars_are_in_proportion_to_their_rows(tmp_path):
     dataset = dataset_of(results={"resample": rules})
     files = zips(("A", "2023", 600_000, DUE), ("A", "2024", 400_000, DUE))
 
-    found = space.result_bytes(dataset, files, data_dir=tmp_path)
+    found = space.results(dataset, files, data_dir=tmp_path)
 
+    assert found.jobs == 2
+    assert found.cpu_seconds == pytest.approx(1.0 * 0.015 + 2 * 1.0 * 0.002)
     plain = 1_100_000
     longer = plain * 1.8 * (1 / 60 + 1 / 1440)
-    assert found == pytest.approx(plain + longer + 3 * FILE, abs=1)
+    assert found.size_bytes == pytest.approx(plain + longer + 3 * FILE, abs=1)
 
 
 def test_results_on_disk_tell_of_those_to_come(tmp_path, write):
     write("results_data/um_futures/klines/1m/A.pqt", 300)
     files = zips(("A", "2023", 100, HELD), ("B", "2023", 1000, DUE))
 
-    found = space.result_bytes(dataset_of(), files, data_dir=tmp_path)
+    found = space.results(dataset_of(), files, data_dir=tmp_path)
 
-    assert found == 3000 + FILE
+    assert found.size_bytes == 3000 + FILE
+
+
+def test_results_are_built_again_after_a_backfill(tmp_path, write):
+    for symbol in "AB":
+        write(f"results_data/um_futures/klines/1m/{symbol}.pqt", 300)
+    files = zips(("A", "2023", 100, HELD), ("B", "2023", 100, HELD))
+
+    work = space.results(dataset_of(), files, data_dir=tmp_path, backfilled=["B"])
+
+    assert (work.jobs, work.size_bytes) == (1, 0)
+
+
+def test_files_take_whole_blocks_and_those_of_their_companions(tmp_path):
+    files = zips(("A", "2024", 10_000, DUE), ("A", "2025", 1_000, DUE))
+
+    work = space.partitions(dataset_of(), files, data_dir=tmp_path, block_bytes=4096)
+
+    assert work.size_bytes == 11_000 + 2 * FILE
+    assert work.size_bytes + work.overhead_bytes == (4 + 2 + 2 * 7) * 4096
 
 
 def test_segment_files_double_results(tmp_path):
     dataset = dataset_of(results={"split": {"files": True}})
     files = zips(("A", "2023", 1_000_000, DUE))
 
-    found = space.result_bytes(dataset, files, data_dir=tmp_path)
+    found = space.results(dataset, files, data_dir=tmp_path)
 
-    assert found == 2 * (1_100_000 + FILE)
+    assert found.size_bytes == 2 * (1_100_000 + FILE)
 
 
 def test_types_without_results_have_none(tmp_path):
     files = zips(("A", "2023", 100, DUE))
 
     dataset = dataset_of(data_type="fundingRate")
-    assert space.result_bytes(dataset, files, data_dir=tmp_path) == 0
+    assert space.results(dataset, files, data_dir=tmp_path) == space.Work()
 
 
 def test_downloads_that_do_not_fit_are_refused_with_both_sizes(tmp_path, monkeypatch):
