@@ -5,7 +5,7 @@ script that only makes its outputs: as many jobs as symbols, all ready at once, 
 inputs each. Printed is the processor time of the main process, less that of a dry run,
 for each job; the jobs' own is left out. Usage:
 
-    python benchmarks/schedule.py [--symbols N] [--days N]
+    python benchmarks/schedule.py [--symbols N] [--days N] [--profile default|quiet]
 """
 
 import argparse
@@ -37,8 +37,11 @@ import atexit, resource, sys
 from snakemake.cli import main
 
 def tell():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    print("main process:", used.ru_utime + used.ru_stime, file=sys.stderr)
+    for name, of in (
+        ("main process", resource.RUSAGE_SELF), ("jobs", resource.RUSAGE_CHILDREN)
+    ):
+        used = resource.getrusage(of)
+        print(f"{name}:", used.ru_utime + used.ru_stime, file=sys.stderr)
 
 atexit.register(tell)
 main(sys.argv[1:])
@@ -69,12 +72,14 @@ def copy_workflow(folder: Path) -> None:
     (folder / "scripts" / "parse_klines.py").write_text(MAKE_OUTPUTS)
 
 
-def run(workflow: Path, data_dir: Path, *arguments: str) -> tuple[float, float]:
-    """Run Snakemake; return seconds, and CPU seconds of the main process alone."""
+def run(
+    workflow: Path, data_dir: Path, *arguments: str, profile: str
+) -> tuple[float, float, float]:
+    """Run Snakemake; return seconds, and CPU seconds of the main process, of jobs."""
     command = [
         *(sys.executable, "-c", MAIN, "parsed_all", "--cores", "all", *arguments),
         *("--snakefile", str(workflow / "Snakefile")),
-        *("--workflow-profile", str(workflow / "profiles" / "default")),
+        *("--workflow-profile", str(workflow / "profiles" / profile)),
         *("--configfile", str(data_dir / "config.yaml")),
     ]
     begin = time.monotonic()
@@ -82,10 +87,10 @@ def run(workflow: Path, data_dir: Path, *arguments: str) -> tuple[float, float]:
         command, cwd=workflow, capture_output=True, text=True, check=False
     )
     seconds = time.monotonic() - begin
-    told = re.search(r"^main process: (\S+)$", done.stderr, re.MULTILINE)
-    if done.returncode or told is None:
+    told = re.findall(r"^(?:main process|jobs): (\S+)$", done.stderr, re.MULTILINE)
+    if done.returncode or not told:
         sys.exit(f"{' '.join(command)} failed:\n{done.stderr[-3000:]}")
-    return seconds, float(told[1])
+    return seconds, *map(float, told)
 
 
 def main() -> None:
@@ -95,6 +100,7 @@ def main() -> None:
     )
     parser.add_argument("--symbols", type=int, default=300)
     parser.add_argument("--days", type=int, default=365, help="at most 365")
+    parser.add_argument("--profile", choices=["default", "quiet"], default="default")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bhds-schedule-") as scratch:
         workflow, data_dir = Path(scratch, "workflow"), Path(scratch, "data")
@@ -102,12 +108,16 @@ def main() -> None:
         data_dir.mkdir()
         copy_workflow(workflow)
         lay_out(data_dir, symbols=options.symbols, days=options.days)
-        _, planning_cpu_s = run(workflow, data_dir, "--dry-run", "--quiet", "all")
-        seconds, cpu_s = run(workflow, data_dir)
+        _, planning_cpu_s, _ = run(
+            workflow, data_dir, "--dry-run", "--quiet", "all", profile="default"
+        )
+        seconds, cpu_s, jobs_cpu_s = run(workflow, data_dir, profile=options.profile)
     own_ms = 1000 * (cpu_s - planning_cpu_s) / options.symbols
+    jobs_ms = 1000 * jobs_cpu_s / options.symbols
     print(
         f"{options.symbols} jobs of {options.days} zips: {seconds:.0f} s; main process "
-        f"{cpu_s:.1f} CPU s, dry run {planning_cpu_s:.1f} CPU s: {own_ms:.0f} ms a job"
+        f"{cpu_s:.1f} CPU s, dry run {planning_cpu_s:.1f} CPU s: {own_ms:.0f} ms a "
+        f"job; the job itself {jobs_ms:.0f} ms"
     )
 
 

@@ -504,8 +504,11 @@ def kept_until_replaced(batch, paths):
 
 
 def requested_at(batch):
-    """Return what puts replaced files out of date in each run."""
-    return STARTED.isoformat() if batch.state == REPLACED else None
+    """Return what puts files out of date that were there before.
+
+    What is made of them may be up to date: then Snakemake would not miss them.
+    """
+    return STARTED.isoformat() if batch.is_repeated else None
 
 
 def fetch_options(batch):

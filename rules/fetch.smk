@@ -1,10 +1,11 @@
 """Download the archive's files in batches.
 
 Only files that are missing, replaced or named by a target get a rule: any other file on
-disk is a leaf of the graph, which keeps planning cheap (docs/performance.md). A replaced
-file is out of date for Snakemake: `requested_at` is new in each run, and the listing that
-revealed its new revision is an input. How files are fetched (`options`) is an object, which
-Snakemake does not compare: another proxy puts nothing out of date.
+disk is a leaf of the graph, which keeps planning cheap (docs/performance.md). A file that
+was there before, and is damaged, replaced or lost, is out of date for Snakemake:
+`requested_at` is new in each run. The listing that revealed a new revision is an input.
+How files are fetched (`options`) is an object, which Snakemake does not compare: another
+proxy puts nothing out of date.
 
 Inputs: none, or listings. Outputs: zips and CHECKSUMs below `aws_data`. With `offline`,
 the rules are of zips that are not on disk, and their jobs fail: what needs no such zip is

@@ -240,8 +240,9 @@ def end_with_parent(environment: Mapping[str, str]) -> None:
     parent = named(environment.get(PARENT, ""))
     if parent is None or not (parent.is_alive or parent.is_gone):
         return
-    watch = threading.Thread(target=_watch, args=(parent,), daemon=True)
-    watch.start()
+    name = f"watch {parent.name}"
+    if name not in {thread.name for thread in threading.enumerate()}:
+        threading.Thread(target=_watch, args=(parent,), name=name, daemon=True).start()
 
 
 def _watch(parent: Process) -> None:

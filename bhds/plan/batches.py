@@ -31,6 +31,8 @@ class Batch:
     """Where their CHECKSUMs go; a zip without one in the bucket has none."""
     size_bytes: int
     """What is to be downloaded, as listed."""
+    is_repeated: bool
+    """Whether it has files that were there before, so that what is made of them is."""
 
     def __str__(self) -> str:
         """Describe the batch, for people."""
@@ -51,7 +53,7 @@ def batches(files: pl.DataFrame, *, with_present: bool = False) -> Iterator[Batc
     ----------
     files
         `path`, `size` (bytes), `etag` (null for a file that is not listed),
-        `is_checksum` and `state`, one row per file.
+        `is_checksum`, `state` and `was_fetched`, one row per file.
     with_present
         Whether files that need not be fetched are cut into batches, too.
     """
@@ -98,9 +100,11 @@ def _cut(pairs: pl.DataFrame, state: str) -> Iterator[Batch]:
 
 
 def _batch(pairs: pl.DataFrame, state: str) -> Batch:
+    was_there = pairs["was_fetched"].any() or state == REPLACED
     return Batch(
         state,
         zips=tuple(pairs["path"]),
         checksums=tuple(pairs["checksum_path"].drop_nulls()),
         size_bytes=int(pairs["size"].sum()) + int(pairs["checksum_size"].sum()),
+        is_repeated=state != PRESENT and was_there,
     )

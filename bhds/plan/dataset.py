@@ -41,8 +41,8 @@ class PlannedDataset:
     """The symbols selected, whether the archive has files in the time wanted or not."""
     files: pl.DataFrame
     """One row per file: `symbol, partition, frequency, first_day, last_day, key, path,
-    size, disk_size, etag, is_checksum, state`; in time order of each symbol, a zip
-    before its CHECKSUM."""
+    size, disk_size, etag, is_checksum, state, was_fetched`; in time
+    order of each symbol, a zip before its CHECKSUM."""
     backfills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
     """What is requested from the API, of each symbol, by the name of the partition."""
     listing_periods: Mapping[str, ListingPeriod] = field(default_factory=dict)

@@ -130,7 +130,7 @@ def with_state(
     newest: pl.DataFrame,
     listed_at: dt.datetime | None,
 ) -> pl.DataFrame:
-    """Add the `state` of each listed file.
+    """Add the `state` of each listed file, and whether it `was_fetched` before.
 
     A file is present if the ledger says that it was fetched under the listed etag,
     and if it has the listed size and MD5. Two exceptions, lest a file be fetched for
@@ -183,7 +183,9 @@ def with_state(
     return (
         files.join(disk, on="path", how="left", maintain_order="left")
         .join(recorded, on="key", how="left", maintain_order="left")
-        .with_columns(state=state.cast(STATES))
+        .with_columns(
+            state=state.cast(STATES), was_fetched=pl.col("first_seen").is_not_null()
+        )
         .drop("fetched_etag", "md5", "first_seen", "served_size", "proof")
     )
 

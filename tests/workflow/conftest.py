@@ -164,6 +164,7 @@ class Workspace:
             *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), *arguments),
             *("--workflow-profile", str(ROOT / "profiles" / "default")),
+            *("--executor", "bhds"),  # a fourth of the processor time
             *("--configfile", str(config), "--cores", str(self.cores)),
         ]
 

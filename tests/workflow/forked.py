@@ -16,7 +16,7 @@ _CONTEXT.set_forkserver_preload(
     [
         *(
             "snakemake.cli",
-            "snakemake.executors.local",
+            "snakemake_executor_plugin_bhds",
             "snakemake.report.html_reporter",
         ),
         *("docutils.parsers.rst.directives.images", "pandas", "smart_open"),

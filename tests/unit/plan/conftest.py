@@ -117,6 +117,7 @@ FILES = {
     "etag": pl.String,
     "is_checksum": pl.Boolean,
     "state": pl.String,
+    "was_fetched": pl.Boolean,
 }
 
 
@@ -139,7 +140,7 @@ def planned(*symbols, rules=(), empty=(), years=(2024,), state="missing", **sett
     rows = [
         (
             *(symbol, str(year), dt.date(year, 3, 1), dt.date(year, 3, 31)),
-            *(f"data/{name}", f"aws_data/{name}", 10, None, "e", False, state),
+            *(f"data/{name}", f"aws_data/{name}", 10, None, "e", False, state, False),
         )
         for symbol, year, name in names
     ]

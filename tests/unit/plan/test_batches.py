@@ -1,11 +1,12 @@
 """How missing and replaced files are cut into download jobs."""
 
 import polars as pl
+import pytest
 
 from bhds.plan import batches
 
 
-def files(n, *, state="missing", size=10, disk_size=None, etag="e"):
+def files(n, *, state="missing", size=10, disk_size=None, etag="e", was_fetched=False):
     rows = range(n)
     return pl.DataFrame(
         {
@@ -16,6 +17,7 @@ def files(n, *, state="missing", size=10, disk_size=None, etag="e"):
             "etag": [etag] * n,
             "is_checksum": [False] * n,
             "state": [state] * n,
+            "was_fetched": [was_fetched] * n,
         }
     )
 
@@ -45,6 +47,23 @@ def test_missing_and_replaced_files_never_share_a_batch():
     )
 
     assert [batch.state for batch in batches.batches(wanted)] == ["missing", "replaced"]
+
+
+@pytest.mark.parametrize(
+    ("state", "was_fetched", "is_repeated"),
+    [
+        ("missing", False, False),
+        ("missing", True, True),
+        ("replaced", False, True),
+        ("present", True, False),
+    ],
+)
+def test_what_was_there_before_is_repeated(state, was_fetched, is_repeated):
+    wanted = files(1, state=state, was_fetched=was_fetched)
+
+    (batch,) = batches.batches(wanted, with_present=True)
+
+    assert (batch.state, batch.is_repeated) == (state, is_repeated)
 
 
 def test_a_checksum_goes_with_its_zip():

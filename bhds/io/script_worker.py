@@ -1,0 +1,98 @@
+"""Run the scripts of jobs one after another in one process: each starts at once.
+
+A new process imports Polars and BHDS for a quarter of a second of processor time, which
+is more than most jobs take (docs/performance.md).
+"""
+
+import resource
+import runpy
+import subprocess
+import sys
+import traceback
+from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
+from typing import Any
+
+_MOST_KB = 600_000
+"""A process that has held so much memory is not used again: it keeps some of it."""
+
+
+class ScriptWorker:
+    """A process that runs scripts, seen from the one that has started it.
+
+    It has the working folder, environment and output of its parent at that time, and
+    ends when the parent does.
+    """
+
+    def __init__(self) -> None:
+        self._connection, theirs = Pipe()
+        number = theirs.fileno()
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 -- this module
+                [sys.executable, "-m", __name__, str(number)],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[number],
+            )
+        self.is_reusable = True
+        """Whether it can run another script."""
+
+    def run(self, script: Path, job: object) -> int:
+        """Run a script to its end, with a global variable `snakemake`.
+
+        Parameters
+        ----------
+        script
+            The file.
+        job
+            The variable's value; it is pickled.
+
+        Returns
+        -------
+        int
+            The exit code, as a process of its own would have it: 0 if all went well,
+            negative for a signal.
+        """
+        try:
+            self._connection.send((str(script), job))
+            code: int
+            code, self.is_reusable = self._connection.recv()
+        except (EOFError, ConnectionError):
+            self.is_reusable = False
+            return self._process.wait() or 1
+        return code
+
+    def end(self) -> None:
+        """End the process, and the script that it runs."""
+        self.is_reusable = False
+        self._process.terminate()
+        self._process.wait()
+
+
+def _serve(connection: Connection) -> None:
+    """Run scripts until the other end is closed."""
+    while True:
+        try:
+            script, job = connection.recv()
+        except (EOFError, KeyboardInterrupt):  # the parent has ended, or will
+            return
+        code = _run(script, job)
+        used_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        connection.send((code, used_kb <= _MOST_KB))
+
+
+def _run(script: str, job: Any) -> int:
+    try:
+        runpy.run_path(script, init_globals={"snakemake": job}, run_name="__main__")
+    except SystemExit as ended:
+        if isinstance(ended.code, str):
+            sys.stderr.write(f"{ended.code}\n")
+            return 1
+        return ended.code or 0
+    except BaseException:  # noqa: BLE001 -- as a process of its own ends with it
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    _serve(Connection(int(sys.argv[1])))
