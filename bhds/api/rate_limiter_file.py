@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import shutil
 import sqlite3
 import stat
 import tempfile
@@ -143,6 +144,12 @@ class RateLimiterFile:
             os.close(lock)
 
     def _set_aside(self, error: _DamagedError) -> None:
+        """Rename the file, and remove what was set aside before."""
+        for earlier in self._directory.glob(f"{_FILE}.damaged-*"):
+            if earlier.is_dir():
+                shutil.rmtree(earlier)
+            else:
+                earlier.unlink()
         aside = f"{_FILE}.damaged-{time.time_ns()}"
         for end in ("", *_SIDE_FILES):
             with contextlib.suppress(FileNotFoundError):

@@ -400,6 +400,8 @@ def test_a_damaged_file_is_set_aside_and_begun_again(
 ):
     run(acquire(open_budget(), 4))
     path = tmp_path / "budget" / "api-budget-2.sqlite"
+    path.with_name(f"{path.name}.damaged-1").touch()
+    path.with_name(f"{path.name}.damaged-1-wal").mkdir()
     damage(path)
 
     budget = open_budget()
