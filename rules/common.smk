@@ -506,7 +506,7 @@ def kept_until_replaced(batch, paths):
 def requested_at(batch):
     """Return what puts files out of date that were there before.
 
-    What is built from them may be up to date: then Snakemake would not miss them.
+    Their partitions may be up to date: then Snakemake would not miss them.
     """
     return STARTED.isoformat() if batch.is_repeated else None
 

@@ -32,7 +32,7 @@ class Batch:
     size_bytes: int
     """What is to be downloaded, as listed."""
     is_repeated: bool
-    """Whether it has files that were there before, so that what is built from them is."""
+    """Whether some files were there before: their partitions may be up to date."""
 
     def __str__(self) -> str:
         """Describe the batch, for people."""
