@@ -47,12 +47,14 @@ def test_a_command_asks_for_its_target(bhds_in, asked, command, target):
     ],
 )
 def test_a_group_is_for_its_type_of_data(bhds_in, asked, group, market, data_type):
-    bhds_in(group, "download", market, "--quote", "any", "--start", "2024-05-01")
+    bhds_in(
+        group, "download", market, "--quote", "any", "--start", "30d", "--end", "7d"
+    )
 
     ((dataset,), targets, _) = asked[0]
     assert (dataset.trade_type, dataset.data_type) == (market, data_type)
     assert dataset.symbols.quote is None
-    assert str(dataset.start) == "2024-05-01"
+    assert (dataset.start, dataset.end) == ("30d", "7d")
     assert targets == ["raw_all"]
 
 

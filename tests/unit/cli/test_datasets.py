@@ -5,7 +5,7 @@ import datetime as dt
 import pytest
 
 from bhds import config
-from bhds.cli.datasets import DatasetRequest, dataset_of, datasets_of
+from bhds.cli.datasets import DatasetRequest, dataset_of, datasets_of, narrowed
 from bhds.cli.options import BarFilter, given
 from bhds.core.errors import ConfigError, SelectionError
 from bhds.core.markets import TradeType
@@ -126,3 +126,41 @@ def test_a_wrong_interval_is_named_with_those_that_are_published():
 
 def test_options_that_were_not_given_are_left_out():
     assert given(a=None, b=0, c=False, d="x") == {"b": 0, "c": False, "d": "x"}
+
+
+@pytest.mark.parametrize(
+    ("days", "is_whole", "expected"),
+    [
+        pytest.param(
+            {"start": "2024-05-03", "end": "2024-06-10"},
+            False,
+            ("2024-05-03", "2024-06-10"),
+            id="days",
+        ),
+        pytest.param(
+            {"start": "2024-05-03", "end": "2024-06-10"},
+            True,
+            ("2024-03-05", "2024-12-31"),
+            id="partitions, within the settings",
+        ),
+        pytest.param(
+            {"start": "2025-02-01"}, True, ("2025-01-01", "2025-02-10"), id="end stays"
+        ),
+        pytest.param({"end": "7d"}, False, ("2024-03-05", "2025-02-10"), id="relative"),
+    ],
+)
+def test_options_narrow_the_days_of_the_settings(days, is_whole, expected):
+    dataset = {"trade_type": "um_futures", "start": "2024-03-05", "end": "2025-02-10"}
+    older = {**dataset, "interval": "1h", "start": "2020-01-01", "end": "2024-01-31"}
+    settings = config.load({"datasets": [dataset, older]}, environment={})
+
+    found = narrowed(settings, days, with_whole_partitions=is_whole).datasets
+
+    assert (str(found[0].start), str(found[0].end)) == expected
+
+
+def test_days_that_no_dataset_has_are_refused():
+    with pytest.raises(SelectionError, match="--end 2019-12-31: no dataset"):
+        narrowed(SETTINGS, {"end": "2019-12-31"})
+    with pytest.raises(ConfigError, match="start: '30h': expected a date"):
+        narrowed(SETTINGS, {"start": "30h"})

@@ -156,3 +156,12 @@ def test_a_signal_that_comes_as_snakemake_starts_leaves_no_orphan(
     assert workflow.run_snakemake(SETTINGS, ["all"]) == code
     assert all(process.returncode is not None for process in started)
     assert len(started) == 1
+
+
+def test_only_files_of_parts_of_a_history_can_have_fewer_days(bhds_in):
+    result = bhds_in("run", "results_all", "--end", "2024-01-31")
+
+    assert result.exit_code == 1
+    assert "--start, --end: results_all has the days of the settings" in str(
+        result.exception
+    )

@@ -138,7 +138,13 @@ class DataDir:
         self.funding = path
 
     def build(
-        self, *, fill=True, last_day="2025-03-09", judged_until=None, has_ended=False
+        self,
+        *,
+        fill=True,
+        last_day="2025-03-09",
+        judged_until=None,
+        has_ended=False,
+        ends=None,
     ):
         """Parse, build and judge as the rules do."""
         folder = f"parsed_data/um_futures/klines/{SYMBOL}/1h"
@@ -168,6 +174,7 @@ class DataDir:
             [f"{RESULTS}/days/{SYMBOL}.parquet"],
             gaps=gaps,
             output=f"{quality}/condition-klines-1h.parquet",
+            ends=ends,
             **named,
         )
 

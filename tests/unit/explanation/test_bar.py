@@ -321,6 +321,9 @@ def test_a_symbol_that_has_ended_is_not_to_be_built_again(data, hours):
     assert found.state == "after_trading"
     assert found.summary.startswith("no bar: after the last, 2025-03-01 23:00")
     assert explained(data, "2025-06-01").state == "not_built"
+    ends = {"龙虾USDT": dt.date(2025, 3, 3)}
+    data.build(last_day="2025-03-03", judged_until="2025-05-31", ends=ends)
+    assert explained(data, "2025-05-10").state == "not_built"
 
 
 def test_a_symbol_last_built_before_the_others_is_not_built_after_that(data, hours):

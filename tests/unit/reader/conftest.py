@@ -73,7 +73,7 @@ class Data:
             },
         )
 
-    def condition(self, rows, *, as_of, series="klines-1m"):
+    def condition(self, rows, *, as_of, series="klines-1m", **more):
         """Write the condition of days, given as `SYMBOL DAY CONDITION`."""
         split = [row.split() for row in rows]
         frame = make_rows(
@@ -86,7 +86,7 @@ class Data:
         storage.write_parquet(
             frame,
             self.path(f"quality/condition-{series}.parquet"),
-            metadata={"as_of": as_of},
+            metadata={"as_of": as_of, **more},
         )
 
 

@@ -74,6 +74,14 @@ def test_results_that_are_newer_than_the_judgement_are_refused(data, check):
     check(end="2025-03-03")
 
 
+def test_days_after_the_end_of_a_symbol_are_refused(data, check):
+    data.condition(AVAILABLE, as_of="2025-03-31", ends='{"AUSDT": "2025-03-03"}')
+    check()
+    check(end="2025-03-04")
+    with pytest.raises(ResultError, match="2025-03-04 was not judged"):
+        check(end="2025-03-05")
+
+
 def test_days_that_nobody_has_built_yet_are_refused(data, check):
     data.condition(AVAILABLE, as_of="2025-03-03")
     check("2025-03-03", "2025-03-04")

@@ -14,6 +14,7 @@ from bhds.archive.listing.tables import Listed, ListingTable, TableStore
 from bhds.core.errors import ConfigError, ResultError, SelectionError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
+from bhds.quality import judged_until
 from bhds.reader.universes import STOPPED_DAYS, UNIVERSE, universe
 from bhds.schemas import klines as columns
 from bhds.schemas import quality_tables
@@ -77,7 +78,7 @@ class Market:
             interval=interval,
         )
 
-    def judge(self, *symbols, until):
+    def judge(self, *symbols, until, ends=()):
         """Write the condition of some days: of which symbols, and until when."""
         frame = make_rows(
             quality_tables.CONDITION, symbol=list(symbols), day=[day(0)] * len(symbols)
@@ -85,7 +86,7 @@ class Market:
         storage.write_parquet(
             frame,
             self.root / "quality/condition-klines-6h.parquet",
-            metadata={"as_of": day(until).isoformat()},
+            metadata=judged_until.to_metadata(day(until), dict(ends)),
         )
 
     def list_archive(self, symbol, *, last_day, listed_on):
@@ -268,6 +269,14 @@ def test_a_symbol_that_was_judged_with_the_others_has_ended(market):
     assert market.of(10, symbols="DUSDT").is_empty()
     with pytest.raises(ResultError, match="end before it"):
         market.of(11)
+
+
+def test_a_symbol_of_which_fewer_days_were_wanted_may_go_on(market):
+    market.build("DUSDT", [(n, ALL) for n in range(4)], until=3)
+    market.judge("AUSDT", "BUSDT", "CUSDT", "DUSDT", until=10, ends={"DUSDT": day(3)})
+    assert symbols_of(market.of(3)) == "ABD"
+    with pytest.raises(ResultError, match="end before it"):
+        market.of(4)
 
 
 def test_a_symbol_that_was_known_to_have_ended_when_built_has(market):
