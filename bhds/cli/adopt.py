@@ -14,7 +14,7 @@ from rich.table import Table
 from bhds.archive.adopt import transfer
 from bhds.archive.adopt.scan import Flat, FoundFile, Outcome
 from bhds.archive.adopt.transfer import Transfer
-from bhds.cli.options import AsJson, command, examples
+from bhds.cli.options import AsJson, DryRun, command, examples
 from bhds.cli.settings import SettingsOptions
 from bhds.cli.terminal import console, print_whole, working
 from bhds.core.errors import ConfigError, cut
@@ -22,7 +22,7 @@ from bhds.core.markets import TradeType
 from bhds.schemas.datatypes import BAR_TYPES
 
 EPILOG = examples(
-    "bhds adopt ../binance-public-data/data",
+    "bhds adopt ../binance-public-data/data --dry-run",
     "bhds adopt ../zips --link --trade-type um_futures --data-type klines",
 )
 
@@ -73,6 +73,7 @@ def adopt(
     move: _Move = False,
     trade_type: _TradeType = None,
     data_type: _DataType = None,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Verify the zips of another folder, and take them into the data directory.
@@ -103,6 +104,7 @@ def adopt(
             data_dir=data_dir,
             transfer=chosen[0] if chosen else Transfer.COPY,
             flat=Flat(trade_type, data_type),
+            dry_run=dry_run,
         )
     by_outcome: dict[Outcome, list[FoundFile]] = defaultdict(list)
     for file in found:
@@ -110,13 +112,19 @@ def adopt(
     groups = {each: by_outcome[each] for each in Outcome if each in by_outcome}
     if as_json:
         typer.echo(
-            json.dumps(_document(data_dir, groups), indent=2, ensure_ascii=False)
+            json.dumps(
+                _document(data_dir, groups, dry_run=dry_run),
+                indent=2,
+                ensure_ascii=False,
+            )
         )
     else:
-        _show(data_dir, groups)
+        _show(data_dir, groups, dry_run=dry_run)
 
 
-def _show(data_dir: Path, groups: dict[Outcome, list[FoundFile]]) -> None:
+def _show(
+    data_dir: Path, groups: dict[Outcome, list[FoundFile]], *, dry_run: bool
+) -> None:
     out = console()
     if not groups:
         out.print("No files found.")
@@ -128,7 +136,8 @@ def _show(data_dir: Path, groups: dict[Outcome, list[FoundFile]]) -> None:
     for outcome, files in groups.items():
         size = decimal(_bytes(files))
         table.add_row(outcome.description, f"{len(files):,}", size)
-    typer.echo(f"Adopted into {data_dir.absolute()}")
+    title = "Dry run, nothing was taken into" if dry_run else "Adopted into"
+    typer.echo(f"{title} {data_dir.absolute()}")
     print_whole(table, to=out)
     for outcome, files in groups.items():
         more = len(files) - _SHOWN
@@ -141,8 +150,11 @@ def _show(data_dir: Path, groups: dict[Outcome, list[FoundFile]]) -> None:
     typer.echo(_NOTE)
 
 
-def _document(data_dir: Path, groups: dict[Outcome, list[FoundFile]]) -> dict[str, Any]:
+def _document(
+    data_dir: Path, groups: dict[Outcome, list[FoundFile]], *, dry_run: bool
+) -> dict[str, Any]:
     return {
+        "dry_run": dry_run,
         "data_dir": str(data_dir.absolute()),
         "outcomes": {
             outcome: {

@@ -11,6 +11,7 @@ import stat
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from enum import StrEnum
 from functools import partial
 from io import FileIO
@@ -33,6 +34,7 @@ from bhds.io.storage import replacing
 from bhds.schemas.archive_tables import LEDGER
 
 _CHUNK_BYTES = 1 << 20
+_SHARED_BYTES = 1 << 30
 _THREADS = min(8, os.cpu_count() or 1)
 _NO_LINKS = frozenset(
     {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS}
@@ -50,7 +52,12 @@ class Transfer(StrEnum):
 
 
 def adopt(
-    folders: Iterable[Path], *, data_dir: Path, transfer: Transfer, flat: Flat
+    folders: Iterable[Path],
+    *,
+    data_dir: Path,
+    transfer: Transfer,
+    flat: Flat,
+    dry_run: bool = False,
 ) -> list[FoundFile]:
     """Take the sound zips and CHECKSUMs of folders, and record them in the ledger.
 
@@ -66,6 +73,8 @@ def adopt(
         How the files get there.
     flat
         What is known of files outside the known folders.
+    dry_run
+        Whether to verify files where they are, and take none.
 
     Returns
     -------
@@ -84,22 +93,25 @@ def adopt(
     groups: dict[str, Group] = {}
     for folder in folders:
         found += scan(folder, groups=groups, flat=flat)
-    adopter = _Adopter(data_dir, transfer)
+    adopter = _Adopter(data_dir, transfer, dry_run=dry_run)
     try:
         with ThreadPoolExecutor(_THREADS) as pool:
             deque(pool.map(adopter.take, groups.values()), maxlen=0)
     finally:
-        adopter.record()
+        if not dry_run:
+            adopter.record()
     return sorted([*found, *adopter.found], key=lambda file: file.path)
 
 
 class _Adopter:
     """Takes files, from several threads."""
 
-    def __init__(self, data_dir: Path, transfer: Transfer) -> None:
+    def __init__(self, data_dir: Path, transfer: Transfer, *, dry_run: bool) -> None:
         self.found: list[FoundFile] = []
         self._data_dir = data_dir
         self._transfer = transfer
+        self._is_dry_run = dry_run
+        self._would_be_taken: dict[str, Path] = {}
         self._rows: list[tuple[str, Digests, Outcome]] = []
 
     def take(self, group: Group) -> None:
@@ -164,12 +176,17 @@ class _Adopter:
         check: Callable[[Path], Digests],
     ) -> Digests | None:
         """Take a file; return its digests if it is in place then."""
-        target = self._data_dir / path_of_key(key)
+        place_of_key = self._data_dir / path_of_key(key)
+        target = self._would_be_taken.get(key, place_of_key)
         try:
             with _opened(path) as source:
                 if target.exists():
                     outcome, digests = Outcome.PRESENT, _same(path, target)
                     is_removable = not os.path.samefile(path, target)  # noqa: PTH121
+                elif self._is_dry_run:
+                    _check_size(size, most_bytes)
+                    outcome, digests = Outcome.TAKEN, check(Path(path))
+                    self._would_be_taken[key] = Path(path)
                 else:
                     _check_size(size, most_bytes)
                     with replacing(target) as place:
@@ -181,6 +198,8 @@ class _Adopter:
             return None
         self._rows.append((key, digests, outcome))
         self.found.append(FoundFile(path, size, outcome))
+        if self._is_dry_run:
+            return digests
         if self._transfer is Transfer.MOVE and is_removable:
             try:
                 os.unlink(path)  # noqa: PTH108 - no object for each
@@ -215,6 +234,10 @@ class _Adopter:
                     os.utime(place)  # newer than what was built without it
                 return
         with place.open("wb") as copy:
+            # File systems that can share the bytes do. What fails is left to the loop.
+            with suppress(OSError):
+                while os.copy_file_range(source.fileno(), copy.fileno(), _SHARED_BYTES):
+                    pass
             while chunk := _read(source):
                 copy.write(chunk)
 

@@ -60,12 +60,13 @@ class Trees:
             place.with_name(f"{place.name}.CHECKSUM").write_bytes(checksum)
         return place
 
-    def adopt(self, transfer=Transfer.COPY, *, folder=None, **flat):
+    def adopt(self, transfer=Transfer.COPY, *, folder=None, dry_run=False, **flat):
         return module.adopt(
             [folder or self.source],
             data_dir=self.data,
             transfer=transfer,
             flat=Flat(**flat),
+            dry_run=dry_run,
         )
 
     def outcomes(self, *arguments, **options):
@@ -325,17 +326,20 @@ def test_without_hard_links_a_link_is_an_error_and_a_move_copies(trees, monkeypa
     assert not place.exists()
 
 
-def test_one_of_several_sources_of_a_file_is_taken(trees):
+def test_one_of_several_sources_of_a_file_is_taken_as_a_dry_run_foresees(trees):
     trees.put(f"a/{MONTH.key}", b"damaged")
     trees.put(f"b/{MONTH.key}", zipped(MONTH))
     trees.put(f"c/{MONTH.key}", zipped(MONTH), checksum=None)
     trees.put(f"d/{MONTH.key}", zipped(MONTH, "other"))
 
-    outcomes = [file.outcome for file in trees.adopt()]
+    foreseen = trees.adopt(Transfer.MOVE, dry_run=True)
+    assert not [*trees.data.iterdir()]
+    found = trees.adopt()
 
     expected = "damaged lone_checksum taken taken present different lone_checksum"
-    assert outcomes == expected.split()
+    assert [file.outcome for file in found] == expected.split()
     assert ledger.read(trees.data).height == 2
+    assert foreseen == found
 
 
 def test_a_full_disk_keeps_what_was_taken_in_the_ledger(trees, monkeypatch):

@@ -24,6 +24,9 @@ def test_the_next_plan_downloads_nothing_but_what_differs_from_the_listing(
     archive, elsewhere, bhds
 ):
     assert len(missing(bhds)) == 4
+    text = bhds("adopt", str(elsewhere), "--dry-run").stdout
+    assert text.startswith("Dry run, nothing was taken into")
+    assert len(missing(bhds)) == 4
 
     result = bhds("adopt", str(elsewhere), "--json")
 
