@@ -1,4 +1,4 @@
-"""The process of Snakemake: how it is started, and ended by Ctrl-C or SIGTERM."""
+"""The process of Snakemake: its start, its pause by Ctrl-Z, its end by a signal."""
 
 import os
 import signal
@@ -51,12 +51,26 @@ def run(arguments: Sequence[str], *, stdout_to_stderr: bool) -> int:
         if process is not None:
             process.send_signal(number)
 
+    def pause(_: int, __: FrameType | None) -> None:
+        """Stop with Snakemake and its jobs, and after SIGCONT continue with them."""
+        signal_group(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)
+        signal_group(signal.SIGCONT)
+
+    def signal_group(number: int) -> None:
+        if process is not None:
+            with suppress(ProcessLookupError):  # it has ended
+                os.killpg(process.pid, number)
+
     # Before there is a process: a signal between the two would leave it an orphan.
-    with _handling((signal.SIGINT, signal.SIGTERM), note):
+    with (
+        _handling((signal.SIGINT, signal.SIGTERM), note),
+        _handling((signal.SIGTSTP,), pause),
+    ):
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
-            # In a group of its own: of the terminal's Ctrl-C, jobs that are just
-            # starting would leave a traceback each.
+            # In a group of its own, which the terminal's keys do not reach: after
+            # Ctrl-C, jobs that are just starting would leave a traceback each.
             process = subprocess.Popen(  # noqa: S603 -- made by the caller
                 [sys.executable, "-c", _PROGRAM, *arguments],
                 stdout=_STDERR if stdout_to_stderr else None,

@@ -8,7 +8,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 
+import psutil
 import pytest
 import yaml
 
@@ -24,6 +26,8 @@ SETTINGS = config.load(
     },
     environment={},
 )
+
+PYTHON = sys.executable
 
 
 @pytest.fixture
@@ -134,6 +138,41 @@ def test_a_signal_ends_the_run_with_its_exit_code(fake, number, code):
 
     assert status == code
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_stopped_command_stops_snakemake_and_continues_with_it(fake):
+    program = fake.with_name("python")
+    program.write_text(
+        f"#!/bin/sh\ntrap 'exit 1' TERM\necho $$ > {fake}.new\nmv {fake}.new {fake}\n"
+        "while :; do sleep 0.05; done\n"
+    )
+    script = "import sys; from bhds.cli import snakemake_process as process; "
+    script += f"sys.executable = {str(program)!r}; "
+    script += "sys.exit(process.run([], stdout_to_stderr=False))"
+    command = subprocess.Popen([PYTHON, "-c", script])
+    both = [psutil.Process(command.pid)]
+    try:
+        until(fake.exists)
+        both.append(psutil.Process(int(fake.read_text())))
+        for number in (signal.SIGTSTP, signal.SIGCONT):
+            is_stopping = number == signal.SIGTSTP
+            command.send_signal(number)
+            for each in both:
+                until(lambda: (each.status() == "stopped") == is_stopping)  # noqa: B023
+        command.terminate()
+        assert command.wait(timeout=60) == 143
+    finally:
+        for each in both:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+
+
+def until(is_so):
+    """Wait until something is so, a minute at most."""
+    end = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @pytest.mark.parametrize(
