@@ -44,6 +44,9 @@ RESULT_SUFFIX: Final = ".pqt"
 SYMBOL_TABLES = ("gaps", "days", "conflicts", "reconciliation", "not_reconciled")
 """The folders of tables next to results, each with one file per symbol."""
 
+WHOLE_HISTORY: Final = "all"
+"""The partition that covers all history of a symbol; others are of a year or month."""
+
 _PART = "[^/]+"
 FIELDS: Final = {
     "trade_type": "|".join(TradeType),
@@ -51,7 +54,7 @@ FIELDS: Final = {
     "data_type": "[A-Za-z][A-Za-z0-9]*",
     "symbol": _PART,
     "interval": "[0-9]+(?:s|m|h|d|w|mo)",
-    "partition": "[0-9]{4}(?:-[0-9]{2})?",
+    "partition": f"[0-9]{{4}}(?:-[0-9]{{2}})?|{WHOLE_HISTORY}",
     "rule": _PART,
     "segment": _PART,
     "kind": "[a-z_]+",
@@ -162,15 +165,14 @@ def bars(folder: str, name: str) -> str:
 def partition(
     trade_type: str, data_type: str, symbol: str, interval: str | None, partition: str
 ) -> str:
-    """Return a partition: the rows of a month or year that the archive has."""
+    """Return a partition: the archive's rows of a month, a year or all history."""
     return table(parsed_folder(trade_type, data_type, symbol, interval), partition)
 
 
-def backfill(
-    trade_type: str, data_type: str, symbol: str, interval: str | None, partition: str
-) -> str:
-    """Return a backfill: the rows that a partition misses and the API has."""
-    return table(backfill_folder(trade_type, data_type, symbol, interval), partition)
+def backfill(trade_type: str, data_type: str, symbol: str, interval: str | None) -> str:
+    """Return a backfill: the rows of a symbol that partitions miss and the API has."""
+    folder = backfill_folder(trade_type, data_type, symbol, interval)
+    return table(folder, WHOLE_HISTORY)
 
 
 def sources_of(table: str | os.PathLike[str]) -> str:

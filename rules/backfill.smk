@@ -1,22 +1,22 @@
 """Fetch rows that the archive misses from the REST API.
 
 Local rules: compute nodes of a cluster have no internet, and all jobs of a machine share
-the limits of its address. Inputs: the partition, if the archive has one; its
-sources are next to it. Outputs: the backfill, which may have no rows, and its sources: the requested
+the limits of its address. Inputs: the partitions of a symbol, which may be none; their
+sources are next to them. Outputs: the backfill, which may have no rows, and its sources: the requested
 ranges and their outcomes; for symbols resampled to 3d without published 3d bars, also the
 days on which the exchange's 3d bars open.
 """
 
 
 rule backfill_klines:
-    """Fetch the bars that one partition misses from the API."""
+    """Fetch the bars that the partitions of one symbol miss from the API."""
     input:
-        backfilled_partition,
+        archived_partitions,
     output:
         backfill=layout.wildcards(layout.backfill),
         sources=layout.sources_of(layout.wildcards(layout.backfill)),
     log:
-        "logs/backfill_klines/{trade_type}-{data_type}/{symbol}-{interval}-{partition}.log",
+        "logs/backfill_klines/{trade_type}-{data_type}/{symbol}-{interval}.log",
     wildcard_constraints:
         data_type="|".join(BAR_TYPES),
     localrule: True
@@ -26,20 +26,20 @@ rule backfill_klines:
         revision=backfill.REVISION,
         bounds=backfill_bounds,
     message:
-        "Fetch from the API what {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} {wildcards.partition} lacks"
+        "Fetch from the API what {wildcards.trade_type} {wildcards.data_type} {wildcards.symbol} {wildcards.interval} lacks"
     script:
         "../scripts/backfill_klines.py"
 
 
 rule backfill_funding:
-    """Fetch the funding events that one partition misses from the API."""
+    """Fetch the funding events that the partitions of one contract miss from the API."""
     input:
-        backfilled_partition,
+        archived_partitions,
     output:
         backfill=layout.wildcards(layout.backfill, interval=None),
         sources=layout.sources_of(layout.wildcards(layout.backfill, interval=None)),
     log:
-        "logs/backfill_funding/{trade_type}-{data_type}/{symbol}-{partition}.log",
+        "logs/backfill_funding/{trade_type}-{data_type}/{symbol}.log",
     wildcard_constraints:
         data_type=FUNDING,
     localrule: True
@@ -49,7 +49,7 @@ rule backfill_funding:
         revision=backfill.REVISION,
         bounds=backfill_bounds,
     message:
-        "Fetch from the API the funding that {wildcards.trade_type} {wildcards.symbol} {wildcards.partition} lacks"
+        "Fetch from the API the funding that {wildcards.trade_type} {wildcards.symbol} lacks"
     script:
         "../scripts/backfill_funding.py"
 

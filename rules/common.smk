@@ -249,25 +249,21 @@ def parse_revision(wildcards):
 
 
 @for_rules
-def backfilled_partition(wildcards):
-    """Locate the partition that a backfill completes; its sources are next to it."""
-    series = series_of(wildcards)
-    if not PLAN.backfill(series, wildcards.partition).has_archive:
-        return []
-    return layout.table(series.folder, wildcards.partition)
+def archived_partitions(wildcards):
+    """Locate the partitions that a backfill completes; their sources are next to them."""
+    return PLAN.archived_tables(series_of(wildcards))
 
 
 @for_rules
 def backfill_bounds(wildcards):
-    """Return the bounds of a backfill: days, and the listing period of the symbol.
+    """Return the bounds of a backfill: days, and whether the symbol may begin within.
 
     `requested_at` makes the parameters of a refused backfill differ, so that it is built
     again.
     """
     series = series_of(wildcards)
-    backfill = PLAN.backfill(series, wildcards.partition)
-    path = layout.table(series.backfill_folder, wildcards.partition)
-    return {**backfill._asdict(), "requested_at": PLAN.requested_at.get(path)}
+    requested_at = PLAN.requested_at.get(layout.backfill(*series))
+    return {**PLAN.backfill(series)._asdict(), "requested_at": requested_at}
 
 
 @for_rules

@@ -1,4 +1,4 @@
-"""Fetch the funding events that one partition misses from the API."""
+"""Fetch the funding events that partitions miss from the API."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Fetch the bars that one partition misses from the API."""
+"""Fetch the bars that partitions miss from the API."""
 
 import os
 

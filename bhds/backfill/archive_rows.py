@@ -1,4 +1,4 @@
-"""What the archive has of a partition, and the time that its backfill may cover."""
+"""What the archive has of a symbol, and the time that its backfill may cover."""
 
 import datetime as dt
 import hashlib
@@ -6,13 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import polars as pl
 
 from bhds import layout
 from bhds.archive.integrity.zip_input import day_us
-from bhds.backfill.missing_ranges import Coverage
+from bhds.backfill.missing_ranges import Coverage, MissingRange
 from bhds.core.errors import KeyGrammarError, ParseError
 from bhds.schemas.klines import SYMBOL, with_symbol
 
@@ -26,47 +26,73 @@ _MS = 1_000  # microseconds
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
+class ArchivedSeries(Protocol):
+    """What backfills look for in partitions of bars, or of funding events."""
+
+    @property
+    def schema(self) -> pl.Schema:
+        """The columns of partitions and backfills."""
+
+    def shown(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keep the columns of a partition that show which rows there are."""
+
+    def doubtful(self, rows: pl.DataFrame) -> list[MissingRange]:
+        """List the rows of a partition that are not believed."""
+
+
 @dataclass(frozen=True)
 class ArchivedRows:
-    """A partition as it was parsed; without rows and zips where there is none."""
+    """The partitions of a symbol, as far as backfills need them; there may be none."""
 
     rows: pl.DataFrame
+    """The columns that show which rows there are, see `ArchivedSeries.shown`."""
+    doubtful: tuple[MissingRange, ...]
+    """The rows that are not believed."""
     coverage: Coverage
-    sha256: str
-    """Of the partition's file; empty where there is none."""
+    sha256: tuple[str, ...]
+    """Of each partition's file."""
 
     @classmethod
-    def read(cls, inputs: Sequence[str], *, schema: pl.Schema) -> Self:
-        """Read a partition.
+    def read(
+        cls, partitions: Sequence[str], *, kind: ArchivedSeries, is_last: bool
+    ) -> Self:
+        """Read partitions one by one: of a history, all columns may not fit.
 
         Parameters
         ----------
-        inputs
-            The path of the partition, beside which its sources lie, or none.
-        schema
-            The columns of the partition.
+        partitions
+            Their paths in time order; the sources of each are next to it.
+        kind
+            What they are of.
+        is_last
+            Whether the archive has no files of later days.
 
         Raises
         ------
         ParseError
             If the files cannot be read, or hold something else.
         """
-        if not inputs:
-            return cls(pl.DataFrame(schema=schema), Coverage.of([]), "")
-        partition = Path(inputs[0])
-        sources = Path(layout.sources_of(partition))
-        try:
-            content = partition.read_bytes()
-            rows = _rows(pl.read_parquet(content, glob=False), schema=schema)
-            zips = json.loads(sources.read_bytes())["inputs"]
-            coverage = Coverage.of(zips)
-        except _UNREADABLE as error:
-            msg = (
-                f"{partition}: it or its sources cannot be read ({error}); expected "
-                "what the parse stage wrote; delete both and run again"
-            )
-            raise ParseError(msg) from error
-        return cls(rows, coverage, hashlib.sha256(content).hexdigest())
+        rows = [kind.shown(pl.DataFrame(schema=kind.schema))]
+        doubtful: list[MissingRange] = []
+        covered: list[Coverage] = []
+        digests = []
+        for partition in partitions:
+            try:
+                content = Path(partition).read_bytes()
+                found = _rows(pl.read_parquet(content, glob=False), schema=kind.schema)
+                sources = json.loads(Path(layout.sources_of(partition)).read_bytes())
+                covered.append(Coverage.of(sources["inputs"]))
+            except _UNREADABLE as error:
+                msg = (
+                    f"{partition}: it or its sources cannot be read ({error}); "
+                    "expected what the parse stage wrote; delete both and run again"
+                )
+                raise ParseError(msg) from error
+            rows.append(kind.shown(found))
+            doubtful += kind.doubtful(found)
+            digests.append(hashlib.sha256(content).hexdigest())
+        coverage = Coverage.all_of(covered, is_last=is_last)
+        return cls(pl.concat(rows), tuple(doubtful), coverage, tuple(digests))
 
 
 def _rows(found: pl.DataFrame, *, schema: pl.Schema) -> pl.DataFrame:
@@ -85,15 +111,13 @@ class BackfillBounds:
     begin_ms: int
     end_ms: int
     """Excluded; as all here in milliseconds since 1970, UTC. What begins before it may
-    end later, as does the week in which a year ends."""
+    end later, as does the week in which `as_of` lies."""
     now_ms: int
     """The present: there is nothing later."""
     is_first: bool
-    """Whether the archive has nothing earlier: the symbol may begin within."""
-    is_last: bool
-    """Whether the archive has nothing later."""
+    """Whether nothing is archived before: the symbol may begin within."""
     since_ms: int = 0
-    """Of the first backfill: the earliest requested time, maybe before `begin_ms`."""
+    """If so: the earliest requested time, maybe before `begin_ms`."""
 
     def beginning(self, begin_ms: int) -> Self:
         """Return the bounds of a history whose first row is known."""
@@ -108,6 +132,5 @@ class BackfillBounds:
             day_us(bounds["last_day"] + _DAY) // _MS,
             (now - _EPOCH) // _MILLISECOND,
             bounds["is_first"],
-            bounds["is_last"],
             0 if since is None else day_us(since) // _MS,
         )

@@ -1,4 +1,4 @@
-"""Funding events: which a partition lacks, and what the API's answers give of them."""
+"""Funding events: which the archive lacks, and what the API's answers give of them."""
 
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -49,6 +49,14 @@ class Events:
         first = rows["funding_time"].dt.epoch("ms").first()
         return first - _LATE_MS if isinstance(first, int) else None
 
+    def shown(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keep the times of events, and the hours between them."""
+        return rows.select(self.time, "funding_interval_hours")
+
+    def doubtful(self, rows: pl.DataFrame) -> list[MissingRange]:  # noqa: ARG002
+        """Return an empty list: all events are believed."""
+        return []
+
     def holes(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
@@ -59,7 +67,6 @@ class Events:
             end_ms=min(bounds.end_ms, bounds.now_ms),
             coverage=held.coverage,
             is_first=bounds.is_first,
-            is_last=bounds.is_last,
         )
 
     def joint_span_ms(self) -> int:
@@ -144,7 +151,6 @@ def missing_events(
     end_ms: int,
     coverage: Coverage,
     is_first: bool,
-    is_last: bool,
 ) -> list[MissingRange]:
     """List the times of which the archive has no events, in time order.
 
@@ -160,9 +166,9 @@ def missing_events(
     begin_ms, end_ms
         The time wanted, the end excluded: milliseconds since 1970, UTC.
     coverage
-        What the partition was made from.
-    is_first, is_last
-        Whether the archive has no earlier, no later partition.
+        What the events were read from.
+    is_first
+        Whether nothing is archived before `begin_ms`.
     """
     wanted = Span(begin_ms, end_ms)
     days = range(begin_ms // _DAY_MS, -(-end_ms // _DAY_MS))
@@ -171,9 +177,7 @@ def missing_events(
     due = events.select(time=time_ms, hours=hours_ms).rows()
     is_born = not is_first
     holes: list[MissingRange] = []
-    for reason, group in groupby(
-        days, lambda day: coverage.reason(day, is_last=is_last)
-    ):
+    for reason, group in groupby(days, coverage.reason):
         run = list(group)
         span = _days(run[0], run[-1], wanted)
         if reason is MissingReason.MISSING:

@@ -2,9 +2,8 @@
 
 A history begins with the first row that anyone has, and the first archived file may
 lack it. So the API is queried once for the first row before those of the archive. Its
-answer stays among the answers of the first backfill, which also holds all rows from
-that one to the archive's first, be they of an earlier period than the backfill is named
-after.
+answer stays among the answers of the backfill, which also holds all rows from that one
+to the archive's first.
 """
 
 import datetime as dt
@@ -50,7 +49,7 @@ class RequestedHistory:
     def of(
         cls, kind: RequestedSeries, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> Self:
-        """Return the requested ranges of a partition that the archive has in part."""
+        """Return the requested ranges of a history that the archive has in part."""
 
         @cache
         def holes_from(begin_ms: int | None) -> list[MissingRange]:

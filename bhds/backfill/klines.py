@@ -1,4 +1,4 @@
-"""Bars: which a partition lacks, and what the API's answers give of them."""
+"""Bars: which the archive lacks, and what the API's answers give of them."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
@@ -75,6 +75,24 @@ class Bars:
         first = rows["open_time"].dt.epoch("ms").first()
         return self._grid_at(first).floor(first) if isinstance(first, int) else None
 
+    def shown(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """Keep the times of bars."""
+        return rows.select(self.time)
+
+    def doubtful(self, rows: pl.DataFrame) -> list[MissingRange]:
+        """List the bars of a partition that are not believed."""
+        interval = self.on_grid_of(rows).interval
+        impossible = impossible_bars(
+            rows,
+            data_type=self.data_type,
+            trade_type=self.trade_type,
+            interval=interval,
+        )
+        if "trade_count" not in self.schema:
+            return impossible
+        believed = outside(rows, impossible, time=self.time)
+        return [*impossible, *doubtful_bars(believed, interval=interval)]
+
     def holes(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
@@ -88,19 +106,8 @@ class Bars:
             now_ms=bounds.now_ms,
             coverage=held.coverage,
             is_first=bounds.is_first,
-            is_last=bounds.is_last,
         )
-        impossible = impossible_bars(
-            held.rows,
-            data_type=self.data_type,
-            trade_type=self.trade_type,
-            interval=interval,
-        )
-        doubtful = []
-        if "trade_count" in self.schema:
-            believed = outside(held.rows, impossible, time=self.time)
-            doubtful = doubtful_bars(believed, interval=interval)
-        return sorted([*missing, *impossible, *doubtful], key=lambda hole: hole.span)
+        return sorted([*missing, *held.doubtful], key=lambda hole: hole.span)
 
     def joint_span_ms(self) -> int:
         """Return how long a time one request may answer for, holes and all."""

@@ -1,4 +1,4 @@
-"""Find the bars that a partition lacks, and why it lacks them.
+"""Find the bars that the archive lacks, and why it lacks them.
 
 The grid of the interval says which bars there should be. Besides those that are not
 there, bars without trades are doubted where the symbol otherwise trades in every one:
@@ -6,10 +6,10 @@ the archive has published such runs that were wrong (2025-01-29, 2021-03-02). Ba
 impossible values are requested too.
 """
 
-import datetime as dt
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -23,8 +23,6 @@ from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.impossible_values import is_impossible
 
 _DAY_MS = DAY_US // 1_000
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-_MILLISECOND = dt.timedelta(milliseconds=1)
 
 _RARE = 1e-4
 """A run of bars without trades is doubted if so long a run is to be expected in fewer
@@ -67,11 +65,13 @@ class MissingRange:
 
 @dataclass(frozen=True)
 class Coverage:
-    """Which days the zips of a partition cover, as numbers of UTC days since 1970."""
+    """Which days zips cover, as numbers of UTC days since 1970."""
 
     usable: frozenset[int]
     useless: frozenset[int]
     """Those of which no zip could be used, though there is one."""
+    is_last: bool = True
+    """Whether there are no zips of later days."""
 
     @classmethod
     def of(cls, inputs: Iterable[Mapping[str, Any]]) -> "Coverage":
@@ -87,25 +87,27 @@ class Coverage:
             days[not is_useless].update(range(first, last + 1))
         return cls(frozenset(days[True]), frozenset(days[False] - days[True]))
 
-    @property
+    @cached_property
     def last(self) -> int:
         """The last day covered; -1 if there is none."""
         return max(self.usable | self.useless, default=-1)
 
-    def reason(self, day: int, *, is_last: bool) -> MissingReason:
-        """Return why a UTC day, counted from 1970, lacks what it lacks.
+    @classmethod
+    def all_of(cls, parts: Iterable["Coverage"], *, is_last: bool) -> "Coverage":
+        """Return what the zips of several partitions cover."""
+        found = list(parts)
+        usable = frozenset[int]().union(*(each.usable for each in found))
+        useless = frozenset[int]().union(*(each.useless for each in found))
+        return cls(usable, useless - usable, is_last)
 
-        `is_last`: the archive has no later partition.
-        """
+    def reason(self, day: int) -> MissingReason:
+        """Return why a UTC day, counted from 1970, lacks what it lacks."""
         if day in self.usable:
             return MissingReason.MISSING
         if day in self.useless:
             return MissingReason.CORRUPT
-        return (
-            MissingReason.TAIL
-            if is_last and day > self.last
-            else MissingReason.MISSING_FILE
-        )
+        is_after = self.is_last and day > self.last
+        return MissingReason.TAIL if is_after else MissingReason.MISSING_FILE
 
 
 def missing_bars(
@@ -117,7 +119,6 @@ def missing_bars(
     now_ms: int,
     coverage: Coverage,
     is_first: bool,
-    is_last: bool,
 ) -> list[MissingRange]:
     """List the bars that are not there, in time order.
 
@@ -134,21 +135,17 @@ def missing_bars(
     begin_ms, end_ms, now_ms
         Milliseconds since 1970, UTC: bars that open at `begin_ms` or later and before
         `end_ms`, and are over by `now_ms`, are wanted; also, as of the archive, the
-        one that is open at `begin_ms`, unless it is of the year before.
+        one that is open at `begin_ms`.
     coverage
-        What the partition was made from.
+        What the bars were read from.
     is_first
-        Whether the symbol has no earlier partition. Its listing period then begins with
-        its first bar, or with the first day whose zips are unusable.
-    is_last
-        Whether the archive has no later partition of it.
+        Whether nothing is archived before `begin_ms`. The listing period then begins
+        with the first bar, or with the first day whose zips are unusable.
     """
     grid = Grid(interval)
     if interval.has_phase and interval.phase is None:
         end_ms = min(end_ms, grid.closed_before(now_ms))
-        return _of_unknown_phase(
-            Span(begin_ms, end_ms), coverage=coverage, is_last=is_last
-        )
+        return _of_unknown_phase(Span(begin_ms, end_ms), coverage=coverage)
     numbers = bars.select(grid_number(pl.col("open_time"), interval=interval))
     present = numbers.to_series().unique().sort()
     if is_first:
@@ -156,7 +153,7 @@ def missing_bars(
         if present.len():
             born.append(grid.time(present[0]))
         begin_ms = max(begin_ms, min(born, default=begin_ms))
-    first = grid.number(_earliest(begin_ms, grid))
+    first = grid.number(begin_ms)
     last = min(grid.number(grid.ceil(end_ms)), grid.number(now_ms))
     inside = present.filter((present >= first) & (present < last))
     edges = pl.concat([pl.Series([first - 1]), inside, pl.Series([max(last, first)])])
@@ -166,33 +163,17 @@ def missing_bars(
     return [
         hole
         for start, stop in zip(starts, stops, strict=True)
-        for hole in _by_reason(
-            range(start, stop), grid=grid, coverage=coverage, is_last=is_last
-        )
+        for hole in _by_reason(range(start, stop), grid=grid, coverage=coverage)
     ]
 
 
-def _of_unknown_phase(
-    span: Span, *, coverage: Coverage, is_last: bool
-) -> list[MissingRange]:
+def _of_unknown_phase(span: Span, *, coverage: Coverage) -> list[MissingRange]:
     """Return one hole for all 3d bars that reach into a range, if it is not empty."""
     if span.start_ms >= span.end_ms:
         return []
-    reason = coverage.reason(span.start_ms // _DAY_MS, is_last=is_last)
-    first = max(span.start_ms - 2 * _DAY_MS, _year_ms(span.start_ms))
+    reason = coverage.reason(span.start_ms // _DAY_MS)
+    first = span.start_ms - 2 * _DAY_MS
     return [MissingRange(Span(first, span.end_ms), reason, None)]
-
-
-def _year_ms(time_ms: int) -> int:
-    """Return the start of the year that contains a moment."""
-    year = (_EPOCH + time_ms * _MILLISECOND).year
-    return (_EPOCH.replace(year=year) - _EPOCH) // _MILLISECOND
-
-
-def _earliest(begin_ms: int, grid: Grid) -> int:
-    """Return where the first bar opens that covers part of a year from a moment on."""
-    open_ms = grid.floor(begin_ms)
-    return open_ms if open_ms >= _year_ms(begin_ms) else grid.ceil(begin_ms)
 
 
 def doubtful_bars(bars: pl.DataFrame, *, interval: Interval) -> list[MissingRange]:
@@ -273,12 +254,12 @@ def impossible_bars(
 
 
 def _by_reason(
-    numbers: range, *, grid: Grid, coverage: Coverage, is_last: bool
+    numbers: range, *, grid: Grid, coverage: Coverage
 ) -> Iterator[MissingRange]:
     """Cut one run of missing bars where the reason changes, which is at midnight."""
     pieces = _by_day(numbers, grid)
     for reason, group in groupby(
-        pieces, lambda piece: _reason(*piece, coverage=coverage, is_last=is_last)
+        pieces, lambda piece: _reason(*piece, coverage=coverage)
     ):
         days = list(group)
         missing = range(days[0].missing.start, days[-1].missing.stop)
@@ -308,9 +289,9 @@ def _by_day(numbers: range, grid: Grid) -> Iterator[_Piece]:
 
 
 def _reason(
-    day: int, missing: range, whole: range, *, coverage: Coverage, is_last: bool
+    day: int, missing: range, whole: range, *, coverage: Coverage
 ) -> MissingReason:
-    reason = coverage.reason(day, is_last=is_last)
+    reason = coverage.reason(day)
     is_end = missing.start > whole.start and missing.stop == whole.stop
     return (
         MissingReason.TRUNCATED

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
-from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
+from bhds.backfill.archive_rows import ArchivedRows, ArchivedSeries, BackfillBounds
 from bhds.backfill.missing_ranges import MissingRange
 from bhds.backfill.response_journal import Row
 from bhds.core.markets import TradeType
@@ -15,16 +15,12 @@ if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aioht
     from bhds.api.client import ApiClient, EventPage, KlinePage
 
 
-class RequestedSeries(Protocol):
+class RequestedSeries(ArchivedSeries, Protocol):
     """What is requested: bars, or funding events, of one series."""
 
     @property
     def trade_type(self) -> TradeType:
         """The market."""
-
-    @property
-    def schema(self) -> pl.Schema:
-        """The columns of partitions and backfills."""
 
     @property
     def time(self) -> str:

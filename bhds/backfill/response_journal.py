@@ -87,6 +87,12 @@ class Journal:
                 file.write(_line(answer))
         self.answers.append(answer)
 
+    def take_over(self, other: Path) -> None:
+        """Add all answers of another file, and remove it."""
+        for answer in Journal(other).answers:
+            self.append(answer)
+        other.unlink()
+
     def keep(self, spans: Iterable[Span]) -> None:
         """Forget the answers that say nothing of any of some ranges."""
         wanted = union(spans)

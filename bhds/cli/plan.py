@@ -149,7 +149,7 @@ def _dataset_plan(
             last_day=planned.last_day,
             has_api=has_api,
             backfills=planned.backfills,
-            filled=estimate.backfilled_partitions(planned, data_dir=data_dir),
+            filled=estimate.backfilled_until(planned, data_dir=data_dir),
             block_bytes=block_bytes,
         ),
         files.drop_nulls("due").select("due", "size", "path"),

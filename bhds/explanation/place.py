@@ -68,14 +68,9 @@ class SymbolFiles:
 
     @property
     def backfills(self) -> list[Path]:
-        """The backfills that may have the bar: the first has all earlier bars."""
-        folder = self.data_dir / self.series.backfill_folder
-        names = self.partitions
-        first = min((path.stem for path in folder.glob("[!.]*.parquet")), default="")
-        if first > names[-1]:
-            names.append(first)
-        paths = [Path(layout.table(str(folder), name)) for name in names]
-        return [path for path in paths if path.is_file()]
+        """The backfill of the symbol, if there is one."""
+        path = self.data_dir / layout.backfill(*self.series)
+        return [path] if path.is_file() else []
 
     def partition(self, name: str) -> Path:
         """Return a partition."""

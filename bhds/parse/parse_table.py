@@ -81,7 +81,7 @@ def parse_table(
     trade_type, data_type, symbol, interval
         The series; the interval is None if the data type has none.
     partition
-        `YYYY` or `YYYY-MM`.
+        `all`, `YYYY` or `YYYY-MM`.
     first_day, last_day
         UTC days, both included. Bars that open outside are dropped and counted; a
         bar longer than a day may open before `first_day` if it reaches into it.

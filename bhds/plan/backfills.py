@@ -1,51 +1,40 @@
-"""Which partitions are filled from the API, and which days each may hold."""
+"""Which symbols are backfilled from the API, and which days each may hold."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from bhds.core.listing_period import STAYS_OPEN, ListingPeriod
-from bhds.schemas.datatypes import PartitionSize
 
 
 class Backfill(NamedTuple):
-    """What a backfill may hold; the days are UTC days, both included."""
+    """What the backfill of a symbol may hold; the days are UTC days, both included."""
 
-    has_archive: bool
-    """Whether the archive has files of the partition."""
     first_day: dt.date
     last_day: dt.date
     is_first: bool
-    """Whether the archive has nothing earlier: the symbol may begin within."""
-    is_last: bool
-    """Whether the archive has nothing later."""
+    """Whether nothing is archived before: the symbol may begin within."""
+    is_last: bool = True
+    """Whether the archive has no files of later days."""
     since: dt.date | None = None
-    """Of the first backfill: the first requested day, if not all. The API may have rows
-    before `first_day`, and before the period of the partition; the backfill holds
-    them."""
+    """The first requested day, if not all. The API may have rows before `first_day`;
+    the backfill holds them."""
 
 
 def backfills_of(
-    archived: Mapping[str, Collection[str]],
-    *,
-    size: PartitionSize,
     listing_periods: Mapping[str, ListingPeriod],
+    *,
     start: dt.date | None,
     last_day: dt.date,
     is_whole: bool = True,
-) -> dict[str, dict[str, Backfill]]:
-    """Return the backfills of each symbol by name, in time order.
+) -> dict[str, Backfill]:
+    """Return the backfill of each symbol that is listed in the time wanted.
 
-    There is one for each wanted period within a symbol's listing period, whether
-    the archive has files of that period or not. The listing period goes on after its
-    last file for `STAYS_OPEN`.
+    It is of the whole time, whether the archive has files of all of it or not. The
+    listing period goes on after its last file for `STAYS_OPEN`.
 
     Parameters
     ----------
-    archived
-        The names of the partitions that the archive has, by symbol.
-    size
-        How much time one covers.
     listing_periods
         The listing period of each symbol, as the archive or another series of the
         symbol shows, whether wanted or not. Symbols without one are left out.
@@ -55,46 +44,18 @@ def backfills_of(
         Whether the archive's first files are those of the symbol. If not, rows before
         the first archived day are not searched: another kind of file has them.
     """
-    return {
-        symbol: _of_symbol(
-            archived.get(symbol, ()),
-            size=size,
-            listing_period=listing_period,
-            start=start or dt.date.min,
-            last_wanted=last_day,
-            is_whole=is_whole,
-        )
-        for symbol, listing_period in listing_periods.items()
-    }
-
-
-def _of_symbol(
-    archived: Collection[str],
-    *,
-    size: PartitionSize,
-    listing_period: ListingPeriod,
-    start: dt.date,
-    last_wanted: dt.date,
-    is_whole: bool,
-) -> dict[str, Backfill]:
-    first_listed = listing_period.first_day
-    last = min(last_wanted, listing_period.last_day + STAYS_OPEN)
-    last_archived = max(archived, default="")
-    backfills: dict[str, Backfill] = {}
-    begin = max(first_listed, start)
-    since = max(start, dt.date.min if is_whole else first_listed)
-    while begin <= last:
-        last_of_partition = size.last_day(begin)
-        name = begin.strftime(size.value)
-        backfills[name] = Backfill(
-            has_archive=name in archived,
-            first_day=begin,
-            last_day=min(last, last_of_partition),
-            is_first=begin == first_listed > start,
-            is_last=name >= last_archived and listing_period.last_day <= last_wanted,
-            since=since
-            if begin == first_listed > start and since > dt.date.min
-            else None,
-        )
-        begin = last_of_partition + dt.timedelta(days=1)
-    return backfills
+    found = {}
+    for symbol, (first_listed, last_listed) in listing_periods.items():
+        is_first = start is None or start < first_listed
+        first_day = first_listed if start is None else max(first_listed, start)
+        last = min(last_day, last_listed + STAYS_OPEN)
+        if first_day <= last:
+            since = start if is_whole else first_listed
+            found[symbol] = Backfill(
+                first_day,
+                last,
+                is_first,
+                is_last=last_listed <= last_day,
+                since=since if is_first else None,
+            )
+    return found

@@ -43,8 +43,8 @@ class PlannedDataset:
     """One row per file: `symbol, partition, frequency, first_day, last_day, key, path,
     size, disk_size, etag, is_checksum, state, was_fetched`; in time
     order of each symbol, a zip before its CHECKSUM."""
-    backfills: Mapping[str, Mapping[str, Backfill]] = field(default_factory=dict)
-    """What is requested from the API, of each symbol, by the name of the partition."""
+    backfills: Mapping[str, Backfill] = field(default_factory=dict)
+    """What is requested from the API, of each symbol."""
     listing_periods: Mapping[str, ListingPeriod] = field(default_factory=dict)
     """From the archive's files of each symbol, whether in the time wanted or not."""
     ended: frozenset[str] = frozenset()
@@ -85,8 +85,7 @@ class PlannedDataset:
     @cached_property
     def symbols_with_any(self) -> frozenset[str]:
         """The symbols that have a partition or a backfill."""
-        filled = {symbol for symbol, backfills in self.backfills.items() if backfills}
-        return frozenset(self.partitions.keys() | filled)
+        return frozenset(self.partitions.keys() | self.backfills.keys())
 
 
 def directories(dataset: Dataset) -> list[Directory]:
@@ -196,9 +195,7 @@ def with_backfills(
         )
         known[symbol] = ListingPeriod(first_day, listing_period.last_day)
     backfills = backfills_of(
-        {symbol: frozenset(names) for symbol, names in planned.partitions.items()},
-        size=dataset.entry.partition_size(dataset.interval),
-        listing_periods={s: known[s] for s in planned.symbols if s in known},
+        {symbol: known[symbol] for symbol in planned.symbols if symbol in known},
         start=planned.first_day,
         last_day=min(planned.last_day, today),
         # Daily zips of klines begin years after the monthly ones.

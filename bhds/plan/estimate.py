@@ -1,7 +1,7 @@
 """Estimate what a plan takes: requests to the REST API, time, and disk space."""
 
 import datetime as dt
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from bhds.io import storage
 from bhds.plan import space
 from bhds.plan.backfills import Backfill
 from bhds.plan.dataset import PlannedDataset
-from bhds.plan.series import Series
 from bhds.schemas.datatypes import FUNDING
 
 _DAY = dt.timedelta(days=1)
@@ -93,8 +92,8 @@ def estimate(
     data_dir: Path,
     last_day: dt.date,
     has_api: bool,
-    backfills: Mapping[str, Mapping[str, Backfill]] | None = None,
-    filled: Collection[tuple[str, str]] = (),
+    backfills: Mapping[str, Backfill] | None = None,
+    filled: Mapping[str, dt.date] | None = None,
     block_bytes: int = 1,
 ) -> Estimate:
     """Estimate what the plan of one dataset takes.
@@ -115,11 +114,11 @@ def estimate(
         Its backfills, as `PlannedDataset.backfills`; of symbols without files only
         these show what is requested.
     filled
-        Symbol and partition of the backfills that are up to date; see
-        `backfilled_partitions`.
+        Until when each symbol is backfilled; see `backfilled_until`.
     block_bytes
         The size of a block of the disk.
     """
+    filled = filled or {}
     zips = files.filter(~pl.col("is_checksum"))
     requests, seconds = 0, 0.0
     due_backfills: list[str] = []
@@ -127,15 +126,17 @@ def estimate(
     if has_api and paging is not None:
         found = [_holes(zips), _tails(zips, last_day=last_day)]
         found.append(_without_zips(backfills or {}, zips))
-        runs = _not_filled(pl.concat(found), dataset=dataset, filled=filled)
+        runs = _not_filled(pl.concat(found), filled=filled)
         requests = _requests(dataset, runs, paging=paging)
-        requests += _firsts(backfills or {}, filled=filled)
+        requests += sum(  # for the first row of each history
+            backfill.is_first and symbol not in filled
+            for symbol, backfill in (backfills or {}).items()
+        )
         seconds = requests / paging.requests_per_s
         due_backfills = [
             symbol
-            for symbol, of_symbol in (backfills or {}).items()
-            for name in of_symbol
-            if (symbol, name) not in filled
+            for symbol, backfill in (backfills or {}).items()
+            if filled.get(symbol) != backfill.last_day
         ]
     partitions = space.partitions(
         dataset, zips, data_dir=data_dir, block_bytes=block_bytes
@@ -170,40 +171,22 @@ def estimate(
     )
 
 
-def _firsts(
-    backfills: Mapping[str, Mapping[str, Backfill]],
-    *,
-    filled: Collection[tuple[str, str]],
-) -> int:
-    """Count the requests for the first row of a history: one in its first backfill."""
-    return sum(
-        backfill.is_first and (symbol, name) not in filled
-        for symbol, of_symbol in backfills.items()
-        for name, backfill in of_symbol.items()
-    )
-
-
 def total(estimates: Sequence[Estimate]) -> Estimate:
     """Add up datasets, as if they were requested one after the other."""
     return Estimate(*map(sum, zip(*map(astuple, estimates), strict=True)))
 
 
-def backfilled_partitions(
-    planned: PlannedDataset, *, data_dir: Path
-) -> set[tuple[str, str]]:
-    """Return symbol and partition of the backfills that hold all days that they may.
+def backfilled_until(planned: PlannedDataset, *, data_dir: Path) -> dict[str, dt.date]:
+    """Return the last day of each symbol's backfill on disk.
 
-    What the API has not answered, or what changed in the partition since, is not seen.
+    What the API has not answered, or what changed in partitions since, is not seen.
     """
     dataset = planned.dataset
-    found = set()
-    for symbol, backfills in planned.backfills.items():
-        series = Series(dataset.trade_type, dataset.data_type, symbol, dataset.interval)
-        for name, backfill in backfills.items():
-            path = data_dir / layout.table(series.backfill_folder, name)
-            last_day = _last_day(path)
-            if last_day == backfill.last_day.isoformat():
-                found.add((symbol, name))
+    found = {}
+    for symbol in planned.backfills:
+        series = (dataset.trade_type, dataset.data_type, symbol, dataset.interval)
+        if last_day := _last_day(data_dir / layout.backfill(*series)):
+            found[symbol] = dt.date.fromisoformat(last_day)
     return found
 
 
@@ -215,21 +198,17 @@ def _last_day(path: Path) -> str | None:
         return None
 
 
-def _not_filled(
-    runs: pl.DataFrame, *, dataset: Dataset, filled: Collection[tuple[str, str]]
-) -> pl.DataFrame:
-    """Keep the runs of days, `days` and `has_ended`, that are not filled yet.
-
-    A run belongs to the partition in which it ends.
-    """
-    if not filled:
-        return runs
-    form = dataset.entry.partition_size(dataset.interval).value
+def _not_filled(runs: pl.DataFrame, *, filled: Mapping[str, dt.date]) -> pl.DataFrame:
+    """Cut the runs of days, `days` and `has_ended`, to those not filled yet."""
     done = pl.DataFrame(
-        list(filled), schema={"symbol": pl.String, "partition": pl.String}, orient="row"
+        {"symbol": filled.keys(), "done": filled.values()},
+        schema={"symbol": pl.String, "done": pl.Date},
     )
-    return runs.with_columns(partition=pl.col("until").dt.strftime(form)).join(
-        done, on=["symbol", "partition"], how="anti"
+    left = (pl.col("until") - pl.col("done")).dt.total_days()
+    return (
+        runs.join(done, on="symbol", how="left")
+        .with_columns(days=pl.min_horizontal("days", left))
+        .filter(pl.col("days") > 0)
     )
 
 
@@ -297,15 +276,14 @@ def _tails(zips: pl.DataFrame, *, last_day: dt.date) -> pl.DataFrame:
 
 
 def _without_zips(
-    backfills: Mapping[str, Mapping[str, Backfill]], zips: pl.DataFrame
+    backfills: Mapping[str, Backfill], zips: pl.DataFrame
 ) -> pl.DataFrame:
     """Return all the days of each symbol that the archive has no file of."""
     archived = set(zips["symbol"])
     rows = [
         (symbol, backfill.first_day, backfill.last_day)
-        for symbol, of_symbol in backfills.items()
+        for symbol, backfill in backfills.items()
         if symbol not in archived
-        for backfill in of_symbol.values()
     ]
     days = {"symbol": pl.String, "first_day": pl.Date, "until": pl.Date}
     return pl.DataFrame(rows, schema=days, orient="row").select(

@@ -315,7 +315,7 @@ class Plan:
         series = Series(group.trade_type, "klines", symbol, group.interval)
         return (
             [self.phase_path(group.trade_type, symbol)]
-            if self.backfills(series)
+            if self._backfill(series)
             else []
         )
 
@@ -337,7 +337,7 @@ class Plan:
             for interval in ARCHIVE_INTERVALS
             if (series := Series(TradeType(trade_type), "klines", symbol, interval))
             in self._owners
-            for backfill in self.backfills(series).values()
+            if (backfill := self._backfill(series)) is not None
         ]
         if not days:
             msg = (
@@ -356,55 +356,51 @@ class Plan:
             if series.interval == "3d"
         )
 
-    def backfills(self, series: Series) -> Mapping[str, Backfill]:
-        """Return the backfills of a series by name, in time order; none without an API.
+    def backfill(self, series: Series) -> Backfill:
+        """Return the backfill of a series.
+
+        Raises
+        ------
+        SelectionError
+            If there is nothing to request from the API in the time wanted, or it may
+            not be queried.
+        """
+        found = self._backfill(series)
+        if found is None:
+            msg = f"{series}: nothing is requested from the API; see `api.enabled`"
+            raise SelectionError(msg)
+        return found
+
+    def _backfill(self, series: Series) -> Backfill | None:
+        return self._owner(series).backfills.get(series.symbol)
+
+    def archived_tables(self, series: Series) -> list[str]:
+        """Return the partitions of a series, in time order; there may be none.
 
         Raises
         ------
         SelectionError
             If neither the settings nor the targets name it.
         """
-        return self._owner(series).backfills.get(series.symbol, {})
-
-    def backfill(self, series: Series, name: str) -> Backfill:
-        """Return one backfill of a series.
-
-        Raises
-        ------
-        SelectionError
-            If there is nothing to request from the API in that time, or it may not be
-            queried.
-        """
-        found = self.backfills(series)
-        if name not in found:
-            known = ", ".join(found) or "none; see `api.enabled`"
-            msg = f"{series}: no backfill for {name}; backfills: {known}"
-            raise SelectionError(msg)
-        return found[name]
+        names = self._owner(series).partitions.get(series.symbol, ())
+        return [layout.table(series.folder, name) for name in names]
 
     def sources_of_result(self, series: Series) -> list[str]:
-        """Return the partitions and backfills that a series' result is made from.
+        """Return the partitions, and the backfill, that a result is made from.
 
-        In time order, a partition before its backfill.
+        The partitions are in time order.
 
         Raises
         ------
         SelectionError
             If there are none.
         """
-        partitions = self._owner(series).partitions.get(series.symbol, {})
-        backfills = self.backfills(series)
-        if not partitions and not backfills:
+        found = self.archived_tables(series)
+        if self._backfill(series):
+            found.append(layout.backfill(*series))
+        if not found:
             raise SelectionError(_absent(series))
-        return [
-            layout.table(folder, name)
-            for name in sorted({*partitions, *backfills})
-            for folder, names in (
-                (series.folder, partitions),
-                (series.backfill_folder, backfills),
-            )
-            if name in names
-        ]
+        return found
 
     def last_day(self, series: Series) -> dt.date:
         """Return the last UTC day that the result of a series may hold.
@@ -416,7 +412,8 @@ class Plan:
         """
         partitions = self._owner(series).partitions.get(series.symbol, {})
         days = [partition.last_day for partition in partitions.values()]
-        days += [backfill.last_day for backfill in self.backfills(series).values()]
+        if backfill := self._backfill(series):
+            days.append(backfill.last_day)
         if not days:
             raise SelectionError(_absent(series))
         return max(days)
@@ -613,9 +610,8 @@ def _partition_files(planned: PlannedDataset) -> list[str]:
     return [
         path
         for series in _series(planned)
-        for path in _with_sources(
-            series.folder, planned.partitions.get(series.symbol, ())
-        )
+        for name in planned.partitions.get(series.symbol, ())
+        for path in _with_sources(layout.table(series.folder, name))
     ]
 
 
@@ -624,17 +620,13 @@ def _backfill_files(planned: PlannedDataset) -> list[str]:
     return [
         path
         for series in _series(planned)
-        for path in _with_sources(
-            series.backfill_folder, planned.backfills.get(series.symbol, ())
-        )
+        if series.symbol in planned.backfills
+        for path in _with_sources(layout.backfill(*series))
     ]
 
 
-def _with_sources(folder: str, names: Iterable[str]) -> Iterator[str]:
-    for name in names:
-        path = layout.table(folder, name)
-        yield path
-        yield layout.sources_of(path)
+def _with_sources(table: str) -> tuple[str, str]:
+    return table, layout.sources_of(table)
 
 
 def _length(interval: str) -> int:

@@ -40,7 +40,7 @@ class _Dataset(BaseModel):
 
     dataset: Dataset
     symbols: tuple[str, ...]
-    backfills: dict[str, dict[str, Backfill]]
+    backfills: dict[str, Backfill]
     ended: frozenset[str]
     trading: frozenset[str]
     unlisted: dict[str, Unlisted]
@@ -142,11 +142,10 @@ def _of_plan(plan: Plan, market: TradeType) -> dict[str, dict[str, Any]]:
 
 
 def _without_files(planned: PlannedDataset) -> _Dataset:
-    backfills = {symbol: dict(found) for symbol, found in planned.backfills.items()}
     return _Dataset(
         dataset=planned.dataset,
         symbols=planned.symbols,
-        backfills=backfills,
+        backfills=dict(planned.backfills),
         ended=planned.ended,
         trading=planned.trading,
         unlisted=dict(planned.unlisted),

@@ -93,10 +93,7 @@ class QualityTables:
             If there are none.
         """
         found = {
-            longer.interval or "": [
-                layout.table(longer.folder, name)
-                for name in self._plan.partitions(longer)
-            ]
+            longer.interval or "": self._plan.archived_tables(longer)
             for longer in self._longer[series]
         }
         if not found:

@@ -93,7 +93,11 @@ class NamedFiles:
         market = dataset.trade_type
         series = (market, dataset.data_type, dataset.interval)
         of_partitions = [
-            (pl.col("symbol") == symbol) & pl.col("partition").is_in(names)
+            (pl.col("symbol") == symbol)
+            & (
+                pl.col("partition").is_in(names)
+                | pl.lit(layout.WHOLE_HISTORY in names)  # a backfill needs them all
+            )
             for (*key, symbol), names in self._partitions.items()
             if tuple(key) == series
         ]

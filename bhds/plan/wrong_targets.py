@@ -119,6 +119,9 @@ def _repaired(path: str) -> Iterator[str]:
             changed = path.removesuffix(suffix) + other
             if path.endswith(suffix) and _is_kind(changed):
                 yield changed
+        changed = str(PurePosixPath(path).with_name(layout.WHOLE_HISTORY + suffix))
+        if path.endswith(suffix) and _is_kind(changed):
+            yield changed
     parts = path.split("/")
     likely = []
     for number, part in enumerate(parts[:-1]):

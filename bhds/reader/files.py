@@ -200,15 +200,14 @@ def _files(folders: Mapping[str, Path], symbols: Iterable[str]) -> Iterator[Symb
 
 
 def _has_rows(backfill: Path, period: TimeRange) -> bool:
-    """Return whether a backfill may have rows of a period, as its sources record.
-
-    The first of a symbol may have some before the period that it is named after.
-    """
-    sources = storage.read_sources(backfill)
-    first, last = (
-        dt.date.fromisoformat(sources[name]) for name in ("first_day", "last_day")
+    """Return whether a backfill may have rows of a period, as its sources record."""
+    return any(
+        period.touches_days(
+            *(dt.datetime.fromisoformat(hole[end]).date() for end in ("start", "end"))
+        )
+        for hole in storage.read_sources(backfill)["holes"]
+        if hole["found"]
     )
-    return bool(sources["rows"]) and period.touches_days(first, last)
 
 
 def chosen(symbols: Symbols, known: Iterable[str], *, where: Path) -> list[str]:

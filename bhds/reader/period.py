@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from bhds.core.errors import ConfigError
+from bhds.layout import WHOLE_HISTORY
 
 Moment = str | dt.date | dt.datetime
 """A UTC day or moment; ISO 8601 where it is text."""
@@ -68,11 +69,13 @@ class TimeRange:
         return conditions
 
     def touches(self, partition: str) -> bool:
-        """Whether a moment lies in the year or month of a partition (`2025-03`).
+        """Whether a moment may lie in a partition: `all`, a year or month (`2025-03`).
 
         A partition may reach a moment past its end (`csv_table.Table.slack`), so the
         one before is touched too.
         """
+        if partition == WHOLE_HISTORY:
+            return True
         year, _, month = partition.partition("-")
         first = dt.date(int(year), int(month or 1), 1)
         after = _month_after(first) if month else first.replace(year=first.year + 1)

@@ -4,6 +4,6 @@
 arranges these; `page` renders HTML.
 """
 
-REVISION = 6
+REVISION = 7
 """Raise by one when the same inputs must yield another page. It is here because every
 process that plans reads it, and the stage takes half a second to import."""

@@ -147,7 +147,7 @@ REVISIONS = TableSchema(
     Column("data_type", pl.String(), "The data type"),
     SYMBOL,
     Column("interval", pl.String(), "Length of the bars; null of other data"),
-    Column("partition", pl.String(), "Year or month of the partition"),
+    Column("partition", pl.String(), "Year or month of the partition, or `all`"),
     KEY,
     Column("old_sha256", pl.String(), "Of the zip before, hexadecimal"),
     Column(

@@ -1,4 +1,4 @@
-"""Write backfills: the rows of the API that a partition misses, with their sources."""
+"""Write backfills: the rows of the API that partitions miss, with their sources."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -25,9 +25,10 @@ from bhds.io import storage
 from bhds.parse.expected_rows import rows_per_day
 from bhds.schemas.datatypes import FUNDING
 from bhds.schemas.impossible_values import is_impossible
+from bhds.stages.earlier_layout import files_replaced_by
 
-REVISION = 4
-"""Raise by one when the same partition and answers must yield a different backfill."""
+REVISION = 5
+"""Raise by one when the same partitions and answers must yield another backfill."""
 
 SCHEMA_VERSION = 2
 """Raise by one when the entries of a backfill's `.sources.json` change."""
@@ -36,7 +37,7 @@ _MS = 1_000  # microseconds
 
 
 def write_backfill(
-    inputs: Sequence[str],
+    partitions: Sequence[str],
     *,
     backfill_path: str,
     sources_path: str,
@@ -45,21 +46,20 @@ def write_backfill(
     trade_type: str,
     data_type: str,
     symbol: str,
-    partition: str,
     interval: str | None = None,
 ) -> None:
-    """Request what one partition lacks, and write the backfill with its sources.
+    """Request what a symbol's partitions lack, and write the backfill with its sources.
 
-    What was answered is kept beside the backfill, in `<partition>.answers.jsonl`, and
-    is not asked again. Where the API refuses this place, or none may be queried, the
+    What was answered is kept beside the backfill, in `all.answers.jsonl`, and is not
+    asked again. Where the API refuses this place, or none may be queried, the
     backfill has what was answered before, its sources say what was not, and the next
     run asks.
 
     Parameters
     ----------
-    inputs
-        The path of the partition, relative to the data directory, which is the current
-        one; none if the archive has nothing of the time. Its sources are next to it.
+    partitions
+        The paths of the partitions in time order, relative to the data directory, which
+        is the current one; there may be none. The sources of each are next to it.
     backfill_path, sources_path
         Where the backfill and its sources go.
     bounds
@@ -68,7 +68,7 @@ def write_backfill(
         backfill differ from one that was refused an answer, or is None.
     settings
         Endpoints, proxy, time-out, connections, and whether anything may be queried.
-    trade_type, data_type, symbol, partition, interval
+    trade_type, data_type, symbol, interval
         What the backfill is of; the interval is None for funding.
 
     Raises
@@ -77,15 +77,19 @@ def write_backfill(
         If the API cannot be reached, or does not answer as documented. What was
         answered by then is kept.
     ParseError
-        If the partition cannot be read.
+        If a partition cannot be read.
     """
     kind = _kind(TradeType(trade_type), data_type, symbol, interval)
-    held = ArchivedRows.read(inputs, schema=kind.schema)
+    held = ArchivedRows.read(partitions, kind=kind, is_last=bounds["is_last"])
     if isinstance(kind, Bars):
         kind = kind.on_grid_of(held.rows)
     now = dt.datetime.now(dt.UTC)
     wanted = RequestedHistory.of(kind, held, bounds=BackfillBounds.until(now, bounds))
     journal = Journal(Path(layout.responses_of(backfill_path)))
+    replaced = files_replaced_by(backfill_path)
+    for path in replaced:
+        if path.suffix == ".jsonl":
+            journal.take_over(path)
     requested_at = bounds["requested_at"]
     if requested_at is not None:  # the market, or this place, was refused before
         journal.forget_refusals(before=dt.datetime.fromisoformat(requested_at))
@@ -110,7 +114,6 @@ def write_backfill(
         "data_type": data_type,
         "symbol": symbol,
         "interval": interval,
-        "partition": partition,
         "first_day": _first_day(rows, bounds["first_day"], time=kind.time).isoformat(),
         "last_day": bounds["last_day"].isoformat(),
         "rows": rows.height,
@@ -132,9 +135,11 @@ def write_backfill(
         "stage": "backfill",
         "revision": str(REVISION),
         "as_of": sources["last_day"],
-        "inputs": held.sha256,
+        "inputs": " ".join(held.sha256),
     }
     storage.write_parquet(rows, backfill_path, metadata=metadata, symbol=symbol)
+    for path in replaced:
+        path.unlink(missing_ok=True)
     is_answered = why_not is None
     unanswered.record(
         Path(), backfill_path, requested_at=requested_at, is_answered=is_answered

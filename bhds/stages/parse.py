@@ -12,6 +12,7 @@ from bhds.io import storage, unknown_fields
 from bhds.parse import parse_table, revisions, unusable_zips
 from bhds.parse.csv_reader import unknown_columns
 from bhds.schemas import datatypes
+from bhds.stages.earlier_layout import files_replaced_by
 from bhds.stages.fetch import listed_rows
 from bhds.stages.supplements import fetch_missing_days
 
@@ -97,6 +98,8 @@ def write_partition(
         )
         unusable_zips.record(Path(), sources_path, parsed.sources)
         _warn_of_new_columns(parsed.sources)
+    for path in files_replaced_by(partition_path):
+        path.unlink()
 
 
 def _warn_of_new_columns(sources: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from tests.built import differing
 from .conftest import wait_for
 
 GROUPS = ("--group-components", "parse=7", "symbols=3")
-FILL = "api_data/um_futures/klines/{}/1m/2024.parquet"
+FILL = "api_data/um_futures/klines/{}/1m/all.parquet"
 RESULT = "results_data/um_futures/klines/1m/{}.pqt"
 
 

@@ -63,13 +63,13 @@ def test_a_pattern_takes_known_fields_as_they_are():
 
 
 def test_files_next_to_a_table_are_named_after_it():
-    backfill = layout.backfill("spot", "klines", "A.B", "1m", "2024-05")
+    backfill = layout.backfill("spot", "klines", "A.B", "1m")
 
     assert layout.sources_of(backfill) == (
-        "api_data/spot/klines/A.B/1m/2024-05.sources.json"
+        "api_data/spot/klines/A.B/1m/all.sources.json"
     )
     assert layout.responses_of(backfill) == (
-        "api_data/spot/klines/A.B/1m/2024-05.answers.jsonl"
+        "api_data/spot/klines/A.B/1m/all.answers.jsonl"
     )
     assert layout.responses_of(layout.phase("spot", "A.B")) == (
         "api_data/spot/klines/A.B/phase.answers.jsonl"

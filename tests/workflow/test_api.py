@@ -39,7 +39,7 @@ def day(number):
     return dt.datetime(2025, 3, number, tzinfo=dt.UTC)
 
 
-FILL = "api_data/um_futures/klines/NEWUSDT/1m/2025.parquet"
+FILL = "api_data/um_futures/klines/NEWUSDT/1m/all.parquet"
 
 
 @pytest.fixture
@@ -83,9 +83,9 @@ def result(workspace, symbol="NEWUSDT"):
     )
 
 
-def holes(workspace, symbol="NEWUSDT", data_type="klines/{}/1m", partition="2025"):
+def holes(workspace, symbol="NEWUSDT", data_type="klines/{}/1m"):
     folder = workspace.path("api_data/um_futures") / data_type.format(symbol)
-    sources = json.loads((folder / f"{partition}.sources.json").read_text())
+    sources = json.loads((folder / "all.sources.json").read_text())
     return [
         (hole["start"][5:16], hole["reason"], hole["found"], hole["status"])
         for hole in sources["holes"]
@@ -161,7 +161,7 @@ def test_a_fill_changes_only_when_its_partition_or_the_last_day_does(
     changed = {
         path for path in workspace.changed(before) if path.startswith("api_data")
     }
-    assert "api_data/um_futures/klines/OLDUSDT/1m/2025.parquet" in changed
+    assert "api_data/um_futures/klines/OLDUSDT/1m/all.parquet" in changed
     assert not {path for path in changed if "2024" in path}
 
 
@@ -243,11 +243,11 @@ def test_a_run_that_was_killed_in_a_fill_asks_for_nothing_twice(tmp_path_factory
             workspace = Workspace(tmp_path_factory.mktemp(name), settings)
             folder = workspace.path("api_data/um_futures/klines/NEWUSDT/1m")
             if is_killed:
-                killed_in_the_middle(workspace, folder / "2025.answers.jsonl", 3)
-                assert not (folder / "2025.parquet").exists()
+                killed_in_the_middle(workspace, folder / "all.answers.jsonl", 3)
+                assert not (folder / "all.parquet").exists()
             workspace.build("api_all")
             asked[name] = exchange.requests[KLINES]
-            fill = (folder / "2025.parquet").read_bytes()
+            fill = (folder / "all.parquet").read_bytes()
             asked[f"{name} fill"] = fill
 
     assert asked["killed fill"] == asked["whole fill"]

@@ -347,7 +347,7 @@ def test_bhds_clean_removes_superseded_days_and_nothing_is_to_be_done(
         assert set(changes["rows_changed"]) <= {0}
 
 
-D01B_SOURCES = "parsed_data/um_futures/klines/D01BUSDT/1h/2025.sources.json"
+D01B_SOURCES = "parsed_data/um_futures/klines/D01BUSDT/1h/all.sources.json"
 
 
 @pytest.fixture

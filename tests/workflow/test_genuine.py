@@ -116,7 +116,7 @@ def built(tmp_path_factory, new_workspace):
         }
         workspace = new_workspace(folder, settings)
         parsed = [
-            "um_futures/fundingRate/BTCUSDT/2026",
+            "um_futures/fundingRate/BTCUSDT/all",
             "um_futures/metrics/BTCUSDT/2022",
         ]
         parsed.append("cm_futures/aggTrades/BTCUSD_PERP/2026-05")
@@ -157,7 +157,7 @@ def test_three_days_of_spot_parse_to_every_minute(built):
             id="aggTrades",
         ),
         pytest.param(
-            "um_futures/fundingRate/BTCUSDT/2026",
+            "um_futures/fundingRate/BTCUSDT/all",
             "funding_time",
             (90, "2026-04-01 00:00:00", "2026-04-30 16:00:00", "ok"),
             id="fundingRate",

@@ -189,9 +189,9 @@ def zips(sources):
     }
 
 
-def holes(folder, symbol, name, *, market=UM, series="klines/{}/1m"):
+def holes(folder, symbol, *, market=UM, series="klines/{}/1m"):
     """Return start, reason, number found, and status of what the API was asked for."""
-    path = folder / f"api_data/{market}/{series.format(symbol)}/{name}"
+    path = folder / f"api_data/{market}/{series.format(symbol)}/all"
     return [
         (hole["start"][:16], hole["reason"], hole["found"], hole["status"])
         for hole in sources_of(path)["holes"]
@@ -264,7 +264,7 @@ def sources_by_day(frame):
 
 
 def test_d01_days_that_a_month_lacks_come_from_daily_zips(visit):
-    _, sources = partition(visit.before, "D01USDT", "2022", series="klines/{}/1h")
+    _, sources = partition(visit.before, "D01USDT", "all", series="klines/{}/1h")
     of_april = {period for period in zips(sources) if period.startswith("2022-04")}
     assert of_april == {f"2022-04-{day:02}" for day in range(1, 31)}
     known = result(visit.before, "D01USDT", interval="1h")
@@ -274,7 +274,7 @@ def test_d01_days_that_a_month_lacks_come_from_daily_zips(visit):
     _, sources = partition(visit.before, "D01BUSDT", "2025")
     assert zips(sources)["2025-02"]["integrity_status"] == "ok"
     assert zips(sources)["2025-02-27"]["integrity_status"] == "ok"
-    assert holes(visit.before, "D01BUSDT", "2025") == []
+    assert holes(visit.before, "D01BUSDT") == []
     unknown = result(visit.before, "D01BUSDT")
     assert_true(unknown, true_bars(visit, "D01BUSDT"))
     by_day = sources_by_day(unknown.filter(pl.col("open_time") < march(1)))
@@ -393,7 +393,7 @@ def test_d06_the_rest_of_a_truncated_day_comes_from_the_api(visit):
     assert zips(sources)["2025-03-07"]["integrity_status"] == "ok"
     (day,) = [day for day in sources["days"] if day["day"] == "2025-03-07"]
     assert (day["expected"], day["present"]) == (1440, 480)
-    assert holes(visit.before, "D06USDT", "2025") == [
+    assert holes(visit.before, "D06USDT") == [
         ("2025-03-07T08:00", "truncated", 960, "filled")
     ]
 
@@ -465,7 +465,7 @@ def test_d09_units_are_told_apart_and_a_file_that_errs_is_named(visit):
 
 
 def test_d10_headers_are_sniffed_and_their_names_checked(visit):
-    _, sources = partition(visit.before, "D10USDT", "2022", series="klines/{}/1h")
+    _, sources = partition(visit.before, "D10USDT", "all", series="klines/{}/1h")
     for period, entry in zips(sources).items():
         assert entry["header"] is (period >= "2022-06")
     built = result(visit.before, "D10USDT", interval="1h")
@@ -500,7 +500,7 @@ def test_d11_volumes_are_named_for_what_they_are_and_vwap_knows_the_contract(vis
 
 def test_d12_an_outage_is_classed_asked_for_once_and_recorded_as_empty(visit):
     for symbol in ("D12AUSDT", "D12BUSDT"):
-        assert holes(visit.before, symbol, "2025", market=SPOT) == [
+        assert holes(visit.before, symbol, market=SPOT) == [
             ("2025-03-06T02:00", "missing", 0, "empty")
         ]
         assert classes(visit.before, symbol, market=SPOT) == ["outage"]
@@ -536,7 +536,7 @@ def test_d14_runs_without_trades_that_are_wrong_come_from_the_api(visit):
     frame, _ = partition(visit.before, "D14USDT", "2025")
     run = [march(7, 12, minute) for minute in range(13)]
     assert frame.filter(trade_count=0)["open_time"].to_list() == run
-    assert holes(visit.before, "D14USDT", "2025") == [
+    assert holes(visit.before, "D14USDT") == [
         ("2025-03-07T12:00", "untraded", 13, "filled")
     ]
 
@@ -610,7 +610,7 @@ def test_d17_a_relisting_splits_and_its_absence_is_no_missing_file(visit):
 def test_d18_missing_days_come_from_the_api_until_their_file_appears(visit):
     truth = true_bars(visit, "D18USDT")
     first, second = (result(folder, "D18USDT") for folder in (visit.before, visit.data))
-    assert holes(visit.before, "D18USDT", "2025") == [
+    assert holes(visit.before, "D18USDT") == [
         ("2025-03-06T00:00", "missing_file", 2880, "filled")
     ]
     assert_true(first, truth)
@@ -625,14 +625,14 @@ def test_d18_missing_days_come_from_the_api_until_their_file_appears(visit):
 def test_d19_a_stall_is_bridged_by_the_api_until_the_files_appear(visit):
     truth = true_bars(visit, "D19USDT")
     first, second = (result(folder, "D19USDT") for folder in (visit.before, visit.data))
-    assert holes(visit.before, "D19USDT", "2025") == [
+    assert holes(visit.before, "D19USDT") == [
         ("2025-03-08T00:00", "tail", 2880, "filled")
     ]
     assert_true(first, truth)
     assert [sources_by_day(first)[day] for day in (8, 9)] == [{"api": 1440}] * 2
     assert_true(second, truth)
     assert set(second["source"]) == {"daily"}
-    assert holes(visit.data, "D19USDT", "2025") == []
+    assert holes(visit.data, "D19USDT") == []
     # Without the API, such a day is pending: so of D31, whose API did not answer.
     assert condition(visit.before, "D31USD_PERP", 9, market=CM)[0] == "pending"
 
@@ -715,10 +715,10 @@ def test_d22_minutes_that_nobody_has_are_an_outage_and_are_not_filled(visit):
         frame, _ = partition(visit.before, symbol, "2025", series=series)
         held = frame["open_time"].implode()
         assert every.filter(~every.is_in(held)).to_list() == lost
-        assert holes(visit.before, symbol, "2025", series=series) == [
+        assert holes(visit.before, symbol, series=series) == [
             ("2025-03-07T08:00", "missing", 0, "empty")
         ]
-        fill = f"api_data/um_futures/{series.format(symbol)}/2025.parquet"
+        fill = f"api_data/um_futures/{series.format(symbol)}/all.parquet"
         assert pl.read_parquet(visit.before / fill).is_empty()
         if data_type == "markPriceKlines":  # of other symbols too
             judged = condition(visit.before, symbol, 7, series=f"{data_type}-1m")
@@ -842,7 +842,7 @@ def test_d28_the_bar_that_is_not_over_is_dropped_by_the_servers_clock(visit):
 
     assert built["open_time"].max() == march(10, 11, 59)
     assert_true(built, true_bars(visit, "D28USDT", end=march(10, 12)))
-    (tail,) = holes(visit.data, "D28USDT", "2025")
+    (tail,) = holes(visit.data, "D28USDT")
     assert tail == ("2025-03-10T00:00", "tail", 720, "pending")
 
 
@@ -883,7 +883,7 @@ def test_d31_a_refusal_is_told_once_and_nothing_is_lost(visit):
     assert "2 backfill(s) of api_data were not answered in full" in first
     built = result(visit.before, "D31USD_PERP", market=CM)
     assert built["open_time"].max() == march(8, 23, 59)
-    assert holes(visit.before, "D31USD_PERP", "2025", market=CM) == [
+    assert holes(visit.before, "D31USD_PERP", market=CM) == [
         ("2025-03-09T00:00", "tail", 0, "unanswered")
     ]
     # When it answers again, what was missing comes by itself.

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from bhds.archive.integrity.bounds import Bounds, bounds_of
 from bhds.core.errors import KeyGrammarError
 from bhds.core.markets import Frequency, Interval
+from bhds.layout import WHOLE_HISTORY
 
 HOUR_US = 3_600_000_000
 DAY_US = 24 * HOUR_US
@@ -47,7 +48,7 @@ def utc_time(time_us: int) -> str:
 
 @dataclass(frozen=True)
 class FilePeriod:
-    """Whole UTC days in a row: a day, a month, a year, or what is left of one."""
+    """Whole UTC days in a row: a day, a month, a year, all, or what is left of one."""
 
     begin: dt.date
     """The first day."""
@@ -56,7 +57,7 @@ class FilePeriod:
 
     @classmethod
     def parse(cls, text: str) -> "FilePeriod":
-        """Read `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, padded with zeros or not.
+        """Read `all`, `YYYY`, `YYYY-MM` or `YYYY-MM-DD`, padded with zeros or not.
 
         Raises
         ------
@@ -68,6 +69,8 @@ class FilePeriod:
         Some spot months were published as `2020-8`
         (binance/binance-public-data#469).
         """
+        if text == WHOLE_HISTORY:
+            return cls(_EPOCH, dt.date.max)
         match = _PERIOD.fullmatch(text)
         expected = "expected YYYY, YYYY-MM or YYYY-MM-DD of the calendar"
         if match is None:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
+from bhds import layout
 from bhds.core.errors import ConfigError
-from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, TradeType
+from bhds.core.markets import ARCHIVE_INTERVALS, Frequency, Interval, TradeType
 from bhds.schemas.csv_table import Table
 
 FUNDING = "fundingRate"
@@ -31,15 +32,20 @@ class Feed:
 class PartitionSize(Enum):
     """How much time a partition covers; the value formats a day as its name."""
 
+    ALL = layout.WHOLE_HISTORY
     YEAR = "%Y"
     MONTH = "%Y-%m"
 
     def first_day(self, day: dt.date) -> dt.date:
         """Return the first day of the partition that a day belongs to."""
+        if self is self.ALL:
+            return dt.date.min
         return day.replace(day=1, month=1 if self is self.YEAR else day.month)
 
     def last_day(self, day: dt.date) -> dt.date:
         """Return the last day of the partition that a day belongs to."""
+        if self is self.ALL:
+            return dt.date.max
         following = self.first_day(day) + dt.timedelta(
             days=366 if self is self.YEAR else 31
         )
@@ -59,7 +65,7 @@ class DataType:
     row: str = ""
     """What a row is, for the documentation; empty without `table`."""
     partition: PartitionSize = PartitionSize.YEAR
-    """How much time a partition covers; a month at least for bars of 1s."""
+    """How much time a partition covers, where `partition_size` has no other."""
     has_api: bool = False
     """Whether the REST API has its history too, and may be queried to fill holes. Only
     of bars and of funding: the requests of others would have to be written first."""
@@ -110,8 +116,17 @@ class DataType:
         return tuple(name for name in ARCHIVE_INTERVALS if name in found)
 
     def partition_size(self, interval: str | None) -> PartitionSize:
-        """Return how much time a partition covers."""
-        return PartitionSize.MONTH if interval == "1s" else self.partition
+        """Return how much time a partition covers.
+
+        Bars of 1h have 8,760 rows in a year: as little as is all history of longer
+        ones. A month of 1s bars has 2.7 million.
+        """
+        if interval is None:
+            return self.partition
+        duration = Interval.parse(interval).duration
+        if duration is None or duration >= dt.timedelta(hours=1):
+            return PartitionSize.ALL
+        return PartitionSize.MONTH if interval == "1s" else PartitionSize.YEAR
 
 
 def both(*trade_types: TradeType) -> tuple[Feed, ...]:

@@ -7,7 +7,15 @@ import polars as pl
 from bhds.core.markets import TradeType
 from bhds.schemas import klines
 from bhds.schemas.csv_table import Field, Form, Table
-from bhds.schemas.datatypes.entry import CM, FUNDING, MONTHLY, UM, DataType, Feed
+from bhds.schemas.datatypes.entry import (
+    CM,
+    FUNDING,
+    MONTHLY,
+    UM,
+    DataType,
+    Feed,
+    PartitionSize,
+)
 
 
 def _funding_columns(rows: pl.DataFrame, _: TradeType) -> pl.DataFrame:
@@ -48,6 +56,7 @@ DATA_TYPES = (
         feeds=(Feed(UM, MONTHLY), Feed(CM, MONTHLY)),
         table=_funding_rate,
         row="a funding event",
+        partition=PartitionSize.ALL,
         has_api=True,
     ),
 )

@@ -51,9 +51,9 @@ class Workspace:
     """A data directory, the current one, and fills of one symbol's 1h bars in it."""
 
     folder = f"api_data/um_futures/klines/{SYMBOL}/1h"
-    fill = f"{folder}/2025.parquet"
-    sources = f"{folder}/2025.sources.json"
-    answers = f"{folder}/2025.answers.jsonl"
+    fill = f"{folder}/all.parquet"
+    sources = f"{folder}/all.sources.json"
+    answers = f"{folder}/all.answers.jsonl"
 
     def __init__(self, data_dir, running):
         self.data_dir = data_dir
@@ -78,9 +78,9 @@ class Workspace:
             .with_columns(source=pl.lit("daily").cast(self.bars.schema["source"]))
         )
 
-    def parse(self, rows, *, days=range(5, 10)):
+    def parse(self, rows, *, days=range(5, 10), name="all"):
         """Write a partition of some rows, made from daily zips."""
-        path = f"parsed_data/um_futures/klines/{SYMBOL}/1h/2025.parquet"
+        path = f"parsed_data/um_futures/klines/{SYMBOL}/1h/{name}.parquet"
         folder = f"data/futures/um/daily/klines/{SYMBOL}/1h"
         inputs = [
             {
@@ -127,7 +127,6 @@ class Workspace:
             data_type="klines",
             symbol=SYMBOL,
             interval="1h",
-            partition="2025",
         )
         return storage.read_rows(self.fill)
 

@@ -7,7 +7,7 @@ from bhds.schemas.api_tables import API_USE
 
 ROW = {
     "requested_at": dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC),
-    "path": "api_data/spot/klines/BTCUSDT/1m/2025.parquet",
+    "path": "api_data/spot/klines/BTCUSDT/1m/all.parquet",
     "requests": 3,
     "weight": 6,
     "refusals": 0,

@@ -4,6 +4,7 @@ import datetime as dt
 import hashlib
 import io
 import json
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -13,6 +14,11 @@ from bhds.core.errors import ParseError
 from bhds.io import storage
 
 SCHEMA = pl.Schema({"open_time": pl.Int64()})
+KIND = SimpleNamespace(
+    schema=SCHEMA,
+    shown=lambda rows: rows,
+    doubtful=lambda rows: rows["open_time"].to_list()[1:],
+)
 KEY = "data/spot/daily/klines/AUSDT/1m/AUSDT-1m-2025-01-01.zip"
 _BUFFER = io.BytesIO()
 pl.DataFrame({"symbol": ["AUSDT"], "open_time": [1.5]}).write_parquet(_BUFFER)
@@ -34,20 +40,21 @@ def partition(tmp_path):
 
 
 def test_a_partition_is_read_with_the_zips_that_it_was_made_from(partition):
-    held = ArchivedRows.read([str(partition)], schema=SCHEMA)
+    held = ArchivedRows.read([str(partition)], kind=KIND, is_last=True)
 
     assert held.rows["open_time"].to_list() == [1, 2]
     assert len(held.coverage.usable) == 1
-    assert held.sha256 == hashlib.sha256(partition.read_bytes()).hexdigest()
+    assert held.doubtful == (2,)
+    assert held.sha256 == (hashlib.sha256(partition.read_bytes()).hexdigest(),)
 
 
 def test_where_the_archive_has_nothing_there_are_no_rows():
-    held = ArchivedRows.read([], schema=SCHEMA)
+    held = ArchivedRows.read([], kind=KIND, is_last=True)
 
     assert held.rows.schema == SCHEMA
     assert held.rows.is_empty()
     assert held.coverage.last == -1
-    assert held.sha256 == ""
+    assert held.sha256 == ()
 
 
 @pytest.mark.parametrize(
@@ -76,7 +83,7 @@ def test_what_cannot_be_read_is_one_error_that_says_what_to_do(
         path.write_bytes(content)
 
     with pytest.raises(ParseError, match=r"2025\.parquet.*delete both"):
-        ArchivedRows.read([str(partition)], schema=SCHEMA)
+        ArchivedRows.read([str(partition)], kind=KIND, is_last=True)
 
 
 def test_bounds_are_days_and_the_present():
@@ -86,7 +93,7 @@ def test_bounds_are_days_and_the_present():
             "first_day": dt.date(2025, 1, 1),
             "last_day": dt.date(2025, 3, 9),
             "is_first": True,
-            "is_last": False,
+            "is_last": True,
             "requested_at": None,
         },
     )
@@ -96,5 +103,4 @@ def test_bounds_are_days_and_the_present():
         end_ms=1_741_564_800_000,
         now_ms=int(NOW.timestamp() * 1000),
         is_first=True,
-        is_last=False,
     )

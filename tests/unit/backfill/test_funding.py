@@ -38,7 +38,7 @@ def month(text):
     return range(day_us(first) // DAY_US, day_us(last) // DAY_US)
 
 
-def found(frame, begin, end, *, usable=(), useless=(), is_first=False, is_last=True):
+def found(frame, begin, end, *, usable=(), useless=(), is_first=False):
     holes = missing_events(
         frame,
         begin_ms=int(at(begin).timestamp() * 1000),
@@ -48,7 +48,6 @@ def found(frame, begin, end, *, usable=(), useless=(), is_first=False, is_last=T
             frozenset(day for text in useless for day in month(text)),
         ),
         is_first=is_first,
-        is_last=is_last,
     )
     return [
         (
@@ -82,14 +81,6 @@ def test_months_that_the_archive_has_not_are_asked_for():
         ("03-01 00:00", "04-01 00:00", "corrupt"),
         ("04-01 00:00", "05-10 12:00", "tail"),
     ]
-
-
-def test_a_closed_year_has_no_tail():
-    holes = found(
-        events(), "2024-12-01", "2025-01-01", usable=["2024-11"], is_last=False
-    )
-
-    assert holes == [("12-01 00:00", "01-01 00:00", "missing_file")]
 
 
 EIGHT = every(8, "2025-01-01", "2025-02-01")

@@ -88,9 +88,7 @@ def test_holes_within_one_page_are_asked_for_together():
 
 
 def held(bars, *opens, trades=5):
-    rows = bars.frame([row(open_ms, trades=trades) for open_ms in opens])
-    day = OPEN // 86_400_000
-    return ArchivedRows(rows, Coverage(frozenset([day]), frozenset()), "")
+    return bars.frame([row(open_ms, trades=trades) for open_ms in opens])
 
 
 @pytest.mark.parametrize(
@@ -103,11 +101,14 @@ def test_only_what_is_traded_can_lack_trades(data_type, expected):
     if data_type == "klines":
         number = pl.int_range(pl.len())
         trades = pl.when(number.is_between(100, 120)).then(0).otherwise(5)
-        day = ArchivedRows(day.rows.with_columns(trade_count=trades), day.coverage, "")
+        day = day.with_columns(trade_count=trades)
     end = OPEN + 1440 * MINUTE
-    bounds = BackfillBounds(OPEN, end, now_ms=end, is_first=False, is_last=True)
+    bounds = BackfillBounds(OPEN, end, now_ms=end, is_first=False)
 
-    found = bars.holes(day, bounds=bounds)
+    coverage = Coverage(frozenset([OPEN // 86_400_000]), frozenset())
+    archived = ArchivedRows(bars.shown(day), (*bars.doubtful(day),), coverage, ())
+
+    found = bars.holes(archived, bounds=bounds)
 
     assert [hole.reason.value for hole in found] == expected
 

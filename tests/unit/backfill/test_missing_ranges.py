@@ -59,7 +59,7 @@ def found(frame, begin, end, *, usable=(), useless=(), interval="1m", **more):
         coverage=Coverage(
             frozenset(map(number, usable)), frozenset(map(number, useless))
         ),
-        **{"now_ms": NOW_MS, "is_first": False, "is_last": True, **more},
+        **{"now_ms": NOW_MS, "is_first": False, **more},
     )
     return [told(hole) for hole in holes]
 
@@ -120,16 +120,6 @@ def test_days_without_a_usable_file_are_told_from_each_other():
     ]
 
 
-def test_days_after_the_last_file_are_no_tail_if_a_later_partition_has_files():
-    frame = bars("2025-12-30", "2025-12-31")
-
-    holes = found(
-        frame, "2025-12-30", "2026-01-01", usable=["2025-12-30"], is_last=False
-    )
-
-    assert holes == [("12-31 00:00", "01-01 00:00", "missing_file", 1440)]
-
-
 @pytest.mark.parametrize(
     ("is_first", "useless", "expected"),
     [
@@ -185,7 +175,7 @@ def test_nothing_is_missing_that_is_not_over_yet():
 
     holes = found(
         weeks,
-        "2025-01-01",
+        "2025-01-06",
         "2025-01-28",
         interval="1w",
         usable=["2025-01-06"],
@@ -203,22 +193,6 @@ def test_the_week_that_is_open_on_the_first_day_is_wanted():
     ]
 
 
-@pytest.mark.parametrize(
-    ("begin", "end", "expected"),
-    [
-        ("2024-12-23", "2025-01-01", [("12-23 00:00", "01-06 00:00", "tail", 2)]),
-        ("2025-01-01", "2025-01-12", [("01-06 00:00", "01-13 00:00", "tail", 1)]),
-    ],
-    ids=["the year that it begins in", "the next"],
-)
-def test_the_week_in_which_a_year_ends_is_one_of_the_year_it_begins_in(
-    begin, end, expected
-):
-    none = bars("2025-01-01", "2025-01-01", interval="1w")
-
-    assert found(none, begin, end, interval="1w") == expected
-
-
 def test_months_are_counted_as_bars_of_their_own():
     none = bars("2025-01-01", "2025-01-01", interval="1mo")
 
@@ -227,11 +201,10 @@ def test_months_are_counted_as_bars_of_their_own():
         "2025-01-01",
         "2025-04-06",
         interval="1mo",
-        is_last=False,
         now_ms=day_us(dt.date(2025, 4, 6)) // 1000,
     )
 
-    assert holes == [("01-01 00:00", "04-01 00:00", "missing_file", 3)]
+    assert holes == [("01-01 00:00", "04-01 00:00", "tail", 3)]
 
 
 def test_a_partition_without_bars_lacks_all():
@@ -397,4 +370,4 @@ def test_a_day_is_useless_only_if_none_of_its_zips_is_of_use():
         number("2025-03-01"),
     }
     assert coverage.last == number("2025-03-02")
-    assert coverage.reason(number("2025-02-03"), is_last=True) is MissingReason.MISSING
+    assert coverage.reason(number("2025-02-03")) is MissingReason.MISSING

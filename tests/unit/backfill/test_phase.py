@@ -127,8 +127,8 @@ def fill_3d(workspace, *inputs, last_day="2025-03-31"):
     folder = "api_data/um_futures/klines/AUSDT/3d"
     backfill.write_backfill(
         inputs,
-        backfill_path=f"{folder}/2025.parquet",
-        sources_path=f"{folder}/2025.sources.json",
+        backfill_path=f"{folder}/all.parquet",
+        sources_path=f"{folder}/all.sources.json",
         bounds={
             "first_day": dt.date(2025, 3, 1),
             "last_day": dt.date.fromisoformat(last_day),
@@ -142,10 +142,9 @@ def fill_3d(workspace, *inputs, last_day="2025-03-31"):
         data_type="klines",
         symbol="AUSDT",
         interval="3d",
-        partition="2025",
     )
-    sources = storage.read_json(f"{folder}/2025.sources.json")
-    return pl.read_parquet(f"{folder}/2025.parquet"), sources
+    sources = storage.read_json(f"{folder}/all.sources.json")
+    return pl.read_parquet(f"{folder}/all.parquet"), sources
 
 
 def test_3d_bars_that_the_archive_has_none_of_are_those_of_the_api(workspace):
@@ -228,7 +227,7 @@ def published_3d(number):
         {"key": f"{folder}/AUSDT-3d-{day}.zip", "integrity_status": "ok"}
         for day in days
     ]
-    path = "parsed_data/um_futures/klines/AUSDT/3d/2025.parquet"
+    path = "parsed_data/um_futures/klines/AUSDT/3d/all.parquet"
     storage.write_parquet(bars.frame(rows), path, metadata={}, symbol="AUSDT")
     storage.write_json({"inputs": zips}, path.replace(".parquet", ".sources.json"))
     return [path]
@@ -240,12 +239,12 @@ def holes(*days, begin=FIRST, end=FIRST + 30, now=FIRST + 100):
     rows = [(day * DAY_MS, *row, day * DAY_MS, 1.0, 1, 1.0, 1.0) for day in days]
     coverage = Coverage(frozenset(range(begin, end)), frozenset())
     bounds = BackfillBounds(
-        *(begin * DAY_MS, end * DAY_MS), now * DAY_MS, is_first=False, is_last=True
+        *(begin * DAY_MS, end * DAY_MS), now * DAY_MS, is_first=False
     )
     return [
         Span(hole.span.start_ms // DAY_MS - FIRST, hole.span.end_ms // DAY_MS - FIRST)
         for hole in bars.holes(
-            ArchivedRows(bars.frame(rows), coverage, ""), bounds=bounds
+            ArchivedRows(bars.frame(rows), (), coverage, ()), bounds=bounds
         )
     ]
 
@@ -261,9 +260,3 @@ def test_of_3d_bars_without_any_all_that_are_over_are_requested():
     assert holes() == [(-2, 30)]
     assert holes(now=FIRST + 10) == [(-2, 8)]  # the bar of day 7 is over on day 10
     assert holes(now=FIRST + 1) == []
-
-
-def test_a_bar_of_the_year_before_is_not_requested():
-    new_year = (dt.date(2025, 1, 1) - dt.date(1970, 1, 1)).days
-
-    assert holes(begin=new_year)[0].start_ms == new_year - FIRST

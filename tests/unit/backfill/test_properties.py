@@ -32,7 +32,7 @@ WIDTH = 6 * HOUR
 DAYS, PER_DAY = 4, 4
 POINTS = DAYS * PER_DAY
 PARTITION = "parsed_data/spot/klines/AUSDT/6h/2025.parquet"
-FILL = "api_data/spot/klines/AUSDT/6h/2025.parquet"
+FILL = "api_data/spot/klines/AUSDT/6h/all.parquet"
 LATE_OPEN = 14_789
 """Milliseconds after a grid point (D13)."""
 
@@ -228,7 +228,6 @@ def made(run, *, is_first, patch):
             trade_type="spot",
             data_type="klines",
             symbol="AUSDT",
-            partition="2025",
             interval="6h",
         )
     except ApiError:

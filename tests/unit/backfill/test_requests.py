@@ -23,7 +23,7 @@ from bhds.core.timegrid import Span
 HOUR = 3_600_000
 BEGIN = 1_735_689_600_000  # 2025-01-01 00:00
 KIND = Bars(TradeType.SPOT, "klines", "AUSDT", Interval.parse("1h"))
-PATH = "api_data/spot/klines/AUSDT/1h/2025.parquet"
+PATH = "api_data/spot/klines/AUSDT/1h/all.parquet"
 NEAR, FAR, FARTHER = (
     Span(BEGIN + n * HOUR, BEGIN + (n + 2) * HOUR) for n in (0, 600, 1200)
 )

@@ -15,7 +15,7 @@ from bhds.io import storage
 from bhds.stages import backfill
 
 UM = TradeType.UM_FUTURES
-GOLDEN = {4: "f3ab5b5ea05fc03d"}
+GOLDEN = {5: "f3ab5b5ea05fc03d"}
 """Digests of `test_a_fill_changes_only_with_the_revision`, by `job.REVISION`."""
 
 
@@ -27,6 +27,39 @@ def without(rows, *spans):
     time = pl.col("open_time")
     inside = (time.is_between(*span, closed="left") for span in spans)
     return rows.filter(~pl.any_horizontal(*inside))
+
+
+def test_a_fill_is_what_all_partitions_lack_together(workspace):
+    whole = workspace.published()
+    rows = without(whole, (at(6, 3), at(6, 5)), (at(7), at(8)))
+    is_early = pl.col("open_time") < at(8)
+    early = workspace.parse(rows.filter(is_early), days=[5, 6], name="2024")
+    late = workspace.parse(rows.filter(~is_early), days=[8, 9], name="2025")
+
+    fill = workspace.write_backfill(early + late)
+
+    merged = pl.concat([rows, fill]).sort("open_time")
+    assert merged.drop("source").equals(whole.drop("source"))
+    assert [hole["reason"] for hole in workspace.told()["holes"]] == [
+        "missing",
+        "missing_file",
+    ]
+
+
+def test_answers_of_an_earlier_layout_are_taken_over_and_its_files_removed(workspace):
+    rows = without(workspace.published(), (at(6, 3), at(6, 5)))
+    inputs = workspace.parse(rows)
+    fill = workspace.write_backfill(inputs)
+    requests = workspace.asked
+    for path in (workspace.fill, workspace.sources, workspace.answers):
+        Path(path).rename(path.replace("/all.", "/2025."))
+
+    assert workspace.write_backfill(inputs).equals(fill)
+
+    assert workspace.asked == requests
+    assert sorted(path.name for path in Path(workspace.folder).iterdir()) == [
+        *("all.answers.jsonl", "all.parquet", "all.sources.json")
+    ]
 
 
 def test_a_fill_is_what_the_partition_lacks(workspace):
@@ -314,7 +347,7 @@ def test_impossible_bars_of_the_api_replace_none_and_are_counted(
 
 
 def test_the_funding_of_a_contract_begins_with_the_first_event_of_the_api(workspace):
-    fill = "api_data/um_futures/fundingRate/AUSDT/2025.parquet"
+    fill = "api_data/um_futures/fundingRate/AUSDT/all.parquet"
     bounds = {
         "first_day": dt.date(2025, 3, 7),
         "last_day": dt.date(2025, 3, 8),
@@ -336,7 +369,6 @@ def test_the_funding_of_a_contract_begins_with_the_first_event_of_the_api(worksp
         trade_type="um_futures",
         data_type="fundingRate",
         symbol="AUSDT",
-        partition="2025",
     )
 
     times = pl.read_parquet(fill)["funding_time"]

@@ -7,7 +7,7 @@ import pytest
 from bhds.backfill import unanswered
 
 NOW = dt.datetime(2025, 3, 10, 12, tzinfo=dt.UTC)
-PATH = "api_data/spot/klines/BTCUSDT/1m/2025.parquet"
+PATH = "api_data/spot/klines/BTCUSDT/1m/all.parquet"
 
 
 def test_a_fill_that_was_always_answered_leaves_no_trace(tmp_path):

@@ -78,7 +78,7 @@ def test_a_corrupt_month_replaces_nothing(archive):
 def test_sources_that_cannot_be_read_count_as_none(archive):
     archive.parse("AUSDT", "2025-02", last_day="2025-02-28")
     folder = archive.data_dir / "parsed_data/um_futures/klines/AUSDT/1h"
-    (folder / "2025.sources.json").write_text('{"inputs": [')
+    (folder / "all.sources.json").write_text('{"inputs": [')
 
     assert standings(archive) == of_days("unparsed", *DAYS)
 

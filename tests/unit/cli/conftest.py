@@ -79,19 +79,18 @@ class Archive:
                 path.write_bytes(self.contents[key + suffix])
 
     def parse(self, symbol, *periods, last_day):
-        """Make the partition of zips of one year, as a job does."""
+        """Make the partition of zips, as a job does."""
         folder = f"parsed_data/um_futures/klines/{symbol}/1h"
-        year = periods[0][:4]
         write_partition(
             [self.file(symbol, period).path for period in periods],
-            partition_path=f"{folder}/{year}.parquet",
-            sources_path=f"{folder}/{year}.sources.json",
+            partition_path=f"{folder}/all.parquet",
+            sources_path=f"{folder}/all.sources.json",
             days={"first_day": None, "last_day": dt.date.fromisoformat(last_day)},
             trade_type="um_futures",
             data_type="klines",
             symbol=symbol,
             interval="1h",
-            partition=year,
+            partition="all",
         )
 
     def _write_listings(self):

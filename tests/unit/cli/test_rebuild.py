@@ -63,8 +63,8 @@ def test_a_stage_is_forced_by_its_rules(forced, stage, rules):
         (
             "parse",
             [
-                "parsed_data/um_futures/klines/BUSDT/1h/2025.parquet",
-                "parsed_data/um_futures/klines/BUSDT/1h/2025.sources.json",
+                "parsed_data/um_futures/klines/BUSDT/1h/all.parquet",
+                "parsed_data/um_futures/klines/BUSDT/1h/all.sources.json",
             ],
         ),
         (

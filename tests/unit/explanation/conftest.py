@@ -83,7 +83,7 @@ class DataDir:
     def fill(self, holes, rows, *, requested_at=LISTED_AT):
         """Put a fill there, of holes `(start, end, status, found)` and of rows."""
         folder = Path(f"api_data/um_futures/klines/{SYMBOL}/1h")
-        path = folder / "2025.parquet"
+        path = folder / "all.parquet"
         entries = [
             {
                 "start": start.isoformat(),
@@ -151,20 +151,18 @@ class DataDir:
         day = dt.date.fromisoformat(last_day)
         write_partition(
             self.zips,
-            partition_path=f"{folder}/2025.parquet",
-            sources_path=f"{folder}/2025.sources.json",
+            partition_path=f"{folder}/all.parquet",
+            sources_path=f"{folder}/all.sources.json",
             days={"first_day": None, "last_day": day},
             trade_type="um_futures",
             data_type="klines",
             symbol=SYMBOL,
             interval="1h",
-            partition="2025",
+            partition="all",
         )
         settings = {"vwap": True, "fill": fill, "has_ended": has_ended}
         settings |= {"is_trading": False, "unlisted": ()}
-        self._write_results(
-            [f"{folder}/2025.parquet", *self.backfills], day, **settings
-        )
+        self._write_results([f"{folder}/all.parquet", *self.backfills], day, **settings)
         quality = "results_data/um_futures/quality"
         gaps = f"{quality}/gaps-1h.parquet"
         as_of = dt.date.fromisoformat(judged_until or last_day)

@@ -190,7 +190,7 @@ def test_an_answer_that_was_not_needed_is_told_as_not_used(data, hours):
     data.publish("2025-03-01", hours("2025-03-01", 24))
     data.fill([(at("2025-03-01"), at("2025-03-02"), "empty", 0)], [])
     folder = data.root / f"api_data/um_futures/klines/{SYMBOL}/1h"
-    journal = folder / "2025.answers.jsonl"
+    journal = folder / "all.answers.jsonl"
     open_ms = 1740805200000
     row = f"[{open_ms},70.0,71.0,69.0,70.5,2.5,{open_ms + 3599999},250.0,7,1.5,150.0]"
     journal.write_text(journal.read_text().replace('"rows":[]', f'"rows":[{row}]'))

@@ -52,10 +52,11 @@ def put(archive, csv):
 
 
 def write(zips, *, days=WHOLE, partition="2024"):
+    sources_path = SOURCES.replace("2024", partition)
     parse.write_partition(
         zips,
-        partition_path=PARTITION,
-        sources_path=SOURCES,
+        partition_path=PARTITION.replace("2024", partition),
+        sources_path=sources_path,
         days=days,
         trade_type="spot",
         data_type="klines",
@@ -63,7 +64,7 @@ def write(zips, *, days=WHOLE, partition="2024"):
         interval="1m",
         partition=partition,
     )
-    return json.loads(Path(SOURCES).read_text(encoding="utf-8"))
+    return json.loads(Path(sources_path).read_text(encoding="utf-8"))
 
 
 def list_etags(etags):
@@ -93,6 +94,20 @@ def test_a_partition_and_its_sources_are_written(put):
     assert [entry["integrity_status"] for entry in sources["inputs"]] == ["ok", "ok"]
     assert [entry["key"] for entry in sources["inputs"]] == [
         ArchiveFile.from_path(path).key for path in zips
+    ]
+
+
+def test_a_partition_of_all_history_replaces_years_and_months(put):
+    zips = [put("2023-12-31", 3), put("2024-03-02", 2)]
+    write(zips[1:])
+    other = Path(PARTITION).with_name("notes.parquet")
+    other.touch()
+
+    sources = write(zips, partition="all")
+
+    assert sources["rows"] == 5
+    assert sorted(path.name for path in other.parent.iterdir()) == [
+        *("all.parquet", "all.sources.json", "notes.parquet")
     ]
 
 

@@ -13,6 +13,7 @@ from bhds.plan.dataset import PlannedDataset
 
 DAY = dt.date
 AS_OF = DAY(2025, 3, 9)
+ONE_DAY = dt.timedelta(days=1)
 
 
 def dataset_of(**fields):
@@ -34,7 +35,7 @@ def zips(*spans):
 @pytest.fixture
 def requests(tmp_path):
     def count(
-        *spans, last_day=AS_OF, has_api=True, backfills=None, filled=(), **fields
+        *spans, last_day=AS_OF, has_api=True, backfills=None, filled=None, **fields
     ):
         return estimate.estimate(
             dataset_of(**fields),
@@ -143,15 +144,7 @@ def test_an_api_that_is_not_enabled_is_asked_for_nothing(requests):
 
 def test_without_zips_the_days_of_the_fills_are_asked_for(requests):
     fills = {
-        symbol: {
-            "2025": Backfill(
-                has_archive=False,
-                first_day=first,
-                last_day=AS_OF,
-                is_first=False,
-                is_last=True,
-            )
-        }
+        symbol: Backfill(first_day=first, last_day=AS_OF, is_first=False)
         for symbol, first in (("A", DAY(2025, 3, 9)), ("B", DAY(2025, 3, 8)))
     }
     zips_of_a = ("A", DAY(2025, 1, 1), AS_OF)
@@ -159,7 +152,7 @@ def test_without_zips_the_days_of_the_fills_are_asked_for(requests):
     assert requests() == 0
     assert requests(backfills=fills) == 3 + 6
     assert requests(zips_of_a, backfills=fills) == 6
-    assert requests(backfills=fills, filled={("B", "2025")}) == 3
+    assert requests(backfills=fills, filled={"B": AS_OF}) == 3
     assert requests(backfills=fills, has_api=False) == 0
 
 
@@ -184,13 +177,7 @@ def test_requests_take_the_time_that_their_limits_ask_for(tmp_path, fields, seco
 
 
 def test_jobs_and_their_time_and_blocks_are_counted(tmp_path):
-    funding = Backfill(
-        has_archive=True,
-        first_day=DAY(2025, 1, 1),
-        last_day=AS_OF,
-        is_first=False,
-        is_last=True,
-    )
+    funding = Backfill(DAY(2025, 1, 1), AS_OF, is_first=False)
     files = zips(("A", DAY(2025, 1, 1), AS_OF), ("B", DAY(2025, 1, 1), AS_OF))
     due = files.with_columns(size=pl.lit(3000), due=pl.lit("missing"))
 
@@ -200,7 +187,7 @@ def test_jobs_and_their_time_and_blocks_are_counted(tmp_path):
         data_dir=tmp_path,
         last_day=AS_OF,
         has_api=True,
-        backfills={"A": {"2025": funding}},
+        backfills={"A": funding},
         block_bytes=4096,
     )
 
@@ -215,50 +202,39 @@ def test_jobs_and_their_time_and_blocks_are_counted(tmp_path):
 @pytest.mark.parametrize(
     ("filled", "expected"),
     [
-        pytest.param([], 6, id="neither"),
-        pytest.param([("A", "2024")], 3, id="the hole"),
-        pytest.param([("A", "2025")], 3, id="the tail"),
-        pytest.param([("A", "2024"), ("A", "2025")], 0, id="both"),
-        pytest.param([("B", "2024")], 6, id="another symbol"),
+        pytest.param({}, 3 + 6, id="nothing"),
+        pytest.param({"A": AS_OF - ONE_DAY}, 3, id="all but the last day"),
+        pytest.param({"A": AS_OF}, 0, id="all"),
+        pytest.param({"B": AS_OF}, 3 + 6, id="another symbol"),
     ],
 )
 def test_what_was_filled_is_not_asked_for_again(requests, filled, expected):
     spans = [
         ("A", DAY(2024, 1, 1), DAY(2024, 6, 1)),
-        ("A", DAY(2024, 6, 3), AS_OF - dt.timedelta(days=1)),
+        ("A", DAY(2024, 6, 3), AS_OF - 2 * ONE_DAY),
     ]
 
     assert requests(*spans, filled=filled) == expected
 
 
-def test_a_fill_is_up_to_date_if_it_may_hold_the_last_day(tmp_path):
-    days = {"first_day": DAY(2024, 1, 1), "is_first": True, "is_last": True}
-    fills = {
-        name: Backfill(has_archive=True, last_day=last_day, **days)
-        for name, last_day in (("2024", DAY(2024, 12, 31)), ("2025", AS_OF))
-    }
+def test_until_when_a_symbol_is_filled_is_read_from_its_fill(tmp_path):
+    fill = Backfill(DAY(2024, 1, 1), AS_OF, is_first=True)
     planned = PlannedDataset(
-        dataset_of(), ("A", "B"), zips(), backfills={"A": fills, "B": fills}
+        dataset_of(), ("A", "B"), zips(), backfills={"A": fill, "B": fill}
     )
-    folder = tmp_path / "api_data/um_futures/klines/A/1m"
-    for name, as_of in (("2024", "2024-12-31"), ("2025", "2025-03-08")):
-        metadata = {"as_of": as_of}
-        path = folder / f"{name}.parquet"
-        storage.write_parquet(pl.DataFrame({"x": [1]}), path, metadata=metadata)
+    path = tmp_path / "api_data/um_futures/klines/A/1m/all.parquet"
+    metadata = {"as_of": "2025-03-08"}
+    storage.write_parquet(pl.DataFrame({"x": [1]}), path, metadata=metadata)
 
-    found = estimate.backfilled_partitions(planned, data_dir=tmp_path)
+    found = estimate.backfilled_until(planned, data_dir=tmp_path)
 
-    assert found == {("A", "2024")}
+    assert found == {"A": DAY(2025, 3, 8)}
 
 
 def test_the_first_row_of_a_history_takes_a_request(requests):
-    days = {"first_day": DAY(2025, 1, 1), "last_day": AS_OF}
-    first = Backfill(has_archive=True, **days, is_first=True, is_last=True)
-    fills = {"A": {"2025": first}, "B": {"2024": first, "2025": first}}
+    first = Backfill(DAY(2025, 1, 1), AS_OF, is_first=True)
+    fills = {"A": first, "B": first, "C": first._replace(is_first=False)}
     zips = [(symbol, DAY(2025, 1, 1), AS_OF) for symbol in fills]
-    later = first._replace(is_first=False)
 
-    assert requests(*zips, backfills=fills | {"B": {"2024": first, "2025": later}}) == 2
-    assert (
-        requests(*zips, backfills={"A": {"2025": first}}, filled={("A", "2025")}) == 0
-    )
+    assert requests(*zips, backfills=fills) == 2
+    assert requests(*zips, backfills={"A": first}, filled={"A": AS_OF}) == 0

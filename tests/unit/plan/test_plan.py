@@ -203,17 +203,13 @@ AUSDT = Series(UM, "klines", "AUSDT", "1m")
 
 
 FILL = Backfill(
-    has_archive=True,
-    first_day=dt.date(2024, 3, 2),
-    last_day=dt.date(2024, 3, 31),
-    is_first=True,
-    is_last=True,
+    first_day=dt.date(2024, 3, 2), last_day=dt.date(2024, 3, 31), is_first=True
 )
 
 
 def asking(*symbols, **options):
     """Return a dataset whose symbols the API may be asked for."""
-    fills = {symbol: {"2024": FILL} for symbol in symbols}
+    fills = dict.fromkeys(symbols, FILL)
     return replace(planned(*symbols, **options), backfills=fills)
 
 
@@ -253,7 +249,7 @@ def test_rules_without_3d_bars_need_no_phase(rules):
 
     assert not any(group.has_phase for group in plan.resample_groups)
     assert plan.api == [
-        f"api_data/um_futures/klines/AUSDT/1m/2024.{suffix}"
+        f"api_data/um_futures/klines/AUSDT/1m/all.{suffix}"
         for suffix in ("parquet", "sources.json")
     ]
 

@@ -68,7 +68,7 @@ def test_what_a_job_needs_of_its_symbol_is_the_same(made, path, symbol):
 
     for data_type, interval in (("klines", "1m"), ("fundingRate", None)):
         series = Series(UM, data_type, symbol, interval)
-        assert plan.backfills(series) == made.backfills(series)
+        assert plan.backfill(series) == made.backfill(series)
         assert plan.dataset(series) == made.dataset(series)
         assert plan.last_day(series) == made.last_day(series)
         assert plan.sources_of_result(series) == made.sources_of_result(series)

@@ -171,7 +171,7 @@ def test_a_dataset_ends_within_a_month_of_one_zip(bucket):
     ]
     assert str(plan.partition(klines, "2025").last_day) == END
     assert str(plan.last_day(klines)) == END
-    assert str(plan.backfill(klines, "2025").last_day) == END
+    assert str(plan.backfill(klines).last_day) == END
 
 
 def test_a_dataset_that_ends_brings_funding_until_its_end(bucket):
@@ -204,7 +204,7 @@ def test_a_symbol_ends_before_the_end_of_its_dataset_or_not_at_all(
     free = plan_of(bucket, symbols=["AUSDT", "BUSDT"], settings=settings)
     assert plan.has_ended(klines) is has_ended
     assert free.has_ended(klines) is (not later)
-    assert list(plan.backfills(klines).values())[-1].is_last is is_last
+    assert plan.backfill(klines).is_last is is_last
 
 
 def test_a_symbol_listed_after_the_end_has_no_result(bucket):
@@ -228,7 +228,7 @@ def test_days_that_pass_within_a_month_move_no_relative_start(bucket):
     ]
 
     firsts = [plan.partition(klines, "2025").first_day for plan in plans]
-    fills = [plan.backfill(klines, "2025") for plan in plans]
+    fills = [plan.backfill(klines) for plan in plans]
     assert firsts == [None, None]
     assert {fill.first_day for fill in fills} == {dt.date(2025, 2, 1)}
     assert "AUSDT-1m-2025-01.zip" not in zips(plans[0], "AUSDT", "2025")
@@ -538,13 +538,11 @@ def test_a_result_is_made_from_partitions_and_fills_in_time_order(bucket):
     )
     assert plan.sources_of_result(um("AUSDT")) == [
         f"{parsed}/2023.parquet",
-        f"{api}/2023.parquet",
-        f"{api}/2024.parquet",
         f"{parsed}/2025.parquet",
-        f"{api}/2025.parquet",
+        f"{api}/all.parquet",
     ]
     assert plan.last_day(um("AUSDT")) == dt.date(2025, 3, 9)
-    assert f"{api}/2024.sources.json" in plan.api
+    assert f"{api}/all.sources.json" in plan.api
     assert not set(plan.api) & set(plan.parsed)
 
 
@@ -558,10 +556,12 @@ def test_without_the_api_there_are_no_fills(bucket):
     assert not any("api_data" in path for path in plan.sources_of_result(um("AUSDT")))
     assert plan.last_day(um("AUSDT")) == dt.date(2025, 1, 31)
     assert plan.sources_of_result(um("AUSDT", "fundingRate", None)) == [
-        "parsed_data/um_futures/fundingRate/AUSDT/2025.parquet"
+        "parsed_data/um_futures/fundingRate/AUSDT/all.parquet"
     ]
-    with pytest.raises(SelectionError, match=r"no backfill for 2025.*api\.enabled"):
-        plan.backfill(um("AUSDT"), "2025")
+    with pytest.raises(
+        SelectionError, match=r"nothing is requested from the API.*api\.enabled"
+    ):
+        plan.backfill(um("AUSDT"))
 
 
 def test_a_start_after_the_last_file_leaves_the_api_alone(bucket):
@@ -575,10 +575,10 @@ def test_a_start_after_the_last_file_leaves_the_api_alone(bucket):
 
     assert plan.raw == []
     assert plan.sources_of_result(um("AUSDT")) == [
-        "api_data/um_futures/klines/AUSDT/1m/2025.parquet"
+        "api_data/um_futures/klines/AUSDT/1m/all.parquet"
     ]
     first_days = [
-        plan.backfill(series, "2025").first_day
+        plan.backfill(series).first_day
         for series in (um("AUSDT"), um("AUSDT", "fundingRate", None))
     ]
     assert first_days == [dt.date(2025, 3, 8)] * 2
@@ -598,11 +598,11 @@ def test_funding_of_a_contract_that_ended_is_asked_for_as_long_as_its_bars(bucke
     plan = plan_of(bucket)
 
     of_bars, of_funding = (
-        {name: fill.last_day for name, fill in plan.backfills(series).items()}
+        plan.backfill(series).last_day
         for series in (um("DEADUSDT"), um("DEADUSDT", "fundingRate", None))
     )
     assert of_funding == of_bars
-    assert max(of_bars.values()) == dt.date(2024, 3, 2)  # 62 days after the year
+    assert of_bars == dt.date(2024, 3, 2)  # 62 days after the year
 
 
 def test_the_fills_of_a_day_that_has_not_come_wait_for_it(bucket):
@@ -630,7 +630,7 @@ def test_results_of_perpetuals_bring_their_funding(bucket):
     events = um("NEWUSDT", "fundingRate", None)
     assert plan.sources_of_result(events) == plan.funding_sources(um("NEWUSDT"))
     assert plan.sources_of_result(events) == [
-        "api_data/um_futures/fundingRate/NEWUSDT/2025.parquet"
+        "api_data/um_futures/fundingRate/NEWUSDT/all.parquet"
     ]
     assert plan.end_of_funding(events) == [
         "results_data/um_futures/klines/1m/gaps/NEWUSDT.parquet"
@@ -643,11 +643,9 @@ def test_funding_is_asked_for_from_the_first_bar_on(bucket):
     bucket.publish("AUSDT", "2023-11", "2024-12")
     bucket.publish_funding("AUSDT", "2024-12")
 
-    fills = plan_of(bucket).backfills(um("AUSDT", "fundingRate", None))
+    fill = plan_of(bucket).backfill(um("AUSDT", "fundingRate", None))
 
-    assert list(fills) == ["2023", "2024", "2025"]
-    assert fills["2023"].first_day == dt.date(2023, 11, 1)
-    assert [fill.has_archive for fill in fills.values()] == [False, True, False]
+    assert fill.first_day == dt.date(2023, 11, 1)
 
 
 def test_results_without_funding_bring_none(bucket):
@@ -703,8 +701,8 @@ def test_a_single_result_brings_its_funding_though_the_settings_want_none(bucket
 @pytest.mark.parametrize(
     "target",
     [
-        "api_data/um_futures/klines/BUSDT/1m/2025.parquet",
-        "api_data/um_futures/fundingRate/BUSDT/2025.sources.json",
+        "api_data/um_futures/klines/BUSDT/1m/all.parquet",
+        "api_data/um_futures/fundingRate/BUSDT/all.sources.json",
         "results_data/um_futures/fundingRate/BUSDT.pqt",
     ],
 )
@@ -717,12 +715,12 @@ def test_a_fill_can_be_asked_for_by_its_path(bucket, target):
 
     plan = plan_of(bucket, symbols=["AUSDT"], targets=[target])
 
-    assert plan.backfill(series, "2025").last_day == dt.date(2025, 3, 9)
+    assert plan.backfill(series).last_day == dt.date(2025, 3, 9)
 
 
 def test_a_fill_that_was_refused_an_answer_differs_until_it_has_it(bucket):
     bucket.publish("AUSDT", "2025-01")
-    path = "api_data/um_futures/klines/AUSDT/1m/2025.parquet"
+    path = "api_data/um_futures/klines/AUSDT/1m/all.parquet"
     assert plan_of(bucket).requested_at == {}
 
     unanswered.record(bucket.data_dir, path, requested_at=None, is_answered=False)

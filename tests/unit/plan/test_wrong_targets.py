@@ -39,8 +39,8 @@ def find(*targets):
         "parsed_data/spot/klines/BTCUSDT/1s/2025-01.parquet",
         "parsed_data/um_futures/metrics/BTCUSDT/2025.parquet",
         "parsed_data/um_futures/metrics/BTCUSDT/2025.sources.json",
-        "api_data/um_futures/klines/BTCUSDT/1m/2025.parquet",
-        "api_data/um_futures/fundingRate/BTCUSDT/2025.sources.json",
+        "api_data/um_futures/klines/BTCUSDT/1m/all.parquet",
+        "api_data/um_futures/fundingRate/BTCUSDT/all.sources.json",
         "results_data/um_futures/fundingRate/BTCUSDT.pqt",
         "results_data/spot/klines/1m/gaps/币安人生USDT.parquet",
         "results_data/spot/resampled_klines/1h_5m/BTCUSDT.pqt",
@@ -62,6 +62,10 @@ def test_what_can_be_built_is_accepted(target):
         (RESULT.replace(".pqt", ".parquet"), RESULT),
         ("mine/" + RESULT.replace(".pqt", ".parquet"), RESULT),
         (RESULT.replace("klines", "kline"), RESULT),
+        (
+            "api_data/spot/klines/BTCUSDT/1m/2025.parquet",
+            "api_data/spot/klines/BTCUSDT/1m/all.parquet",
+        ),
         (RESULT.replace("/1m/", "/1min/"), RESULT),
         (RESULT.replace("results_data", "result_data"), RESULT),
         (

@@ -207,7 +207,7 @@ def test_a_stall_of_the_archive_does_not_shorten_the_last_day(metrics):
 
 def test_rows_of_fills_count_by_their_times(metrics, at, hole):
     partition = metrics("AUSDT")
-    fill = "api_data/um_futures/metrics/AUSDT/2024.parquet"
+    fill = "api_data/um_futures/metrics/AUSDT/all.parquet"
     times = pl.Series([at(2 * DAY), at(2 * DAY + 5)])
     storage.write_parquet(pl.DataFrame({"create_time": times}), fill, metadata={})
     sources = {"last_day": "2024-01-03", "rows": 2, "holes": [hole(0, DAY)]}

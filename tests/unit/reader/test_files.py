@@ -99,10 +99,10 @@ def test_partitions_of_bars_lie_in_a_folder_an_interval(tmp_path):
 @pytest.mark.parametrize(
     ("start", "end", "backfills"),
     [
-        (None, None, ["A/2024", "A/2025", "C/2025"]),
-        ("2025-06-01", "2025-07-01", ["A/2025"]),
-        # The first one has rows of the year before, too.
-        ("2023-10-01", "2023-10-20", ["A/2024"]),
+        (None, None, ["A/all", "C/all"]),
+        ("2025-03-10", "2025-04-01", ["C/all"]),
+        ("2025-06-01", "2025-07-01", []),
+        ("2023-10-01", "2023-10-20", ["A/all"]),
         ("2023-09-01", "2023-09-02", []),
         ("2026-01-15", None, []),
     ],
@@ -113,15 +113,15 @@ def test_backfills_with_rows_of_the_period_belong_to_records(
     market = BuiltMarket.of("um_futures", tmp_path)
     touch(market.parsed / "markPriceKlines", "A/1m/2024", "B/1m/2025")
     written = {
-        "A/1m/2024": ("2023-10-11", "2024-12-31", 5),
-        "A/1m/2025": ("2025-01-01", "2025-12-31", 1),
-        "B/1m/2025": ("2025-01-01", "2025-12-31", 0),
-        "C/1m/2025": ("2025-03-01", "2025-03-31", 2),
-        "C/5m/2025": ("2025-03-01", "2025-03-31", 2),
+        "A/1m/all": ("2023-10-11", "2023-10-13", 5),
+        "B/1m/all": ("2025-01-01", "2025-12-31", 0),
+        "C/1m/all": ("2025-03-01", "2025-03-31", 2),
+        "C/5m/all": ("2025-03-01", "2025-03-31", 2),
     }
-    for name, (first_day, last_day, rows) in written.items():
+    for name, (start_day, end_day, found) in written.items():
         touch(market.backfills / "markPriceKlines", name)
-        sources = {"first_day": first_day, "last_day": last_day, "rows": rows}
+        hole = {"start": start_day, "end": end_day, "found": found}
+        sources = {"holes": [hole]}
         storage.write_json(
             sources, market.backfills / "markPriceKlines" / f"{name}.sources.json"
         )
@@ -138,6 +138,6 @@ def test_backfills_with_rows_of_the_period_belong_to_records(
 
 def test_a_backfill_without_its_sources_is_named(tmp_path):
     market = BuiltMarket.of("um_futures", tmp_path)
-    touch(market.backfills / "fundingRate", "A/2025")
-    with pytest.raises(ResultError, match=r"A/2025\.sources\.json: cannot be read"):
+    touch(market.backfills / "fundingRate", "A/all")
+    with pytest.raises(ResultError, match=r"A/all\.sources\.json: cannot be read"):
         of_records(market, "fundingRate", "A", interval=None, period=TimeRange())

@@ -290,11 +290,11 @@ def mark_price_schema():
 
 def write_backfill(rows, folder, name):
     path = folder / f"api_data/um_futures/{name}.parquet"
-    days = {"first_day": "2025-03-01", "last_day": "2025-03-01"}
     storage.write_parquet(
         rows, path, metadata={"as_of": "2025-03-01"}, symbol=name.split("/")[1]
     )
-    storage.write_json({**days, "rows": rows.height}, path.with_suffix(".sources.json"))
+    hole = {"start": "2025-03-01", "end": "2025-03-02", "found": rows.height}
+    storage.write_json({"holes": [hole]}, path.with_suffix(".sources.json"))
 
 
 def test_strict_records_of_an_available_day_have_the_rows_of_the_api(mark_prices):

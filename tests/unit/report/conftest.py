@@ -227,7 +227,7 @@ def fill_records(data):
         "max_rel_change": 0.5,
     }
     revisions.record(data.root, rows=pl.DataFrame([change]).cast({"noticed_at": TIME}))
-    path = "api_data/spot/klines/AUSDT/1m/2025.parquet"
+    path = "api_data/spot/klines/AUSDT/1m/all.parquet"
     unanswered.record(data.root, path, requested_at=None, is_answered=False)
 
 

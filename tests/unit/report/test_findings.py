@@ -43,5 +43,5 @@ def test_a_symbol_whose_result_is_empty_is_not_drawn(data_dir):
 
 def test_unanswered_backfills_are_read(data_dir):
     assert found_in(data_dir).unanswered["path"].to_list() == [
-        "api_data/spot/klines/AUSDT/1m/2025.parquet"
+        "api_data/spot/klines/AUSDT/1m/all.parquet"
     ]

@@ -99,14 +99,17 @@ def test_intervals_of_a_market_are_in_order():
 @pytest.mark.parametrize(
     ("name", "interval", "partition"),
     [
-        ("klines", "1m", "2024"),
+        ("klines", "1h", "all"),
+        ("markPriceKlines", "1mo", "all"),
+        ("fundingRate", None, "all"),
+        ("klines", "30m", "2024"),
         ("klines", "1s", "2024-02"),
         ("metrics", None, "2024"),
         ("trades", None, "2024-02"),
         ("bookDepth", None, "2024-02"),
     ],
 )
-def test_a_partition_is_a_year_or_a_month(name, interval, partition):
+def test_a_partition_is_of_all_history_a_year_or_a_month(name, interval, partition):
     form = data_type(name).partition_size(interval).value
 
     assert dt.date(2024, 2, 29).strftime(form) == partition
