@@ -120,9 +120,10 @@ def narrowed(
     if not days:
         return settings
     as_of = settings.last_day(dt.datetime.now(dt.UTC))
+    any_market = {"trade_type": TradeType.SPOT}
+    asked = validated(Dataset, any_market | dict(days), where="option")
     datasets = []
     for dataset in settings.datasets:
-        asked = validated(Dataset, dataset.model_dump() | dict(days), where="option")
         first, last = asked.first_day(as_of), asked.last_day(as_of)
         if with_whole_partitions:
             size = dataset.entry.partition_size(dataset.interval)

@@ -250,6 +250,15 @@ class Dataset(Closed):
         """Return the last UTC day wanted, which is no later than `as_of`."""
         return min(_resolved(self.end, as_of) or as_of, as_of)
 
+    def check_days(self, as_of: dt.date) -> None:
+        """Raise a `ConflictError` if the first day is after the last one."""
+        first = _resolved(self.start, as_of)
+        for name, value in (("end", self.end), ("as_of", as_of)):
+            last = _resolved(value, as_of)
+            if first and last and first > last:
+                msg = f"{self.start} is after {name}, {value}; expected an earlier day"
+                raise ConflictError(("start",), msg)
+
     @property
     def ended(self) -> dt.date | None:
         """The last UTC day ever published, for a data type that has ended."""
@@ -266,6 +275,12 @@ class Dataset(Closed):
             msg = f"{entry.name} has no intervals; remove it"
             raise ValueError(msg)
         return value or ("1m" if entry.has_intervals else None)
+
+    @model_validator(mode="after")
+    def _starts_before_its_end(self) -> "Dataset":
+        if type(self.start) is type(self.end):  # or else it depends on the day
+            self.check_days(dt.date.max)
+        return self
 
     @model_validator(mode="after")
     def _is_published(self) -> "Dataset":
@@ -363,14 +378,10 @@ class Settings(Closed):
     def _starts_before_the_end(self) -> "Settings":
         as_of = self.last_day(dt.datetime.now(dt.UTC))
         for number, dataset in enumerate(self.datasets):
-            first = _resolved(dataset.start, as_of)
-            bounds = {"end": dataset.end, "as_of": self.as_of}
-            for name, value in bounds.items():
-                last = as_of if name == "as_of" else _resolved(dataset.end, as_of)
-                if first and last and first > last:
-                    msg = f"{dataset.start} is after {name}, {value}; expected an "
-                    msg += "earlier day"
-                    raise ConflictError(("datasets", number, "start"), msg)
+            try:
+                dataset.check_days(as_of)
+            except ConflictError as error:
+                raise ConflictError(("datasets", number, "start"), str(error)) from None
         return self
 
     @property

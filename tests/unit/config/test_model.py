@@ -164,6 +164,14 @@ def test_days_may_be_relative_to_as_of(bounds, expected):
     assert (first and str(first), str(last)) == expected
 
 
+def test_a_dataset_alone_starts_before_its_end():
+    days = {"start": dt.date(2025, 1, 2), "end": dt.date(2025, 1, 1)}
+    raw = {"trade_type": "um_futures", **days}
+
+    with pytest.raises(ConfigError, match="option: 2025-01-02 is after end, 2025"):
+        config.validated(config.Dataset, raw, where="option")
+
+
 def test_symbols_may_be_a_list_of_names():
     assert dataset_of(symbols=["BTCUSDT", "币安人生USDT"]).symbols == [
         "BTCUSDT",
