@@ -11,7 +11,7 @@ _EventT = TypeVar("_EventT", bound=Event)
 
 
 def check_times(
-    times: Sequence[int], *, asked: Span, subject: str, unique: bool
+    times: Sequence[int], *, requested: Span, subject: str, unique: bool
 ) -> None:
     """Check that the times of an answer are of the range requested, in order.
 
@@ -22,15 +22,16 @@ def check_times(
     ApiError
         If they are not.
     """
-    last = asked.start_ms - 1
+    last = requested.start_ms - 1
     for number, at in enumerate(times):
         is_same = at == last and number > 0 and not unique
-        if not (last < at or is_same) or at >= asked.end_ms:
+        if not (last < at or is_same) or at >= requested.end_ms:
             once = " and each once" if unique else ""
             msg = (
                 f"{subject}: the answer holds a row at {at} ms after one at {last} ms, "
-                f"expected rows from {asked.start_ms} until before {asked.end_ms} ms, "
-                f"in order{once}; run again, or set api.enabled: false"
+                f"expected rows from {requested.start_ms} until before "
+                f"{requested.end_ms} ms, in order{once}; run again, "
+                "or set api.enabled: false"
             )
             raise ApiError(msg)
         last = at
@@ -47,7 +48,7 @@ def check_symbols(found: Sequence[Event], symbol: str, *, subject: str) -> None:
         raise ApiError(msg)
 
 
-def whole_moments(events: list[_EventT], asked: Span) -> tuple[list[_EventT], Span]:
+def whole_moments(events: list[_EventT], requested: Span) -> tuple[list[_EventT], Span]:
     """Return the events of a full answer up to its last moment, and their range.
 
     Events may share a moment, and the answer may end between two of them: that moment
@@ -56,5 +57,5 @@ def whole_moments(events: list[_EventT], asked: Span) -> tuple[list[_EventT], Sp
     last = events[-1].time_ms
     whole = [event for event in events if event.time_ms < last]
     if not whole:
-        return events, Span(asked.start_ms, last + 1)
-    return whole, Span(asked.start_ms, last)
+        return events, Span(requested.start_ms, last + 1)
+    return whole, Span(requested.start_ms, last)

@@ -148,7 +148,7 @@ class ApiClient:
         ApiError
             As `klines`, or if it lists none.
         """
-        answer = await self._transport.ask(self._market.request(EXCHANGE_INFO))
+        answer = await self._transport.fetch(self._market.request(EXCHANGE_INFO))
         EXCHANGE_INFO.read(answer.content, subject=answer.subject)
         return answer.body
 
@@ -160,7 +160,7 @@ class ApiClient:
         ApiError
             As `klines`, or if the market has no such endpoint.
         """
-        answer = await self._transport.ask(self._market.request(endpoint))
+        answer = await self._transport.fetch(self._market.request(endpoint))
         return endpoint.read(answer.content, subject=answer.subject)
 
     async def events(
@@ -189,14 +189,14 @@ class ApiClient:
             As `klines`; also if the market has no such endpoint.
         """
         while start_ms < end_ms:
-            asked = Span(start_ms, end_ms)
-            request = self._market.events(endpoint, symbol, **asked._asdict())
-            events = await self._events(endpoint, request, asked)
+            requested = Span(start_ms, end_ms)
+            request = self._market.events(endpoint, symbol, **requested._asdict())
+            events = await self._events(endpoint, request, requested)
             if len(events) >= endpoint.limit:
-                events, asked = checks.whole_moments(events, asked)
+                events, requested = checks.whole_moments(events, requested)
             self.usage.rows += len(events)
-            yield EventPage(*asked, events)
-            start_ms = asked.end_ms
+            yield EventPage(*requested, events)
+            start_ms = requested.end_ms
 
     async def first_event(
         self,
@@ -213,9 +213,9 @@ class ApiClient:
         SymbolRefusedError, RefusedError, ApiError
             As `events`.
         """
-        asked = Span(start_ms, end_ms)
-        request = self._market.events(endpoint, symbol, **asked._asdict())
-        events = await self._events(endpoint, self._market.first(request), asked)
+        requested = Span(start_ms, end_ms)
+        request = self._market.events(endpoint, symbol, **requested._asdict())
+        events = await self._events(endpoint, self._market.first(request), requested)
         self.usage.rows += len(events)
         # Its moment may have others, of which the answer has room for one.
         answered = events[0].time_ms if events else end_ms
@@ -318,11 +318,11 @@ class ApiClient:
         is_sparse = True
         while rest.start_ms < rest.end_ms:
             if is_sparse:
-                asked = cutter.longest(rest)
-                page = await self._ask(series, asked)
+                requested = cutter.longest(rest)
+                page = await self._page(series, requested)
                 yield page
                 rest = cutter.without(rest, Span(page.start_ms, page.end_ms))
-                is_sparse = (page.start_ms, page.end_ms) == asked
+                is_sparse = (page.start_ms, page.end_ms) == requested
                 continue
             spans = cutter.pages(rest, count=self._concurrency)
             coming = _as_completed([self._ask_whole(series, span) for span in spans])
@@ -338,12 +338,12 @@ class ApiClient:
         found: list[Bar] = []
         rest = span
         while rest.start_ms < rest.end_ms:
-            page = await self._ask(series, rest)
+            page = await self._page(series, rest)
             found += page.rows
             rest = series.cutter.without(rest, Span(page.start_ms, page.end_ms))
         return KlinePage(*span, sorted(found))
 
-    async def _ask(self, series: _Series, span: Span) -> KlinePage:
+    async def _page(self, series: _Series, span: Span) -> KlinePage:
         """Request once the bars of a range; return those of the part answered."""
         request = self._market.klines(
             series.data_type,
@@ -358,9 +358,9 @@ class ApiClient:
         kept = [bar for bar in bars if start_ms <= bar.open_time < end_ms]
         return KlinePage(start_ms, end_ms, kept)
 
-    async def _bars(self, request: Request, asked: Span) -> list[Bar]:
+    async def _bars(self, request: Request, requested: Span) -> list[Bar]:
         """Return the bars of one answer, which are those of a range, in order."""
-        answer = await self._transport.ask(request)
+        answer = await self._transport.fetch(request)
         bars = rows.parse_bars(
             answer.content,
             subject=answer.subject,
@@ -368,14 +368,16 @@ class ApiClient:
             unknown=self.unknown_fields,
         )
         times = [bar.open_time for bar in bars]
-        checks.check_times(times, asked=asked, subject=answer.subject, unique=True)
+        checks.check_times(
+            times, requested=requested, subject=answer.subject, unique=True
+        )
         return bars
 
     async def _events(
-        self, endpoint: Endpoint[list[_EventT]], request: Request, asked: Span
+        self, endpoint: Endpoint[list[_EventT]], request: Request, requested: Span
     ) -> list[_EventT]:
         """Return the events of one answer: a symbol's, of a range, in order."""
-        answer = await self._transport.ask(request)
+        answer = await self._transport.fetch(request)
         events = endpoint.read(
             answer.content,
             subject=answer.subject,
@@ -383,7 +385,9 @@ class ApiClient:
             unknown=self.unknown_fields,
         )
         times = [event.time_ms for event in events]
-        checks.check_times(times, asked=asked, subject=answer.subject, unique=False)
+        checks.check_times(
+            times, requested=requested, subject=answer.subject, unique=False
+        )
         checks.check_symbols(
             events, request.parameters["symbol"], subject=answer.subject
         )

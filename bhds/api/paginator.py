@@ -65,12 +65,12 @@ class Cutter:
             return Span(rest.start_ms, answered.start_ms)
         return Span(answered.end_ms, rest.end_ms)
 
-    def answered(self, asked: Span, bars: Sequence[Bar], *, limit: int) -> Span:
+    def answered(self, requested: Span, bars: Sequence[Bar], *, limit: int) -> Span:
         """Return the part of the requested range of which an answer has all bars.
 
         Parameters
         ----------
-        asked
+        requested
             The range that was requested.
         bars
             The answer, sorted.
@@ -78,15 +78,19 @@ class Cutter:
             The most bars that it could have held.
         """
         if len(bars) < limit:
-            return asked
+            return requested
         if self.newest_first:
             first = bars[0].open_time
             start_ms = self.grid.ceil(first)
-            return Span(start_ms if start_ms < asked.end_ms else first, asked.end_ms)
+            return Span(
+                start_ms if start_ms < requested.end_ms else first, requested.end_ms
+            )
         last = bars[-1].open_time
         end_ms = self.grid.floor(last)
         # An answer may lie between two grid points as a whole.
-        return Span(asked.start_ms, end_ms if end_ms > asked.start_ms else last + 1)
+        return Span(
+            requested.start_ms, end_ms if end_ms > requested.start_ms else last + 1
+        )
 
     def _page(self, rest: Span) -> Span:
         grid, points = self.grid, self.limit - 1

@@ -118,7 +118,7 @@ class Transport:
         await self._http.__aexit__(kind, error, traceback)
         self._budget.close()  # others that use it open it again
 
-    async def ask(self, request: Request) -> Response:
+    async def fetch(self, request: Request) -> Response:
         """Return the answer to a request, asked again where that may help.
 
         Raises

@@ -35,7 +35,7 @@ def days_span(start: dt.date, end: dt.date) -> Span:
     return Span(day_us(start) // _MS, day_us(end + _DAY) // _MS)
 
 
-async def ask_bars(bars: Bars, span: Span, client: ApiClient) -> pl.DataFrame:
+async def request_bars(bars: Bars, span: Span, client: ApiClient) -> pl.DataFrame:
     """Request all bars of a range that are closed by the server's time.
 
     Returns
@@ -50,7 +50,7 @@ async def ask_bars(bars: Bars, span: Span, client: ApiClient) -> pl.DataFrame:
     """
     closed_by_ms = await client.server_time()
     rows: list[Row] = []
-    async for page in bars.ask(client, span, closed_by_ms=closed_by_ms):
+    async for page in bars.request(client, span, closed_by_ms=closed_by_ms):
         rows += page.rows
     return bars.frame(rows)
 

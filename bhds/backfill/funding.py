@@ -57,7 +57,7 @@ class Events:
         """Return an empty list: all events are believed."""
         return []
 
-    def holes(
+    def missing_ranges(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
         """List what is to be requested, in time order."""
@@ -77,7 +77,7 @@ class Events:
         """Return the range that one event is about: its own moment."""
         return Span(row[1], row[1] + 1)
 
-    def ask(
+    def request(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
     ) -> AsyncIterator["EventPage[FundingEvent]"]:
         """Request the events of a range, up to a moment."""
@@ -88,7 +88,7 @@ class Events:
             end_ms=max(span.start_ms, min(span.end_ms, closed_by_ms)),
         )
 
-    async def ask_first(
+    async def request_first(
         self, client: "ApiClient", span: Span
     ) -> AsyncIterator["EventPage[FundingEvent]"]:
         """Request the first event of a range.
@@ -176,18 +176,18 @@ def missing_events(
     hours_ms = pl.col("funding_interval_hours").cast(pl.Int64) * _HOUR_MS
     due = events.select(time=time_ms, hours=hours_ms).rows()
     is_born = not is_first
-    holes: list[MissingRange] = []
+    ranges: list[MissingRange] = []
     for reason, group in groupby(days, coverage.reason):
         run = list(group)
         span = _days(run[0], run[-1], wanted)
         if reason is MissingReason.MISSING:
             inside = [event for event in due if span.start_ms <= event[0] < span.end_ms]
-            lacking = _lacking(inside, span, is_born=is_born)
-            holes += [MissingRange(each, reason, None) for each in lacking]
+            spans = _missing_within(inside, span, is_born=is_born)
+            ranges += [MissingRange(each, reason, None) for each in spans]
         else:
-            holes.append(MissingRange(span, reason, None))
+            ranges.append(MissingRange(span, reason, None))
         is_born = True
-    return holes
+    return ranges
 
 
 def _days(first: int, last: int, wanted: Span) -> Span:
@@ -196,7 +196,7 @@ def _days(first: int, last: int, wanted: Span) -> Span:
     return Span(max(start_ms, wanted.start_ms), min(end_ms, wanted.end_ms))
 
 
-def _lacking(
+def _missing_within(
     events: Sequence[tuple[int, int]], span: Span, *, is_born: bool
 ) -> Iterator[Span]:
     """Yield the times in a stretch in which events were due and are not there.

@@ -39,7 +39,7 @@ class RequestedHistory:
     """Returns the range that a row is about."""
     begin_of: Callable[[Row], int]
     """Returns from when on a row is wanted, if it is the first."""
-    holes_from: Callable[[int | None], list[MissingRange]]
+    ranges_from: Callable[[int | None], list[MissingRange]]
     """Lists the missing ranges in time order, given when the first row begins that the
     API has before those of the archive; None: it has none, or was not asked."""
     origin: Origin | None = None
@@ -52,26 +52,26 @@ class RequestedHistory:
         """Return the requested ranges of a history that the archive has in part."""
 
         @cache
-        def holes_from(begin_ms: int | None) -> list[MissingRange]:
+        def ranges_from(begin_ms: int | None) -> list[MissingRange]:
             known = bounds if begin_ms is None else bounds.beginning(begin_ms)
-            return kind.holes(held, bounds=known)
+            return kind.missing_ranges(held, bounds=known)
 
         if not bounds.is_first:
-            return cls(kind.extent, kind.begin_ms, holes_from)
-        starts = [hole.span.start_ms for hole in holes_from(None)[:1]]
+            return cls(kind.extent, kind.begin_ms, ranges_from)
+        starts = [each.span.start_ms for each in ranges_from(None)[:1]]
         if (first_ms := kind.first_ms(held.rows)) is not None:
             starts.append(first_ms)
         first_ms = min(starts, default=bounds.begin_ms)
         origin = Origin(bounds.since_ms, first_ms, kind.lookback_ms)
-        return cls(kind.extent, kind.begin_ms, holes_from, origin)
+        return cls(kind.extent, kind.begin_ms, ranges_from, origin)
 
-    def holes(self, answers: Sequence[Answer]) -> list[MissingRange]:
+    def missing_ranges(self, answers: Sequence[Answer]) -> list[MissingRange]:
         """List the missing ranges in time order."""
-        return self.holes_from(self._begin_ms(answers))
+        return self.ranges_from(self._begin_ms(answers))
 
     def spans(self, answers: Sequence[Answer]) -> list[Span]:
         """Return the ranges of which answers are usable."""
-        return [*self._before(answers), *self._lacking(answers)]
+        return [*self._before(answers), *self._missing_spans(answers)]
 
     def unknown_origin(
         self, answers: Sequence[Answer], *, now: dt.datetime
@@ -82,7 +82,7 @@ class RequestedHistory:
 
     def unfilled(self, answers: Sequence[Answer], *, now: dt.datetime) -> list[Span]:
         """Return what of the missing ranges was not answered."""
-        spans = self._lacking(answers)
+        spans = self._missing_spans(answers)
         return outstanding(spans, answers, now=now, extent=self.extent)
 
     def outstanding(self, answers: Sequence[Answer], *, now: dt.datetime) -> list[Span]:
@@ -90,8 +90,8 @@ class RequestedHistory:
         rest = self.unknown_origin(answers, now=now)
         return [*rest, *self.unfilled(answers, now=now)]
 
-    def _lacking(self, answers: Sequence[Answer]) -> list[Span]:
-        return [hole.span for hole in self.holes(answers)]
+    def _missing_spans(self, answers: Sequence[Answer]) -> list[Span]:
+        return [each.span for each in self.missing_ranges(answers)]
 
     def _begin_ms(self, answers: Sequence[Answer]) -> int | None:
         """Return when the first row begins that the API has before the archive's."""

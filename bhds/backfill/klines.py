@@ -93,7 +93,7 @@ class Bars:
         believed = outside(rows, impossible, time=self.time)
         return [*impossible, *doubtful_bars(believed, interval=interval)]
 
-    def holes(
+    def missing_ranges(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
         """List what is to be requested, in time order."""
@@ -107,10 +107,10 @@ class Bars:
             coverage=held.coverage,
             is_first=bounds.is_first,
         )
-        return sorted([*missing, *held.doubtful], key=lambda hole: hole.span)
+        return sorted([*missing, *held.doubtful], key=lambda each: each.span)
 
     def joint_span_ms(self) -> int:
-        """Return how long a time one request may answer for, holes and all."""
+        """Return how long a time one request may answer for, missing ranges and all."""
         grid = Grid(self.interval)
         first = grid.number(0)  # months are numbered from a year that no calendar has
         return grid.time(first + _PAGE_BARS) - grid.time(first)
@@ -128,7 +128,7 @@ class Bars:
         """Return the grid of a bar, which shows the phase if it is a 3d bar."""
         return Grid(self.interval.with_phase_of([open_ms // DAY_MS]))
 
-    def ask(
+    def request(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
     ) -> AsyncIterator["KlinePage"]:
         """Request the bars of a range that are over by a moment."""
@@ -141,7 +141,7 @@ class Bars:
             closed_by_ms=closed_by_ms,
         )
 
-    async def ask_first(
+    async def request_first(
         self, client: "ApiClient", span: Span
     ) -> AsyncIterator["KlinePage"]:
         """Request the first bar that lies within a range as a whole.

@@ -122,8 +122,8 @@ def missing_bars(
 ) -> list[MissingRange]:
     """List the bars that are not there, in time order.
 
-    Where no bar shows on which days 3d bars open, all time is listed as one hole of a
-    number of bars that is not known.
+    Where no bar shows on which days 3d bars open, all time is listed as one
+    missing range, of a number of bars that is not known.
 
     Parameters
     ----------
@@ -157,18 +157,18 @@ def missing_bars(
     last = min(grid.number(grid.ceil(end_ms)), grid.number(now_ms))
     inside = present.filter((present >= first) & (present < last))
     edges = pl.concat([pl.Series([first - 1]), inside, pl.Series([max(last, first)])])
-    before_hole = edges.diff().shift(-1) > 1
-    starts = (edges.filter(before_hole) + 1).to_list()
-    stops = edges.filter(before_hole.shift(1)).to_list()
+    before_range = edges.diff().shift(-1) > 1
+    starts = (edges.filter(before_range) + 1).to_list()
+    stops = edges.filter(before_range.shift(1)).to_list()
     return [
-        hole
+        each
         for start, stop in zip(starts, stops, strict=True)
-        for hole in _by_reason(range(start, stop), grid=grid, coverage=coverage)
+        for each in _by_reason(range(start, stop), grid=grid, coverage=coverage)
     ]
 
 
 def _of_unknown_phase(span: Span, *, coverage: Coverage) -> list[MissingRange]:
-    """Return one hole for all 3d bars that reach into a range, if it is not empty."""
+    """Return one missing range for all 3d bars that reach into a span, if any."""
     if span.start_ms >= span.end_ms:
         return []
     reason = coverage.reason(span.start_ms // _DAY_MS)
@@ -305,30 +305,30 @@ def _span(numbers: range, grid: Grid) -> Span:
     return Span(grid.time(numbers.start), grid.time(numbers.stop))
 
 
-def with_hole(
-    rows: pl.DataFrame, holes: Sequence[MissingRange], *, time: str
+def with_missing_range(
+    rows: pl.DataFrame, ranges: Sequence[MissingRange], *, time: str
 ) -> pl.DataFrame:
-    """Keep the rows that lie in a hole, and add its position among them: `hole`."""
+    """Keep the rows that lie in a range, and add its position: `missing_range`."""
     table = pl.DataFrame(
         {
-            "hole": range(len(holes)),
-            "start_us": [hole.span.start_ms * 1_000 for hole in holes],
-            "end_us": [hole.span.end_ms * 1_000 for hole in holes],
+            "missing_range": range(len(ranges)),
+            "start_us": [each.span.start_ms * 1_000 for each in ranges],
+            "end_us": [each.span.end_ms * 1_000 for each in ranges],
         },
-        schema={"hole": pl.Int64, "start_us": pl.Int64, "end_us": pl.Int64},
+        schema={"missing_range": pl.Int64, "start_us": pl.Int64, "end_us": pl.Int64},
     )
     return (
         rows.with_columns(at_us=pl.col(time).to_physical())
         .join_asof(table, left_on="at_us", right_on="start_us", strategy="backward")
         .filter(pl.col("at_us") < pl.col("end_us"))
-        .select(*rows.columns, "hole")
+        .select(*rows.columns, "missing_range")
     )
 
 
 def outside(
-    rows: pl.DataFrame, holes: Sequence[MissingRange], *, time: str
+    rows: pl.DataFrame, ranges: Sequence[MissingRange], *, time: str
 ) -> pl.DataFrame:
-    """Keep the rows that lie in no hole."""
-    if not holes:
+    """Keep the rows that lie in no missing range."""
+    if not ranges:
         return rows
-    return rows.join(with_hole(rows, holes, time=time), on=time, how="anti")
+    return rows.join(with_missing_range(rows, ranges, time=time), on=time, how="anti")

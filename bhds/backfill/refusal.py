@@ -1,9 +1,9 @@
 """Share among the jobs of a run what a market's API refuses.
 
-The first job that is refused for this place warns; the others neither ask nor warn. An
-error code that nobody knows is of the one symbol that got it, unless the first symbols
-of the market all got the same, and none an answer: then it is of the market, as a
-refusal of this place is.
+The first job that is refused for this place warns; the others neither send requests
+nor warn. An error code that nobody knows is of the one symbol that got it, unless the
+first symbols of the market all got the same, and none an answer: then it is of the
+market, as a refusal of this place is.
 """
 
 import json

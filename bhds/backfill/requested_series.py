@@ -11,7 +11,7 @@ from bhds.backfill.response_journal import Row
 from bhds.core.markets import TradeType
 from bhds.core.timegrid import Span
 
-if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
+if TYPE_CHECKING:  # most jobs have nothing to request: they need not wait for aiohttp
     from bhds.api.client import ApiClient, EventPage, KlinePage
 
 
@@ -40,23 +40,23 @@ class RequestedSeries(ArchivedSeries, Protocol):
     def first_ms(self, rows: pl.DataFrame) -> int | None:
         """Return `begin_ms` of the first of some sorted rows of a partition, if any."""
 
-    def holes(
+    def missing_ranges(
         self, held: ArchivedRows, *, bounds: BackfillBounds
     ) -> list[MissingRange]:
         """List what is to be requested, in time order."""
 
     def joint_span_ms(self) -> int:
-        """Return how long a time one request may answer for, holes and all."""
+        """Return how long a time one request may answer for, missing ranges and all."""
 
     def extent(self, row: Row) -> Span:
         """Return the range that one row is about."""
 
-    def ask(
+    def request(
         self, client: "ApiClient", span: Span, *, closed_by_ms: int
     ) -> "AsyncIterator[KlinePage] | AsyncIterator[EventPage[Any]]":
         """Request the rows of a range that are complete by a moment."""
 
-    def ask_first(
+    def request_first(
         self, client: "ApiClient", span: Span
     ) -> "AsyncIterator[KlinePage] | AsyncIterator[EventPage[Any]]":
         """Request the first row of a range, all of which is over."""

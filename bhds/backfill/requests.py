@@ -20,7 +20,7 @@ from bhds.core.markets import TradeType
 from bhds.core.time_ranges import joined_within
 from bhds.core.timegrid import Span
 
-if TYPE_CHECKING:  # most jobs have nothing to ask: they need not wait for aiohttp
+if TYPE_CHECKING:  # most jobs have nothing to request: they need not wait for aiohttp
     from bhds.api.client import ApiClient, EventPage, KlinePage
 
 logger = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def complete(
         logger.info("%s: not asked: %s", path, message)
         return message
     try:
-        asyncio.run(_ask(kind, wanted, journal, settings=settings, path=path))
+        asyncio.run(_request(kind, wanted, journal, settings=settings, path=path))
     except SymbolRefusedError as error:
         return _note_symbol(kind, wanted, journal, error=error, path=path)
     except RefusedError as error:
@@ -114,7 +114,7 @@ def rows_of(journal: Journal) -> list[tuple[Row, ...]]:
     return [answer.rows for answer in answers]
 
 
-async def _ask(
+async def _request(
     kind: RequestedSeries,
     wanted: RequestedHistory,
     journal: Journal,
@@ -165,7 +165,7 @@ async def _find_origin(
     while spans := wanted.unknown_origin(journal.answers, now=dt.datetime.now(dt.UTC)):
         rows = 0
         for span in spans:
-            async for page in kind.ask_first(client, span):
+            async for page in kind.request_first(client, span):
                 rows += _keep(page, journal)
         if not rows:
             return
@@ -177,14 +177,14 @@ async def _fill(
     """Request ranges, near ones together."""
     closed_by_ms = await client.server_time()
     joined = joined_within(_before(spans, closed_by_ms), span_ms=kind.joint_span_ms())
-    ask = partial(_ask_range, kind, client, journal, closed_by_ms=closed_by_ms)
+    request = partial(_request_range, kind, client, journal, closed_by_ms=closed_by_ms)
     # The first tells whether the symbol is served at all.
     for span in joined[:1]:
-        await ask(span)
-    await _all(map(ask, joined[1:]))
+        await request(span)
+    await _all(map(request, joined[1:]))
 
 
-async def _ask_range(
+async def _request_range(
     kind: RequestedSeries,
     client: "ApiClient",
     journal: Journal,
@@ -192,7 +192,7 @@ async def _ask_range(
     *,
     closed_by_ms: int,
 ) -> None:
-    async for page in kind.ask(client, span, closed_by_ms=closed_by_ms):
+    async for page in kind.request(client, span, closed_by_ms=closed_by_ms):
         _keep(page, journal)
 
 

@@ -29,7 +29,7 @@ will not have: it is requested no more. ASSUME: outages are made good within day
 
 _BELIEVED_FOR = dt.timedelta(hours=12)
 """How long a younger answer without rows is believed: a run that is repeated does not
-ask again, the next day's does."""
+request again, the next day's does."""
 
 
 @dataclass(frozen=True)

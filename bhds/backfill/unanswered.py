@@ -78,10 +78,10 @@ def requested_at(data_dir: Path, *, now: dt.datetime) -> dict[str, str]:
 
 def count(data_dir: Path) -> int:
     """Return how many backfills lack an answer that they were refused."""
-    return lacking(data_dir).height
+    return open_backfills(data_dir).height
 
 
-def lacking(data_dir: Path) -> pl.DataFrame:
+def open_backfills(data_dir: Path) -> pl.DataFrame:
     """Return `path` and `recorded_at` (UTC) of backfills without an answer, by path."""
     return (
         _newest(data_dir).filter(~pl.col("is_answered")).select("path", "recorded_at")

@@ -292,7 +292,7 @@ async def _ask_one(symbol: str, wanted: _Range, *, client: ApiClient) -> _Writte
     if (fault := symbol_fault(symbol)) is not None:
         raise SelectionError(fault)
     bars = Bars(wanted.trade_type, wanted.data_type, symbol, wanted.interval)
-    frame = await by_hand.ask_bars(bars, wanted.span, client)
+    frame = await by_hand.request_bars(bars, wanted.span, client)
     path = wanted.path(symbol)
     by_hand.write_bars(frame, path, bars=bars, span=wanted.span)
     time = pl.col("open_time").dt.to_string("iso:strict")

@@ -23,7 +23,7 @@ def requested_ranges(place: SymbolFiles) -> tuple[RequestedRange, ...]:
     found = []
     for path in place.backfills:
         sources = storage.read_sources(path)
-        for each in sources["holes"]:
+        for each in sources["missing_ranges"]:
             start, end = (dt.datetime.fromisoformat(each[n]) for n in ("start", "end"))
             if start < place.end and place.open_time < end:
                 found.append(

@@ -77,9 +77,10 @@ def parse_large(
     dict
         The sources, as those of `parse_table`, and of ids that count up also
         `missing_ids`, how many between the first and the last row no row has, and
-        `id_holes`, how many stretches they make; `days` has `missing_ids`, and of
-        aggTrades `missing_trade_ids`, where there are any. `out_of_order` of a zip
-        counts the rows whose key is less than that of the row before.
+        `missing_id_ranges`, how many ranges they form; `days` has
+        `missing_ids`, and of aggTrades `missing_trade_ids`, where there are any.
+        `out_of_order` of a zip counts the rows whose key is less than that of the row
+        before.
 
     Raises
     ------
@@ -198,7 +199,7 @@ def _append_rows(runs: SortedRuns, work: _Work) -> PartitionTally:
         file_tally = FileTally(work.table)
         try:
             for rows in _wanted_rows(zipped, zipped.entry, work, tally=file_tally):
-                # The tally counts holes between rows: it needs them in their order.
+                # The tally counts ranges between rows: it needs them in their order.
                 ordered = _sorted(rows, key=work.table.key)
                 runs.append(ordered, file=number)
                 tally.add(ordered, file=number)

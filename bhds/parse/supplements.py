@@ -33,7 +33,7 @@ _TABLE = AppendTable(
 _DAY = dt.timedelta(days=1)
 
 
-def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
+def missing_days(sources: Mapping[str, Any]) -> list[dt.date]:
     """Return the UTC days of which a monthly zip lacks much, sorted.
 
     These are the days that it covers and that have no row, or fewer than half of those
@@ -57,7 +57,7 @@ def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
         if entry["present"] and (missing := _missing(entry))[0]
     }
 
-    def is_lacking(day: dt.date) -> bool:
+    def is_missing(day: dt.date) -> bool:
         if day not in begun:
             # Without any row it is not known on which days a 3d bar opens.
             return not (entries[day]["present"] if day in entries else sources["rows"])
@@ -68,7 +68,7 @@ def lacking_days(sources: Mapping[str, Any]) -> list[dt.date]:
             for other, others in neighbours
         )
 
-    return sorted(filter(is_lacking, _monthly_days(sources)))
+    return sorted(filter(is_missing, _monthly_days(sources)))
 
 
 def _missing(entry: Mapping[str, Any]) -> tuple[int, int]:

@@ -123,7 +123,7 @@ class PartitionTally:
     missing_ids: Counter[int] = field(default_factory=Counter)
     """The ids between the first and the last row that no row has, of ids that count
     up, by the number of the UTC day: see `missing_per_day`."""
-    id_holes: int = 0
+    missing_id_ranges: int = 0
     """The stretches that they make."""
     missing_trade_ids: Counter[int] = field(default_factory=Counter)
     """Likewise of the trades that rows are built from."""
@@ -183,8 +183,9 @@ class PartitionTally:
         Returns
         -------
         dict
-            `rows`; of ids that count up `missing_ids`, `id_holes` and `ids`; `inputs`,
-            `conflicts` and `days`, as `bhds.parse.parse_table.parse_table` has them.
+            `rows`; of ids that count up `missing_ids`, `missing_id_ranges` and
+            `ids`; `inputs`, `conflicts` and `days`, as
+            `bhds.parse.parse_table.parse_table` has them.
         """
         for number, record in enumerate(records):
             record.rows_kept = self.kept[number]
@@ -200,9 +201,9 @@ class PartitionTally:
             key=key,
             columns=[name for name in self.table.schema if name not in key],
         )
-        holes = {
+        missing = {
             "missing_ids": self.missing_ids.total(),
-            "id_holes": self.id_holes,
+            "missing_id_ranges": self.missing_id_ranges,
             "ids": self._ends(),
         }
         daily: Counter[int] = Counter()
@@ -211,7 +212,7 @@ class PartitionTally:
                 daily.update(days)
         return {
             "rows": self.rows,
-            **(holes if self.table.consecutive else {}),
+            **(missing if self.table.consecutive else {}),
             "inputs": [record.to_json() for record in records],
             "conflicts": conflicts,
             "days": expected_per_day(
@@ -240,12 +241,12 @@ class PartitionTally:
             if self.first_id is None:
                 time_us = rows[self.table.time].to_physical()
                 self.first_id = (rows[name][0], time_us[0])
-            holes = self._holes(rows, name, name)
-            self.id_holes += holes.height
-            self.missing_ids.update(missing_per_day(holes))
+            ranges = self._missing_ids(rows, name, name)
+            self.missing_id_ranges += ranges.height
+            self.missing_ids.update(missing_per_day(ranges))
         if self.table.trade_ids is not None:
-            holes = self._holes(rows, *self.table.trade_ids)
-            self.missing_trade_ids.update(missing_per_day(holes))
+            ranges = self._missing_ids(rows, *self.table.trade_ids)
+            self.missing_trade_ids.update(missing_per_day(ranges))
 
     def _add_quantities(self, rows: pl.DataFrame) -> None:
         """Add up piece by piece in their order: the bits depend on no machine."""
@@ -263,8 +264,8 @@ class PartitionTally:
         last = self.last_ids[self.table.key[0]].select("last", "time").row(0)
         return [list(self.first_id), list(last)]
 
-    def _holes(self, rows: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
-        """Return the holes between rows that hold the ids from `first` to `last`.
+    def _missing_ids(self, rows: pl.DataFrame, first: str, last: str) -> pl.DataFrame:
+        """Return the ranges of ids that no row has, from `first` to `last`.
 
         Returns
         -------
@@ -287,17 +288,17 @@ class PartitionTally:
         ).filter(pl.col("missing") > 0)
 
 
-def missing_per_day(holes: pl.DataFrame) -> Counter[int]:
+def missing_per_day(ranges: pl.DataFrame) -> Counter[int]:
     """Count missing ids by the UTC day in which they were given, as far as is known.
 
-    A hole that reaches over midnight counts for each part of it that is longer than
+    A range that reaches over midnight counts for each part of it that is longer than
     `_LONG_US`, in proportion: on the day of the row before it, on the day of the row
     after it, and on whole days between, for which the first of them stands. If no part
     is so long, the longest counts.
 
     Parameters
     ----------
-    holes
+    ranges
         `missing`, `begin`, `end`: how many ids, and the times of the rows before and
         after, in microseconds since 1970.
 
@@ -307,7 +308,7 @@ def missing_per_day(holes: pl.DataFrame) -> Counter[int]:
         By the number of the UTC day since 1970.
     """
     found: Counter[int] = Counter()
-    for missing, begin, end in holes.iter_rows():
+    for missing, begin, end in ranges.iter_rows():
         before, after = begin // DAY_US, end // DAY_US
         if after <= before:
             found[before] += missing

@@ -26,10 +26,10 @@ _ANSWERS = {
     "empty": "empty",
     "part": "empty",
 }
-"""By the status of a hole of which rows are still missing."""
+"""By the status of a missing range of which rows are still missing."""
 _WORST_FIRST = ("unanswered", "pending", "refused", "empty")
 _FILES = pl.Schema({"day": pl.Date(), "last_time": TIME, "is_daily": pl.Boolean()})
-_ASKED = pl.Schema({"start": TIME, "end": TIME, "answer": API_ANSWERS})
+_REQUESTED = pl.Schema({"start": TIME, "end": TIME, "answer": API_ANSWERS})
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Evidence:
     """The days of which it has only unusable zips, unsorted."""
     without_rows: pl.Series
     """The days of which it has a daily zip, usable or not, but no row; sorted."""
-    asked: pl.DataFrame
+    requested: pl.DataFrame
     """`start, end, answer`: the ranges that were requested from the API and not filled,
     sorted; they do not overlap, and `end` is exclusive."""
     conflict_days: Mapping[dt.date, int]
@@ -55,7 +55,9 @@ class Evidence:
         """Read the content of the sources of partitions and backfills, in any order."""
         found = list(sources)
         zips = [entry for each in found for entry in each.get("inputs", ())]
-        holes = [hole for each in found for hole in each.get("holes", ())]
+        ranges = [
+            missing for each in found for missing in each.get("missing_ranges", ())
+        ]
         counts: Counter[dt.date] = Counter()
         for each in found:
             for day in each.get("days", ()):
@@ -69,7 +71,7 @@ class Evidence:
             e for e in zips if e["integrity_status"] == IntegrityStatus.CORRUPT
         )["day"]
         lost = corrupt.filter(~corrupt.is_in(files["day"].implode()))
-        return cls(files, lost, _without_rows(found), _asked(holes), counts)
+        return cls(files, lost, _without_rows(found), _requested(ranges), counts)
 
     def on_gaps(self, gaps: pl.DataFrame, *, interval: Interval) -> pl.DataFrame:
         """Add to each gap what archive and API have of its time.
@@ -124,14 +126,14 @@ class Evidence:
     def answers(self, begin: pl.Series, end: pl.Series) -> pl.Series:
         """Return what the API answered of the missing rows of ranges (`end` exclusive).
 
-        Null where it was not asked, or has filled what was requested.
+        Null where it was not requested, or has filled what was requested.
 
         Where it says several things of one range, the worst: `unanswered` before
         `pending` before `refused` before `empty`.
         """
         said = pl.Series([None] * len(begin), dtype=API_ANSWERS)
         for answer in reversed(_WORST_FIRST):
-            of_it = self.asked.filter(pl.col("answer") == answer)
+            of_it = self.requested.filter(pl.col("answer") == answer)
             before_end = of_it["start"].search_sorted(end, side="left")
             over = of_it["end"].search_sorted(begin, side="right")
             said = said.zip_with(
@@ -183,18 +185,18 @@ def _without_rows(sources: Sequence[Mapping[str, Any]]) -> pl.Series:
     return pl.Series(sorted(listed - present), dtype=pl.Date)
 
 
-def _asked(holes: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
+def _requested(ranges: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
     rows = [
-        (hole["start"], hole["end"], _ANSWERS[hole["status"]])
-        for hole in holes
-        if hole["status"] in _ANSWERS
+        (each["start"], each["end"], _ANSWERS[each["status"]])
+        for each in ranges
+        if each["status"] in _ANSWERS
     ]
     time = pl.col("start", "end").str.to_datetime(time_unit="us", time_zone="UTC")
     return (
-        pl.DataFrame(rows, schema=dict.fromkeys(_ASKED, pl.String), orient="row")
+        pl.DataFrame(rows, schema=dict.fromkeys(_REQUESTED, pl.String), orient="row")
         .with_columns(time)
         .sort("start")
-        .select(pl.col(name).cast(dtype) for name, dtype in _ASKED.items())
+        .select(pl.col(name).cast(dtype) for name, dtype in _REQUESTED.items())
     )
 
 

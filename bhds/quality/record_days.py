@@ -355,10 +355,10 @@ def _missing_between(sources: Sequence[Mapping[str, Any]]) -> dict[dt.date, int]
     parts = sorted(
         (each["partition"], each["ids"]) for each in sources if each.get("ids")
     )
-    holes = [
+    ranges = [
         (first - last - 1, last_us, first_us)
         for (_, (_, (last, last_us))), (_, ((first, first_us), _)) in pairwise(parts)
         if first - last > 1
     ]
     schema = {"missing": pl.Int64, "begin": pl.Int64, "end": pl.Int64}
-    return _dated(missing_per_day(pl.DataFrame(holes, schema=schema, orient="row")))
+    return _dated(missing_per_day(pl.DataFrame(ranges, schema=schema, orient="row")))

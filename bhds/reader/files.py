@@ -205,7 +205,7 @@ def _has_rows(backfill: Path, period: TimeRange) -> bool:
         period.touches_days(
             *(dt.datetime.fromisoformat(hole[end]).date() for end in ("start", "end"))
         )
-        for hole in storage.read_sources(backfill)["holes"]
+        for hole in storage.read_sources(backfill)["missing_ranges"]
         if hole["found"]
     )
 

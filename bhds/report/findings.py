@@ -87,7 +87,7 @@ def gather(paths: Sequence[str], *, data_dir: Path) -> Findings:
         integrity=integrity.collect(_sources(tables, days, data_dir=data_dir)),
         fetched=_fetched(data_dir),
         revisions=revisions.read(data_dir),
-        unanswered=unanswered.lacking(data_dir),
+        unanswered=unanswered.open_backfills(data_dir),
         pictures=[each for each in drawn if each is not None],
     )
 

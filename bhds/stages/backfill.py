@@ -14,7 +14,7 @@ from bhds.backfill.archive_rows import ArchivedRows, BackfillBounds
 from bhds.backfill.funding import Events
 from bhds.backfill.history import RequestedHistory
 from bhds.backfill.klines import Bars
-from bhds.backfill.missing_ranges import MissingRange, MissingReason, with_hole
+from bhds.backfill.missing_ranges import MissingRange, MissingReason, with_missing_range
 from bhds.backfill.requested_series import RequestedSeries
 from bhds.backfill.response_journal import Journal
 from bhds.config import Settings
@@ -96,11 +96,11 @@ def write_backfill(
     why_not = requests.complete(
         kind, wanted, journal, settings=settings, path=backfill_path
     )
-    holes = wanted.holes(journal.answers)
+    ranges = wanted.missing_ranges(journal.answers)
     journal.keep(wanted.spans(journal.answers))
     impossible = is_impossible(data_type, kind.trade_type)
     answered = kind.merge(requests.rows_of(journal))
-    rows = _wanted(answered, holes, time=kind.time, impossible=impossible)
+    rows = _wanted(answered, ranges, time=kind.time, impossible=impossible)
     # Of the answers that came just now, too.
     now = dt.datetime.now(dt.UTC)
     left = wanted.unfilled(journal.answers, now=now)
@@ -119,8 +119,8 @@ def write_backfill(
         "rows": rows.height,
         "unanswered": why_not,
         "refused": refusals[-1]._asdict() if refusals else None,
-        "holes": _account(
-            holes,
+        "missing_ranges": _account(
+            ranges,
             rows,
             not_answered={
                 "pending" if why_not is None else "unanswered": left,
@@ -161,9 +161,13 @@ def _kind(
 
 
 def _wanted(
-    rows: pl.DataFrame, holes: Sequence[MissingRange], *, time: str, impossible: pl.Expr
+    rows: pl.DataFrame,
+    ranges: Sequence[MissingRange],
+    *,
+    time: str,
+    impossible: pl.Expr,
 ) -> pl.DataFrame:
-    """Keep the rows that lie in holes and are better than those that were published.
+    """Keep the rows of missing ranges that are better than the published ones.
 
     In the place of bars without trades only bars with trades are, and in the place of
     impossible values only possible ones.
@@ -172,12 +176,12 @@ def _wanted(
         MissingReason.UNTRADED: pl.col("trade_count") == 0,
         MissingReason.IMPOSSIBLE: impossible,
     }
-    inside = with_hole(rows, holes, time=time)
+    inside = with_missing_range(rows, ranges, time=time)
     for reason, is_worse in worse.items():
-        numbers = [n for n, hole in enumerate(holes) if hole.reason is reason]
+        numbers = [n for n, each in enumerate(ranges) if each.reason is reason]
         if numbers:
-            inside = inside.filter(~(pl.col("hole").is_in(numbers) & is_worse))
-    return inside.drop("hole")
+            inside = inside.filter(~(pl.col("missing_range").is_in(numbers) & is_worse))
+    return inside.drop("missing_range")
 
 
 def _days(impossible: pl.Series) -> list[dict[str, Any]]:
@@ -197,7 +201,7 @@ def _days(impossible: pl.Series) -> list[dict[str, Any]]:
 
 
 def _account(
-    holes: Sequence[MissingRange],
+    ranges: Sequence[MissingRange],
     rows: pl.DataFrame,
     *,
     not_answered: Mapping[str, Sequence[Span]],
@@ -207,7 +211,7 @@ def _account(
 
     Parameters
     ----------
-    holes
+    ranges
         The requested ranges.
     rows
         The rows of the backfill.
@@ -217,25 +221,27 @@ def _account(
     time
         The column that shows where a row lies.
     """
-    counted = with_hole(rows, holes, time=time).group_by("hole").len()
+    counted = (
+        with_missing_range(rows, ranges, time=time).group_by("missing_range").len()
+    )
     found = dict(counted.iter_rows())
     return [
         {
-            "start": utc_time(hole.span.start_ms * _MS),
-            "end": utc_time(hole.span.end_ms * _MS),
-            "reason": hole.reason.value,
-            "expected": hole.expected,
+            "start": utc_time(each.span.start_ms * _MS),
+            "end": utc_time(each.span.end_ms * _MS),
+            "reason": each.reason.value,
+            "expected": each.expected,
             "found": found.get(number, 0),
             "status": next(
                 (
                     status
                     for status, spans in not_answered.items()
-                    if any(_overlap(hole.span, span) for span in spans)
+                    if any(_overlap(each.span, span) for span in spans)
                 ),
-                _status(hole, found.get(number, 0)),
+                _status(each, found.get(number, 0)),
             ),
         }
-        for number, hole in enumerate(holes)
+        for number, each in enumerate(ranges)
     ]
 
 
@@ -243,8 +249,10 @@ def _overlap(one: Span, other: Span) -> bool:
     return one.start_ms < other.end_ms and other.start_ms < one.end_ms
 
 
-def _status(hole: MissingRange, found: int) -> str:
-    """Return what an answered hole has: `empty`, `part` or `filled`."""
+def _status(wanted: MissingRange, found: int) -> str:
+    """Return what an answered range has: `empty`, `part` or `filled`."""
     if not found:
         return "empty"
-    return "part" if hole.expected is not None and found < hole.expected else "filled"
+    return (
+        "part" if wanted.expected is not None and found < wanted.expected else "filled"
+    )

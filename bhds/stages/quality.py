@@ -202,7 +202,7 @@ def classify_record_days(
     of_api = {
         path: storage.read_parquet(path)[table.time]
         for path, each in sources.items()
-        if "holes" in each and each["rows"]
+        if "missing_ranges" in each and each["rows"]
     }
     newest = record_days.newest_day(sources.values(), of_api.values())
     changes = _changes(trade_type, data_type, interval or None)
@@ -404,8 +404,8 @@ def _replacing(
 ) -> Iterator[tuple[str, str]]:
     """Yield each partition whose backfill replaces rows, and the backfill."""
     for path in paths:
-        holes = sources[path].get("holes", ())
-        if any(each.get("found") and each["reason"] in _REPLACING for each in holes):
+        ranges = sources[path].get("missing_ranges", ())
+        if any(each.get("found") and each["reason"] in _REPLACING for each in ranges):
             yield path.replace(layout.API, layout.PARSED, 1), path
 
 

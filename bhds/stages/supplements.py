@@ -15,7 +15,7 @@ from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.parse import supplements
-from bhds.parse.supplements import lacking_days, short_days
+from bhds.parse.supplements import missing_days, short_days
 from bhds.stages.fetch import fetch_paths, listed_rows, outdated_pairs
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def fetch_missing_days(
     Parameters
     ----------
     sources
-        As for `lacking_days`.
+        As for `missing_days`.
     settings
         The configuration as read from YAML and the command line; None: daily zips are
         not wanted.
@@ -47,7 +47,7 @@ def fetch_missing_days(
     """
     if settings is None:
         return []
-    days = _published(sources, lacking_days(sources))
+    days = _published(sources, missing_days(sources))
     if not days:
         return []
     days |= _published(sources, short_days(sources, next_to=days))

@@ -33,7 +33,7 @@ def report(
             "`integrity_status` in the sources of parsed_data); BHDS requests "
             "them from the API where it has them"
         )
-    if number := sum(map(selects, unanswered.lacking(data_dir)["path"])):
+    if number := sum(map(selects, unanswered.open_backfills(data_dir)["path"])):
         lines.append(
             f"{number:,} backfill(s) of api_data were not answered in full (see "
             "`unanswered` in their sources): results have there what the archive has; "

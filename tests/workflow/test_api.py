@@ -88,7 +88,7 @@ def holes(workspace, symbol="NEWUSDT", data_type="klines/{}/1m"):
     sources = json.loads((folder / "all.sources.json").read_text())
     return [
         (hole["start"][5:16], hole["reason"], hole["found"], hole["status"])
-        for hole in sources["holes"]
+        for hole in sources["missing_ranges"]
     ]
 
 

@@ -194,7 +194,7 @@ def holes(folder, symbol, *, market=UM, series="klines/{}/1m"):
     path = folder / f"api_data/{market}/{series.format(symbol)}/all"
     return [
         (hole["start"][:16], hole["reason"], hole["found"], hole["status"])
-        for hole in sources_of(path)["holes"]
+        for hole in sources_of(path)["missing_ranges"]
     ]
 
 
@@ -437,7 +437,7 @@ def test_d08_rows_are_sorted_and_ids_are_checked_for_holes(visit):
     assert ids.is_sorted()
     assert ids.is_unique().all()
     assert (ids.diff() > 1).sum() == 10
-    assert (sources["missing_ids"], sources["id_holes"]) == (10, 10)
+    assert (sources["missing_ids"], sources["missing_id_ranges"]) == (10, 10)
 
 
 def test_d09_units_are_told_apart_and_a_file_that_errs_is_named(visit):

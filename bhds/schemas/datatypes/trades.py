@@ -126,6 +126,7 @@ DATA_TYPES = (
         table=_agg_trades,
         row="trades of one taker order at one price",
         partition=PartitionSize.MONTH,
+        revision=5,
     ),
     DataType(
         "trades",
@@ -133,5 +134,6 @@ DATA_TYPES = (
         table=_trades,
         row="a trade",
         partition=PartitionSize.MONTH,
+        revision=5,
     ),
 )

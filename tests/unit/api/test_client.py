@@ -380,7 +380,7 @@ class SmallPages:
 
     def klines(self, trade_type, budget, *, interval=MINUTE, **bounds):
         client = ApiClient(trade_type, endpoint="http://x", budget=budget)
-        client._transport.ask = self.ask
+        client._transport.fetch = self.ask
         client._market = dataclasses.replace(
             MARKETS[trade_type], tiers=(Tier(3, 1), Tier(6, 2))
         )

@@ -47,7 +47,7 @@ def test_the_first_bar_is_that_of_the_api_if_it_is_earlier(answers, unknown, hol
 
     spans = [(s // DAY, e // DAY) for s, e in found.unknown_origin(answers, now=NOW)]
     assert spans == unknown
-    begins = [(h.span.start_ms // DAY, 1_000) for h in found.holes(answers)]
+    begins = [(h.span.start_ms // DAY, 1_000) for h in found.missing_ranges(answers)]
     assert begins == holes
 
 
@@ -68,4 +68,6 @@ def test_who_answers_from_the_end_is_searched_back_until_there_is_nothing():
 
     answers.append(answer(610, 800))
     assert found.unknown_origin(answers, now=NOW) == []
-    assert [hole.span for hole in found.holes(answers)] == [Span(810 * DAY, FIRST)]
+    assert [hole.span for hole in found.missing_ranges(answers)] == [
+        Span(810 * DAY, FIRST)
+    ]

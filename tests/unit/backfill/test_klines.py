@@ -108,7 +108,7 @@ def test_only_what_is_traded_can_lack_trades(data_type, expected):
     coverage = Coverage(frozenset([OPEN // 86_400_000]), frozenset())
     archived = ArchivedRows(bars.shown(day), (*bars.doubtful(day),), coverage, ())
 
-    found = bars.holes(archived, bounds=bounds)
+    found = bars.missing_ranges(archived, bounds=bounds)
 
     assert [hole.reason.value for hole in found] == expected
 

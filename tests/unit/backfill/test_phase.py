@@ -155,7 +155,7 @@ def test_3d_bars_that_the_archive_has_none_of_are_those_of_the_api(workspace):
     assert bars["open_time"].dt.date().to_list() == [
         LISTED + n * dt.timedelta(days=3) for n in range(9)
     ]
-    (hole,) = sources["holes"]
+    (hole,) = sources["missing_ranges"]
     assert hole["expected"] is None
     assert (hole["found"], hole["status"]) == (9, "filled")
     asked = workspace.asked
@@ -181,7 +181,7 @@ def test_a_3d_bar_is_filled_as_soon_as_it_is_over_and_none_is_left_pending(
     assert bars["open_time"].dt.date().to_list() == [
         LISTED + n * dt.timedelta(days=3) for n in range(n_held, n_closed)
     ]
-    assert {hole["status"] for hole in sources["holes"]} == {"filled"}
+    assert {hole["status"] for hole in sources["missing_ranges"]} == {"filled"}
 
 
 class NoBars:
@@ -199,7 +199,7 @@ def test_the_search_for_the_first_3d_bar_is_answered_for_all_of_its_time(n_days)
     span = Span(FIRST * DAY_MS, (FIRST + n_days) * DAY_MS)
 
     async def pages():
-        return [page async for page in bars.ask_first(NoBars(), span)]
+        return [page async for page in bars.request_first(NoBars(), span)]
 
     assert union(Span(*page[:2]) for page in asyncio.run(pages())) == [span]
 
@@ -243,7 +243,7 @@ def holes(*days, begin=FIRST, end=FIRST + 30, now=FIRST + 100):
     )
     return [
         Span(hole.span.start_ms // DAY_MS - FIRST, hole.span.end_ms // DAY_MS - FIRST)
-        for hole in bars.holes(
+        for hole in bars.missing_ranges(
             ArchivedRows(bars.frame(rows), (), coverage, ()), bounds=bounds
         )
     ]

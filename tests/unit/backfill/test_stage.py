@@ -40,7 +40,7 @@ def test_a_fill_is_what_all_partitions_lack_together(workspace):
 
     merged = pl.concat([rows, fill]).sort("open_time")
     assert merged.drop("source").equals(whole.drop("source"))
-    assert [hole["reason"] for hole in workspace.told()["holes"]] == [
+    assert [hole["reason"] for hole in workspace.told()["missing_ranges"]] == [
         "missing",
         "missing_file",
     ]
@@ -74,7 +74,7 @@ def test_a_fill_is_what_the_partition_lacks(workspace):
     told = workspace.told()
     assert told["rows"] == fill.height == 2 + 6
     assert told["unanswered"] is None
-    assert told["holes"][0] == {
+    assert told["missing_ranges"][0] == {
         "start": "2025-03-06T03:00:00+00:00",
         "end": "2025-03-06T05:00:00+00:00",
         "reason": "missing",
@@ -82,7 +82,10 @@ def test_a_fill_is_what_the_partition_lacks(workspace):
         "found": 2,
         "status": "filled",
     }
-    assert [hole["reason"] for hole in told["holes"][1:]] == ["truncated", "missing"]
+    assert [hole["reason"] for hole in told["missing_ranges"][1:]] == [
+        "truncated",
+        "missing",
+    ]
 
 
 def test_a_history_is_asked_for_its_first_bar_once(workspace):
@@ -92,7 +95,7 @@ def test_a_history_is_asked_for_its_first_bar_once(workspace):
     assert workspace.write_backfill(inputs).is_empty()
 
     assert workspace.exchange.requests.total() == workspace.asked == 1
-    assert workspace.told()["holes"] == []
+    assert workspace.told()["missing_ranges"] == []
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_a_history_begins_with_the_first_bar_that_anyone_has(
     fill = workspace.write_backfill(workspace.parse(rows, days=days))
 
     assert pl.concat([fill, rows]).drop("source").equals(whole.drop("source"))
-    assert [hole["reason"] for hole in workspace.told()["holes"]] == reasons
+    assert [hole["reason"] for hole in workspace.told()["missing_ranges"]] == reasons
 
 
 def test_bars_of_an_earlier_year_are_in_the_first_fill(workspace):
@@ -153,7 +156,7 @@ def test_a_refused_symbol_is_recorded_with_its_code(workspace):
     assert fill.is_empty()
     told = workspace.told()
     assert told["refused"] == {"code": -1122, "message": "Invalid symbol status."}
-    assert [hole["status"] for hole in told["holes"]] == ["refused"]
+    assert [hole["status"] for hole in told["missing_ranges"]] == ["refused"]
     assert told["unanswered"] is None
     assert unanswered.count(workspace.data_dir) == 0
     assert "-1122" in refusal.message(workspace.data_dir)
@@ -196,7 +199,7 @@ def test_without_a_partition_all_is_asked_for(workspace):
     fill = workspace.write_backfill([])
 
     assert fill.drop("source").equals(workspace.published().drop("source"))
-    assert {hole["reason"] for hole in workspace.told()["holes"]} == {"tail"}
+    assert {hole["reason"] for hole in workspace.told()["missing_ranges"]} == {"tail"}
 
 
 def test_answers_that_are_no_longer_needed_are_forgotten(workspace):
@@ -219,7 +222,7 @@ def test_what_the_api_does_not_have_is_empty_and_not_asked_for_again(workspace):
 
     assert fill.height == 12
     assert workspace.asked == 2
-    assert [h["status"] for h in workspace.told()["holes"]] == ["part"]
+    assert [h["status"] for h in workspace.told()["missing_ranges"]] == ["part"]
 
 
 def test_a_symbol_that_the_api_does_not_know_is_answered(workspace):
@@ -236,8 +239,10 @@ def test_a_symbol_that_the_api_does_not_know_is_answered(workspace):
 def test_what_the_exchange_has_not_come_to_is_pending_and_asked_for_later(workspace):
     workspace.exchange.set_now(at(9, 6))
     workspace.write_backfill([])
-    assert [hole["status"] for hole in workspace.told()["holes"]] == ["pending"]
-    assert workspace.told()["holes"][0]["found"] == 4 * 24 + 6
+    assert [hole["status"] for hole in workspace.told()["missing_ranges"]] == [
+        "pending"
+    ]
+    assert workspace.told()["missing_ranges"][0]["found"] == 4 * 24 + 6
 
     workspace.exchange.set_now(at(10))
     fill = workspace.write_backfill([])
@@ -253,7 +258,9 @@ def test_offline_nothing_is_asked_and_the_fill_says_so(workspace):
     assert fill.is_empty()
     assert workspace.exchange.requests.total() == 0
     assert "offline" in workspace.told()["unanswered"]
-    assert [hole["status"] for hole in workspace.told()["holes"]] == ["unanswered"]
+    assert [hole["status"] for hole in workspace.told()["missing_ranges"]] == [
+        "unanswered"
+    ]
     assert unanswered.count(workspace.data_dir) == 1
 
     workspace.write_backfill(inputs, requested_at="2025-03-10T00:00:00+00:00")
@@ -314,7 +321,7 @@ def test_impossible_bars_are_requested_and_replaced_by_possible_ones(workspace):
     told = workspace.told()
     assert [
         (hole["start"][:13], hole["reason"], hole["expected"], hole["found"])
-        for hole in told["holes"]
+        for hole in told["missing_ranges"]
     ] == [("2025-03-06T03", "impossible", 2, 2), ("2025-03-08T07", "impossible", 1, 1)]
     assert told["days"] == []
 

@@ -48,7 +48,7 @@ def test_fills_that_still_lack_an_answer_are_named_with_the_last_refusal(tmp_pat
         unanswered.record(tmp_path, path, requested_at=None, is_answered=False)
     unanswered.record(tmp_path, other, requested_at=NOW.isoformat(), is_answered=True)
 
-    lacking = unanswered.lacking(tmp_path)
+    lacking = unanswered.open_backfills(tmp_path)
 
     assert lacking.columns == ["path", "recorded_at"]
     assert lacking["path"].to_list() == [PATH]

@@ -491,7 +491,7 @@ def test_days_and_gaps_tell_what_archive_and_api_have(partition):
     minutes = [*range(10), *range(2 * DAY, 2 * DAY + 10)]
     partitions = [
         partition("2024", minutes, sources={"inputs": inputs}),
-        partition("fill", [], sources={"holes": [hole], "rows": 0}),
+        partition("fill", [], sources={"missing_ranges": [hole], "rows": 0}),
     ]
 
     write_results(partitions)

@@ -95,7 +95,11 @@ class DataDir:
             }
             for start, end, status, found in holes
         ]
-        sources = {"holes": entries, "rows": len(rows), "last_day": "2025-03-09"}
+        sources = {
+            "missing_ranges": entries,
+            "rows": len(rows),
+            "last_day": "2025-03-09",
+        }
         storage.write_json(sources, path.with_suffix(".sources.json"))
         answered = [
             (

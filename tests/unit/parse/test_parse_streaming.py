@@ -221,7 +221,7 @@ def test_genuine_file_parses_whole(parse):
         "2026-05-08T00:00:00.020",
         "2026-05-08T23:59:59.655",
     )
-    assert (sources["missing_ids"], sources["id_holes"]) == (0, 0)
+    assert (sources["missing_ids"], sources["missing_id_ranges"]) == (0, 0)
 
 
 # --- rows -----------------------------------------------------------------------------
@@ -238,7 +238,7 @@ def test_holes_are_counted_between_ids_in_order_however_they_are_published(
 
     assert frame["id"].is_sorted()
     assert sources["inputs"][0]["out_of_order"] == 1
-    assert (sources["missing_ids"], sources["id_holes"]) == (2, 2)
+    assert (sources["missing_ids"], sources["missing_id_ranges"]) == (2, 2)
 
 
 def test_days_of_a_month_become_one_file(parse, archive):
@@ -254,7 +254,7 @@ def test_days_of_a_month_become_one_file(parse, archive):
 
     assert frame["id"].to_list() == [*range(10, 19), *range(20, 29), *range(30, 39)]
     assert [counts(record) for record in sources["inputs"]] == [[9, 9, 0, 0, 0]] * 3
-    assert (sources["missing_ids"], sources["id_holes"]) == (2, 2)
+    assert (sources["missing_ids"], sources["missing_id_ranges"]) == (2, 2)
     assert [number for number, _ in sources["ids"]] == [10, 38]
     assert sources["conflicts"] == {"count": 0, "listed": []}
     assert sources["days"] == [
@@ -572,7 +572,7 @@ def test_partition_is_that_of_the_parser_in_memory(
     assert_frame_equal(storage.read_rows(folder / "large.parquet"), expected.frame)
     for record in (*sources["inputs"], *expected.sources["inputs"]):
         del record["out_of_order"]  # by the key here, by time in memory
-    del sources["missing_ids"], sources["id_holes"], sources["ids"]
+    del sources["missing_ids"], sources["missing_id_ranges"], sources["ids"]
     days = {day["day"]: day["present"] for day in sources.pop("days")}
     present = expected.frame["time"].dt.strftime("%Y-%m-%d").value_counts()
     assert {day: rows for day, rows in days.items() if rows} == dict(present.rows())

@@ -163,7 +163,7 @@ def test_missing_ids_are_counted(pieces, missing, holes):
         tally.add(trades(*((number, "2024-01-01T00:00") for number in ids)), file=0)
 
     sources = tally.sources([record()], covered=[])
-    assert (sources["missing_ids"], sources["id_holes"]) == (missing, holes)
+    assert (sources["missing_ids"], sources["missing_id_ranges"]) == (missing, holes)
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ def test_the_last_day_of_a_symbol_that_ended_counts_to_its_last_bar(
 ):
     bars = dict.fromkeys(range(DAY + 5), "daily")
     hole = {"start": "2024-01-02T00:05:00Z", "end": f"2024-01-0{until}T00:00:00Z"}
-    sources = [{"holes": [{**hole, "status": status}]}] if status else []
+    sources = [{"missing_ranges": [{**hole, "status": status}]}] if status else []
 
     found = counted(
         bars, last_day=f"2024-01-0{until}", sources=sources, has_ended=has_ended
@@ -168,7 +168,7 @@ def test_files_and_answers_stand_by_the_day(counted, zip_entry, hole):
             ]
         },
         {
-            "holes": [
+            "missing_ranges": [
                 hole(DAY - 1, DAY),
                 hole(DAY, DAY + 9, "filled"),
                 hole(2 * DAY + 5, 3 * DAY, "unanswered"),

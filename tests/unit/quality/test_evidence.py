@@ -110,7 +110,7 @@ def test_a_file_that_ends_where_the_gap_begins_is_truncated(
     ],
 )
 def test_what_the_api_said_of_a_gap(judged, hole, holes, expected):
-    sources = [{"holes": [hole(*each) for each in holes]}, {"inputs": []}]
+    sources = [{"missing_ranges": [hole(*each) for each in holes]}, {"inputs": []}]
 
     assert judged(sources, 10, 20)["api"] == expected
     assert judged(sources, 10, 20, missing=0)["api"] is None

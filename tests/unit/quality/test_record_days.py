@@ -112,7 +112,12 @@ def test_what_the_trades_of_a_day_add_up_to_is_its_volume(counted, zip_entry):
 
 def test_rows_of_the_api_are_counted_by_their_times(counted, zip_entry, hole):
     partition = {"days": [day("2024-01-01", 288)], "inputs": [zip_entry("2024-01-01")]}
-    fill = {"holes": [hole(DAY, 2 * DAY, "part"), hole(2 * DAY, 3 * DAY, "pending")]}
+    fill = {
+        "missing_ranges": [
+            hole(DAY, 2 * DAY, "part"),
+            hole(2 * DAY, 3 * DAY, "pending"),
+        ]
+    }
 
     found = counted(partition, fill, api=[DAY, DAY + 5], last_day="2024-01-03")
 
@@ -146,7 +151,8 @@ def test_of_longer_bars_only_days_on_which_one_opens_count(counted, zip_entry):
 
 
 @pytest.mark.parametrize(
-    "sources", [{}, {"days": [day("2024-01-01", 0)], "inputs": []}, {"holes": []}]
+    "sources",
+    [{}, {"days": [day("2024-01-01", 0)], "inputs": []}, {"missing_ranges": []}],
 )
 def test_without_rows_there_are_no_days(counted, sources):
     assert counted(sources, last_day="2024-01-03").is_empty()

@@ -210,7 +210,7 @@ def test_rows_of_fills_count_by_their_times(metrics, at, hole):
     fill = "api_data/um_futures/metrics/AUSDT/all.parquet"
     times = pl.Series([at(2 * DAY), at(2 * DAY + 5)])
     storage.write_parquet(pl.DataFrame({"create_time": times}), fill, metadata={})
-    sources = {"last_day": "2024-01-03", "rows": 2, "holes": [hole(0, DAY)]}
+    sources = {"last_day": "2024-01-03", "rows": 2, "missing_ranges": [hole(0, DAY)]}
     storage.write_json(sources, fill.replace(".parquet", ".sources.json"))
 
     table = rated_days([partition, fill], as_of=dt.date(2024, 1, 3))
@@ -260,7 +260,7 @@ def test_impossible_bars_that_a_backfill_replaces_do_not_degrade_a_day(
             "last_day": "2024-01-01",
             "rows": len(replaced),
             "days": [],
-            "holes": [hole(0, DAY, "part") | found],
+            "missing_ranges": [hole(0, DAY, "part") | found],
         },
     ]
     for path, table, each in zip(paths, tables, sources, strict=True):

@@ -121,7 +121,7 @@ def test_backfills_with_rows_of_the_period_belong_to_records(
     for name, (start_day, end_day, found) in written.items():
         touch(market.backfills / "markPriceKlines", name)
         hole = {"start": start_day, "end": end_day, "found": found}
-        sources = {"holes": [hole]}
+        sources = {"missing_ranges": [hole]}
         storage.write_json(
             sources, market.backfills / "markPriceKlines" / f"{name}.sources.json"
         )

@@ -294,7 +294,7 @@ def write_backfill(rows, folder, name):
         rows, path, metadata={"as_of": "2025-03-01"}, symbol=name.split("/")[1]
     )
     hole = {"start": "2025-03-01", "end": "2025-03-02", "found": rows.height}
-    storage.write_json({"holes": [hole]}, path.with_suffix(".sources.json"))
+    storage.write_json({"missing_ranges": [hole]}, path.with_suffix(".sources.json"))
 
 
 def test_strict_records_of_an_available_day_have_the_rows_of_the_api(mark_prices):
