@@ -127,12 +127,13 @@ def narrowed(
         first, last = asked.first_day(as_of), asked.last_day(as_of)
         if with_whole_partitions:
             size = dataset.entry.partition_size(dataset.interval)
-            first = first and size.first_day(first)
+            first = size.first_day(first) if first else dt.date.min
             last = size.last_day(last)
-        first = max(filter(None, (first, dataset.first_day(as_of))), default=None)
+        first = max(first or dt.date.min, dataset.first_day(as_of) or dt.date.min)
         last = min(last, dataset.last_day(as_of))
-        if first is None or first <= last:
-            bounds = {"start": first, "end": last}
+        if first <= last:
+            start = None if first == dt.date.min else first
+            bounds = {"start": start, "end": last}
             datasets.append(dataset.model_copy(update=bounds))
     if not datasets:
         given = ", ".join(f"--{name} {value}" for name, value in days.items())

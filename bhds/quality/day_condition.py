@@ -71,7 +71,7 @@ def judge(
     changes
         `symbol, first_day, last_day, last_modified` of the zips of the archive.
     interval
-        The spacing of the bars of `gaps`; None without.
+        The spacing of the bars; None of other data.
     as_of
         The last UTC day wanted.
     ends
@@ -93,7 +93,7 @@ def judge(
     of_ends = ends or {}
     end = pl.col("symbol").replace_strict(of_ends, default=as_of, return_dtype=pl.Date)
     seen = (
-        _with_days_until(end, days)
+        _with_days_until(end, days, interval=interval)
         .join(_classes_by_day(gaps, interval=interval), on=key, how="left")
         .join(compared.group_by(key).agg(not_reconciled=pl.len()), on=key, how="left")
         .join(_latest_changes(changes), on=key, how="left")
@@ -137,8 +137,15 @@ def going_on(changes: pl.DataFrame, ends: Mapping[str, dt.date]) -> list[str]:
     return later["symbol"].unique().to_list()
 
 
-def _with_days_until(end: pl.Expr, days: pl.DataFrame) -> pl.DataFrame:
-    """Add the days from each symbol's last one, if it is not long ago, to its end."""
+def _with_days_until(
+    end: pl.Expr, days: pl.DataFrame, *, interval: Interval | None
+) -> pl.DataFrame:
+    """Add the days from each symbol's last one, if it is not long ago, to its end.
+
+    Of bars longer than a day, those on which the next ones open.
+    """
+    is_long = interval is not None and (interval.duration or STAYS_OPEN) > _DAY
+    step = interval.name if interval is not None and is_long else "1d"
     is_published = _published() > 0
     last = days.group_by("symbol").agg(
         pl.col("day").max(), published=pl.col("day").filter(is_published).max()
@@ -146,9 +153,10 @@ def _with_days_until(end: pl.Expr, days: pl.DataFrame) -> pl.DataFrame:
     waiting = last.filter(pl.col("published") >= end - STAYS_OPEN, pl.col("day") < end)
     added = (
         waiting.with_columns(
-            day=pl.date_ranges(pl.col("day") + _DAY, end),
+            day=pl.date_ranges(pl.col("day").dt.offset_by(step), end, interval=step),
         )
         .explode("day")
+        .drop_nulls("day")
         .with_columns(
             pl.lit(0).alias(name)
             for name in (

@@ -42,7 +42,7 @@ from bhds.schemas.quality_tables import (
 
 logger = logging.getLogger(__name__)
 
-REVISION = 4
+REVISION = 5
 """Raise by one when the same inputs must yield other tables of a market."""
 
 _REPLACING = (MissingReason.IMPOSSIBLE, MissingReason.UNTRADED)
@@ -243,7 +243,7 @@ def classify_record_days(
         pl.concat([DAYS.to_frame(), *tables]),
         gaps=CLASSIFIED_GAPS.to_frame(),
         changes=changes,
-        interval=None,
+        interval=bars_of,
         as_of=as_of,
         ends=ends,
         ended=ended,

@@ -159,6 +159,17 @@ def test_options_narrow_the_days_of_the_settings(days, is_whole, expected):
     assert (str(found[0].start), str(found[0].end)) == expected
 
 
+def test_a_partition_of_a_whole_history_keeps_all_its_days():
+    dataset = {"trade_type": "um_futures", "data_type": "fundingRate"}
+    settings = config.load({"datasets": [dataset]}, environment={})
+    days = {"start": "2024-05-03", "end": "2024-06-10"}
+
+    (found,) = narrowed(settings, days, with_whole_partitions=True).datasets
+
+    as_of = settings.last_day(dt.datetime.now(dt.UTC))
+    assert (found.first_day(as_of), found.last_day(as_of)) == (None, as_of)
+
+
 def test_days_that_no_dataset_has_are_refused():
     with pytest.raises(SelectionError, match="--end 2019-12-31: no dataset"):
         narrowed(SETTINGS, {"end": "2019-12-31"})

@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from bhds.archive.listing.directory import Directory
-from bhds.core.markets import Frequency, TradeType
+from bhds.core.markets import Frequency, Interval, TradeType
 from bhds.quality.day_condition import changes_in
 from bhds.schemas.archive_tables import LISTING_SCHEMA
 from bhds.schemas.quality_tables import CONDITION, NOT_RECONCILED
@@ -367,3 +367,16 @@ def test_changes_are_those_of_the_zips_of_a_listing():
 
 def test_no_days_have_no_condition(judged):
     assert judged().equals(CONDITION.to_frame())
+
+
+@pytest.mark.parametrize(
+    ("as_of", "expected"), [(28, ["available"]), (29, ["available", "pending"])]
+)
+def test_a_bar_of_a_week_is_due_on_the_day_it_opens(day, days_of, as_of, expected):
+    week = days_of(day("2024-01-22", expected=1, daily=1))
+
+    found = judge_days(
+        week, interval=Interval.parse("1w"), as_of=dt.date(2024, 1, as_of)
+    )
+
+    assert found["condition"].to_list() == expected
