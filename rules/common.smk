@@ -225,8 +225,23 @@ def funding_series_of(wildcards):
 
 @for_rules
 def partition_archives(wildcards):
-    """Locate the zips of one partition."""
-    return PLAN.partition(series_of(wildcards), wildcards.partition).archives
+    """Locate the zips of one partition, unless they may be discarded."""
+    zips = partition_zips(wildcards)
+    return [] if zips.discards else zips.paths
+
+
+@for_rules
+def partition_zips(wildcards):
+    """Return the zips of one partition, and whether its job fetches and discards them."""
+    series = series_of(wildcards)
+    paths = PLAN.partition(series, wildcards.partition).archives
+    return fetch.PartitionZips(paths, PLAN.dataset(series).discards)
+
+
+@for_rules
+def partition_downloads(wildcards):
+    """Return how many downloads a job runs that makes one partition."""
+    return int(PLAN.dataset(series_of(wildcards)).discards)
 
 
 @for_rules
@@ -244,8 +259,13 @@ def is_supplemented(wildcards):
 
 @for_rules
 def parse_revision(wildcards):
-    """Return the number that changes when zips yield other partitions."""
-    return DATA_TYPES[wildcards.data_type].revision
+    """Return what changes when zips yield another partition.
+
+    That is the parser's number and, of zips that are no inputs, also their digest.
+    """
+    revision = DATA_TYPES[wildcards.data_type].revision
+    digest = PLAN.partition(series_of(wildcards), wildcards.partition).digest
+    return revision if digest is None else f"{revision} of {digest}"
 
 
 @for_rules
@@ -537,6 +557,14 @@ def announce_downloads():
     missing = [path for batch in due if batch.state != PRESENT for path in batch.zips]
     if missing and SETTINGS.offline:
         unreachable.forbid(Path(), missing=missing)
+
+
+def keep_partitions_due():
+    """Keep partitions that are built again: their rows may stand for discarded zips."""
+    for job in workflow.dag.needrun_jobs():
+        if job.rule.name.endswith(("parse_klines", "parse_records")):
+            partition = job.output.partition
+            revisions.keep(partition, sources_path=layout.sources_of(partition))
 
 
 def print_failures():

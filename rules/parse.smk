@@ -3,7 +3,8 @@
 Inputs: the zips of one partition, whose CHECKSUMs are next to them and came with them
 (rules/fetch.smk). Outputs: the partition and its sources: integrity status, revision and row
 counts of every zip. A job whose monthly zip misses days downloads their daily zips into
-`aws_data`. Settings: endpoints.archive_download, http, offline.
+`aws_data`. Zips that may be discarded are no inputs: `revision` shows their ETags, and the
+job downloads and removes them. Settings: raw, endpoints.archive_download, http, offline.
 """
 
 
@@ -24,7 +25,9 @@ rule parse_klines:
         "../envs/bhds.yaml"
     resources:
         **needs("parse_klines"),
+        downloads=partition_downloads,
     params:
+        zips=partition_zips,
         revision=parse_revision,
         days=wanted_days,
         is_supplemented=is_supplemented,
@@ -51,7 +54,9 @@ rule parse_records:
         "../envs/bhds.yaml"
     resources:
         **needs("parse_records"),
+        downloads=partition_downloads,
     params:
+        zips=partition_zips,
         revision=parse_revision,
         days=wanted_days,
         is_supplemented=is_supplemented,

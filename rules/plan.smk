@@ -59,6 +59,7 @@ onstart:
         unanswered.compact(Path())
         api_use.compact(Path())
         unknown_fields.forget(Path())
+        keep_partitions_due()
     announce_downloads()
     prepare_jobs_elsewhere()
 

@@ -24,7 +24,7 @@ from bhds.core.markets import Frequency
 from bhds.parse.csv_stream import csv_pieces
 from bhds.plan import files as archive
 from bhds.plan.dataset import PlannedDataset, directories
-from bhds.plan.files import PRESENT
+from bhds.plan.files import DISCARDED, PRESENT
 from bhds.plan.series import Series
 from bhds.schemas.archive_tables import IntegrityStatus
 from bhds.schemas.csv_table import Table
@@ -56,7 +56,7 @@ def superseded(planned: Sequence[PlannedDataset], *, data_dir: Path) -> pl.DataF
     """Find the daily zips and CHECKSUMs on disk that monthly zips take the place of.
 
     Looked at are, of datasets with `frequency: auto`, those whose monthly zip is an
-    input and present, and which are no inputs of any dataset themselves.
+    input and present or discarded, and which are no inputs of any dataset themselves.
 
     Parameters
     ----------
@@ -102,13 +102,13 @@ def _daily_files(planned: PlannedDataset, *, data_dir: Path) -> pl.DataFrame:
     months = planned.files.filter(
         ~pl.col("is_checksum"),
         pl.col("frequency") == Frequency.MONTHLY,
-        pl.col("state") == PRESENT,
+        pl.col("state").is_in([PRESENT, DISCARDED]),
     ).select(
         "symbol",
         "partition",
         month="first_day",
         month_key="key",
-        month_size="disk_size",
+        month_size=pl.coalesce("disk_size", "size"),
         month_etag="etag",
     )
     symbols = months["symbol"].unique().to_list()

@@ -16,13 +16,16 @@ from rich.table import Table
 
 from bhds.cleanup import stale_files
 from bhds.cleanup.superseded import Standing, superseded
+from bhds.cleanup.unselected import unselected_files
 from bhds.cli.options import command, examples
 from bhds.cli.settings import MoreConfigValues, SettingsOptions
 from bhds.cli.terminal import working
 from bhds.config import Settings
 from bhds.plan import prepare
 
-EPILOG = examples("bhds clean", "bhds clean --yes --quarantine")
+EPILOG = examples(
+    "bhds clean", "bhds clean --yes --quarantine", "bhds clean --unselected"
+)
 
 _Yes = Annotated[bool, typer.Option("--yes", help="Remove without asking.")]
 _AsJson = Annotated[
@@ -35,6 +38,14 @@ _Quarantine = Annotated[
     bool,
     typer.Option(
         "--quarantine", help="Also remove the damaged files in the quarantine."
+    ),
+]
+_Unselected = Annotated[
+    bool,
+    typer.Option(
+        "--unselected",
+        help="Also remove zips and built files of symbols and datasets that the "
+        "settings do not select.",
     ),
 ]
 
@@ -76,6 +87,7 @@ def clean(
     yes: _Yes = False,
     as_json: _AsJson = False,
     quarantine: _Quarantine = False,
+    unselected: _Unselected = False,
 ) -> None:
     """Remove unneeded files: superseded daily zips and stale temporary files.
 
@@ -84,7 +96,12 @@ def clean(
     settings = options.read(more)
     now = dt.datetime.now(dt.UTC)
     with working("looking for unneeded files"):
-        found = _find(settings, now=now, with_quarantine=quarantine)
+        found = _find(
+            settings,
+            now=now,
+            with_quarantine=quarantine,
+            with_unselected=unselected,
+        )
     if not as_json:
         _show(found)
     removes = bool(found.total.sizes) and (
@@ -99,7 +116,13 @@ def clean(
         typer.echo(_outcome(found, removed=removes))
 
 
-def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Findings:
+def _find(
+    settings: Settings,
+    *,
+    now: dt.datetime,
+    with_quarantine: bool,
+    with_unselected: bool,
+) -> _Findings:
     data_dir = settings.data_dir or Path()
     planned = prepare.plan(
         settings, targets=[], data_dir=data_dir, now=now, online=False, keep=False
@@ -149,6 +172,11 @@ def _find(settings: Settings, *, now: dt.datetime, with_quarantine: bool) -> _Fi
         stale_files.quarantined(data_dir),
     )
     (removable if with_quarantine else kept).append(damaged)
+    if with_unselected:
+        removable += [
+            kind(f"unselected_{stage}", f"{stage} files that no dataset selects", paths)
+            for stage, paths in unselected_files(planned, data_dir=data_dir).items()
+        ]
     return _Findings(data_dir, removable, kept)
 
 

@@ -118,7 +118,7 @@ def _conflict(row: Mapping[str, Any]) -> list[str]:
 
 def _zip(archive: ArchiveZip) -> list[str]:
     reason = f": {archive.reason}" if archive.reason else ""
-    disk = "no longer on disk"
+    disk = "no longer on disk: removed, or discarded once it was parsed"
     if archive.is_another_revision:
         disk = f"ANOTHER REVISION IS ON DISK: SHA-256 {archive.sha256_on_disk}"
     elif archive.is_on_disk:

@@ -21,6 +21,7 @@ from bhds.cli.options import AsJson, Cores, Days, command, examples
 from bhds.cli.settings import MoreConfigValues, SettingsOptions
 from bhds.cli.terminal import console, working
 from bhds.config import Dataset, Settings
+from bhds.config.model import RawChoice
 from bhds.plan import estimate, prepare, summary
 from bhds.plan.dataset import PlannedDataset
 from bhds.plan.estimate import Estimate
@@ -50,6 +51,14 @@ class _DatasetPlan:
     due: pl.DataFrame
     """The files to download: `due`, `size` (bytes) and `path`."""
 
+    def needed_bytes(self, *, raw: RawChoice | None = None) -> int:
+        """Return what stays on the disk: as set, or with another value of `raw`."""
+        is_parsed = self.dataset.entry.table is not None
+        discards = is_parsed and (raw or self.dataset.raw) == "discard"
+        taken = self.estimate
+        built_bytes = taken.partition_bytes + taken.result_bytes + taken.overhead_bytes
+        return built_bytes + (0 if discards else self.row.due_bytes)
+
 
 @dataclass(frozen=True)
 class _Report:
@@ -66,13 +75,12 @@ class _Report:
     cores: int
     free_bytes: int
 
-    @property
-    def needed_bytes(self) -> int:
-        return _needed_bytes(self.row, self.estimate)
+    def needed_bytes(self, *, raw: RawChoice | None = None) -> int:
+        return sum(found.needed_bytes(raw=raw) for found in self.datasets)
 
     @property
     def fits(self) -> bool:
-        return self.needed_bytes <= self.free_bytes
+        return self.needed_bytes() <= self.free_bytes
 
 
 @command
@@ -162,11 +170,6 @@ def _disk_of(data_dir: Path) -> Path:
     return next(part for part in (path, *path.parents) if part.exists())
 
 
-def _needed_bytes(row: Row, taken: Estimate) -> int:
-    built_bytes = taken.partition_bytes + taken.result_bytes + taken.overhead_bytes
-    return row.due_bytes + built_bytes
-
-
 def _due(report: _Report) -> list[tuple[str, int, str]]:
     return [row for dataset in report.datasets for row in dataset.due.iter_rows()]
 
@@ -184,10 +187,10 @@ def _document(report: _Report, *, with_files: bool) -> dict[str, Any]:
                 name: getattr(found.dataset, name)
                 for name in ("trade_type", "data_type", "interval", "frequency")
             }
-            | _figures(found.row, found.estimate, report=report)
+            | _figures(found, report=report)
             for found in report.datasets
         ],
-        "total": _figures(report.row, report.estimate, report=report),
+        "total": _figures(report, report=report),
         "free_bytes": report.free_bytes,
         "fits": report.fits,
         "rate": asdict(report.rate) | {"is_measured": report.is_measured},
@@ -201,13 +204,16 @@ def _document(report: _Report, *, with_files: bool) -> dict[str, Any]:
     return document
 
 
-def _figures(row: Row, taken: Estimate, *, report: _Report) -> dict[str, Any]:
+def _figures(found: _DatasetPlan | _Report, *, report: _Report) -> dict[str, Any]:
+    row, taken = found.row, found.estimate
     figures = asdict(row) | asdict(taken)
     del figures["dataset"]
     return figures | {
         "download_seconds": _download_seconds(row, report.rate),
         "seconds": _seconds(row, taken, report=report),
-        "needed_bytes": _needed_bytes(row, taken),
+        "needed_bytes": found.needed_bytes(),
+        "needed_bytes_raw_kept": found.needed_bytes(raw="keep"),
+        "needed_bytes_raw_discarded": found.needed_bytes(raw="discard"),
     }
 
 
@@ -240,19 +246,20 @@ def _work_table(report: _Report) -> Table:
     for heading in ("download", "API requests", "disk needed", "jobs", "time"):
         table.add_column(heading, justify="right", no_wrap=True)
     for found in report.datasets:
-        table.add_row(*_cells(found.row, found.estimate, report=report))
+        table.add_row(*_cells(found, report=report))
     if len(report.datasets) > 1:
         table.add_section()
-        table.add_row(*_cells(report.row, report.estimate, report=report))
+        table.add_row(*_cells(report, report=report))
     return table
 
 
-def _cells(row: Row, taken: Estimate, *, report: _Report) -> tuple[str, ...]:
+def _cells(found: _DatasetPlan | _Report, *, report: _Report) -> tuple[str, ...]:
+    row, taken = found.row, found.estimate
     return (
         row.dataset,
         decimal(row.due_bytes),
         f"{taken.api_requests:,}",
-        decimal(_needed_bytes(row, taken)),
+        decimal(found.needed_bytes()),
         f"{taken.jobs:,}",
         _time(_seconds(row, taken, report=report)),
     )
@@ -269,13 +276,16 @@ def _time(seconds: float) -> str:
 
 def _notes(report: _Report) -> list[str]:
     """Return the notes below the tables: disk space and time."""
-    needed, free = decimal(report.needed_bytes), decimal(report.free_bytes)
+    needed, free = decimal(report.needed_bytes()), decimal(report.free_bytes)
     taken = report.estimate
     disk = (
         f"Disk: {needed} needed below {report.data_dir}: downloads "
         f"{decimal(report.row.due_bytes)}, partitions {decimal(taken.partition_bytes)}"
         f", results {decimal(taken.result_bytes)}, whole blocks, logs and .snakemake "
-        f"{decimal(taken.overhead_bytes)}; {free} free."
+        f"{decimal(taken.overhead_bytes)}; {free} free. With raw: keep "
+        f"{decimal(report.needed_bytes(raw='keep'))}, with raw: discard "
+        f"{decimal(report.needed_bytes(raw='discard'))} and the zips of the partitions "
+        "that are being built."
     )
     if not report.fits:
         disk += " Not enough space: free some, or choose another data_dir."

@@ -34,6 +34,7 @@ from bhds.schemas import datatypes
 from bhds.schemas.datatypes import DataType, Feed
 
 FrequencyChoice = Literal["auto", "monthly", "daily"]
+RawChoice = Literal["keep", "discard"]
 ContractType = Literal["PERPETUAL", "DELIVERY", "TRADIFI_PERPETUAL", "SETTLED"]
 
 _FUTURES = {TradeType.UM_FUTURES, TradeType.CM_FUTURES}
@@ -186,6 +187,11 @@ class Dataset(Closed):
         default="auto",
         description="auto: monthly zips of closed months, daily ones of other days",
     )
+    raw: RawChoice = Field(
+        default="keep",
+        description="keep zips, or discard those of each partition once it is built; "
+        "parse jobs then download them",
+    )
     start: Bound | None = Field(
         default=None,
         description="first UTC day; `30d`: the first day of the month that was 30 days "
@@ -260,6 +266,11 @@ class Dataset(Closed):
                 raise ConflictError(("start",), msg)
 
     @property
+    def discards(self) -> bool:
+        """Whether zips are removed once their partition is built."""
+        return self.raw == "discard"
+
+    @property
     def ended(self) -> dt.date | None:
         """The last UTC day ever published, for a data type that has ended."""
         days = [feed.last_day for feed in self.feeds]
@@ -301,6 +312,13 @@ class Dataset(Closed):
         series = " ".join(filter(None, (market, entry.name, self.interval)))
         msg = f"{series} has no {self.frequency} files; set frequency: auto"
         raise ConflictError(("frequency",), msg)
+
+    @model_validator(mode="after")
+    def _only_parsed_zips_are_discarded(self) -> "Dataset":
+        if self.discards and self.entry.table is None:
+            msg = f"{self.data_type} is not parsed, only downloaded; set raw: keep"
+            raise ConflictError(("raw",), msg)
+        return self
 
     @model_validator(mode="after")
     def _only_futures_have_contracts(self) -> "Dataset":

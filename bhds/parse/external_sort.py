@@ -257,6 +257,17 @@ class SortedRuns:
             run = _Run(file, group, begin, part.height, keys[0], keys[-1], sample)
             self._runs.append(run)
 
+    def append_group(self, rows: pl.DataFrame) -> None:
+        """Add rows as they were written before, in ascending order of the key.
+
+        A row group that is not full is held, as when it was written.
+        """
+        if rows.height >= self._sizes.group:
+            self._writer.append_groups(rows, group_rows=rows.height)
+        else:
+            self._writer.append(rows)
+        self._last = rows.select(self._key).row(-1)
+
     def discard(self, file: int) -> None:
         """Take the rows of a zip out again."""
         kept = [run for run in self._runs if run.file != file]

@@ -7,12 +7,14 @@ checks its CSV piece by piece. The rows go to disk at once (`bhds.parse.external
 import datetime as dt
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow.parquet as pq  # type: ignore[import-untyped]
 
 from bhds.archive.integrity.zip_input import ArchiveInput, FilePeriod, day_us, in_order
 from bhds.archive.integrity.zip_reader import CsvEntry
@@ -25,6 +27,7 @@ from bhds.parse.csv_stream import PIECE_BYTES, csv_pieces
 from bhds.parse.dedupe import collapse, collapse_events
 from bhds.parse.external_sort import DEFAULT_SIZES, GroupWriter, Sizes, SortedRuns
 from bhds.parse.impossible_rows import FaultTally
+from bhds.parse.kept_rows import KeptRowsError, KeptZip
 from bhds.parse.order import ascends
 from bhds.parse.parse_table import rank_files, table_of
 from bhds.parse.provenance import SCHEMA_VERSION
@@ -52,6 +55,7 @@ def parse_large(
     first_day: dt.date | None = None,
     last_day: dt.date | None = None,
     metadata: Metadata,
+    kept: Mapping[str, KeptZip] | None = None,
     sizes: Sizes = DEFAULT_SIZES,
     piece_bytes: int = PIECE_BYTES,
 ) -> dict[str, Any]:
@@ -69,6 +73,9 @@ def parse_large(
         As for `parse_table`. The data type has a key, and no intervals.
     metadata
         See `Metadata`; the names are prefixed as by `storage.write_parquet`.
+    kept
+        By key the zips that are not read: those of one earlier partition, all of it
+        (`kept_rows.is_extended`).
     sizes, piece_bytes
         How many rows, and bytes of CSV, are handled at once.
 
@@ -84,7 +91,7 @@ def parse_large(
 
     Raises
     ------
-    ConfigError, KeyGrammarError, ParseError
+    ConfigError, KeyGrammarError, ParseError, KeptRowsError
         As `parse_table`.
     """
     entry = datatypes.data_type(data_type)
@@ -95,7 +102,12 @@ def parse_large(
         symbol=symbol,
         days=span.clamp(first_day, last_day),
         zips=[
-            open_archive(source, period, bounds=period.bounds(data_type, interval=None))
+            open_archive(
+                source,
+                period,
+                bounds=period.bounds(data_type, interval=None),
+                kept=(kept or {}).get(source.key),
+            )
             for source, period in dated
         ],
         covered=[period.clamp(first_day, last_day) for _, period in dated],
@@ -138,6 +150,11 @@ class _Work:
     """What the sources begin with."""
     metadata: Metadata
 
+    @property
+    def kept(self) -> KeptZip | None:
+        """One of the zips that are not read, if there are any."""
+        return next((zipped.kept for zipped in self.zips if zipped.kept), None)
+
     def faults(self) -> FaultTally:
         """Return a tally of faults, without any so far."""
         return FaultTally(
@@ -170,6 +187,9 @@ def _write(path: Path, work: _Work) -> dict[str, Any]:
                 runs.finish(work.metadata(sources))
                 runs_path.replace(path)
                 return sources
+            if work.kept is not None:
+                msg = f"{path}: rows that came since belong among those before"
+                raise KeptRowsError(msg)
             runs.finish({})
         with GroupWriter(
             path, symbol=work.symbol, schema=schema, group_rows=sizes.group
@@ -191,6 +211,8 @@ def _append_rows(runs: SortedRuns, work: _Work) -> PartitionTally:
         That of the partition if the runs are one; else some rows will be dropped.
     """
     tally = PartitionTally(work.table, work.faults())
+    if work.kept is not None:
+        _append_kept(work.kept, runs, work, tally=tally)
     numbered = list(enumerate(work.zips))
     numbered.sort(key=lambda item: item[1].source.frequency is Frequency.DAILY)
     for number, zipped in numbered:
@@ -209,6 +231,47 @@ def _append_rows(runs: SortedRuns, work: _Work) -> PartitionTally:
         else:
             file_tally.enter(zipped.record)
     return tally
+
+
+def _append_kept(
+    kept: KeptZip, runs: SortedRuns, work: _Work, *, tally: PartitionTally
+) -> None:
+    """Append the rows of an earlier partition, in the row groups that it has.
+
+    Raises
+    ------
+    KeptRowsError
+        If it has another number of rows than its zips, or cannot be read.
+    """
+    count = 0
+    try:
+        with pq.ParquetFile(kept.partition) as opened:
+            for group in range(opened.num_row_groups):
+                table = opened.read_row_group(group, columns=work.table.schema.names())
+                rows = pl.DataFrame(table, schema_overrides=work.table.schema)
+                runs.append_group(rows)
+                for number, part in _by_zip(rows, work):
+                    tally.add(part, file=number)
+                count += rows.height
+    except (OSError, pa.ArrowException, pl.exceptions.PolarsError) as error:
+        msg = f"{kept.partition}: cannot be read ({error})"
+        raise KeptRowsError(msg) from error
+    # Sums depend on how the rows came in pieces.
+    tally.quantities |= kept.quantities
+    expected = sum(each.kept.entry["rows_kept"] for each in work.zips if each.kept)
+    if count != expected:
+        msg = f"{kept.partition}: {count} rows, expected {expected}"
+        raise KeptRowsError(msg)
+
+
+def _by_zip(rows: pl.DataFrame, work: _Work) -> Iterator[tuple[int, pl.DataFrame]]:
+    """Part rows of an earlier partition, in their order, by the zips they are of."""
+    time_us = pl.col(work.table.time).to_physical()
+    for number, zipped in enumerate(work.zips):
+        begin, end = map(day_us, (zipped.period.begin, zipped.period.end))
+        part = rows.filter(time_us >= begin, time_us < end)
+        if part.height:
+            yield number, part
 
 
 def _sorted(rows: pl.DataFrame, *, key: Sequence[str]) -> pl.DataFrame:

@@ -1,7 +1,7 @@
 """Parse the zips of one symbol into one typed, sorted, unique partition."""
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -25,6 +25,7 @@ from bhds.parse.expected_rows import (
     rows_per_day,
 )
 from bhds.parse.impossible_rows import FaultTally
+from bhds.parse.kept_rows import KeptZip
 from bhds.parse.precedence import choose_bars, rank
 from bhds.parse.provenance import (
     CONFLICTS_LISTED,
@@ -71,6 +72,7 @@ def parse_table(
     partition: str,
     first_day: dt.date | None = None,
     last_day: dt.date | None = None,
+    kept: Mapping[str, KeptZip] | None = None,
 ) -> ParsedPartition:
     """Parse the zips that make up one partition.
 
@@ -88,6 +90,8 @@ def parse_table(
         Rows that are no bars are dropped only from zips that reach outside: all
         that a zip of a wanted day holds is wanted, though a few times may be of
         the day before or after.
+    kept
+        By key the zips that are not read, as their rows are kept.
 
     Returns
     -------
@@ -108,13 +112,20 @@ def parse_table(
         partition is not named as above.
     ParseError
         If a zip does not exist. Bad content makes an integrity status instead.
+    KeptRowsError
+        If the rows of kept zips are not those of the zips.
     """
     entry = datatypes.data_type(data_type)
     table = table_of(entry, trade_type, interval=interval)
     span = FilePeriod.parse(partition)
     series = f"{symbol}-{interval or data_type}"
     files = [
-        open_archive(source, period, bounds=period.bounds(data_type, interval=interval))
+        open_archive(
+            source,
+            period,
+            bounds=period.bounds(data_type, interval=interval),
+            kept=(kept or {}).get(source.key),
+        )
         for source, period in in_order(inputs, series=series, span=span)
     ]
     refuse_surplus(files, table=table)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,17 @@ class SourceRecord:
             reason=archive.reason,
             warnings=list(archive.warnings),
         )
+
+    @classmethod
+    def again(cls, entry: Mapping[str, Any]) -> "SourceRecord":
+        """Begin the entry of a zip whose rows an earlier partition has, all of them."""
+        record = cls(**entry)
+        record.integrity_status = IntegrityStatus(entry["integrity_status"])
+        record.rows_kept = 0  # counted again
+        record.warnings = list(entry["warnings"])
+        if record.impossible:
+            record.warnings.pop()
+        return record
 
     def count_impossible(self, rows: int) -> None:
         """Enter the rows kept whose values cannot be, with a warning if any."""

@@ -15,6 +15,7 @@ from bhds.core.markets import Interval, TradeType
 from bhds.core.timegrid import TIME
 from bhds.parse.csv_reader import CsvBody, read_bodies, word_warnings
 from bhds.parse.csv_stream import PIECE_BYTES, count_rows, csv_pieces
+from bhds.parse.kept_rows import KeptRowsError, KeptZip
 from bhds.parse.provenance import SourceRecord
 from bhds.parse.times import check_times, check_unit, microseconds
 from bhds.schemas.archive_tables import IntegrityStatus
@@ -39,6 +40,8 @@ class OpenedArchive:
     """None if the zip is, or has turned out to be, unusable."""
     rows: int = 0
     """How many were read so far."""
+    kept: KeptZip | None = None
+    """Where its rows are, if it need not be read: `entry` is None then, too."""
 
     def refuse(self, reason: str) -> None:
         """Leave the zip out of the partition because of its content."""
@@ -61,15 +64,24 @@ class OpenedArchive:
 
 
 def open_archive(
-    source: ArchiveInput, period: FilePeriod, *, bounds: Bounds
+    source: ArchiveInput,
+    period: FilePeriod,
+    *,
+    bounds: Bounds,
+    kept: KeptZip | None = None,
 ) -> OpenedArchive:
     """Judge a zip on disk; its CSV is not read yet.
+
+    One that is kept is not looked at.
 
     Raises
     ------
     ParseError
         If the zip does not exist.
     """
+    if kept is not None:
+        record = SourceRecord.again(kept.entry)
+        return OpenedArchive(source, period, record, None, kept=kept)
     try:
         with source.path.open("rb") as opened:
             archive, entry = judge_archive(opened, source=source, bounds=bounds)
@@ -98,8 +110,13 @@ def refuse_surplus(files: Sequence[OpenedArchive], *, table: Table) -> None:
         if field.is_kept and not field.is_optional
     )
     usable = {number: file.entry for number, file in enumerate(files) if file.entry}
-    if sum(min(e.max_rows, e.size // shortest) for e in usable.values()) <= most:
+    most_kept = sum(file.record.rows_read for file in files if file.kept)
+    most_read = sum(min(e.max_rows, e.size // shortest) for e in usable.values())
+    if most_kept + most_read <= most:
         return
+    if most_kept:
+        msg = f"{files[0].source.key}: its partition may have more than {most} rows"
+        raise KeptRowsError(msg)
     rows = {}
     for number, entry in usable.items():
         try:
@@ -167,11 +184,33 @@ def published_rows(
     refused = [n for n, file in enumerate(files) if file.entry is None and file.rows]
     if refused:
         rows = rows.filter(~pl.col("file").is_in(refused))
-    if table.derive is None:
+    if table.derive is not None:
+        days = pl.Series([file.period.begin for file in files], dtype=pl.Date)
+        rows = table.derive(
+            rows.with_columns(file_day=days.gather(rows["file"])), trade_type
+        )
+    return _with_kept(rows, files, table=table)
+
+
+def _with_kept(
+    rows: pl.DataFrame, files: Sequence[OpenedArchive], *, table: Table
+) -> pl.DataFrame:
+    """Add the rows of kept zips in their places."""
+    names = [*table.schema.names(), "file"]
+    parts = [
+        file.kept.rows(file.period, time=table.time)
+        .with_columns(file=pl.lit(number, pl.UInt32))
+        .select(names)
+        for number, file in enumerate(files)
+        if file.kept is not None
+    ]
+    if not parts:
         return rows
-    days = pl.Series([file.period.begin for file in files], dtype=pl.Date)
-    return table.derive(
-        rows.with_columns(file_day=days.gather(rows["file"])), trade_type
+    return (
+        pl.concat([rows.select(names), *parts])
+        .sort("file", maintain_order=True)
+        .with_columns(row=pl.int_range(pl.len(), dtype=pl.UInt32))
+        .rechunk()
     )
 
 

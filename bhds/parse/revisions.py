@@ -105,6 +105,7 @@ def keep(partition_path: Path | str, *, sources_path: Path | str) -> bool:
     """
     paths = (Path(partition_path), Path(sources_path))
     kept = _kept(paths)
+    _finish_keeping(paths)
     if kept[-1].exists():  # the last to come and the first to go: both are there
         return True
     try:
@@ -122,8 +123,12 @@ def keep(partition_path: Path | str, *, sources_path: Path | str) -> bool:
 
 @contextmanager
 def recording(
-    partition_path: Path | str, *, sources_path: Path | str, data_dir: Path | str = "."
-) -> Iterator[None]:
+    partition_path: Path | str,
+    *,
+    sources_path: Path | str,
+    data_dir: Path | str = ".",
+    stays: bool = False,
+) -> Iterator[tuple[Path, Path] | None]:
     """Record how a partition differs from the one before.
 
     Parameters
@@ -134,6 +139,14 @@ def recording(
         has to be replaced by renaming.
     data_dir
         The data directory, where the revisions and the ledger are.
+    stays
+        Whether the new partition is kept, too, in place of the one before: its zips
+        are to be discarded, so it must outlive whatever becomes of the job.
+
+    Yields
+    ------
+    tuple of Path, or None
+        The partition before and its sources, where there is one.
 
     Notes
     -----
@@ -142,14 +155,17 @@ def recording(
     """
     paths = (Path(partition_path), Path(sources_path))
     is_kept = keep(partition_path, sources_path=sources_path)
-    yield
-    if not is_kept:
-        logger.info("%s: nothing to compare it with", paths[0])
-        return
     kept = _kept(paths)
-    _record_changes(kept, paths, data_dir=data_dir)
-    for name in reversed(kept):
-        name.unlink(missing_ok=True)
+    yield (kept[0], kept[1]) if is_kept else None
+    if is_kept:
+        _record_changes(kept, paths, data_dir=data_dir)
+    else:
+        logger.info("%s: nothing to compare it with", paths[0])
+    if stays:
+        _keep_instead(paths)
+    else:
+        for name in reversed(kept):
+            name.unlink(missing_ok=True)
 
 
 def revised_inputs(
@@ -281,6 +297,37 @@ def compact(data_dir: Path | str) -> int:
 def _kept(paths: Sequence[Path]) -> list[Path]:
     """Return the hidden names of what is kept."""
     return [path.with_name(f".{path.name}.before") for path in paths]
+
+
+def _keep_instead(paths: Sequence[Path]) -> None:
+    """Keep a partition in place of the one before; one of them is, at any time.
+
+    Raises
+    ------
+    OSError
+        If that is not possible.
+    """
+    for path, name in zip(paths, _to_keep(paths), strict=True):
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+        name.unlink(missing_ok=True)
+        _link(path, name)
+    _finish_keeping(paths)
+
+
+def _finish_keeping(paths: Sequence[Path]) -> None:
+    """Go on with `_keep_instead` where it was killed after it had linked both."""
+    names = _to_keep(paths)
+    if not names[-1].exists():
+        return
+    for name, kept in zip(names, _kept(paths), strict=True):
+        if name.exists():
+            name.replace(kept)
+            name.unlink(missing_ok=True)  # still there if both were one file
+
+
+def _to_keep(paths: Sequence[Path]) -> list[Path]:
+    return [path.with_name(f".{path.name}.after") for path in paths]
 
 
 def _link(path: Path, name: Path) -> None:

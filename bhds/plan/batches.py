@@ -8,7 +8,7 @@ import polars as pl
 from rich.filesize import decimal
 
 from bhds.archive.keys import CHECKSUM_SUFFIX
-from bhds.plan.files import MISSING, PRESENT, REPLACED
+from bhds.plan.files import DISCARDED, MISSING, PRESENT, REPLACED
 
 BATCH_ZIPS = 200
 """Most zips of one job. More would mean fewer processes, but Snakemake looks for the
@@ -79,7 +79,7 @@ def _pairs(files: pl.DataFrame) -> pl.DataFrame:
         files.filter(~pl.col("is_checksum"))
         .join(checksums, on="path", how="left", maintain_order="left")
         .with_columns(
-            state=pl.when(pl.col("state") == MISSING)
+            state=pl.when(pl.col("state").is_in([MISSING, DISCARDED]))
             .then(pl.lit(MISSING))
             .when(outdated)
             .then(pl.lit(REPLACED))

@@ -1,6 +1,7 @@
 """One dataset of the settings, resolved to its symbols, files and partitions."""
 
 import datetime as dt
+import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -30,6 +31,9 @@ class Partition:
     """The first UTC day wanted, where the archive has earlier ones; else None."""
     last_day: dt.date
     """The last UTC day that is both wanted and covered."""
+    digest: str | None = None
+    """Stands for the keys and ETags of zips and CHECKSUMs that may be discarded: so
+    these show whether the partition is out of date, and not the files. Else None."""
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,26 @@ class PlannedDataset:
             "path", pl.col("first_day").min(), pl.col("last_day").max()
         )
         start = self.first_day
+        digests = self._digests()
         found: dict[str, dict[str, Partition]] = defaultdict(dict)
         for symbol, name, paths, first_day, last_day in grouped.iter_rows():
             first = start if start is not None and start > first_day else None
-            found[symbol][name] = Partition(tuple(paths), first, last_day)
+            digest = digests.get((symbol, name))
+            found[symbol][name] = Partition(tuple(paths), first, last_day, digest)
         return dict(found)
+
+    def _digests(self) -> dict[tuple[str, str], str]:
+        """Return `Partition.digest` by symbol and partition; none of zips that stay."""
+        if not self.dataset.discards:
+            return {}
+        revision = pl.format("{} {}", "key", pl.col("etag").fill_null("-"))
+        grouped = self.files.group_by("symbol", "partition").agg(
+            revision.sort().str.join("\n")
+        )
+        return {
+            (symbol, name): hashlib.sha256(text.encode()).hexdigest()[:16]
+            for symbol, name, text in grouped.iter_rows()
+        }
 
     @cached_property
     def symbols_with_any(self) -> frozenset[str]:
@@ -130,7 +149,8 @@ def plan_dataset(
     """
     first_day, last_day = dataset.first_day(as_of), dataset.last_day(as_of)
     files = pl.concat(
-        _files(listing, data_dir=data_dir, newest=newest) for listing in listings
+        _files(listing, data_dir=data_dir, newest=newest, discards=dataset.discards)
+        for listing in listings
     )
     archives = files.filter(~pl.col("is_checksum"))
     zips = choose_frequency(
@@ -231,20 +251,31 @@ def _outdated_supplements(
     return found.drop("used_etag")
 
 
-def _files(listing: Listing, *, data_dir: Path, newest: pl.DataFrame) -> pl.DataFrame:
-    """Return the files of a directory: those listed, and those only on disk."""
+def _files(
+    listing: Listing, *, data_dir: Path, newest: pl.DataFrame, discards: bool
+) -> pl.DataFrame:
+    """Return the files of a directory: those listed, and those only on disk.
+
+    Those that were on disk count, too, if they may be discarded.
+    """
     directory = listing.directory
     folders = [archive.local_folder(directory, symbol) for symbol in listing.symbols]
     disk = archive.scan_disk(folders, data_dir=data_dir)
     listed = archive.listed_files(listing.table, directory=directory)
     # The server may withdraw what we hold: a whole local file is still an input.
     # An empty one only said that the server had lost a file which it had listed.
-    held = disk.filter(pl.col("disk_size") > 0).join(listed, on="path", how="anti")
+    held = disk.filter(pl.col("disk_size") > 0).select("path", "disk_size")
+    if discards:
+        held = pl.concat([held, archive.fetched_files(newest, directory=directory)])
+        in_folders = pl.col("path").str.replace("/[^/]*$", "").is_in(folders)
+        held = held.filter(in_folders).unique("path", maintain_order=True)
+    held = held.join(listed, on="path", how="anti")
     unlisted = archive.unlisted_files(held, directory=directory)
     files = archive.with_state(
         pl.concat([listed, unlisted]),
         disk=disk,
         newest=newest,
         listed_at=listing.listed_whole_at,
+        discards=discards,
     )
     return with_days(files, directory.frequency)

@@ -22,9 +22,13 @@ logger = logging.getLogger(__name__)
 MISSING = "missing"
 REPLACED = "replaced"
 PRESENT = "present"
-STATES = pl.Enum([MISSING, REPLACED, PRESENT])
+DISCARDED = "discarded"
+STATES = pl.Enum([MISSING, REPLACED, PRESENT, DISCARDED])
 """`missing`: not on disk. `replaced`: on disk, but the server has another revision.
-`present`: on disk as listed, or no longer listed."""
+`present`: on disk as listed, or no longer listed. `discarded`: it came as listed and
+was removed since, which the settings allow (`raw: discard`)."""
+DUE = (MISSING, REPLACED)
+"""The states of what is to be fetched."""
 
 
 MD5_LENGTH = 32
@@ -79,6 +83,18 @@ def unlisted_files(disk: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
     return _with_paths(files, directory)
 
 
+def fetched_files(newest: pl.DataFrame, *, directory: Directory) -> pl.DataFrame:
+    """Return `path` and `disk_size` of a directory's files that came once.
+
+    `newest` is as for `with_state`.
+    """
+    came = newest.filter(
+        pl.col("key").str.starts_with(directory.prefix), pl.col("md5").is_not_null()
+    )
+    path = pl.lit(local_root(directory)) + _below(directory.prefix, pl.col("key"))
+    return came.select(path=path, disk_size="served_size")
+
+
 def local_root(directory: Directory) -> str:
     """Return the folder of a directory's symbols, with a slash at the end."""
     folder = layout.archive_folder(
@@ -129,6 +145,7 @@ def with_state(
     disk: pl.DataFrame,
     newest: pl.DataFrame,
     listed_at: dt.datetime | None,
+    discards: bool = False,
 ) -> pl.DataFrame:
     """Add the `state` of each listed file, and whether it `was_fetched` before.
 
@@ -150,6 +167,8 @@ def with_state(
         the server had no such file), `first_seen`, `served_size` (bytes), `proof`.
     listed_at
         When the files were listed, UTC; None if they never were.
+    discards
+        Whether files that came as listed may have been removed since.
     """
     recorded = newest.select(
         "key", "md5", "first_seen", "served_size", "proof", fetched_etag="etag"
@@ -173,9 +192,13 @@ def with_state(
         .then(pl.when(pl.col("md5").is_null()).then(is_whole).otherwise(is_as_listed))
         .otherwise((pl.col("fetched_etag") == pl.col("etag")) & is_sound)
     )
+    # An adopted file came under no etag.
+    came_under = pl.coalesce("fetched_etag", "md5")
+    is_discarded = pl.lit(discards) & pl.col("md5").is_not_null()
+    is_discarded &= came_under == pl.coalesce("etag", came_under)
     state = (
         pl.when(pl.col("disk_size").is_null())
-        .then(pl.lit(MISSING))
+        .then(pl.when(is_discarded).then(pl.lit(DISCARDED)).otherwise(pl.lit(MISSING)))
         .when(pl.col("etag").is_null() | is_current)
         .then(pl.lit(PRESENT))
         .otherwise(pl.lit(REPLACED))

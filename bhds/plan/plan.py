@@ -23,7 +23,7 @@ from bhds.core.unlisted import Unlisted
 from bhds.plan.backfills import Backfill
 from bhds.plan.batches import Batch, batches
 from bhds.plan.dataset import Partition, PlannedDataset, directories
-from bhds.plan.files import PRESENT, as_on_disk
+from bhds.plan.files import DUE, as_on_disk
 from bhds.plan.series import ResampleGroup, Series
 from bhds.plan.targets import NamedFiles
 from bhds.schemas.datatypes import FUNDING
@@ -116,7 +116,8 @@ class Plan:
         """The download jobs of everything that is missing or was replaced.
 
         Each file is in one batch. What targets name comes first, in batches of its own,
-        and zips that they name have one even if they are on disk.
+        and zips that they name have one even if they are on disk. Zips that may be
+        discarded are in none unless named: parse jobs fetch what they need.
         """
         found: list[Batch] = []
         seen = pl.DataFrame(schema={"key": pl.String})
@@ -124,6 +125,8 @@ class Plan:
             files = self._files(planned).join(seen, on="key", how="anti")
             zips, *others = self._named.apart(files, planned.dataset)
             found += batches(zips, with_present=True)
+            if planned.dataset.discards:
+                others = []
             for each in others:
                 found += batches(each, with_present=self._lists_files)
             seen = pl.concat([seen, planned.files.select("key")])
@@ -131,8 +134,13 @@ class Plan:
 
     @cached_property
     def raw(self) -> list[str]:
-        """Every zip and CHECKSUM."""
-        return [p for planned in self.datasets for p in self._files(planned)["path"]]
+        """Every zip and CHECKSUM that is kept."""
+        return [
+            path
+            for planned in self.datasets
+            if not planned.dataset.discards
+            for path in self._files(planned)["path"]
+        ]
 
     def _files(self, planned: PlannedDataset) -> pl.DataFrame:
         return as_on_disk(planned.files) if self._offline else planned.files
@@ -178,7 +186,7 @@ class Plan:
         for planned in (*self.datasets, *self.implied):
             if planned.dataset.entry.table is None:
                 continue
-            to_fetch = self._files(planned).filter(pl.col("state") != PRESENT)
+            to_fetch = self._files(planned).filter(pl.col("state").is_in(DUE))
             dataset = planned.dataset
             for symbol, name in to_fetch.select("symbol", "partition").unique().rows():
                 series = Series(

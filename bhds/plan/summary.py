@@ -11,7 +11,7 @@ from rich.table import Table
 
 from bhds.archive.keys import CHECKSUM_SUFFIX
 from bhds.plan.dataset import PlannedDataset
-from bhds.plan.files import MD5_LENGTH, MISSING, PRESENT, REPLACED
+from bhds.plan.files import DUE, MD5_LENGTH, MISSING, PRESENT, REPLACED
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def with_due(files: pl.DataFrame) -> pl.DataFrame:
     """
     pair = pl.col("path").str.strip_suffix(CHECKSUM_SUFFIX)
     is_listed = pl.col("etag").is_not_null()
-    incomplete = files.filter(is_listed, pl.col("state") != PRESENT).select(pair)
+    incomplete = files.filter(is_listed, pl.col("state").is_in(DUE)).select(pair)
     unlisted = files.filter(~is_listed, ~pl.col("is_checksum")).select("path")
     has_md5 = pl.col("etag").str.len_chars() == MD5_LENGTH
     is_due = (

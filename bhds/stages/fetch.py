@@ -1,5 +1,6 @@
 """The files of the download stage: look up what is listed, fetch it into place."""
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,17 @@ class FetchOptions:
     """Whether no server may be contacted: a job of missing files fails at once."""
     keeps_sound: bool
     """Whether files in place that are as listed stay as they are."""
+
+
+@dataclass(frozen=True)
+class PartitionZips:
+    """The zips of one partition; Snakemake does not compare it."""
+
+    paths: tuple[str, ...]
+    """Below the data directory."""
+    discards: bool
+    """Whether they are discarded once the partition is built; then the job that builds
+    it fetches those that it needs."""
 
 
 def fetch_paths(
@@ -84,6 +96,38 @@ def fetch_paths(
         connections=http["connections"],
         may_all_be_gone=may_all_be_gone,
         is_removed_on_failure=is_removed_on_failure,
+    )
+
+
+def fetch_by_settings(
+    paths: Sequence[str], *, settings: Mapping[str, Any], may_all_be_gone: bool = False
+) -> None:
+    """Download listed files into place, within a job that needs them.
+
+    Parameters
+    ----------
+    paths, may_all_be_gone
+        As for `fetch_paths`.
+    settings
+        The configuration as read from YAML and the command line.
+
+    Raises
+    ------
+    FetchError
+        As of `fetch_paths`, or if `offline` is true.
+    """
+    # Here for its pydantic, which other jobs do not need.
+    from bhds import config  # noqa: PLC0415
+
+    loaded = config.load(settings, environment=os.environ)
+    if loaded.offline:
+        msg = f"{paths[0]} and {len(paths) - 1} more: not on disk, and offline is true"
+        raise FetchError(msg)
+    fetch_paths(
+        paths,
+        base_url=loaded.endpoints.archive_download,
+        http=loaded.download_http,
+        may_all_be_gone=may_all_be_gone,
     )
 
 

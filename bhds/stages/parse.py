@@ -1,7 +1,9 @@
 """The files of the parse stage: read zips, call the parser, write a partition."""
 
 import datetime as dt
+import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +13,14 @@ from bhds.core.markets import Interval, TradeType
 from bhds.io import storage, unknown_fields
 from bhds.parse import parse_table, revisions, unusable_zips
 from bhds.parse.csv_reader import unknown_columns
+from bhds.parse.kept_rows import KeptRowsError, KeptZip
 from bhds.schemas import datatypes
+from bhds.stages import raw_zips
 from bhds.stages.earlier_layout import files_replaced_by
 from bhds.stages.fetch import listed_rows
 from bhds.stages.supplements import fetch_missing_days
+
+logger = logging.getLogger(__name__)
 
 
 def write_partition(
@@ -29,6 +35,7 @@ def write_partition(
     partition: str,
     interval: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    discards_by: Mapping[str, Any] | None = None,
 ) -> None:
     """Parse the zips of one partition of one symbol, and write it with its sources.
 
@@ -50,6 +57,9 @@ def write_partition(
     settings
         The configuration as read from YAML and the command line, by which daily zips
         are fetched; None if they are not wanted.
+    discards_by
+        That configuration, by which zips are fetched here where they are needed, and
+        discarded at the end (see `bhds.stages.raw_zips`); None: they exist, and stay.
 
     Raises
     ------
@@ -57,9 +67,11 @@ def write_partition(
         If the archive does not publish such a series, or its files are not parsed.
     ParseError
         If a zip does not exist. Bad content is an integrity status in the sources.
+    FetchError
+        If a zip could not be had that is to be fetched here.
     """
-    inputs = _inputs(zips)
     market = TradeType(trade_type)
+    spacing = None if interval is None else Interval.parse(interval)
     described: dict[str, Any] = {
         "trade_type": market,
         "data_type": data_type,
@@ -67,37 +79,72 @@ def write_partition(
         "partition": partition,
         **days,
     }
-    with revisions.recording(partition_path, sources_path=sources_path):
-        if interval is None and _is_large(data_type, market):
+
+    def built(kept: Mapping[str, KeptZip]) -> dict[str, Any]:
+        """Write the partition, and return its sources; zips kept are not read."""
+        inputs = _inputs(
+            zips
+            if discards_by is None
+            else raw_zips.available(zips, kept=kept, settings=discards_by)
+        )
+        supplements_of = partial(fetch_missing_days, settings=settings, kept=kept)
+        if _is_large(data_type, market, interval=interval):
             # Here for its pyarrow: a third of the start of all other jobs.
             from bhds.parse import parse_streaming  # noqa: PLC0415
 
-            with storage.replacing(partition_path) as partial:
+            with storage.replacing(partition_path) as unfinished:
 
                 def parse_into_file(inputs: Sequence[ArchiveInput]) -> dict[str, Any]:
                     return parse_streaming.parse_large(
-                        inputs, target=partial, metadata=_metadata, **described
+                        inputs,
+                        target=unfinished,
+                        metadata=_metadata,
+                        kept=kept,
+                        **described,
                     )
 
                 sources = parse_into_file(inputs)
-                if more := fetch_missing_days(sources, settings=settings):
+                if more := supplements_of(sources):
                     sources = parse_into_file([*inputs, *_inputs(more)])
                 storage.write_json(sources, sources_path)
-            unusable_zips.record(Path(), sources_path, sources)
-            _warn_of_new_columns(sources)
-            return
-        spacing = None if interval is None else Interval.parse(interval)
-        parsed = parse_table.parse_table(inputs, interval=spacing, **described)
-        if more := fetch_missing_days(parsed.sources, settings=settings):
+            return sources
+        parsed = parse_table.parse_table(
+            inputs, interval=spacing, kept=kept, **described
+        )
+        if more := supplements_of(parsed.sources):
             inputs += _inputs(more)
-            parsed = parse_table.parse_table(inputs, interval=spacing, **described)
+            parsed = parse_table.parse_table(
+                inputs, interval=spacing, kept=kept, **described
+            )
         storage.write_json(parsed.sources, sources_path)
         metadata = _metadata(parsed.sources)
         storage.write_parquet(
             parsed.frame, partition_path, metadata=metadata, symbol=symbol
         )
-        unusable_zips.record(Path(), sources_path, parsed.sources)
-        _warn_of_new_columns(parsed.sources)
+        return parsed.sources
+
+    with revisions.recording(
+        partition_path, sources_path=sources_path, stays=discards_by is not None
+    ) as before:
+        kept: Mapping[str, KeptZip] = {}
+        if discards_by is not None and before is not None:
+            kept = raw_zips.kept(
+                *before,
+                zips=zips,
+                days=days,
+                is_large=_is_large(data_type, market, interval=interval),
+            )
+        try:
+            sources = built(kept)
+        except KeptRowsError as error:
+            logger.warning("%s; all its zips are fetched again", error)
+            sources = built({})
+        if discards_by is not None:
+            raw_zips.check(partition_path, sources)
+        unusable_zips.record(Path(), sources_path, sources)
+        _warn_of_new_columns(sources)
+    if discards_by is not None:
+        raw_zips.discard(sources)
     for path in files_replaced_by(partition_path):
         path.unlink()
 
@@ -109,10 +156,11 @@ def _warn_of_new_columns(sources: Mapping[str, Any]) -> None:
     unknown_fields.warn_once(Path(), where, unknown_columns(warnings))
 
 
-def _is_large(data_type: str, trade_type: TradeType) -> bool:
-    """Return whether the files of a data type are parsed piece by piece."""
+def _is_large(data_type: str, trade_type: TradeType, *, interval: str | None) -> bool:
+    """Return whether the files of a series are parsed piece by piece."""
     describe = datatypes.data_type(data_type).table
-    return describe is not None and describe(trade_type).is_large
+    is_large = describe is not None and describe(trade_type).is_large
+    return interval is None and is_large
 
 
 def _metadata(sources: Mapping[str, Any]) -> dict[str, str]:

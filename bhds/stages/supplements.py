@@ -6,8 +6,7 @@ itself fetches these daily zips, and parses the partition again with them.
 
 import datetime as dt
 import logging
-import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from bhds.core.errors import FetchError
 from bhds.core.markets import Frequency, TradeType
 from bhds.parse import supplements
 from bhds.parse.supplements import missing_days, short_days
-from bhds.stages.fetch import fetch_paths, listed_rows, outdated_pairs
+from bhds.stages.fetch import fetch_by_settings, listed_rows, outdated_pairs
 
 logger = logging.getLogger(__name__)
 
@@ -24,7 +23,10 @@ _PAIR = ("", CHECKSUM_SUFFIX)
 
 
 def fetch_missing_days(
-    sources: Mapping[str, Any], *, settings: Mapping[str, Any] | None
+    sources: Mapping[str, Any],
+    *,
+    settings: Mapping[str, Any] | None,
+    kept: Collection[str] = (),
 ) -> list[str]:
     """Fetch the daily zips of days that monthly zips lack, and of short days beside.
 
@@ -39,21 +41,25 @@ def fetch_missing_days(
     settings
         The configuration as read from YAML and the command line; None: daily zips are
         not wanted.
+    kept
+        Keys of zips whose rows an earlier state of the partition has.
 
     Returns
     -------
     list of str
-        Paths of zips on disk, below the data directory, which is the current one.
+        Paths of zips on disk or kept, below the data directory, which is the current
+        one.
     """
     if settings is None:
         return []
-    days = _published(sources, missing_days(sources))
+    days = _published(sources, missing_days(sources), kept=kept)
     if not days:
         return []
-    days |= _published(sources, short_days(sources, next_to=days))
+    days |= _published(sources, short_days(sources, next_to=days), kept=kept)
     listed = {key: row for rows in days.values() for key, row in rows.items()}
     zips = [_daily_zip(sources, day) for day in sorted(days)]
-    to_fetch = outdated_pairs([zip_.path for zip_ in zips], listed=listed)
+    needed = [zip_.path for zip_ in zips if zip_.key not in kept]
+    to_fetch = outdated_pairs(needed, listed=listed)
     is_fetched = not to_fetch or _fetch(to_fetch, settings=settings)
     supplements.record(
         {
@@ -64,13 +70,13 @@ def fetch_missing_days(
             if zip_.key in listed
         }
     )
-    return [zip_.path for zip_ in zips if Path(zip_.path).is_file()]
+    return [z.path for z in zips if z.key in kept or Path(z.path).is_file()]
 
 
 def _published(
-    sources: Mapping[str, Any], days: Iterable[dt.date]
+    sources: Mapping[str, Any], days: Iterable[dt.date], *, kept: Collection[str]
 ) -> dict[dt.date, dict[str, dict[str, Any]]]:
-    """Return the days that have a daily zip, listed or on disk.
+    """Return the days that have a daily zip: listed, on disk or kept.
 
     Returns
     -------
@@ -83,7 +89,7 @@ def _published(
     found = {}
     for day, zip_ in zips.items():
         keys = [zip_.key + suffix for suffix in _PAIR if zip_.key + suffix in listed]
-        if zip_.key in keys or _has_bytes(Path(zip_.path)):
+        if zip_.key in keys or zip_.key in kept or _has_bytes(Path(zip_.path)):
             found[day] = {key: listed[key] for key in keys}
     return found
 
@@ -101,28 +107,16 @@ def _daily_zip(sources: Mapping[str, Any], day: dt.date) -> ArchiveFile:
 
 def _fetch(paths: Sequence[str], *, settings: Mapping[str, Any]) -> bool:
     """Download files; return whether that was possible."""
-    # Here for its pydantic, which other parse jobs do not need.
-    from bhds import config  # noqa: PLC0415
-
-    loaded = config.load(settings, environment=os.environ)
     try:
-        if loaded.offline:
-            reason = "offline is true"
-        else:
-            fetch_paths(
-                paths,
-                base_url=loaded.endpoints.archive_download,
-                http=loaded.download_http,
-                may_all_be_gone=True,  # the server has had their monthly zip
-            )
-            return True
+        # The server has had their monthly zip.
+        fetch_by_settings(paths, settings=settings, may_all_be_gone=True)
     except FetchError as error:
-        reason = str(error)
-    logger.warning(
-        "%s and %d more files of days that a monthly zip lacks were not fetched: %s",
-        *(paths[0], len(paths) - 1, reason),
-    )
-    return False
+        logger.warning(
+            "%s and %d more of days that a monthly zip lacks were not fetched: %s",
+            *(paths[0], len(paths) - 1, error),
+        )
+        return False
+    return True
 
 
 def _has_bytes(path: Path) -> bool:

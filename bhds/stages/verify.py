@@ -88,6 +88,12 @@ def write_verification(
     metadata = {"stage": "verify", "revision": str(REVISION)}
     write_parquet(table, target, metadata=metadata)
     _log_summary(table, target=target, elapsed_s=time.monotonic() - began)
+    if count := _count_absent(table, directory=directory, data_dir=Path()):
+        logger.warning(
+            "%s: %d zips are not on disk and not verified: they came once, and were "
+            "discarded or removed; the sources of their partitions have their hashes",
+            *(target, count),
+        )
 
 
 def verify_directory(
@@ -157,6 +163,15 @@ def _with_records(
     for record in records:
         files = files.join(record, on="key", how="left", maintain_order="left")
     return files.with_columns(pl.col("is_gone").fill_null(value=False))
+
+
+def _count_absent(table: pl.DataFrame, *, directory: Directory, data_dir: Path) -> int:
+    """Count the listed zips that came once, and are not among those verified."""
+    listed = TableStore(data_dir).table(directory) or ListingTable.empty()
+    came = ledger.read(data_dir, columns=["key", "md5"]).drop_nulls("md5")
+    zips = listed.frame.filter(~pl.col("key").str.ends_with(CHECKSUM_SUFFIX))
+    absent = zips.join(came, on="key", how="semi").join(table, on="key", how="anti")
+    return absent.height
 
 
 def _settle(files: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

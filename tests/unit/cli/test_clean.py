@@ -191,3 +191,36 @@ def test_without_listings_nothing_is_removed(archive, bhds):
 
     assert "there is no listing on disk" in str(result.exception)
     assert path.exists()
+
+
+def test_files_that_no_dataset_selects_go_only_when_asked_for(cluttered, bhds):
+    selected = files_of(cluttered)
+    unselected = [
+        "aws_data/um_futures/monthly/klines/AUSDT/1m/AUSDT-1m-2025-02.zip",
+        "parsed_data/um_futures/klines/GONEUSDT/1h/2025.parquet",
+        "parsed_data/um_futures/klines/GONEUSDT/1h/.2025.parquet.before",
+        "api_data/um_futures/fundingRate/GONEUSDT/2025.parquet",
+        "results_data/um_futures/klines/1h/GONEUSDT.pqt",
+        "results_data/um_futures/klines/1h/gaps/GONEUSDT.parquet",
+        "results_data/um_futures/resampled_klines/7h/AUSDT.pqt",
+        "results_data/um_futures/split_klines/1h/GONEUSDT_seg1.pqt",
+    ]
+    of_market = "results_data/um_futures/split_klines/1h/segments.parquet"
+    of_symbol = "results_data/um_futures/klines/1h/AUSDT.pqt"
+    for path in (*unselected, of_market, of_symbol):
+        (cluttered.data_dir / path).parent.mkdir(parents=True, exist_ok=True)
+        (cluttered.data_dir / path).write_bytes(b"x")
+
+    bhds("clean", "--yes")
+    assert {*unselected} <= files_of(cluttered)
+
+    shown = json.loads(bhds("clean", "--json", "--unselected").stdout)["removable"]
+    found = {path for kind in shown.values() for path in kind["paths"]}
+    assert found == {*unselected}
+    assert shown["unselected_parsed"]["files"] == 2
+
+    bhds("clean", "--yes", "--unselected")
+    left = files_of(cluttered)
+    assert left.isdisjoint(unselected)
+    assert {of_market, of_symbol} <= left
+    assert left <= selected | {of_market, of_symbol}

@@ -89,6 +89,8 @@ def test_one_document_has_all_figures(published, bhds):
         + int(zips * 1.1)
         + 10_000
         + dataset["overhead_bytes"],
+        "needed_bytes_raw_kept": dataset["needed_bytes"],
+        "needed_bytes_raw_discarded": dataset["needed_bytes"] - due,
     }
     assert dataset["overhead_bytes"] > 0
     assert told["data_dir"] == str(published.data_dir)

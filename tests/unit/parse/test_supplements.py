@@ -20,8 +20,8 @@ from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.parse import supplements
 from bhds.schemas.archive_tables import LISTING_SCHEMA
+from bhds.stages import fetch as stage
 from bhds.stages import parse as job
-from bhds.stages import supplements as stage
 
 DAY = dt.timedelta(days=1)
 LISTED_AT = dt.datetime(2025, 1, 1, tzinfo=dt.UTC)
