@@ -74,17 +74,17 @@ def settings(exchange):
 def other(tmp_path, settings):
     """Return a function that runs another workflow, which uses BHDS from somewhere."""
 
-    def run(*arguments, snakefile, environment=None):
+    def run(*, snakefile):
         (tmp_path / "Snakefile").write_text(SNAKEFILE.format(snakefile=snakefile))
         (tmp_path / "closes.py").write_text(SCRIPT)
         config = yaml.safe_dump({"market_data": settings})
         (tmp_path / "config.yaml").write_text(config)
         profile = ROOT / "profiles" / "default"
         command = [
-            *(sys.executable, "-m", "snakemake", *arguments, "--cores", "2"),
+            *(sys.executable, "-m", "snakemake", "--cores", "2"),
             *("--workflow-profile", str(profile)),
         ]
-        return called(command, tmp_path, environment=environment)
+        return called(command, tmp_path)
 
     return run
 
@@ -108,12 +108,43 @@ def test_another_workflow_uses_bhds_as_a_module_and_builds_on_its_results(
     assert other(snakefile=checkout).is_idle
 
 
+# What `snakedeploy deploy-workflow` 0.17.1 writes.
+DEPLOYED = """
+from snakemake.utils import min_version
+
+
+min_version("6.10.0")
+
+
+configfile: "config/config.yaml"
+
+
+# declare https://github.com/owner/bhds as a module
+module bhds:
+    snakefile:
+        github("owner/bhds", path="workflow/Snakefile", tag="v1")
+    config:
+        config
+
+
+# use all rules from https://github.com/owner/bhds
+use rule * from bhds
+"""
+
+
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
-def test_a_module_of_a_release_on_a_hosting_service_needs_no_checkout(tmp_path, other):
-    repository, home = tmp_path / "repository", tmp_path / "home"
-    for folder in ("rules", "scripts", "envs", "workflow", "config"):
+def test_a_deployed_release_builds_everything_by_the_commands_of_the_catalogue(
+    tmp_path, settings
+):
+    repository, home, here = (tmp_path / name for name in ("repository", "home", "x"))
+    for folder in ("rules", "scripts", "envs", "workflow"):
         shutil.copytree(ROOT / folder, repository / folder)
     shutil.copy(ROOT / "Snakefile", repository)
+    for folder in ("config", "profiles"):
+        shutil.copytree(ROOT / folder, here / folder)
+    (here / "config" / "config.yaml").write_text(yaml.safe_dump(settings))
+    (here / "workflow").mkdir()
+    (here / "workflow" / "Snakefile").write_text(DEPLOYED)
     author = {
         f"GIT_{who}_{what}": "nobody"
         for who in ("AUTHOR", "COMMITTER")
@@ -142,13 +173,13 @@ def test_a_module_of_a_release_on_a_hosting_service_needs_no_checkout(tmp_path, 
             check=True,
         )
 
-    outcome = other(
-        "bhds_results_all",
-        "--dry-run",
-        snakefile='github("owner/bhds", path="workflow/Snakefile", tag="v1")',
-        environment=environment,
-    )
+    def snakemake(*arguments):
+        command = [sys.executable, "-m", "snakemake", "--cores", "2", *arguments]
+        return called(command, here, environment=environment)
 
-    assert outcome.status == 0, outcome.text
-    assert outcome.jobs["bhds_parse_klines"] == 1
-    assert outcome.jobs["bhds_build_results"] == 1
+    planned = snakemake("--dry-run")
+    assert planned.status == 0, planned.text
+    assert planned.jobs["write_report"] == 1
+    built = snakemake("results_all")
+    assert built.status == 0, built.text
+    assert (here / "results_data/um_futures/klines/1m/NEWUSDT.pqt").is_file()
