@@ -6,6 +6,7 @@ holds every page against the code.
 """
 
 import ast
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -27,6 +28,9 @@ PAGES = (
     ROOT / "docs" / "reference" / "targets.md",
 )
 """The pages with generated blocks."""
+
+SCHEMA = ROOT / "config" / "settings.schema.json"
+"""The schema of the settings for editors, next to the file that it describes."""
 
 _BLOCK = re.compile(
     r"(<!-- generated: (?P<name>[\w ]+) -->\n).*?(<!-- end of generated -->)", re.DOTALL
@@ -64,7 +68,8 @@ def rendered(page: str) -> str:
 
 
 def main() -> None:
-    """Fill the blocks of all pages."""
+    """Fill the blocks of all pages, and write the schema of the settings."""
+    SCHEMA.write_text(settings_schema(), encoding="utf-8")
     for path in PAGES:
         path.write_text(rendered(path.read_text("utf-8")), encoding="utf-8")
 
@@ -84,6 +89,13 @@ def settings() -> str:
     """Describe every setting: a table for each group."""
     schema = Settings.model_json_schema()
     return "\n".join(_groups(schema, schema, name="", heading="Top level"))
+
+
+def settings_schema() -> str:
+    """Return the JSON schema of the settings."""
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    schema = dialect | Settings.model_json_schema()
+    return f"{json.dumps(schema, indent=2, ensure_ascii=False)}\n"
 
 
 def _groups(

@@ -1,12 +1,14 @@
 """The documentation says what the code does, and links to what is there."""
 
 import configparser
+import json
 import os
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -39,6 +41,17 @@ def test_the_generated_parts_of_pages_are_those_of_the_code():
 
     assert [page for page in texts if "<!-- generated: " not in texts[page]] == []
     assert stale == [], "run: make reference"
+
+
+def test_the_schema_next_to_the_settings_is_that_of_the_code_and_fits_them():
+    text = generate.SCHEMA.read_text("utf-8")
+    shipped = generate.SCHEMA.with_name("config.yaml").read_text("utf-8")
+
+    assert text == generate.settings_schema(), "run: make reference"
+    assert shipped.startswith(f"# yaml-language-server: $schema={generate.SCHEMA.name}")
+    jsonschema.validate(yaml.safe_load(shipped), json.loads(text))
+    with pytest.raises(jsonschema.ValidationError, match="ofline"):
+        jsonschema.validate({"ofline": True, "datasets": []}, json.loads(text))
 
 
 def test_every_setting_is_described_with_its_values_and_default():

@@ -22,17 +22,26 @@ def test_profiles_have_options_of_snakemake_or_of_their_executor():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     options = set(re.findall(r"--([a-z-]+)", done.stdout))
 
-    for path in (ROOT / "profiles").iterdir():
-        settings = profile(path.name)
+    for path in (ROOT / "profiles").glob("*/config.yaml"):
+        settings = profile(path.parent.name)
         plugin = f"{settings.get('executor')}-"
         unknown = [each for each in settings if not each.startswith(plugin)]
         assert set(unknown) <= options, path
+
+
+def test_each_profile_is_described():
+    page = (ROOT / "profiles" / "README.md").read_text("utf-8")
+    described = re.findall(r"^## `(\S+)`$", page, re.MULTILINE)
+
+    folders = {path.parent.name for path in ROOT.glob("profiles/*/config.yaml")}
+    assert sorted(described) == sorted(folders)
 
 
 def test_the_quiet_profile_adds_the_display_to_the_default_one():
     quiet = profile("quiet")
 
     assert quiet.pop("logger") == ["bhds"]
+    assert quiet.pop("executor") == "bhds"
     assert quiet == profile("default")
 
 
