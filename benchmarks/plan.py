@@ -203,9 +203,10 @@ def main() -> None:
         write_config(data_dir, archive_alone=options.archive_alone)
         lay_out_listings(data_dir, keys, funding)
         took, said = snakemake(data_dir, "--dry-run", "--quiet", "rules")
-        if not re.search(r"^total +\d{4}", said, re.MULTILINE):
+        jobs = re.search(r"^total +(\d{4,})", said, re.MULTILINE)
+        if not jobs:
             sys.exit(f"expected thousands of jobs, but:\n{said[-3000:]}")
-        print(f"first plan: {took}")
+        print(f"first plan: {jobs[1]} jobs, {took}")
         lay_out_raw(data_dir, [*keys, *funding])
         lay_out_outputs(data_dir)
         took, said = snakemake(data_dir, "--dry-run")

@@ -348,8 +348,8 @@ def test_each_file_is_in_one_batch():
             id="a partition",
         ),
         pytest.param(
-            "api_data/um_futures/klines/AUSDT/1m/2024.sources.json",
-            ["A2024"],
+            "api_data/um_futures/klines/AUSDT/1m/all.sources.json",
+            ["A2023", "A2024"],
             id="a backfill",
         ),
         pytest.param(
