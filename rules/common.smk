@@ -80,8 +80,14 @@ USUAL_NEEDS = (1500, 2)
 
 
 def needs(rule):
-    """Return the resources of a rule's jobs, which grow with each attempt."""
+    """Return the resources of a rule's jobs, which grow with each attempt on a cluster.
+
+    On this machine they are numbers: Snakemake would call and inspect two functions for
+    each job (docs/performance.md).
+    """
     mem_mb, minutes = NEEDS.get(rule, USUAL_NEEDS)
+    if workflow.is_main_process and workflow.local_exec:
+        return {"mem_mb": mem_mb, "runtime": minutes}
     return {
         "mem_mb": lambda wildcards, attempt: mem_mb * attempt,
         "runtime": lambda wildcards, attempt: minutes * attempt,
