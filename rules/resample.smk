@@ -2,7 +2,8 @@
 
 Inputs: the result of one symbol, and its funding events; for 3d bars also the source of
 their opening days: the result of published 3d bars, or the response of the API. Outputs:
-one file for each rule of its dataset, built by one job.
+one file for each rule of its dataset, built by one job. Rules that are new to the settings
+have a job of their own (`resample_parts` in bhds/plan/dataset.py).
 """
 
 for group in PLAN.resample_groups:
@@ -35,7 +36,6 @@ for group in PLAN.resample_groups:
             revision=resample.REVISION,
             trade_type=group.trade_type,
             interval=group.interval,
-            rules=group.rules,
             contract_usd=contract_usd_in(group.trade_type),
         message:
             f"Resample {group.trade_type} {{wildcards.symbol}}: {', '.join(group.rules)}"

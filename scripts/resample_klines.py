@@ -1,12 +1,16 @@
 """Resample one symbol's result by every rule of its dataset."""
 
+from bhds import layout
 from bhds.io.job_log import job_log
 from bhds.stages import results
 
 with job_log(snakemake.log[0]):
     results.write_resampled(
         snakemake.input.result,
-        outputs=dict(zip(snakemake.params.rules, snakemake.output, strict=True)),
+        outputs={
+            layout.fields_of(layout.resampled, path)["rule"]: path
+            for path in snakemake.output
+        },
         trade_type=snakemake.params.trade_type,
         interval=snakemake.params.interval,
         symbol=snakemake.wildcards.symbol,

@@ -3,13 +3,14 @@
 import datetime as dt
 import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import polars as pl
 
+from bhds import layout
 from bhds.archive.listing.cache import Listing
 from bhds.archive.listing.directory import Directory
 from bhds.archive.listing.inventory import with_days
@@ -64,6 +65,9 @@ class PlannedDataset:
     """The first UTC day wanted; None: all history."""
     last_day: dt.date = dt.date.max
     """The last UTC day wanted."""
+    resample_parts: tuple[tuple[str, ...], ...] = ()
+    """The names of its resample rules: those together whose files the same symbols have
+    on disk. So a rule that is new to the settings is built by jobs of its own."""
 
     @property
     def name(self) -> str:
@@ -183,7 +187,19 @@ def plan_dataset(
         going_on=frozenset(going_on),
         first_day=first_day,
         last_day=last_day,
+        resample_parts=_resample_parts(dataset, symbols, data_dir=data_dir),
     )
+
+
+def _resample_parts(
+    dataset: Dataset, symbols: Collection[str], *, data_dir: Path
+) -> tuple[tuple[str, ...], ...]:
+    parts: dict[frozenset[str], list[str]] = defaultdict(list)
+    for rule in dataset.rule_names:
+        folder = data_dir / layout.resampled_folder(dataset.trade_type, rule)
+        present = {path.stem for path in folder.glob(layout.bars(".", "*"))}
+        parts[frozenset(present.intersection(symbols))].append(rule)
+    return tuple(map(tuple, parts.values()))
 
 
 def with_backfills(

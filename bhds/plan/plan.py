@@ -24,11 +24,11 @@ from bhds.plan.backfills import Backfill
 from bhds.plan.batches import Batch, batches
 from bhds.plan.dataset import Partition, PlannedDataset, directories
 from bhds.plan.files import DUE, as_on_disk
-from bhds.plan.series import ResampleGroup, Series
+from bhds.plan.series import ResampleGroup, Series, needs_phase
 from bhds.plan.targets import NamedFiles
 from bhds.schemas.datatypes import FUNDING
 
-_GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...]]
+_GroupKey: TypeAlias = tuple[TradeType, str, tuple[str, ...], bool]
 _NOTHING_NAMED = NamedFiles()
 
 
@@ -268,17 +268,17 @@ class Plan:
         )
         patterns: dict[_GroupKey, str] = {}
         for p in planned:
-            market, interval = p.dataset.trade_type, p.dataset.base_interval
-            rules = p.dataset.rule_names
-            alone = all(shared[market, rule] == 1 for rule in rules)
-            pattern = "[^/]+" if alone else _any_of(p.symbols)
-            _widen(patterns, (market, interval, rules), pattern)
+            for key in _group_keys(p):
+                market, _, rules, _ = key
+                alone = all(shared[market, rule] == 1 for rule in rules)
+                pattern = "[^/]+" if alone else _any_of(p.symbols)
+                _widen(patterns, key, pattern)
         for p in self.implied:
-            market, interval = p.dataset.trade_type, p.dataset.base_interval
-            for rule, symbol in product(p.dataset.rule_names, p.symbols):
-                groups = [ResampleGroup(*key, each) for key, each in patterns.items()]
+            for key, symbol in product(_implied_keys(p), p.symbols):
+                market, _, (rule,), _ = key
+                groups = [ResampleGroup(*of, each) for of, each in patterns.items()]
                 if not any(group.makes(market, rule, symbol) for group in groups):
-                    _widen(patterns, (market, interval, (rule,)), _any_of([symbol]))
+                    _widen(patterns, key, _any_of([symbol]))
         numbers = self._numbers_of_groups()
         return [
             ResampleGroup(*key, pattern, numbers[key])
@@ -287,13 +287,12 @@ class Plan:
 
     def _numbers_of_groups(self) -> dict[_GroupKey, int]:
         """Return the number of each possible group, from 1 by market and interval."""
-        rules = [(p.dataset, p.dataset.rule_names) for p in self.datasets]
-        rules += [(p.dataset, (r,)) for p in self.implied for r in p.dataset.rule_names]
+        keys = [key for p in self.datasets for key in _group_keys(p)]
+        keys += [key for p in self.implied for key in _implied_keys(p)]
         numbers: dict[_GroupKey, int] = {}
         counts: Counter[tuple[TradeType, str]] = Counter()
-        for dataset, names in rules:
-            key = (dataset.trade_type, dataset.base_interval, names)
-            if names and key not in numbers:
+        for key in keys:
+            if key not in numbers:
                 counts[key[:2]] += 1
                 numbers[key] = counts[key[:2]]
         return numbers
@@ -640,6 +639,21 @@ def _with_sources(table: str) -> tuple[str, str]:
 def _length(interval: str) -> int:
     """Return the place of an interval among those of the archive, by length."""
     return ARCHIVE_INTERVALS.index(interval)
+
+
+def _group_keys(planned: PlannedDataset) -> Iterator[_GroupKey]:
+    """Yield the groups of a configured dataset's resample rules."""
+    names = planned.dataset.rule_names
+    market, interval = planned.dataset.trade_type, planned.dataset.base_interval
+    for rules in planned.resample_parts or ((names,) if names else ()):
+        yield market, interval, rules, needs_phase(interval, names)
+
+
+def _implied_keys(planned: PlannedDataset) -> Iterator[_GroupKey]:
+    """Yield a group for each resample rule of an implied dataset."""
+    market, interval = planned.dataset.trade_type, planned.dataset.base_interval
+    for rule in planned.dataset.rule_names:
+        yield market, interval, (rule,), needs_phase(interval, [rule])
 
 
 def _widen(patterns: dict[_GroupKey, str], key: _GroupKey, pattern: str) -> None:

@@ -46,6 +46,7 @@ class _Dataset(BaseModel):
     unlisted: dict[str, Unlisted]
     first_day: dt.date | None
     last_day: dt.date
+    resample_parts: tuple[tuple[str, ...], ...]
 
 
 class _Remainder(BaseModel):
@@ -151,6 +152,7 @@ def _without_files(planned: PlannedDataset) -> _Dataset:
         unlisted=dict(planned.unlisted),
         first_day=planned.first_day,
         last_day=planned.last_day,
+        resample_parts=planned.resample_parts,
     )
 
 
@@ -197,4 +199,5 @@ def _with_files(
         unlisted=unlisted,
         first_day=kept.first_day,
         last_day=kept.last_day,
+        resample_parts=kept.resample_parts,
     )

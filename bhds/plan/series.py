@@ -1,6 +1,7 @@
 """What files of one symbol are of: a series, and the rules that resample it."""
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from bhds import layout
@@ -57,6 +58,8 @@ class ResampleGroup(NamedTuple):
     trade_type: TradeType
     interval: str
     rules: tuple[str, ...]
+    has_phase: bool
+    """Whether its datasets make 3d bars of others, whose phase has to be known."""
     symbol_pattern: str
     """A regular expression that matches the symbols."""
     number: int = 1
@@ -68,12 +71,6 @@ class ResampleGroup(NamedTuple):
         more = f"_{self.number}" if self.number > 1 else ""
         return f"{self.trade_type}_{self.interval}{more}"
 
-    @property
-    def has_phase(self) -> bool:
-        """Whether it makes 3d bars of others, whose phase has to be known."""
-        rules = map(ResampleRule.parse, self.rules)
-        return self.interval != "3d" and any(r.interval.has_phase for r in rules)
-
     def makes(self, trade_type: str, rule: str, symbol: str) -> bool:
         """Return whether the group makes a rule's file of a symbol."""
         return (
@@ -81,3 +78,9 @@ class ResampleGroup(NamedTuple):
             and rule in self.rules
             and re.fullmatch(self.symbol_pattern, symbol) is not None
         )
+
+
+def needs_phase(interval: str, rules: Iterable[str]) -> bool:
+    """Check whether resample rules make 3d bars of others."""
+    parsed = map(ResampleRule.parse, rules)
+    return interval != "3d" and any(rule.interval.has_phase for rule in parsed)

@@ -125,6 +125,21 @@ def test_settings_rebuild_what_they_shape_and_no_more(workspace):
     assert workspace.plan(target).is_idle
 
 
+def test_a_resample_rule_that_is_added_is_built_alone(young):
+    results = young.settings["datasets"][0]["results"]
+    results["resample"] = [{"interval": each} for each in ("4h", "1d", "1h")]
+    before = young.times()
+
+    assert young.build().jobs == {"resample_klines": 1}
+
+    added = "results_data/um_futures/resampled_klines/4h/NEWUSDT.pqt"
+    assert young.changed(before) == {added}
+    results["resample"].reverse()
+    assert young.plan().is_idle
+    young.path(result("NEWUSDT")).unlink()
+    assert young.plan().jobs == {"build_results": 1, "resample_klines": 1}
+
+
 def test_a_later_as_of_rebuilds_only_what_has_more_days(workspace):
     early, late = {"as_of": "2024-12-29"}, {"as_of": "2024-12-30"}
     workspace.settings["datasets"][0]["symbols"] = ["OLDUSDT"]

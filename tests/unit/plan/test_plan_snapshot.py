@@ -5,7 +5,7 @@ import datetime as dt
 import polars as pl
 import pytest
 
-from bhds import config
+from bhds import config, layout
 from bhds.core.errors import PlanError
 from bhds.core.markets import TradeType
 from bhds.plan import plan_snapshot, prepare
@@ -32,10 +32,16 @@ def made(tmp_path, bucket):
                 "trade_type": "um_futures",
                 "start": "2024-01-10",
                 "symbols": ["AUSDT", "币安人生USDT"],
-                "results": {"resample": [{"interval": "1h"}]},
+                "results": {
+                    "resample": [{"interval": each} for each in ("1h", "8h", "1d")]
+                },
             }
         ],
     }
+    for rule, symbol in (("1h", "AUSDT"), ("1d", "UNSELECTEDUSDT")):
+        place = tmp_path / layout.resampled("um_futures", rule, symbol)
+        place.parent.mkdir(parents=True)
+        place.touch()
     return prepare.plan(
         config.load(raw, environment={}),
         targets=["results_data/um_futures/resampled_klines/4h/OTHERUSDT.pqt"],
@@ -59,6 +65,8 @@ def test_a_thawed_plan_names_what_the_frozen_one_did(made, path):
     for name in ("parsed", "api", "results", "resampled", "funding", "listings"):
         assert getattr(plan, name) == getattr(made, name), name
     assert plan.resample_groups == made.resample_groups
+    groups = [group.rules for group in made.resample_groups]
+    assert groups == [("1h",), ("8h", "1d"), ("4h",)]  # of files on disk, of others
     assert QualityTables(plan).paths == QualityTables(made).paths
 
 

@@ -39,6 +39,8 @@ def test_partitions_and_fills_lie_in_folders_of_the_same_name(series, below, nam
     ],
 )
 def test_a_group_makes_the_files_of_its_rules_and_symbols(asked, expected):
-    group = ResampleGroup(UM, "1m", ("1h", "1d"), "AUSDT|AAUSDT")
+    group = ResampleGroup(
+        UM, "1m", ("1h", "1d"), has_phase=False, symbol_pattern="AUSDT|AAUSDT"
+    )
 
     assert group.makes(*asked) is expected
