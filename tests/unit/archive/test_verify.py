@@ -187,6 +187,27 @@ def test_nothing_on_disk_is_an_empty_table(data_dir):
     assert table.schema == VERIFICATION
 
 
+def test_zips_that_are_not_on_disk_any_more_are_counted(
+    data_dir, pair, monkeypatch, caplog
+):
+    data_dir.fetch(pair)
+    monkeypatch.chdir(data_dir.root)
+    about = {"trade_type": "spot", "frequency": "daily", "data_type": "klines"}
+
+    def warnings():
+        caplog.clear()
+        write_verification(
+            "verified.parquet", verification="verification-1m", threads=1, **about
+        )
+        return [r.getMessage() for r in caplog.records if r.levelname == "WARNING"]
+
+    assert warnings() == []
+    for key in pair:
+        data_dir.place(key).unlink()
+    (warning,) = warnings()
+    assert "1 zips are not on disk and not verified" in warning
+
+
 def test_rows_are_sorted_by_key_however_they_were_judged(data_dir, content):
     for day in ("03", "01", "02", "04"):
         name = f"BTCUSDT-1m-2024-01-{day}.zip"

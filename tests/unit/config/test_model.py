@@ -95,6 +95,11 @@ def test_load_refuses_rules_that_the_base_interval_does_not_divide():
             id="interval of none",
         ),
         pytest.param(
+            {"trade_type": "option", "data_type": "BVOLIndex", "raw": "discard"},
+            "BVOLIndex is not parsed, only downloaded; set raw: keep",
+            id="zips alone discarded",
+        ),
+        pytest.param(
             {"data_type": "trades", "results": {"vwap": False}},
             "results: only klines become results, not trades; remove it",
             id="results of trades",

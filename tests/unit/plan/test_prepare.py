@@ -371,6 +371,35 @@ def test_what_the_server_withdrew_stays_an_input(bucket):
     assert plan.batches == []
 
 
+def test_zips_that_may_be_discarded_are_no_inputs_and_their_etags_are(bucket):
+    bucket.publish("AUSDT", "2025-01", "2025-02", etag="old")
+    bucket.fetch("AUSDT", "2025-01", "2025-02")
+    record(bucket)
+    series = Series(TradeType.UM_FUTURES, "klines", "AUSDT", "1m")
+
+    def planned():
+        plan = plan_of(bucket, raw="discard")
+        states = plan.datasets[0].files["state"].to_list()
+        assert (plan.batches, plan.raw) == ([], [])
+        return plan.partition(series, "2025"), states
+
+    before, states = planned()
+    assert states == ["present"] * 4
+    for path in bucket.data_dir.rglob("*.zip*"):
+        path.unlink()
+    assert planned() == (before, ["discarded"] * 4)
+
+    bucket.withdraw("AUSDT", "2025-01")
+    withdrawn, states = planned()
+    assert withdrawn.archives == before.archives
+    assert states == ["discarded"] * 4
+
+    bucket.publish("AUSDT", "2025-02", etag="new")
+    replaced, states = planned()
+    assert states == ["discarded"] * 2 + ["missing"] * 2
+    assert len({before.digest, withdrawn.digest, replaced.digest}) == 3
+
+
 def record_supplement(bucket, symbol, period, *, etag):
     """Record with which etag a parse job used a daily zip beside a monthly one."""
     rows = [(bucket.key(symbol, period), etag, NOW)]
