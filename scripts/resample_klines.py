@@ -1,16 +1,12 @@
 """Resample one symbol's result by every rule of its dataset."""
 
-from bhds import layout
 from bhds.io.job_log import job_log
 from bhds.stages import results
 
 with job_log(snakemake.log[0]):
     results.write_resampled(
         snakemake.input.result,
-        outputs={
-            layout.fields_of(layout.resampled, path)["rule"]: path
-            for path in snakemake.output
-        },
+        outputs=list(snakemake.output),
         trade_type=snakemake.params.trade_type,
         interval=snakemake.params.interval,
         symbol=snakemake.wildcards.symbol,

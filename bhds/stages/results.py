@@ -200,7 +200,7 @@ def _read_events(partitions: Sequence[str], *, unlisted: Unlisted) -> pl.DataFra
 def write_resampled(
     result: str,
     *,
-    outputs: Mapping[str, str],
+    outputs: Sequence[str],
     trade_type: str,
     interval: str,
     symbol: str,
@@ -215,7 +215,7 @@ def write_resampled(
     result
         Path of the result.
     outputs
-        Where the bars of each rule go, by the rule's name.
+        Where the bars of each rule go: the name of the folder is the rule's.
     trade_type, interval, symbol
         What the result's bars are of.
     contract_usd
@@ -244,8 +244,8 @@ def write_resampled(
     if phase_of:
         inputs = [*inputs, phase_of]
         made_of_all = storage.provenance("resample", resample.REVISION, inputs) | more
-    for name, path in outputs.items():
-        rule = ResampleRule.parse(name)
+    for path in outputs:
+        rule = ResampleRule.parse(Path(path).parent.name)
         metadata = made_of
         if rule.interval.has_phase:
             known = phase.from_metadata(rule.interval, of_phase)

@@ -102,7 +102,7 @@ def write_funding(partitions, **options):
 def write_resampled(result, *rules, **options):
     results.write_resampled(
         result,
-        outputs={rule: f"resampled/{rule}/{Path(result).name}" for rule in rules},
+        outputs=[f"resampled/{rule}/{Path(result).name}" for rule in rules],
         symbol="AUSDT",
         contract_usd=None,
         **{**SERIES, **options},
