@@ -1,14 +1,16 @@
-"""Change Snakemake from within, at the two places for which it has no option.
+"""Change Snakemake from within, at the three places for which it has no option.
 
 - `spare_input_sizes`: whenever a job ends, Snakemake requests the size of each input of
   all jobs that are ready, even if the profile orders jobs without sizes. That takes
   seconds for each job of a year of daily zips (docs/performance.md).
 - `keep_going`: a job on another machine is a Snakemake of its own, which does not get
   the option `--keep-going`. So a failed member of a group would stop the others.
+- `keep_groups_together`: Slurm's executor does not pass on how many components make a
+  group, and starts a Snakemake for each member (docs/hpc.md).
 
-Tried with Snakemake 9.27.0 and 9.27.1. `tests/unit/test_snakemake_hooks.py` fails where
-Snakemake has changed. A run then warns and goes on: it only takes longer, or leaves
-members of a group to the next run.
+Tried with Snakemake 9.27.0 and 9.27.1, and Slurm's executor 2.8.0.
+`tests/unit/test_snakemake_hooks.py` fails where Snakemake has changed. A run then warns
+and goes on: it takes longer, or leaves members of a group to the next run.
 """
 
 import inspect
@@ -55,6 +57,21 @@ def keep_going() -> bool:
     if found is None:
         return _warn("a failed member of a group stops the others")
     found.keep_going = property(lambda _: True, lambda *_: None)
+    return True
+
+
+def keep_groups_together(executor_plugin: Any) -> bool:
+    """Make an executor for jobs elsewhere pass on how groups are formed.
+
+    Returns
+    -------
+    bool
+        Whether this version of Snakemake could be changed.
+    """
+    settings: Any = getattr(executor_plugin, "common_settings", None)
+    if not hasattr(settings, "pass_group_args"):
+        return _warn("each member of a group may start a Snakemake of its own")
+    settings.pass_group_args = True
     return True
 
 

@@ -176,7 +176,7 @@ def prepare_jobs_elsewhere():
     if workflow.non_local_exec:
         plan_snapshot.dump(PLAN, PLAN_SNAPSHOT, made_at=STARTED)
         finished_jobs.forget(Path())
-        workflow.executor_plugin.common_settings.pass_group_args = True
+        snakemake_hooks.keep_groups_together(workflow.executor_plugin)
 
 
 def listing_files(wildcards):
@@ -543,12 +543,33 @@ def fetch_options(batch):
     )
 
 
-@one_line_errors()
-def announce_downloads():
-    """Check for aria2c and disk space, and record the total for the jobs' progress.
+def begin_downloads(due):
+    """Record the total of some batches for the progress of the jobs.
 
     Where nothing may be downloaded, record for the jobs that they cannot be done.
     """
+    files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
+    progress.begin_run(Path(), files=files, size_bytes=bytes_of(due))
+    missing = [path for batch in due if batch.state != PRESENT for path in batch.zips]
+    if missing and SETTINGS.offline:
+        unreachable.forbid(Path(), missing=missing)
+
+
+def bytes_of(batches):
+    """Sum what some batches download."""
+    return sum(batch.size_bytes for batch in batches if batch.state != PRESENT)
+
+
+@one_line_errors()
+def begin_module():
+    """Begin the downloads of a module: its handlers may not be called."""
+    if not OWNS_SETTINGS and not IS_DRY_RUN and not runs.explain_lock(Path()):
+        begin_downloads(PLAN.batches)
+
+
+@one_line_errors()
+def announce_downloads():
+    """Check for aria2c and disk space, and begin the downloads that are due."""
     # A workflow that uses this one as a module may have put something before the name.
     rules_due = {name[name.rfind("fetch_archives_") :] for name in RUN.rules}
     due = [
@@ -556,13 +577,8 @@ def announce_downloads():
     ]
     if due and not SETTINGS.offline:
         aria2.find_executable()
-    files = sum(len(batch.zips) + len(batch.checksums) for batch in due)
-    size_bytes = sum(batch.size_bytes for batch in due if batch.state != PRESENT)
-    space.check_room(Path(), due_bytes=0 if SETTINGS.offline else size_bytes)
-    progress.begin_run(Path(), files=files, size_bytes=size_bytes)
-    missing = [path for batch in due if batch.state != PRESENT for path in batch.zips]
-    if missing and SETTINGS.offline:
-        unreachable.forbid(Path(), missing=missing)
+    space.check_room(Path(), due_bytes=0 if SETTINGS.offline else bytes_of(due))
+    begin_downloads(due)
 
 
 def keep_partitions_due():

@@ -37,6 +37,7 @@ with one_line_errors():
 if PLANS and workflow.is_main_process:
     repair_times()
     keep_outdated_partitions()
+    begin_module()
 
 INCOMPLETE = Path(".snakemake/bhds-incomplete")
 LEFT_INCOMPLETE = left_incomplete()

@@ -1,6 +1,7 @@
-"""The two changes of Snakemake from within fit the installed version, or warn."""
+"""The changes of Snakemake from within fit the installed version, or warn."""
 
 import asyncio
+import dataclasses
 import inspect
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pytest
 from snakemake.scheduling.greedy import Scheduler, SchedulerSettings
 from snakemake.scheduling.job_scheduler import JobScheduler
 from snakemake.settings.types import ExecutionSettings
+from snakemake_interface_executor_plugins.registry import ExecutorPluginRegistry
 
 from bhds import snakemake_hooks
 
@@ -71,11 +73,24 @@ def test_settings_of_a_job_elsewhere_are_to_go_on_after_a_failure():
     assert ExecutionSettings(keep_going=False).keep_going
 
 
+def test_an_executor_passes_on_how_groups_are_formed():
+    plugin = ExecutorPluginRegistry().get_plugin("local")
+    settings = dataclasses.replace(plugin.common_settings)
+    assert not settings.pass_group_args
+
+    assert snakemake_hooks.keep_groups_together(
+        SimpleNamespace(common_settings=settings)
+    )
+
+    assert settings.pass_group_args
+
+
 @pytest.mark.parametrize(
     ("hook", "consequence"),
     [
         (snakemake_hooks.spare_input_sizes, "takes longer"),
         (snakemake_hooks.keep_going, "stops the others"),
+        (lambda: snakemake_hooks.keep_groups_together(object()), "of its own"),
     ],
 )
 @pytest.mark.parametrize(

@@ -180,6 +180,9 @@ def test_a_deployed_release_builds_everything_by_the_commands_of_the_catalogue(
     planned = snakemake("--dry-run")
     assert planned.status == 0, planned.text
     assert planned.jobs["write_report"] == 1
+    refused = snakemake("raw_all", "--config", "offline=true")
+    assert refused.status == 1
+    assert "missing and offline: true" in refused.text
     built = snakemake("results_all")
     assert built.status == 0, built.text
     assert (here / "results_data/um_futures/klines/1m/NEWUSDT.pqt").is_file()
