@@ -15,6 +15,10 @@ from typing import Any
 
 _MOST_KB = 600_000
 """A process that has held so much memory is not used again: it keeps some of it."""
+_GRACE_S = 15.0
+"""A download stops aria2c, for which it waits up to 10 s."""
+_SIGNALLED = 128
+"""Exit codes from here on stand for signals."""
 
 
 class ScriptWorker:
@@ -65,7 +69,11 @@ class ScriptWorker:
         """End the process, and the script that it runs."""
         self.is_reusable = False
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
 def _serve(connection: Connection) -> None:
@@ -77,7 +85,11 @@ def _serve(connection: Connection) -> None:
             return
         code = _run(script, job)
         used_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        connection.send((code, used_kb <= _MOST_KB))
+        # A script may turn a signal that was to end the process into its own end.
+        goes_on = used_kb <= _MOST_KB and code < _SIGNALLED
+        connection.send((code, goes_on))
+        if not goes_on:
+            return
 
 
 def _run(script: str, job: Any) -> int:

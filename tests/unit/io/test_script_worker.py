@@ -5,16 +5,19 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
+from bhds.io import script_worker
 from bhds.io.script_worker import ScriptWorker
 
 
 @pytest.fixture
-def worker():
+def worker(monkeypatch):
+    monkeypatch.setattr(script_worker, "_GRACE_S", 0.5)
     made = ScriptWorker()
     yield made
     made.end()
@@ -70,6 +73,33 @@ def test_a_process_that_is_killed_is_not_used_again(run, worker):
     assert run("import os, signal; os.kill(os.getpid(), signal.SIGKILL)") == -9
     assert not worker.is_reusable
     assert run("pass") != 0
+
+
+TURN_SIGTERM_INTO = """
+import signal, sys, time
+signal.signal(signal.SIGTERM, {handler})
+snakemake.path.touch()
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(
+    ("handler", "status"),
+    [
+        pytest.param("lambda *_: sys.exit(143)", 143, id="its own end"),
+        pytest.param("signal.SIG_IGN", -9, id="nothing"),
+    ],
+)
+def test_it_ends_though_a_script_handles_the_signal(
+    run, worker, tmp_path, handler, status
+):
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(run, TURN_SIGTERM_INTO.format(handler=handler))
+        while not (tmp_path / "out").exists():
+            time.sleep(0.02)
+        worker.end()
+
+        assert running.result(timeout=30) == status
 
 
 def test_a_process_that_held_much_memory_is_not_used_again(run, worker):
