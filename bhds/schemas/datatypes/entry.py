@@ -67,8 +67,8 @@ class DataType:
     partition: PartitionSize = PartitionSize.YEAR
     """How much time a partition covers, where `partition_size` has no other."""
     has_api: bool = False
-    """Whether the REST API has its history too, and may be queried to fill holes. Only
-    of bars and of funding: the requests of others would have to be written first."""
+    """Whether the REST API has its history too, and may be queried for missing
+    ranges. Only of bars and of funding: the requests of others are not written."""
     revision: int = 4
     """Raise by one when the same zips must yield a different partition."""
 
