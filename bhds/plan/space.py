@@ -26,8 +26,9 @@ _RESULT_PER_ZIP_BYTE = 1.1
 _RESAMPLED_PER_RESULT_ROW = 1.8
 _FILE_BYTES = 5_000
 
-# Processor time per byte of zips (docs/performance.md): klines and trades are parsed at
-# 30 MB/s; a bar has 40 bytes there.
+# Processor time per byte of zips, from docs/performance.md: klines and trades are
+# parsed at 33 MB/s. The others were measured per bar, of 40 bytes in a zip; results
+# include an ASSUMED share for their Parquet file.
 _PARSE_S_PER_BYTE = 0.03e-6
 _RESULT_S_PER_BYTE = 0.015e-6
 _RESAMPLE_S_PER_BYTE = 0.002e-6
