@@ -1,9 +1,7 @@
 """The data dictionary: every table below the data directory."""
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 from bhds import layout
 from bhds.core.markets import TradeType
@@ -52,16 +50,6 @@ class TableEntry:
             )
             for name in _in_order([each.names() for each in schemas.values()])
         ]
-
-    def is_at(self, path: str) -> bool:
-        """Return whether a file below the data directory is such a table."""
-        return any(_pattern(each).fullmatch(path) for each in self.paths)
-
-
-@cache
-def _pattern(path: str) -> re.Pattern[str]:
-    pattern = re.escape(path).replace(r"\[", "(?:").replace(r"\]", ")?")
-    return re.compile(re.sub("<[^>]+>", "[^/]+", pattern))
 
 
 def _in_order(orders: Iterable[list[str]]) -> list[str]:

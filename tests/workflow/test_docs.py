@@ -25,8 +25,8 @@ from bhds.core.markets import TradeType
 from bhds.sandbox import command as sandbox
 from bhds.sandbox.exchange import Exchange
 from bhds.sandbox.server import serving
-from bhds.schemas.dictionary import TABLES
 from docs.blocks import PAGES, blocks
+from tests.dictionary_paths import tables_at
 
 from .conftest import ROOT, TIMEOUT_S
 
@@ -225,7 +225,7 @@ def test_every_table_on_disk_is_as_the_documentation_says(checkout):
     found = set()
     for path in data_dir.rglob("*.p*q*"):
         relative = str(path.relative_to(data_dir))
-        tables = [table for table in TABLES if table.is_at(relative)]
+        tables = tables_at(relative)
         assert tables, f"{relative} is in no documented place"
         market = next((t for t in TradeType if t in path.parts), TradeType.SPOT)
         schema = pl.read_parquet_schema(path)

@@ -12,6 +12,7 @@ from bhds.core.markets import TradeType
 from bhds.schemas import klines
 from bhds.schemas.dictionary import TABLES
 from bhds.schemas.quality_tables import conflicts
+from tests.dictionary_paths import tables_at
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -100,10 +101,10 @@ def rule_outputs():
 
 @pytest.mark.parametrize("path", sorted(set(rule_outputs())))
 def test_every_table_that_a_rule_writes_is_in_the_dictionary(path):
-    assert [table.name for table in TABLES if table.is_at(path)]
+    assert [table.name for table in tables_at(path)]
 
 
 def test_a_path_is_that_of_one_table():
     path = "results_data/um_futures/klines/1m/gaps/币安人生USDT.parquet"
 
-    assert [table.name for table in TABLES if table.is_at(path)] == ["Gaps of a symbol"]
+    assert [table.name for table in tables_at(path)] == ["Gaps of a symbol"]
