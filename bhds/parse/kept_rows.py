@@ -16,9 +16,10 @@ from typing import Any
 import polars as pl
 
 from bhds.archive.integrity.bounds import MAX_WARNINGS
-from bhds.archive.integrity.zip_input import DAY_US, FilePeriod, day_us
+from bhds.archive.integrity.zip_input import DAY_US, day_us
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile
 from bhds.core.errors import ParseError, ResultError
+from bhds.core.timegrid import TIME
 from bhds.io import storage
 from bhds.parse.provenance import SCHEMA_VERSION
 from bhds.schemas.archive_tables import IntegrityStatus
@@ -50,7 +51,17 @@ class KeptZip:
             if "quantity" in day
         }
 
-    def rows(self, period: FilePeriod, *, time: str) -> pl.DataFrame:
+    def is_of_zip(self, time: str) -> pl.Expr:
+        """Return which rows of the partition are between the zip's first and last."""
+        if self.entry["first_time"] is None:
+            return pl.lit(value=False)
+        first, last = (
+            pl.lit(dt.datetime.fromisoformat(self.entry[name]), TIME)
+            for name in ("first_time", "last_time")
+        )
+        return pl.col(time).is_between(first, last)
+
+    def rows(self, *, time: str) -> pl.DataFrame:
         """Read the rows of the zip, in the order in which they were published.
 
         Raises
@@ -58,10 +69,8 @@ class KeptZip:
         KeptRowsError
             If there are not as many as the sources have, or none can be read.
         """
-        time_us = pl.col(time).to_physical()
-        of_zip = (time_us >= day_us(period.begin)) & (time_us < day_us(period.end))
         try:
-            rows = storage.scan_rows(self.partition).filter(of_zip)
+            rows = storage.scan_rows(self.partition).filter(self.is_of_zip(time))
             if "source" in rows.collect_schema():
                 rows = rows.filter(pl.col("source") == self.entry["frequency"])
             found = rows.collect()
@@ -152,25 +161,26 @@ def is_extended(
 
 
 def _is_whole(entry: Mapping[str, Any]) -> bool:
-    """Return whether a partition has all rows of a zip, none of another time."""
-    period = _period(entry)
-    times = [_day(entry[name]) for name in ("first_time", "last_time") if entry[name]]
+    """Return whether a partition has all rows of a zip, in their order."""
     return (
         entry["integrity_status"] == IntegrityStatus.OK
         and not any(entry[name] for name in _NEVER_DROPPED)
         and len(entry["warnings"]) < MAX_WARNINGS
-        and all(period.begin <= day < period.end for day in times)
     )
 
 
 def _reaches_into(other: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     """Return whether rows of another zip may be taken for those of a zip."""
-    if other["key"] == entry["key"] or other["first_time"] is None:
+    if other["key"] == entry["key"] or None in (
+        other["first_time"],
+        entry["first_time"],
+    ):
         return False
-    period = _period(entry)
-    return _day(other["first_time"]) < period.end and period.begin <= _day(
-        other["last_time"]
+    (first, last), (begin, end) = (
+        [dt.datetime.fromisoformat(each[name]) for name in ("first_time", "last_time")]
+        for each in (other, entry)
     )
+    return first <= end and begin <= last
 
 
 def _is_as_listed(
@@ -194,12 +204,3 @@ def _md5s(text: str) -> Sequence[str]:
     """Return the MD5 of a line, without and with its end."""
     lines = (text, f"{text}\n", f"{text}\r\n")
     return [hashlib.md5(s.encode(), usedforsecurity=False).hexdigest() for s in lines]
-
-
-def _period(entry: Mapping[str, Any]) -> FilePeriod:
-    file = ArchiveFile.from_key(entry["key"])
-    return FilePeriod(file.first_day, file.last_day + dt.timedelta(days=1))
-
-
-def _day(time: str) -> dt.date:
-    return dt.datetime.fromisoformat(time).date()

@@ -266,12 +266,11 @@ def _append_kept(
 
 def _by_zip(rows: pl.DataFrame, work: _Work) -> Iterator[tuple[int, pl.DataFrame]]:
     """Part rows of an earlier partition, in their order, by the zips they are of."""
-    time_us = pl.col(work.table.time).to_physical()
     for number, zipped in enumerate(work.zips):
-        begin, end = map(day_us, (zipped.period.begin, zipped.period.end))
-        part = rows.filter(time_us >= begin, time_us < end)
-        if part.height:
-            yield number, part
+        if zipped.kept is not None:
+            part = rows.filter(zipped.kept.is_of_zip(work.table.time))
+            if part.height:
+                yield number, part
 
 
 def _sorted(rows: pl.DataFrame, *, key: Sequence[str]) -> pl.DataFrame:

@@ -198,7 +198,7 @@ def _with_kept(
     """Add the rows of kept zips in their places."""
     names = [*table.schema.names(), "file"]
     parts = [
-        file.kept.rows(file.period, time=table.time)
+        file.kept.rows(time=table.time)
         .with_columns(file=pl.lit(number, pl.UInt32))
         .select(names)
         for number, file in enumerate(files)
