@@ -4,7 +4,6 @@ A new process imports Polars and BHDS for a quarter of a second of processor tim
 is more than most jobs take (docs/performance.md).
 """
 
-import resource
 import runpy
 import subprocess
 import sys
@@ -13,8 +12,10 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
 
-_MOST_KB = 600_000
-"""A process that has held so much memory is not used again: it keeps some of it."""
+import psutil
+
+_MOST_BYTES = 400_000_000
+"""A process that holds more memory after a script is not used again."""
 _GRACE_S = 15.0
 """A download stops aria2c, for which it waits up to 10 s."""
 _SIGNALLED = 128
@@ -84,9 +85,9 @@ def _serve(connection: Connection) -> None:
         except (EOFError, KeyboardInterrupt):  # the parent has ended, or will
             return
         code = _run(script, job)
-        used_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        held_bytes = psutil.Process().memory_info().rss
         # A script may turn a signal that was to end the process into its own end.
-        goes_on = used_kb <= _MOST_KB and code < _SIGNALLED
+        goes_on = held_bytes <= _MOST_BYTES and code < _SIGNALLED
         connection.send((code, goes_on))
         if not goes_on:
             return

@@ -198,9 +198,7 @@ class DataDir:
     def resample(self, rule):
         write_resampled(
             f"{RESULTS}/{SYMBOL}.pqt",
-            outputs={
-                rule: f"results_data/um_futures/resampled_klines/{rule}/{SYMBOL}.pqt"
-            },
+            outputs=[f"results_data/um_futures/resampled_klines/{rule}/{SYMBOL}.pqt"],
             trade_type="um_futures",
             interval="1h",
             symbol=SYMBOL,
