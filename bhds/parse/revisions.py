@@ -300,13 +300,7 @@ def _kept(paths: Sequence[Path]) -> list[Path]:
 
 
 def _keep_instead(paths: Sequence[Path]) -> None:
-    """Keep a partition in place of the one before; one of them is, at any time.
-
-    Raises
-    ------
-    OSError
-        If that is not possible.
-    """
+    """Keep a partition in place of the one before; one of them is, at any time."""
     for path, name in zip(paths, _to_keep(paths), strict=True):
         with path.open("rb") as file:
             os.fsync(file.fileno())
