@@ -22,6 +22,8 @@ rule backfill_klines:
     localrule: True
     conda:
         "../envs/bhds.yaml"
+    resources:
+        mem_mb=HEAD_NODE_MB,
     params:
         revision=backfill.REVISION,
         bounds=backfill_bounds,
@@ -45,6 +47,8 @@ rule backfill_funding:
     localrule: True
     conda:
         "../envs/bhds.yaml"
+    resources:
+        mem_mb=HEAD_NODE_MB,
     params:
         revision=backfill.REVISION,
         bounds=backfill_bounds,
@@ -63,6 +67,8 @@ rule backfill_phase:
     localrule: True
     conda:
         "../envs/bhds.yaml"
+    resources:
+        mem_mb=HEAD_NODE_MB,
     params:
         revision=phase.REVISION,
         first_day=phase_first_day,

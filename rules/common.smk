@@ -77,6 +77,9 @@ NEEDS = {
 """Memory (MB) and time (minutes) of a job of a rule, where they differ from those of
 the others; measured in docs/hpc.md. 400 MB are for Snakemake itself on a cluster."""
 USUAL_NEEDS = (1500, 2)
+HEAD_NODE_MB = 600
+"""Memory of a job that downloads, sends requests or verifies. It runs on the head node of
+a cluster, and its time is that of the network and the disk."""
 
 
 def needs(rule):

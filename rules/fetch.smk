@@ -31,6 +31,7 @@ for number, batch in enumerate(PLAN.batches):
             "../envs/bhds.yaml"
         resources:
             downloads=1,
+            mem_mb=HEAD_NODE_MB,
         params:
             revision=download.REVISION,
             requested_at=requested_at(batch),

@@ -17,6 +17,8 @@ rule verify_archives:
     conda:
         "../envs/bhds.yaml"
     threads: 8
+    resources:
+        mem_mb=HEAD_NODE_MB,
     params:
         requested_at=STARTED.isoformat(),
     message:
