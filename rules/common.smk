@@ -89,7 +89,8 @@ def needs(rule):
     each job (docs/performance.md).
     """
     mem_mb, minutes = NEEDS.get(rule, USUAL_NEEDS)
-    if workflow.is_main_process and workflow.local_exec:
+    # The executor is not known yet, but how many jobs may be submitted is.
+    if workflow.is_main_process and workflow.resource_settings.nodes is None:
         return {"mem_mb": mem_mb, "runtime": minutes}
     return {
         "mem_mb": lambda wildcards, attempt: mem_mb * attempt,
