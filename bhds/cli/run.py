@@ -14,7 +14,7 @@ from bhds.core.errors import ConfigError
 EPILOG = examples(
     "bhds run",
     "bhds run results_all -j 8",
-    "bhds run raw_all --start 2024-01-01 --end 2024-03-31",
+    "bhds run raw_all --start 2025-03-01 --end 2025-03-07",
     "bhds run --dry-run --config offline=true",
 )
 
