@@ -8,6 +8,7 @@ import runpy
 import subprocess
 import sys
 import traceback
+from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import Any
@@ -94,6 +95,7 @@ def _serve(connection: Connection) -> None:
 
 
 def _run(script: str, job: Any) -> int:
+    _name_process(Path(script).stem)
     try:
         runpy.run_path(script, init_globals={"snakemake": job}, run_name="__main__")
     except SystemExit as ended:
@@ -104,7 +106,15 @@ def _run(script: str, job: Any) -> int:
     except BaseException:  # noqa: BLE001 -- as a process of its own ends with it
         traceback.print_exc()
         return 1
+    finally:
+        _name_process("bhds: no job")
     return 0
+
+
+def _name_process(name: str) -> None:
+    """Show in `top` and the like what runs; 15 characters, on Linux."""
+    with suppress(OSError):
+        Path("/proc/self/comm").write_text(name, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,10 @@ STAGE_OF = {
 """The stage of each script: the file of its rule."""
 STAGES = sorted(set(STAGE_OF.values()))
 OF_JOB = re.compile(rf"\.({'|'.join(STAGE_OF)})\.py$")
-"""How the command line of a job ends."""
+"""How the command line of a job ends, if it has a process of its own."""
+OF_WORKER = {script[:15]: stage for script, stage in STAGE_OF.items()}
+"""The stage of a process that runs many scripts, by its name meanwhile."""
+EXECUTORS = ("bhds", "local")
 STAGES_KILLED = 5
 """In how many stages one build is killed at most."""
 KILLS = ("group", "group", "main", "main", "job", "terminate")
@@ -127,7 +130,7 @@ class Chain:
         before = self.proxy.served.copy()
         patience_s = chance.uniform(10, 60) if is_bad else HANG_S
         due = self.due if goes_on else set()
-        run = Run(self.workspace, target)
+        run = Run(self.workspace, target, executor=chance.choice(EXECUTORS))
         stage = run.struck(due, chance, patience_s=patience_s)
         if stage is not None and self.kills is not None:
             self.kills.count(stage)
@@ -141,7 +144,7 @@ class Chain:
 class Run:
     """One run of Snakemake, which is watched while it lasts."""
 
-    def __init__(self, workspace, target):
+    def __init__(self, workspace, target, *, executor="bhds"):
         self.fault = None
         self._said = workspace.folder / "said.txt"
         self._began = time.monotonic()
@@ -149,7 +152,7 @@ class Run:
         shutil.rmtree(workspace.data / ".snakemake" / "locks", ignore_errors=True)
         with self._said.open("w") as output:
             self._main = psutil.Popen(
-                workspace.command(target),
+                workspace.command(target, executor=executor),
                 cwd=workspace.folder,
                 # The budget of requests is kept there.
                 env={**os.environ, "TMPDIR": str(workspace.folder / "tmp")},
@@ -210,6 +213,9 @@ class Run:
                     used = process.memory_info().rss
                     if used > MEMORY_BOUND:
                         self.fault = f"{used >> 20} MiB at once: {command[-80:]}"
+                    stage = OF_WORKER.get(process.name())
                     if found := OF_JOB.search(command):
-                        jobs[STAGE_OF[found[1]]] = process
+                        stage = STAGE_OF[found[1]]
+                    if stage is not None:
+                        jobs[stage] = process
         return jobs

@@ -154,7 +154,7 @@ class Workspace:
     def path(self, relative):
         return self.data / relative
 
-    def command(self, *arguments, settings=None):
+    def command(self, *arguments, settings=None, executor="bhds"):
         """Write the settings, and return the command line that takes them."""
         config = self.folder / "config.yaml"
         values = {"data_dir": str(self.data), **self.settings, **(settings or {})}
@@ -164,7 +164,7 @@ class Workspace:
             *(sys.executable, "-m", "snakemake"),
             *("--snakefile", str(ROOT / "Snakefile"), *arguments),
             *("--workflow-profile", str(ROOT / "profiles" / "default")),
-            *("--executor", "bhds"),  # a fourth of the processor time
+            *("--executor", executor),  # `local` takes four times as long
             *("--configfile", str(config), "--cores", str(self.cores)),
         ]
 

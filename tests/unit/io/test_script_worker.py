@@ -47,6 +47,17 @@ def test_scripts_run_in_one_process_and_get_their_job(run, tmp_path):
     assert told[0][1] == told[1][1] != str(os.getpid())
 
 
+def test_the_process_has_the_name_of_its_script(run, worker, tmp_path):
+    run(
+        "import pathlib\n"
+        "name = pathlib.Path('/proc/self/comm').read_text()\n"
+        "snakemake.path.write_text(name.strip())"
+    )
+
+    assert (tmp_path / "out").read_text() == "script"
+    assert psutil.Process(worker._process.pid).name() == "bhds: no job"
+
+
 @pytest.mark.parametrize(
     ("code", "status"),
     [
