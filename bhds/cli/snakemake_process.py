@@ -19,12 +19,15 @@ _TERMINATED = 128 + signal.SIGTERM
 _STDERR = 2
 _POLL_S = 0.3
 # Ctrl-C while Snakemake is imported or plans would end in a traceback: it ends without
-# a word. SIGINT is blocked until this is in force.
+# a word. SIGINT is blocked until this is in force. At the end it comes too late.
 _PROGRAM = f"""
 import runpy, signal, sys
 signal.signal(signal.SIGINT, lambda *_: sys.exit({INTERRUPTED}))
 signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+try:
+    runpy.run_module("snakemake", run_name="__main__", alter_sys=True)
+finally:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 """
 
 
@@ -82,7 +85,7 @@ def run(arguments: Sequence[str], *, stdout_to_stderr: bool) -> int:
         for number in came:
             process.send_signal(number)
         status = _wait(process, came)
-    if signal.SIGINT in came or status == -signal.SIGINT:
+    if (status and signal.SIGINT in came) or status == -signal.SIGINT:
         typer.echo(failures.CONTINUE, err=True)
         return INTERRUPTED
     is_terminated = signal.SIGTERM in came or status == -signal.SIGTERM

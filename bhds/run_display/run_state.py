@@ -10,7 +10,7 @@ from typing import Any
 
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from bhds.run_display.stages import DOWNLOAD, Stage, stage_of
+from bhds.run_display.stages import DOWNLOAD, Stage, is_target, stage_of
 from bhds.status.failures import INTERRUPTION, shown_path
 
 MOST_LINES = 20
@@ -58,7 +58,7 @@ class RunState:
     started: float = 0.0
     cores: int = 1
     total: int = 0
-    """Jobs of the run, targets included."""
+    """Jobs of the run, but for targets."""
     done: int = 0
     failed: int = 0
     warnings: int = 0
@@ -71,6 +71,7 @@ class RunState:
     """Paths that the jobs announced so far download."""
     log: str | None = None
     """The path of Snakemake's own log."""
+    _targets: int = 0
     _jobs: dict[int, _Job] = field(default_factory=dict)
     _ended: set[int] = field(default_factory=set)
     _reasons: set[str] = field(default_factory=set)
@@ -94,7 +95,8 @@ class RunState:
             case LogEvent.JOB_ERROR:
                 return list(self._fail(values["jobid"]))
             case LogEvent.PROGRESS:
-                self.done, self.total = values["done"], values["total"]
+                self.total = values["total"] - self._targets
+                self.done = min(values["done"], self.total)
             case None | LogEvent.ERROR:
                 return list(self._message(record))
         return []
@@ -123,7 +125,8 @@ class RunState:
             stage = stage_of(rule)
             if stage is not None:
                 self._count(stage).total += number
-        self.total = jobs_by_rule.get("total", 0)
+        self._targets = sum(n for rule, n in jobs_by_rule.items() if is_target(rule))
+        self.total = jobs_by_rule.get("total", 0) - self._targets
 
     def _begin(self, record: Mapping[str, Any]) -> None:
         rule, logs = record["rule_name"], record["log"]

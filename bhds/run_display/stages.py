@@ -43,6 +43,14 @@ _NAMED = [(re.compile(rf"(?:^|_){verb}(?:_|$)"), name) for verb, name in _VERBS.
 _BY_NAME = {stage.name: stage for stage in STAGES}
 
 
+_TARGET = re.compile("(?:.*_)?(?:all|listings|report|fetch_archives|resample_klines)")
+
+
+def is_target(rule: str) -> bool:
+    """Check whether a rule only stands for others, by its name."""
+    return _TARGET.fullmatch(rule) is not None
+
+
 def stage_of(rule: str) -> Stage | None:
     """Return the stage of a rule by the rule's name; None for targets."""
     for pattern, name in _NAMED:

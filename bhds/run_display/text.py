@@ -109,5 +109,5 @@ def dry_run(state: RunState) -> list[str]:
         if len(symbols) > _SHOWN_SYMBOLS:
             lines.append(f"  and {len(symbols) - _SHOWN_SYMBOLS:,} symbols more")
         lines.append("`bhds plan --files` lists each of them.")
-    lines.append("`bhds run --dry-run --verbose` lists each job.")
+    lines.append("The same command with --verbose lists each job.")
     return lines

@@ -86,7 +86,9 @@ def fault_of(command, path, folder):
     text = done.stdout.decode(errors="replace")
     # What Snakemake itself cannot read, it reports in its own words.
     errors = re.findall("error:" if command == "bhds" else "(?i)error", text)
-    if "Traceback (most recent call last)" in text or done.returncode > 1:
+    is_ours = command == "bhds" or re.search(rf"{ROOT}/(bhds|rules|Snakefile)", text)
+    has_traceback = "Traceback (most recent call last)" in text
+    if (has_traceback and is_ours) or done.returncode > 1:
         return f"exit code {done.returncode}: {text[-300:]}"
     if done.returncode and (not errors or (command == "bhds" and len(errors) > 1)):
         return f"{len(errors)} errors: {text[-300:]}"

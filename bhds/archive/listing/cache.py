@@ -176,8 +176,8 @@ def _held_offline(request: ListingRequest, *, store: TableStore) -> list[Listing
         return _held(request, store=store)
     except ListingError as error:
         msg = (
-            f"{error}, and the bucket is not asked, as offline or by commands that ask "
-            "no server; run `snakemake -n` once with offline: false"
+            f"{error}; nothing is listed now, as with offline: true; run `snakemake "
+            "-n` once with these settings, and with offline: false"
         )
         raise ListingError(msg) from error
 
@@ -211,7 +211,7 @@ def _held_listing(
     if never_listed and not symbols:
         msg = (
             f"{directory.listing_path}: there is no listing on disk of the "
-            f"{len(wanted)} wanted symbol(s), {wanted[0]} first,"
+            f"{len(wanted)} wanted symbol(s), {wanted[0]} first"
         )
         raise ListingError(msg)
     if never_listed:

@@ -56,7 +56,7 @@ def test_snakemake_gets_the_settings_and_its_exit_code_is_returned(
 
     assert status == 7
     called = fake.read_text()
-    assert "alter_sys=True)\n api_all --snakefile" in called
+    assert "SIG_IGN)\n api_all --snakefile" in called
     assert "profiles/quiet " in called
     assert "--cores 3 --dry-run" in called
     given = yaml.safe_load(fake.with_suffix(".yaml").read_text(encoding="utf-8"))

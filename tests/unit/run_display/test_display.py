@@ -11,7 +11,7 @@ from bhds.io.job_log import LOG_ONLY
 from bhds.run_display import text
 from bhds.run_display.log_handler import LogHandler
 from bhds.run_display.run_state import MOST_LINES, RunState
-from bhds.run_display.stages import STAGES, stage_of
+from bhds.run_display.stages import STAGES, is_target, stage_of
 
 
 def record(event=None, msg=None, level=logging.INFO, **values):
@@ -72,12 +72,15 @@ def state(tmp_path):
         ("resample_klines", None),
         ("report", None),
         ("all", None),
+        ("bhds_all", None),
+        ("signals", None),
     ],
 )
-def test_rules_belong_to_stages(rule, stage):
+def test_rules_belong_to_stages_but_for_targets(rule, stage):
     found = stage_of(rule)
 
     assert (found and found.name) == stage
+    assert is_target(rule) == (stage is None and rule != "signals")
 
 
 def test_lines_count_the_jobs_of_running_stages_and_the_time_that_is_left(state):
@@ -91,7 +94,7 @@ def test_lines_count_the_jobs_of_running_stages_and_the_time_that_is_left(state)
 
     # 2 x 10 s of parsing and the usual 3 s of a result, on 2 cores.
     assert text.going_on(state, downloads=None, requests=7) == [
-        "parse 1 of 3; 1 of 5 jobs, about 12 s left",
+        "parse 1 of 3; 1 of 4 jobs, about 12 s left",
         "7 API requests",
     ]
 
