@@ -48,7 +48,7 @@ _TARGET = re.compile("(?:.*_)?(?:all|listings|report|fetch_archives|resample_kli
 
 def is_target(rule: str) -> bool:
     """Check whether a rule only stands for others, by its name."""
-    return _TARGET.fullmatch(rule) is not None
+    return stage_of(rule) is None and _TARGET.fullmatch(rule) is not None
 
 
 def stage_of(rule: str) -> Stage | None:
