@@ -79,19 +79,15 @@ class ScriptWorker:
 
 
 def _serve(connection: Connection) -> None:
-    """Run scripts until the other end is closed."""
-    while True:
-        try:
-            script, job = connection.recv()
-        except (EOFError, KeyboardInterrupt):  # the parent has ended, or will
-            return
+    """Run scripts until the other end is closed, or the parent has gone."""
+    goes_on = True
+    while goes_on:
+        script, job = connection.recv()
         code = _run(script, job)
         held_bytes = psutil.Process().memory_info().rss
         # A script may turn a signal that was to end the process into its own end.
         goes_on = held_bytes <= _MOST_BYTES and code < _SIGNALLED
         connection.send((code, goes_on))
-        if not goes_on:
-            return
 
 
 def _run(script: str, job: Any) -> int:
@@ -118,4 +114,6 @@ def _name_process(name: str) -> None:
 
 
 if __name__ == "__main__":
-    _serve(Connection(int(sys.argv[1])))
+    # The parent ends without a word, by Ctrl-C or by a kill.
+    with suppress(EOFError, ConnectionError, KeyboardInterrupt):
+        _serve(Connection(int(sys.argv[1])))

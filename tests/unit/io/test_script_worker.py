@@ -135,13 +135,26 @@ def test_what_a_script_says_last_is_on_standard_error(tmp_path):
     assert parent(f"w.run({str(script)!r}, None)").stderr == "bhds: error: why\n"
 
 
-def test_it_ends_with_its_parent():
+@pytest.mark.parametrize(
+    "while_it_runs",
+    [
+        pytest.param("pass", id="nothing"),
+        pytest.param("w._connection.send((script, None)); time.sleep(0.5)", id="one"),
+    ],
+)
+def test_it_ends_with_its_parent_without_a_word(tmp_path, while_it_runs):
+    script = tmp_path / "script.py"
+    script.write_text("import time; time.sleep(1)")
+
     made = parent(
-        "import os, signal",
+        "import os, signal, time",
+        f"script = {str(script)!r}",
         "print(w._process.pid, flush=True)",
+        while_it_runs,
         "os.kill(os.getpid(), signal.SIGKILL)",
     )
     number = int(made.stdout)
+    assert made.stderr == ""
 
     for _ in range(200):
         if not psutil.pid_exists(number):
