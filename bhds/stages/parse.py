@@ -85,7 +85,9 @@ def write_partition(
         inputs = _inputs(
             zips
             if discards_by is None
-            else raw_zips.available(zips, kept=kept, settings=discards_by)
+            else raw_zips.available(
+                zips, kept=kept, before=before, settings=discards_by
+            )
         )
         supplements_of = partial(fetch_missing_days, settings=settings, kept=kept)
         if _is_large(data_type, market, interval=interval):

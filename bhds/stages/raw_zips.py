@@ -86,27 +86,49 @@ def available(
     zips: Sequence[str],
     *,
     kept: Mapping[str, KeptZip],
+    before: tuple[Path, Path] | None,
     settings: Mapping[str, Any],
 ) -> list[str]:
     """Fetch those of some zips that are needed; return those that can be parsed.
 
     A zip that the bucket does not list any more is left out if it is neither on disk
-    nor kept.
+    nor kept, and if no rows of it are in the partition `before` (with its sources).
 
     Raises
     ------
     FetchError
         If one could not be had, or `offline` forbids it.
+    ParseError
+        If rows would be left out that nothing else has.
     """
     needed = [path for path in zips if key_of_path(path) not in kept]
     listed = listed_rows(_with_checksums(needed))
+    lost = [p for p in needed if key_of_path(p) not in listed and not Path(p).is_file()]
+    if lost and before is not None:
+        _refuse_loss(lost, *before)
     if to_fetch := outdated_pairs(needed, listed=listed):
         logger.info("%d files are fetched, %d zips kept", len(to_fetch), len(kept))
         fetch_by_settings(to_fetch, settings=settings)
-    lost = [p for p in needed if key_of_path(p) not in listed and not Path(p).is_file()]
     for path in lost:
         logger.warning("%s: no longer listed, and not on disk: left out", path)
     return [path for path in zips if path not in lost]
+
+
+def _refuse_loss(lost: Sequence[str], partition: Path, sources_path: Path) -> None:
+    """Raise a ParseError if a partition has rows of zips that cannot be had again."""
+    try:
+        entries = storage.read_json(sources_path)["inputs"]
+        with_rows = {entry["key"] for entry in entries if entry["rows_kept"]}
+    except ResultError:  # then it may have rows of any
+        with_rows = set(map(key_of_path, lost))
+    only_here = [path for path in lost if key_of_path(path) in with_rows]
+    if only_here:
+        msg = (
+            f"{partition}: has the only rows of {len(only_here)} zips that the bucket "
+            f"withdrew after they were discarded, {only_here[0]} first; the partition "
+            f"must be built from its zips: move {partition} away to leave them out"
+        )
+        raise ParseError(msg)
 
 
 def check(partition: str, sources: Mapping[str, Any]) -> None:

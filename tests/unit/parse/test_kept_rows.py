@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from bhds.archive.keys import CHECKSUM_SUFFIX, ArchiveFile, key_of_path
 from bhds.archive.listing.directory import Directory
-from bhds.core.errors import FetchError
+from bhds.core.errors import FetchError, ParseError
 from bhds.core.markets import Frequency, TradeType
 from bhds.io import storage
 from bhds.parse import revisions
@@ -38,6 +38,7 @@ class Archive:
     def __init__(self, data_type, interval):
         self.data_type, self.interval = data_type, interval
         self.zips = {}
+        self.withdrawn = set()
         self.fetched = []
 
     def file(self, day):
@@ -82,6 +83,7 @@ class Archive:
                 )
                 for path, content in sorted(self.zips.items())
                 if f"/{frequency}/" in path
+                and not any(self.file(day).path in path for day in self.withdrawn)
             ]
             frame = pl.DataFrame(rows, schema=LISTING_SCHEMA, orient="row")
             storage.write_parquet(frame, directory.listing_path, metadata={})
@@ -196,6 +198,33 @@ def test_a_zip_that_the_bucket_withdraws_stays_in_the_partition(archive):
     archive.list = lambda: None
     shutil.rmtree("aws_data")
     assert archive.parse() == (before, 0)
+
+
+@pytest.mark.parametrize("is_readable", [True, False], ids=["known", "unreadable"])
+def test_rows_of_a_withdrawn_zip_are_never_left_out_without_being_asked(
+    archive, monkeypatch, is_readable
+):
+    """A parser that has changed must read all zips, and one is nowhere any more."""
+    for day in (1, 2, 3):
+        archive.publish(day, price=day)
+    archive.parse()
+    kept = raw_zips.kept_zips
+    monkeypatch.setattr(
+        raw_zips, "kept_zips", lambda *a, **k: kept(*a, **{**k, "revision": 99})
+    )
+    archive.withdrawn.add(2)
+    before = sorted(Path("grown").glob(".*.before"))
+    if not is_readable:
+        before[1].write_text("{")
+    content = [path.read_bytes() for path in before]
+
+    with pytest.raises(ParseError, match=r"02-02\.zip first; .* move .*\.before away"):
+        archive.parse()
+    assert [path.read_bytes() for path in before] == content
+
+    for path in before:
+        path.unlink()
+    assert archive.parse()[1] == 2
 
 
 def test_rows_survive_a_job_that_fails_after_its_outputs_were_deleted(
