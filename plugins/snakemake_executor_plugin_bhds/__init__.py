@@ -89,5 +89,5 @@ class Executor(local.Executor):
             raise SpawnedJobError
 
     def _end_workers(self) -> None:
-        for worker in self._workers:
+        for worker in [*self._workers]:  # each leaves the list when it has ended
             worker.end()
